@@ -1,0 +1,165 @@
+"""What Arc Fabric asks of an autoregressive video world model.
+
+A model presents DreamZero's public surface: `action_head` holds all state that survives a call, and
+`lazy_joint_video_action_causal()` advances it by one block. The StateManager saves and restores that
+state through the attributes named in `TENSORS`, `LISTS` and `SCALARS` and nothing else.
+
+Ownership rules
+- KV tensors are replaced, never written in place. The *lists* that hold them may be mutated: copy the list.
+- The newest block is not in the KV yet ("pending block"): the caller keeps the last `video_pred` and gives it
+  back as `latent_video`. Call 1 of a window prefills its first image (1 latent frame) and returns 1 + K latent frames
+  (K = `Geometry.latents_per_block`); later calls prefill the pending block and return K.
+- After call n of a window: `current_start_frame == 1 + K * n`; the KV holds `1 + K * (n - 1)` latent frames.
+- A call resets the window by itself when `images` has T == 1, when `language` is None or differs from the text given,
+  or when `current_start_frame >= Geometry.window`. A reset drops the caches and encodes the image given.
+- A call that raises leaves undefined state: restore afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+TENSORS = ("clip_feas", "ys", "language")
+LISTS = ("kv_cache1", "kv_cache_neg", "crossattn_cache", "crossattn_cache_neg")
+SCALARS = ("current_start_frame", "seed")
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a model can do; the platform adapts and the API shows it."""
+
+    steers_with_actions: bool
+    """A given action changes the video. False: a given action is recorded only."""
+    batches: bool
+    """Several sessions can step in one forward pass."""
+    batch_bit_exact: bool
+    """A row of a batch has the same bits as the same step alone."""
+    rebuilds_kv: bool
+    """`rebuild_kv` refills the caches bit-exactly from latents and per-block prompts."""
+    predicts_actions: bool = True
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes of one model, all for batch size 1."""
+
+    image_height: int
+    image_width: int
+    fps: float
+    frames_per_latent: int
+    """Video frames per latent frame after the first (temporal compression, 4 for Wan)."""
+    latents_per_block: int
+    """Latent frames per step (`num_frame_per_block`)."""
+    window: int
+    """Latent frames per window (`local_attn_size`), the anchor frame included: 1 + K * steps_per_window."""
+    latent_channels: int
+    latent_height: int
+    latent_width: int
+    tokens_per_latent: int
+    layers: int
+    heads: int
+    head_dim: int
+    action_dim: int
+    action_horizon: int
+    """Actions per step; one per new video frame where `steers_with_actions`."""
+    state_dim: int
+    cameras: int = 1
+    action_low: tuple[float, ...] = ()
+    action_high: tuple[float, ...] = ()
+    action_names: tuple[str, ...] = ()
+
+    @property
+    def frames_per_step(self) -> int:
+        """New video frames per step."""
+        return self.frames_per_latent * self.latents_per_block
+
+    @property
+    def steps_per_window(self) -> int:
+        """Steps before the window is full and is re-anchored on the last decoded frame."""
+        return (self.window - 1) // self.latents_per_block
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What must be equal for a restored state to continue with the same bits."""
+
+    name: str
+    weights_digest: str
+    dtype: str
+    attention_backend: str
+    device_kind: str
+    sampler: Mapping[str, Any] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe form stored in manifests."""
+        return asdict(self)
+
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON form, in hex."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """One block's inputs other than latents: what a KV rebuild needs beside the latents."""
+
+    prompt: str
+    action: np.ndarray | None = None
+    """float32 [action_horizon, action_dim]: the clean actions that stand in the KV for this block, or None."""
+    state: np.ndarray | None = None
+    """float32 [state_dim], or None."""
+
+
+@runtime_checkable
+class WorldModel(Protocol):
+    """A loaded model on one device. Not thread-safe: one thread owns it."""
+
+    action_head: Any
+    abilities: Abilities
+    geometry: Geometry
+    device: torch.device
+
+    def identity(self) -> ModelIdentity:
+        """The identity recorded in snapshots; computed once."""
+
+    def fit_image(self, image: np.ndarray) -> np.ndarray:
+        """uint8 [h, w, 3] of any size -> uint8 [image_height, image_width, 3] as the model wants it."""
+
+    def make_inputs(
+        self,
+        frames: np.ndarray,
+        prompt: str,
+        *,
+        action: np.ndarray | None = None,
+        state: np.ndarray | None = None,
+        embodiment_id: int = 0,
+    ) -> dict[str, torch.Tensor]:
+        """Build the tensors of a call: frames uint8 [T, H, W, 3] (T == 1 starts a window), action float32
+        [action_horizon, action_dim] or None (the policy predicts), state float32 [state_dim] or None."""
+
+    def lazy_joint_video_action_causal(
+        self, inputs: dict[str, torch.Tensor], latent_video: torch.Tensor | None = None
+    ) -> Mapping[str, torch.Tensor]:
+        """One step. Returns `video_pred` [B, C, K (+1 on a new window), h, w] and `action_pred`
+        [B, action_horizon, action_dim] (the given actions where they were given)."""
+
+    def decode(self, latents: torch.Tensor, start: int = 0) -> np.ndarray:
+        """Decode latent frames `start:` of one window, latents [1, C, T, h, w] from the window's anchor on, to uint8
+        [F, H, W, 3]. The anchor gives 1 frame, every later latent `frames_per_latent`. A pure function of its arguments."""
+
+    def rebuild_kv(self, latents: torch.Tensor, blocks: list[Conditioning]) -> None:
+        """Refill `action_head`'s KV caches from one window's latents [1, C, T, h, w] that belong in the KV (T == 1 + K * (n - 1),
+        the pending block excluded) and the conditioning of each block in it (`blocks[0]` also covers the anchor). Reads
+        `clip_feas`, `ys`, from the head; bit-exact with the step path. Raises if `abilities.rebuilds_kv` is False."""
+
+    def language_of(self, prompt: str) -> torch.Tensor:
+        """The tensor that `action_head.language` holds for this prompt (int64 [1, L])."""
