@@ -1,0 +1,1 @@
+"""Pictures and numbers people look at: PNG strips, JPEG, videos, sprites, divergence. Never torch."""

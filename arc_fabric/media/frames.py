@@ -1,0 +1,110 @@
+"""Frames as bytes: PNG strips (lossless, one per step), single PNG and JPEG frames, live frame messages.
+
+A strip is one PNG with the frames of a step stacked vertically; a `frames` text chunk holds their count,
+so that the strip alone says how to cut it.
+
+>>> import numpy as np
+>>> frames = np.random.default_rng(0).integers(0, 256, (8, 6, 10, 3), dtype=np.uint8)
+>>> bool((unpack_strip(pack_strip(frames)) == frames).all())
+True
+>>> message = pack_live(encode_jpeg(frames[0]), number=17, time=1.5, last=True)
+>>> unpack_live(set_pane(message, 2))[0]
+LiveHeader(pane=2, last=True, number=17, time=1.5)
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+JPEG_QUALITY = 85
+JPEG_FRAME = 1
+LIVE_HEADER = struct.Struct("<BBHId")
+"""u8 type (1 = JPEG), u8 pane, u16 flags (bit 0: last frame of its step), u32 frame number, f64 epoch time."""
+_LAST = 1
+
+
+def check_frames(frames: np.ndarray) -> np.ndarray:
+    """`frames` as a contiguous uint8 [F, H, W, 3] array; ValueError otherwise."""
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
+        raise ValueError(f"frames must be uint8 [F, H, W, 3], not {frames.dtype} {list(frames.shape)}")
+    return np.ascontiguousarray(frames)
+
+
+def encode_png(frame: np.ndarray, *, level: int = 3) -> bytes:
+    """uint8 [H, W, 3] -> PNG."""
+    return _png(check_frames(frame[None])[0], None, level)
+
+
+def decode_png(data: bytes) -> np.ndarray:
+    """An image of ours (trusted bytes) -> uint8 [H, W, 3]. Uploads go through `webapp.uploads` instead."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def encode_jpeg(frame: np.ndarray, *, quality: int = JPEG_QUALITY) -> bytes:
+    """uint8 [H, W, 3] -> JPEG."""
+    out = io.BytesIO()
+    Image.fromarray(check_frames(frame[None])[0]).save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def pack_strip(frames: np.ndarray, *, level: int = 3) -> bytes:
+    """uint8 [F, H, W, 3] -> one PNG of F x H rows with the count F in its `frames` chunk."""
+    frames = check_frames(frames)
+    count, height, width, channels = frames.shape
+    info = PngImagePlugin.PngInfo()
+    info.add_text("frames", str(count))
+    return _png(frames.reshape(count * height, width, channels), info, level)
+
+
+def unpack_strip(data: bytes) -> np.ndarray:
+    """A PNG strip -> uint8 [F, H, W, 3]; ValueError if it is no strip."""
+    with Image.open(io.BytesIO(data)) as image:
+        count = int(getattr(image, "text", {}).get("frames", 0))
+        pixels = np.asarray(image.convert("RGB"))
+    if count < 1 or pixels.shape[0] % count:
+        raise ValueError("this PNG is no frame strip: no 'frames' chunk that divides its height")
+    return pixels.reshape(count, pixels.shape[0] // count, *pixels.shape[1:])
+
+
+def pack_live(jpeg: bytes, *, number: int, time: float, last: bool, pane: int = 0) -> bytes:
+    """The binary message of a live frame: the 16-byte header, then the JPEG."""
+    return LIVE_HEADER.pack(JPEG_FRAME, pane, _LAST if last else 0, number, time) + jpeg
+
+
+@dataclass(frozen=True)
+class LiveHeader:
+    """What the 16 bytes before a live JPEG say."""
+
+    pane: int
+    last: bool
+    """Whether this is the last frame of its step."""
+    number: int
+    """The session's video frame number (0 = the initial frame)."""
+    time: float
+    """Epoch seconds at which the worker encoded it."""
+
+
+def unpack_live(message: bytes) -> tuple[LiveHeader, bytes]:
+    """A live message -> its header and JPEG; ValueError if it is none."""
+    if len(message) < LIVE_HEADER.size or message[0] != JPEG_FRAME:
+        raise ValueError("this message is no live frame (type byte 1 and 16 bytes of header expected)")
+    _, pane, flags, number, time = LIVE_HEADER.unpack_from(message)
+    header = LiveHeader(pane=pane, last=bool(flags & _LAST), number=number, time=time)
+    return header, message[LIVE_HEADER.size :]
+
+
+def set_pane(message: bytes, pane: int) -> bytes:
+    """The same live message for another pane (workers publish pane 0; each viewer has its own panes)."""
+    return message[:1] + bytes((pane,)) + message[2:]
+
+
+def _png(pixels: np.ndarray, info: PngImagePlugin.PngInfo | None, level: int) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", compress_level=level, pnginfo=info)
+    return out.getvalue()

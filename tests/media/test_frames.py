@@ -1,0 +1,54 @@
+"""Frames survive the trip into bytes and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from arc_fabric.media import frames as fr
+
+
+@pytest.fixture
+def step_frames() -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 256, (8, 12, 20, 3), dtype=np.uint8)
+
+
+def test_strip_is_lossless(step_frames: np.ndarray) -> None:
+    """A strip gives back the same pixels and the same number of frames, also for one frame."""
+    for count in (1, 8):
+        assert np.array_equal(fr.unpack_strip(fr.pack_strip(step_frames[:count])), step_frames[:count])
+
+
+def test_png_is_lossless(step_frames: np.ndarray) -> None:
+    """A single PNG frame gives back the same pixels."""
+    assert np.array_equal(fr.decode_png(fr.encode_png(step_frames[0])), step_frames[0])
+
+
+def test_plain_png_is_no_strip(step_frames: np.ndarray) -> None:
+    """A PNG without the count is refused instead of being cut anyhow."""
+    with pytest.raises(ValueError, match="no frame strip"):
+        fr.unpack_strip(fr.encode_png(step_frames[0]))
+
+
+@pytest.mark.parametrize("bad", [np.zeros((8, 4, 4), np.uint8), np.zeros((1, 4, 4, 3), np.float32)])
+def test_wrong_arrays_are_refused(bad: np.ndarray) -> None:
+    """Only uint8 [F, H, W, 3] becomes a strip."""
+    with pytest.raises(ValueError, match="uint8"):
+        fr.pack_strip(bad)
+
+
+def test_live_header_is_sixteen_bytes(step_frames: np.ndarray) -> None:
+    """The header has the size and fields of the contract; the pane can be set without touching the rest."""
+    jpeg = fr.encode_jpeg(step_frames[0])
+    message = fr.set_pane(fr.pack_live(jpeg, number=70_000, time=12.5, last=True), 2)
+    assert len(message) == 16 + len(jpeg)
+    header, body = fr.unpack_live(message)
+    assert header == fr.LiveHeader(pane=2, last=True, number=70_000, time=12.5)
+    assert body == jpeg
+
+
+def test_foreign_bytes_are_no_live_frame() -> None:
+    """Short or foreign messages are refused."""
+    for bad in (b"", b"\x01" * 15, b"\x02" * 40):
+        with pytest.raises(ValueError, match="no live frame"):
+            fr.unpack_live(bad)
