@@ -1,8 +1,9 @@
 """A world model of a few thousand random weights that steps in about a millisecond on one CPU thread.
 
-It presents DreamZero's surface and keeps the rules of `arc_fabric.models.contract` (pending block, window reset,
-lists of KV tensors mutated but tensors replaced), so that tests of the store, the jobs and the SDK need no trained
-model. Its pictures mean nothing; its numbers depend on every input and on the order of everything that happened.
+It presents DreamZero's surface and keeps the rules of `arc_fabric.models.contract` (pending block, window
+reset, lists of KV tensors mutated but tensors replaced), so that tests of the store, the jobs and the SDK
+need no trained model. Its pictures mean nothing; its numbers depend on every input and on the order of
+everything that happened.
 
 >>> model = ToyModel()
 >>> inputs = model.make_inputs(model.sample_frame()[None], "pick up the red cup")
@@ -37,8 +38,8 @@ class InjectedFaultError(RuntimeError):
 class ToyModel:
     """The toy model on one device.
 
-    `fault` makes the next call fail once: "prefill" raises with the KV half-advanced, "denoise" raises with the
-    KV advanced and `current_start_frame` not, "nan" returns latents that are not finite.
+    `fault` makes the next call fail once: "prefill" raises with the KV half-advanced, "denoise" raises with
+    the KV advanced and `current_start_frame` not, "nan" returns latents that are not finite.
     """
 
     abilities = Abilities(steers_with_actions=True, batches=False, batch_bit_exact=False, rebuilds_kv=True)
@@ -191,7 +192,7 @@ class ToyModel:
         return anchor
 
     def _tokens(self, latents: Tensor, start: int, extra: Tensor | float) -> Tensor:
-        """Latents [1, C, T, 4, 4] -> tokens [T * 4, WIDTH]: one per 2 x 2 patch, with position and conditioning."""
+        """Latents [1, C, T, 4, 4] -> tokens [T * 4, WIDTH], one per 2 x 2 patch."""
         T, w = latents.shape[2], self._weights
         patches = latents[0].reshape(CHANNELS, T, 2, 2, 2, 2).permute(1, 2, 4, 0, 3, 5)
         patches = patches.reshape(T * TOKENS, WIDTH)
