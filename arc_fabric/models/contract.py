@@ -158,8 +158,10 @@ class WorldModel(Protocol):
 
     def rebuild_kv(self, latents: torch.Tensor, blocks: list[Conditioning]) -> None:
         """Refill `action_head`'s KV caches from one window's latents [1, C, T, h, w] that belong in the KV (T == 1 + K * (n - 1),
-        the pending block excluded) and the conditioning of each block in it (`blocks[0]` also covers the anchor). Reads
-        `clip_feas`, `ys`, from the head; bit-exact with the step path. Raises if `abilities.rebuilds_kv` is False."""
+        the pending block excluded). `blocks` has one entry per prefill: `blocks[0]` for the anchor, `blocks[i]` for block i
+        (n entries). An entry's prompt is that of the call that prefilled it (block i is prefilled by call i + 1, under
+        that call's prompt); its action and state are those of the call that generated it (None for the anchor). Reads
+        `clip_feas`, `ys` from the head; bit-exact with the step path. Raises if `abilities.rebuilds_kv` is False."""
 
     def language_of(self, prompt: str) -> torch.Tensor:
         """The tensor that `action_head.language` holds for this prompt (int64 [1, L])."""
