@@ -1,0 +1,60 @@
+"""Free TCP ports on loopback.
+
+Ports are drawn below the kernel's ephemeral range (32768 on Linux), so that no outgoing connection takes
+one between our look and the server's bind.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+from contextlib import ExitStack, suppress
+
+from arc_fabric.errors import ServiceError
+
+_LOWEST, _HIGHEST = 10_000, 32_000
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could bind this port now."""
+    with _probe(host) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """`count` different ports that are free now."""
+    found: list[int] = []
+    with ExitStack() as held:
+        for port in random.sample(range(_LOWEST, _HIGHEST), 50 * count + 200):
+            if len(found) == count:
+                return found
+            probe = held.enter_context(_probe(host))
+            with suppress(OSError):
+                probe.bind((host, port))
+                found.append(port)
+    raise ServiceError(f"No {count} free ports between {_LOWEST} and {_HIGHEST} on {host}.")
+
+
+def choose_port(wanted: int, preferred: int | None = None, host: str = "127.0.0.1", *, what: str) -> int:
+    """`wanted` if it is free (ServiceError if not); for 0 the preferred port if free, else any free one."""
+    if wanted:
+        if not is_free(wanted, host):
+            raise ServiceError(
+                f"Port {wanted} on {host}, wanted for {what}, is in use.",
+                hint=f"Stop what listens there, or choose another port for {what} (0 finds a free one).",
+                port=wanted,
+            )
+        return wanted
+    if preferred and is_free(preferred, host):
+        return preferred
+    return free_ports(1, host)[0]
+
+
+def _probe(host: str) -> socket.socket:
+    probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT does not count
+    return probe

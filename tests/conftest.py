@@ -1,0 +1,83 @@
+"""Fixtures shared by all rooms: real servers, started once, stopped by the process id we recorded.
+
+    redis_server   the embedded Redis of the test session      redis_url   an empty database of it, per test
+    s3_server      the embedded store of the test session      s3_bucket   an empty bucket of it, per test
+    settings       Settings that point at both, per test       s3_client   minio-py on the store
+    stack          the whole system (`arc-fabric up`), for the test session; `.url` is the web app
+
+A server that a failing test used has its log printed with the failure.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from minio import Minio
+
+from arc_fabric.services.valkey import ValkeyServer
+from arc_fabric.services.weed import WeedServer
+from arc_fabric.settings import Settings, load_settings
+
+_databases = itertools.cycle(range(1, 64))
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """A real Redis-protocol server (`.url`, `.port`, `.child`)."""
+    server = ValkeyServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeedServer]:
+    """A real S3 server (`.endpoint`, `.credentials`, `.bucket`, `.child`)."""
+    server = WeedServer(tmp_path_factory.mktemp("s3"), bucket="arc-fabric")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: ValkeyServer) -> str:
+    """The URL of an empty database of the test session's Redis."""
+    url = f"redis://127.0.0.1:{redis_server.port}/{next(_databases)}"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture
+def s3_client(s3_server: WeedServer) -> Minio:
+    """A minio-py client of the test session's object store."""
+    pair = s3_server.credentials
+    return Minio(s3_server.endpoint, pair.access_key, pair.secret_key, secure=False)
+
+
+@pytest.fixture
+def s3_bucket(s3_client: Minio) -> str:
+    """The name of an empty bucket."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    s3_client.make_bucket(name)
+    return name
+
+
+@pytest.fixture
+def settings(redis_url: str, s3_server: WeedServer, s3_bucket: str, tmp_path: Path) -> Settings:
+    """Settings of one test: its own Redis database, bucket and data folder; `.to_env()` for children."""
+    return load_settings(
+        data_dir=tmp_path / "data",
+        redis_url=redis_url,
+        s3_endpoint=s3_server.endpoint,
+        s3_access_key=s3_server.credentials.access_key,
+        s3_secret_key=s3_server.credentials.secret_key,
+        s3_bucket=s3_bucket,
+        devices="cpu,cpu",
+        flower=False,
+    )

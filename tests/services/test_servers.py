@@ -1,0 +1,148 @@
+"""The embedded servers keep their data, keep to loopback, keep their secrets, and die with us."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from minio import Minio
+from minio.error import S3Error
+
+from arc_fabric.errors import ServiceError
+from arc_fabric.services.ports import choose_port, free_ports, is_free
+from arc_fabric.services.process import Child
+from arc_fabric.services.valkey import ValkeyServer
+from arc_fabric.services.weed import WeedServer
+
+LOOPBACK = {"127.0.0.1", "::1"}
+
+
+def listening(pid: int) -> set[tuple[str, int]]:
+    """Every address and port a process listens on."""
+    found = psutil.Process(pid).net_connections(kind="tcp")
+    return {(at.laddr.ip, at.laddr.port) for at in found if at.status == psutil.CONN_LISTEN}
+
+
+def test_redis_keeps_its_data_over_a_restart(tmp_path: Path) -> None:
+    """What was written before a stop is there after the next start, on whatever port that is."""
+    for expected in (None, b"kept"):
+        server = ValkeyServer(tmp_path)
+        server.start()
+        try:
+            with redis.Redis.from_url(server.url) as client:
+                assert client.get("key") == expected
+                client.set("key", "kept")
+        finally:
+            server.stop()
+        assert server.child.returncode == 0
+
+
+def test_object_store_keeps_its_data_and_keys_over_a_restart(tmp_path: Path) -> None:
+    """Objects and credentials survive a stop; the first GET after `start` returns succeeds."""
+    body = os.urandom(3 << 20)
+    for round_ in range(2):
+        server = WeedServer(tmp_path, bucket="arc-fabric")
+        server.start()
+        try:
+            pair = server.credentials
+            client = Minio(server.endpoint, pair.access_key, pair.secret_key, secure=False)
+            if round_ == 0:
+                client.put_object("arc-fabric", "a/b", io.BytesIO(body), len(body))
+            with client.get_object("arc-fabric", "a/b") as answer:
+                assert answer.read() == body
+        finally:
+            server.stop()
+
+
+def test_nothing_listens_beyond_loopback(redis_server: ValkeyServer, s3_server: WeedServer) -> None:
+    """Both servers bind 127.0.0.1 only, every port of theirs."""
+    for server in (redis_server, s3_server):
+        assert server.child.pid is not None
+        assert {address for address, _ in listening(server.child.pid)} <= LOOPBACK
+
+
+def test_object_store_refuses_other_keys(s3_server: WeedServer) -> None:
+    """The store answers only to the secret that was made for it."""
+    stranger = Minio(s3_server.endpoint, s3_server.credentials.access_key, "not the secret", secure=False)
+    with pytest.raises(S3Error, match="SignatureDoesNotMatch"):
+        list(stranger.list_objects(s3_server.bucket))
+
+
+def test_secrets_are_readable_by_the_owner_only(s3_server: WeedServer) -> None:
+    """Secret files have mode 0600, and a repr shows no secret."""
+    assert s3_server.child.log.parent.parent.joinpath("secrets").is_dir()
+    for file in s3_server.child.log.parent.parent.joinpath("secrets").iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert s3_server.credentials.secret_key not in repr(s3_server.credentials)
+
+
+def test_a_busy_port_is_a_clear_error(redis_server: ValkeyServer, tmp_path: Path) -> None:
+    """A taken port is refused by name before the start, and shows in the server's log if lost later."""
+    assert not is_free(redis_server.port)
+    with pytest.raises(ServiceError, match=f"Port {redis_server.port}.*in use"):
+        choose_port(redis_server.port, what="the web app")
+    late = ValkeyServer(tmp_path, port=redis_server.port)
+    with pytest.raises(ServiceError, match=r"(?s)redis ended with status 1.*in use"):
+        late.start()
+
+
+def test_free_ports_are_different_and_free() -> None:
+    """Ports asked for together are distinct."""
+    ports = free_ports(40)
+    assert len(set(ports)) == 40
+    assert all(is_free(port) for port in ports[:5])
+
+
+def test_a_command_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
+    """A missing binary shows in the error, not as a hang."""
+    child = Child("ghost", ["/no/such/binary"], tmp_path / "ghost.log")
+    child.start()
+    with pytest.raises(ServiceError, match=r"(?s)ghost ended with status 1.*No such file"):
+        child.wait_ready(lambda: False, 10)
+
+
+def test_a_stubborn_child_is_killed(tmp_path: Path) -> None:
+    """A child that ignores SIGTERM is gone after its patience is over, with whatever it started."""
+    script = (
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('up', flush=True)\ntime.sleep(60)"
+    )
+    child = Child(
+        "stubborn", [sys.executable, "-c", script], tmp_path / "log", stop_signals=((signal.SIGTERM, 0.2),)
+    )
+    child.start()
+    child.wait_ready(lambda: "up" in child.log_tail(), 10)
+    child.stop()
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
+    """kill -9 of the parent takes its children along, also those started from a thread that has ended."""
+    script = (
+        "import sys, threading, time\nfrom pathlib import Path\nfrom arc_fabric.services.process import Child\n"
+        "child = Child('c', [sys.executable, '-c', 'import time; time.sleep(60)'], Path(sys.argv[1]))\n"
+        "thread = threading.Thread(target=child.start); thread.start(); thread.join()\n"
+        "time.sleep(0.5); print(child.pid, child.running, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    pid, alive = parent.stdout.readline().split()
+    assert alive == "True"
+    orphan = psutil.Process(int(pid))
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 5
+    while orphan.is_running() and orphan.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
