@@ -22,6 +22,7 @@ from minio import Minio
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
+from tests.services.stack import RunningStack
 
 _databases = itertools.cycle(range(1, 64))
 
@@ -81,3 +82,27 @@ def settings(redis_url: str, s3_server: WeedServer, s3_bucket: str, tmp_path: Pa
         devices="cpu,cpu",
         flower=False,
     )
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The whole system, started once: `.url` is the web app, `.facts` what `up --json` printed."""
+    running = RunningStack(tmp_path_factory.mktemp("stack"), "--devices", "cpu,cpu")
+    try:
+        yield running.start()
+    finally:
+        if running.process is not None:
+            running.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Print the logs of the servers that a failing test used."""
+    report = yield
+    if report.failed:
+        for name in ("stack", "redis_server", "s3_server"):
+            server = getattr(item, "funcargs", {}).get(name)
+            if server is not None:
+                text = server.logs() if isinstance(server, RunningStack) else server.child.log_tail(40)
+                report.sections.append((f"log of {name}", text))
+    return report

@@ -29,9 +29,9 @@ _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fork")
 
 
 class Child:
-    """A supervised process in a session of its own: a terminal's Ctrl-C reaches only us, who stop it in order.
+    """A supervised process in a session of its own: a terminal's Ctrl-C reaches only us, and we stop it.
 
-    `orphan_signal` is what it gets when we die without stopping it.
+    `orphan_signal` is what it gets when we die without stopping it; `keep_open`: descriptors it inherits.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class Child:
         cwd: Path | None = None,
         stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 10.0),),
         orphan_signal: signal.Signals = signal.SIGTERM,
+        keep_open: Sequence[int] = (),
     ) -> None:
         self.name, self.command, self.log = name, list(command), log
         self._env = {**os.environ, **(env or {})}
         self._cwd = cwd
         self._stop_signals = stop_signals
         self._orphan_signal = orphan_signal
+        self._keep_open = tuple(keep_open)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -83,6 +85,7 @@ class Child:
                 env=self._env,
                 cwd=self._cwd,
                 start_new_session=True,
+                pass_fds=self._keep_open,
             ).result()
 
     def wait(self, timeout: float) -> int | None:

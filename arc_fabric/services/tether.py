@@ -1,9 +1,9 @@
 """`python tether.py <signal> <parent pid> <command...>`: become the command, tied to the parent's life.
 
 The kernel sends `signal` to this process when its parent dies, also by kill -9 (prctl PR_SET_PDEATHSIG; exec
-keeps it). Between the parent's fork and this call the parent may already have died: hence the second look
-at getppid. Standard library only, so that the interpreter starts in a few milliseconds. Where there is no prctl
-(not Linux) the command runs untied.
+keeps it). Between the parent's fork and this call the parent may already have died: hence the look at
+getppid. Standard library only, so that the interpreter starts in a few milliseconds. Where there is no
+prctl (not Linux) the command runs untied.
 """
 
 import ctypes

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -23,14 +24,16 @@ _STOP_S = 20.0
 class ValkeyServer:
     """A Redis-protocol server on loopback; append-only file, synced every second, never evicts."""
 
-    def __init__(self, data_dir: Path, *, port: int = 0, log_dir: Path | None = None) -> None:
+    def __init__(self, data_dir: Path, *, port: int = 0, keep_open: Sequence[int] = ()) -> None:
         self.port = port or free_ports(1)[0]
         self._folder = data_dir / "redis"
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.child = Child(
             "redis",
             [str(binary()), *self._options()],
-            (log_dir or data_dir / "logs") / "redis.log",
+            data_dir / "logs" / "redis.log",
             stop_signals=((signal.SIGTERM, _STOP_S),),
+            keep_open=keep_open,
         )
 
     @property
@@ -40,7 +43,6 @@ class ValkeyServer:
 
     def start(self) -> None:
         """Start it and wait until it has loaded its data and answers."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.child.start()
         try:
             self.child.wait_ready(self.answers, _READY_S)

@@ -12,6 +12,8 @@ import json
 import shutil
 import signal
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,18 +39,21 @@ _PORTS = (  # flags of every port it opens, HTTP and gRPC
 class WeedServer:
     """An S3 server on loopback holding one bucket."""
 
-    def __init__(self, data_dir: Path, *, bucket: str, port: int = 0, log_dir: Path | None = None) -> None:
+    def __init__(self, data_dir: Path, *, bucket: str, port: int = 0, keep_open: Sequence[int] = ()) -> None:
         self.bucket = bucket
         self._folder = data_dir / "s3"
         self._identities = data_dir / "secrets" / "s3-identities.json"
         self.credentials = credentials.load_or_make(data_dir / "secrets" / "s3.json")
+        (self._folder / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+        credentials.write_private(self._identities, json.dumps(self._identity_file()))
         self._ports = _lasting_ports(data_dir / "s3-ports.json")
         self.port = self._ports["s3.port"] = port or self._ports["s3.port"]
         self.child = Child(
             "s3",
             [str(binary()), "-logtostderr=true", "mini", *self._options()],
-            (log_dir or data_dir / "logs") / "s3.log",
+            data_dir / "logs" / "s3.log",
             stop_signals=((signal.SIGTERM, _STOP_S),),
+            keep_open=keep_open,
             # Its sockets go to $TMPDIR. Relative, because the path of a socket is limited to 107 bytes.
             cwd=self._folder,
             env={"TMPDIR": "run"},
@@ -61,8 +66,6 @@ class WeedServer:
 
     def start(self) -> None:
         """Start it and wait until an object can be written and read."""
-        (self._folder / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
-        credentials.write_private(self._identities, json.dumps(self._identity_file()))
         self.child.start()
         try:
             self.child.wait_ready(self.answers, _READY_S)
@@ -122,14 +125,32 @@ def _lasting_ports(file: Path) -> dict[str, int]:
 
 def stores(endpoint: str, access_key: str, secret_key: str, bucket: str, *, secure: bool) -> bool:
     """Whether the object store takes a probe object and gives it back."""
+    with _client(endpoint, access_key, secret_key, secure) as client:
+        try:
+            client.put_object(bucket, _PROBE_KEY, io.BytesIO(_PROBE), len(_PROBE))
+            with client.get_object(bucket, _PROBE_KEY) as answer:
+                return answer.read() == _PROBE
+        except (MinioException, urllib3.exceptions.HTTPError, OSError):
+            return False
+
+
+def ensure_bucket(endpoint: str, access_key: str, secret_key: str, bucket: str, *, secure: bool) -> bool:
+    """Make the bucket if it is missing; whether it exists now."""
+    with _client(endpoint, access_key, secret_key, secure) as client:
+        try:
+            if not client.bucket_exists(bucket):
+                client.make_bucket(bucket)
+        except (MinioException, urllib3.exceptions.HTTPError, OSError):
+            return False
+    return True
+
+
+@contextmanager
+def _client(endpoint: str, access_key: str, secret_key: str, secure: bool) -> Iterator[Minio]:
+    """A client that does not wait or retry."""
     pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=1, read=3), retries=False)
-    client = Minio(endpoint, access_key, secret_key, secure=secure, http_client=pool)
     try:
-        client.put_object(bucket, _PROBE_KEY, io.BytesIO(_PROBE), len(_PROBE))
-        with client.get_object(bucket, _PROBE_KEY) as answer:
-            return answer.read() == _PROBE
-    except (MinioException, urllib3.exceptions.HTTPError, OSError):
-        return False
+        yield Minio(endpoint, access_key, secret_key, secure=secure, http_client=pool)
     finally:
         pool.clear()
 

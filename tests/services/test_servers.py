@@ -128,7 +128,8 @@ def test_a_stubborn_child_is_killed(tmp_path: Path) -> None:
 def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     """kill -9 of the parent takes its children along, also those started from a thread that has ended."""
     script = (
-        "import sys, threading, time\nfrom pathlib import Path\nfrom arc_fabric.services.process import Child\n"
+        "import sys, threading, time\nfrom pathlib import Path\n"
+        "from arc_fabric.services.process import Child\n"
         "child = Child('c', [sys.executable, '-c', 'import time; time.sleep(60)'], Path(sys.argv[1]))\n"
         "thread = threading.Thread(target=child.start); thread.start(); thread.join()\n"
         "time.sleep(0.5); print(child.pid, child.running, flush=True); time.sleep(60)"

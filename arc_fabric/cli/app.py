@@ -1,0 +1,65 @@
+"""The root command: flags that hold for every command, and how errors end the process.
+
+Exit codes: 0 done, 1 refused or failed (the message says what to do), 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from arc_fabric.cli import output
+from arc_fabric.errors import ArcFabricError, InvalidRequest
+from arc_fabric.settings import Settings, load_settings
+
+NOUNS = ("up", "worker", "settings")
+
+app = typer.Typer(
+    help="Checkpoint, fork, rewind and compare the worlds of autoregressive video world models.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="TOML settings file.", show_default=False)] = None,
+    choices: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="NAME=VALUE", help="Set any setting; may be repeated."),
+    ] = None,
+) -> None:
+    """Keep the settings flags for the command that follows."""
+    context.obj = {"config": config, "flags": dict(_parse(choice) for choice in choices or [])}
+
+
+def settings_of(context: typer.Context, **flags: Any) -> Settings:
+    """The settings of this call: its own flags, then `--set`, the environment, the file, the defaults."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    return load_settings(config=context.obj["config"], **{**context.obj["flags"], **given})
+
+
+def main() -> None:
+    """Run the command line; never shows a traceback for an error that we raise on purpose."""
+    try:
+        app()
+    except ArcFabricError as error:
+        output.report_error(error, "--json" in sys.argv)
+        sys.exit(1)
+
+
+def _parse(choice: str) -> tuple[str, str]:
+    name, equals, value = choice.partition("=")
+    if not equals:
+        raise InvalidRequest(f"--set {choice}: expected NAME=VALUE.")
+    return name.strip().replace("-", "_"), value
+
+
+for noun in NOUNS:
+    importlib.import_module(f"arc_fabric.cli.{noun}")

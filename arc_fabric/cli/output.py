@@ -1,0 +1,50 @@
+"""What commands print: one JSON object for scripts (`--json`), something to look at for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from arc_fabric.errors import ArcFabricError
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def emit(facts: Any, as_json: bool, show: Callable[[Any], None]) -> None:
+    """Print `facts` as JSON, or let `show` draw them."""
+    if as_json:
+        sys.stdout.write(json.dumps(facts, indent=2, default=str) + "\n")
+    else:
+        show(facts)
+
+
+def report_error(error: ArcFabricError, as_json: bool) -> None:
+    """What happened and what to do: on stderr for people, as `{"error": ...}` on stdout for scripts."""
+    if as_json:
+        sys.stdout.write(json.dumps({"error": error.to_dict()}, indent=2, default=str) + "\n")
+        return
+    err.print("[bold red]error:[/]", end=" ")
+    err.print(error.message, markup=False, soft_wrap=True)
+    if error.what_to_do:
+        err.print(error.what_to_do, markup=False, soft_wrap=True)
+
+
+def size(count: float) -> str:
+    """Bytes for people.
+
+    >>> size(0), size(1536), size(3 << 30)
+    ('0 B', '1.5 KiB', '3.0 GiB')
+    """
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -1,0 +1,94 @@
+"""One `up` per data directory.
+
+The lock is a flock on a file whose descriptor the servers inherit: it is free only when the supervisor *and*
+the servers that write the data are gone, also after a kill -9.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from arc_fabric.errors import ServiceError
+from arc_fabric.services.credentials import write_private
+
+_WAIT_S = 10.0
+
+
+class DataDirLock:
+    """Held while this process and its servers use the data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "up.lock"
+        self._descriptor: int | None = None
+
+    @property
+    def descriptor(self) -> int:
+        """The file descriptor for servers to inherit."""
+        if self._descriptor is None:
+            raise RuntimeError("the lock is not held")
+        return self._descriptor
+
+    def acquire(self) -> None:
+        """Take the lock; ServiceError if another `up` has it. Waits for what a killed `up` left behind."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + _WAIT_S
+        while not self._try():
+            holder = os.pread(self._descriptor, 32, 0).decode().strip()
+            if not holder or _alive(int(holder)) or time.monotonic() > deadline:
+                self.release()
+                raise ServiceError(
+                    f"Another 'arc-fabric up' (process {holder or 'unknown'}) uses {self._path.parent}.",
+                    hint="Stop it first, or give this one another --data-dir.",
+                    pid=holder,
+                )
+            time.sleep(0.1)
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        """Give the lock up."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def write_running(data_dir: Path, facts: dict[str, Any]) -> None:
+    """Leave a note of what runs on a data directory, for the command line."""
+    write_private(data_dir / "running.json", json.dumps(facts, indent=2))
+
+
+def read_running(data_dir: Path) -> dict[str, Any] | None:
+    """The note of the `up` that runs on a data directory; None if none does."""
+    try:
+        facts: dict[str, Any] = json.loads((data_dir / "running.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return facts if _alive(facts["pid"]) else None
+
+
+def forget_running(data_dir: Path) -> None:
+    """Remove the note."""
+    (data_dir / "running.json").unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

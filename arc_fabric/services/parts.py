@@ -1,0 +1,154 @@
+"""How each part of the system is started and how one sees that it is well.
+
+The servers come first; what they turn out to be (URLs, keys) goes into the settings that all other parts get
+through their environment.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from arc_fabric.services import devices, ports
+from arc_fabric.services.process import Child
+from arc_fabric.services.service import Service
+from arc_fabric.services.valkey import ValkeyServer, process_id
+from arc_fabric.services.weed import WeedServer, ensure_bucket, stores
+from arc_fabric.settings import Settings
+
+WEB_PORT = 8321
+# A worker's SIGTERM finishes the running task and its uploads; SIGQUIT gives the task back to the queue.
+_WORKER_STOP = ((signal.SIGTERM, 20.0), (signal.SIGQUIT, 5.0))
+_MODEL_READY_S = 600.0
+
+
+def redis_service(settings: Settings, lock: int) -> tuple[Service, Settings]:
+    """The Redis that the settings name, else an embedded one; and the settings with its URL."""
+    if settings.redis_url:
+        url = settings.redis_url
+        service = Service("redis", "server", lambda: process_id(url) is not None, settings.shown("redis_url"))
+        service.detail = "external"
+        return service, settings
+    server = ValkeyServer(settings.data_dir, keep_open=(lock,))
+    service = Service("redis", "server", server.answers, server.url, server.child, detail="valkey, embedded")
+    return service, settings.replaced(redis_url=server.url)
+
+
+def s3_service(settings: Settings, lock: int) -> tuple[Service, Settings]:
+    """The store that the settings name, else an embedded one; and the settings with its address and keys."""
+    if settings.s3_endpoint:
+        scheme = "https" if settings.s3_secure else "http"
+        url = f"{scheme}://{settings.s3_endpoint}/{settings.s3_bucket}"
+        return Service("s3", "server", lambda: store_answers(settings), url, detail="external"), settings
+    server = WeedServer(settings.data_dir, bucket=settings.s3_bucket, keep_open=(lock,))
+    pair = server.credentials
+    url = f"http://{server.endpoint}/{server.bucket}"
+    found = settings.replaced(
+        s3_endpoint=server.endpoint,
+        s3_access_key=pair.access_key,
+        s3_secret_key=pair.secret_key,
+        s3_secure=False,
+    )
+    return Service("s3", "server", server.answers, url, server.child, detail="seaweedfs, embedded"), found
+
+
+def store_answers(settings: Settings) -> bool:
+    """Whether the object store takes an object and gives it back; makes the bucket if it is missing."""
+    keys = (settings.s3_access_key, settings.s3_secret_key.get_secret_value())
+    where = (settings.s3_endpoint, *keys, settings.s3_bucket)
+    return stores(*where, secure=settings.s3_secure) or (
+        ensure_bucket(*where, secure=settings.s3_secure) and stores(*where, secure=settings.s3_secure)
+    )
+
+
+def worker_services(settings: Settings) -> list[Service]:
+    """One GPU worker per device, and the media worker."""
+    places = devices.worker_devices(settings.devices)
+    threads = devices.threads_per_worker(len(places), settings.worker_threads)
+    gpus = [_worker(settings, f"gpu.{index}", place, threads) for index, place in enumerate(places)]
+    return [*gpus, _worker(settings, "media", None, threads)]
+
+
+def web_service(settings: Settings) -> Service:
+    """The web app under gunicorn."""
+    port = ports.choose_port(settings.port, WEB_PORT, settings.host, what="the web app (port)")
+    bind = f"[{settings.host}]:{port}" if ":" in settings.host else f"{settings.host}:{port}"
+    command = ["gunicorn", "--config", "python:webapp.gunicorn_conf", "--bind", bind, "webapp.wsgi:app"]
+    child = _child("web", command, settings, {"ARC_FABRIC_PORT": str(port)}, stop=((signal.SIGTERM, 10.0),))
+    reach = f"http://127.0.0.1:{port}" if settings.host in ("0.0.0.0", "::") else f"http://{bind}"
+    return Service("web", "web", _http_probe(reach + "/healthz"), reach, child, detail=f"listens on {bind}")
+
+
+def flower_service(settings: Settings) -> Service:
+    """Flower, on loopback; with tokens set, their names and secrets are its logins."""
+    port = ports.choose_port(settings.flower_port, what="Flower (flower_port)")
+    command = ["celery", "-A", "workers.app", "flower", "--address=127.0.0.1", f"--port={port}"]
+    logins = ",".join(
+        f"{t.name}:{t.secret.get_secret_value()}" for t in settings.tokens if t.scope == "admin"
+    )
+    env = {"FLOWER_BASIC_AUTH": logins} if settings.tokens else {}
+    url = f"http://127.0.0.1:{port}"
+    child = _child("flower", command, settings, env, orphan=signal.SIGKILL)
+    return Service("flower", "flower", _http_probe(url + "/healthcheck"), url, child)
+
+
+def _worker(settings: Settings, name: str, device: str | None, threads: int) -> Service:
+    command = ["arc_fabric", "worker", "--name", name, *(["--device", device] if device else [])]
+    env = {"ARC_FABRIC_WORKER_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    child = _child(name, command, settings, env, stop=_WORKER_STOP, orphan=signal.SIGKILL)
+    detail = f"{settings.model} on {device}" if device else "videos, collection"
+    return Service(name, "worker", _worker_probe(settings, name, child), "", child, _MODEL_READY_S, detail)
+
+
+def _worker_probe(settings: Settings, name: str, child: Child) -> Callable[[], bool]:
+    from arc_fabric.ledger import Ledger
+
+    ledger = Ledger(settings.redis_url)
+
+    def probe() -> bool:
+        worker = ledger.worker(name)
+        return worker is not None and worker.pid == child.pid and worker.state in ("idle", "busy")
+
+    return probe
+
+
+def _http_probe(url: str) -> Callable[[], bool]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def probe() -> bool:
+        try:
+            with opener.open(url, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as refusal:
+            refusal.close()
+            return False
+        except OSError:
+            return False
+
+    return probe
+
+
+def _child(
+    name: str,
+    module: list[str],
+    settings: Settings,
+    env: dict[str, str],
+    *,
+    stop: Any = ((signal.SIGTERM, 5.0),),
+    orphan: signal.Signals = signal.SIGTERM,
+) -> Child:
+    """A child that runs a Python module with our settings in its environment."""
+    return Child(
+        name,
+        [sys.executable, "-m", *module],
+        settings.data_dir / "logs" / f"{name}.log",
+        env={**settings.to_env(), **env, "PYTHONUNBUFFERED": "1"},
+        cwd=Path.cwd(),
+        stop_signals=stop,
+        orphan_signal=orphan,
+    )
