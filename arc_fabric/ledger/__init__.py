@@ -1,0 +1,41 @@
+"""The ledger: what is true about sessions, jobs, trees and workers, kept in Redis, changed by Lua scripts.
+
+    ledger = Ledger("redis://127.0.0.1:6379/0")
+    session, job = ledger.create_session(prompt="pick up the red cup", input_key="sample:table", seed=7)
+    Dispatcher(ledger).send(job)                 # workers.dispatch: publishes the Celery ticket
+    ledger.wait_job(job.id, timeout=10).state    # 'succeeded'
+
+Every change that must be seen together (node + head + job + event) is one script, so a reader never sees
+half of it and a crash never leaves half of it.
+"""
+
+from arc_fabric.ledger.execution import Claim, Commit, Execution
+from arc_fabric.ledger.records import (
+    Event,
+    JobRecord,
+    Limits,
+    NodeRecord,
+    Page,
+    SessionRecord,
+    TreeView,
+    WorkerRecord,
+)
+
+
+class Ledger(Execution):
+    """All parts together. Cheap to make, thread-safe, one per process is enough."""
+
+
+__all__ = [
+    "Claim",
+    "Commit",
+    "Event",
+    "JobRecord",
+    "Ledger",
+    "Limits",
+    "NodeRecord",
+    "Page",
+    "SessionRecord",
+    "TreeView",
+    "WorkerRecord",
+]

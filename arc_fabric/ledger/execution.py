@@ -1,0 +1,145 @@
+"""The worker's side of the ledger: leases, claims, commits, and the reaper's sweep.
+
+A session belongs to one worker process at a time (name + boot id); each change of owner raises the session's
+epoch. A commit names the epoch it was computed under, so a worker that lost the session while it was frozen
+cannot write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from arc_fabric.ledger import codec
+from arc_fabric.ledger.fleet import Fleet
+from arc_fabric.ledger.records import JobRecord, NodeRecord, SessionRecord
+
+ATTEMPTS = 6
+"""Times in a row that a job may lose its worker without any commit before it fails."""
+TICKET_PATIENCE_S = 3.0
+"""Silence after which the ticket of waiting work counts as lost (if no queue holds it and nobody runs it)."""
+TICKETS_PER_SWEEP = 2000
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Answer to a ticket."""
+
+    outcome: str
+    """"run", "done" (nothing left to do), "elsewhere" (another live worker owns the session) or "fenced"."""
+    job: JobRecord | None = None
+    """The job to run, or with "elsewhere" the job to forward (None: it was forwarded before)."""
+    session: SessionRecord | None = None
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one commit changes. `final` None means that the job goes on."""
+
+    session_id: str
+    job_id: str
+    epoch: int
+    node: NodeRecord | None = None
+    session: dict[str, Any] = field(default_factory=dict)
+    step: dict[str, Any] | None = None
+    final: str | None = None
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+def _record_fields(flat: list[str]) -> dict[str, Any]:
+    return codec.decode(dict(zip(flat[::2], flat[1::2], strict=True)))
+
+
+class Execution(Fleet):
+    """The part of the ledger that workers call."""
+
+    def _lease_ms(self) -> int:
+        return int(self.limits.lease_ttl_s * 1000)
+
+    def register_worker(
+        self, name: str, boot_id: str, record: dict[str, Any], *, role: str, serving: bool
+    ) -> None:
+        """Announce a worker: first while it loads (`serving` False: no lease), then when it takes work."""
+        self.scripts.run(
+            "register",
+            name,
+            boot_id,
+            self._lease_ms() if serving else 0,
+            codec.pack(record | {"_role": role, "boot_id": boot_id, "name": name}),
+        )
+
+    def renew_lease(self, name: str, boot_id: str, record: dict[str, Any]) -> bool:
+        """Heartbeat; False when a newer process of the same name holds the lease: this one must end."""
+        return self.scripts.run("renew", name, boot_id, self._lease_ms(), codec.pack(record))[0] == "ok"
+
+    def release_lease(self, name: str, boot_id: str) -> None:
+        """Give the lease back at a planned end; the next sweep moves the sessions."""
+        self.scripts.run("leave", name, boot_id)
+
+    def claim(self, worker: str, boot_id: str, job_id: str) -> Claim:
+        """What the holder of this ticket may run now: the first unfinished job of the ticket's session."""
+        answer = self.scripts.run("claim", worker, boot_id, job_id, self._lease_ms(), ATTEMPTS)
+        if answer[0] == "run":
+            return Claim(
+                "run",
+                JobRecord.from_fields(_record_fields(answer[1])),
+                SessionRecord.from_fields(_record_fields(answer[2])),
+            )
+        if answer[0] == "elsewhere" and answer[1]:
+            return Claim("elsewhere", self.job(answer[1]))
+        return Claim(answer[0])
+
+    def commit(self, worker: str, boot_id: str, change: Commit) -> tuple[str, int]:
+        """Write one effect atomically.
+
+        Returns ("ok", tickets waiting for this worker), ("ended", 0) when the job was cancelled or is over, or
+        ("fenced", 0) when the session has another owner: drop what was computed.
+        """
+        node = change.node
+        node_fields = {}
+        if node is not None:
+            node_fields = node.to_dict() | {"_boot": boot_id}
+            del node_fields["children"]
+        answer = self.scripts.run(
+            "commit",
+            worker,
+            boot_id,
+            change.session_id,
+            change.job_id,
+            change.epoch,
+            node.id if node else "",
+            codec.pack(node_fields),
+            codec.pack(change.session),
+            codec.dumps(change.step) if change.step is not None else "",
+            change.final or "",
+            codec.dumps(change.result),
+            codec.dumps(change.error),
+            codec.dumps(change.timings),
+        )
+        return answer[0], int(answer[1]) if answer[0] == "ok" else 0
+
+    def requeue(
+        self, worker: str, boot_id: str, session_id: str, job_id: str, epoch: int
+    ) -> JobRecord | None:
+        """Give way between two steps; the job to send a ticket for, or None when it is no longer ours."""
+        answer = self.scripts.run(
+            "requeue", worker, boot_id, session_id, job_id, epoch, self.limits.affinity_queue_bound
+        )
+        return self.job(job_id) if answer[0] == "ok" else None
+
+    def note_deadline(self, job_id: str) -> None:
+        """A step of this job exceeded the hard limit; at the second time the job fails."""
+        self.scripts.run("deadline", job_id)
+
+    def sweep(self) -> list[JobRecord]:
+        """One round of the reaper; the jobs whose tickets must be sent (again)."""
+        ids = self.scripts.run(
+            "sweep", self.limits.affinity_queue_bound, TICKET_PATIENCE_S, TICKETS_PER_SWEEP
+        )
+        return [self.job(job_id) for job_id in ids]
+
+    def hold(self, lock: str, holder: str, ttl_s: float) -> bool:
+        """Take or keep a named role (the one reaper, the one janitor) for `ttl_s` seconds."""
+        return self.scripts.run("hold", lock, holder, int(ttl_s * 1000))[0] == "ok"

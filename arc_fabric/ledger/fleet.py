@@ -1,0 +1,66 @@
+"""Workers, queues and totals as an operator sees them."""
+
+from __future__ import annotations
+
+from arc_fabric.ledger import codec, keys
+from arc_fabric.ledger.events import Events
+from arc_fabric.ledger.records import WorkerRecord
+
+SHARED_QUEUES = ("interactive", "bulk", "media")
+
+
+class Fleet(Events):
+    """The part of the ledger about worker processes and load."""
+
+    def workers(self) -> list[WorkerRecord]:
+        """Every worker ever seen, by name; one without a live lease is down (or still starting)."""
+        names = sorted(self.redis.smembers(keys.WORKERS))
+        pipe = self.redis.pipeline(transaction=False)
+        for name in names:
+            pipe.hgetall(keys.worker(name))
+            pipe.get(keys.lease(name))
+            pipe.smembers(keys.owned(name))
+        answers = pipe.execute()
+        found = []
+        for name, stored, lease, owned in zip(names, answers[::3], answers[1::3], answers[2::3], strict=True):
+            record = WorkerRecord.from_fields({"name": name} | codec.decode(stored))
+            if lease != record.boot_id and record.state != "starting":
+                record.state = "down"
+            record.sessions = sorted(owned)
+            record.queued = self._queue_length(name)
+            found.append(record)
+        return found
+
+    def worker(self, name: str) -> WorkerRecord | None:
+        """One worker's record."""
+        return next((w for w in self.workers() if w.name == name), None)
+
+    def queues(self) -> dict[str, int]:
+        """Tickets waiting per Celery queue (a worker's own queue has the worker's name)."""
+        names = [*sorted(self.redis.smembers(keys.WORKERS)), *SHARED_QUEUES]
+        return {name: self._queue_length(name) for name in names}
+
+    def _queue_length(self, queue: str) -> int:
+        pipe = self.redis.pipeline(transaction=False)
+        for key in keys.queue_keys(queue):
+            pipe.llen(key)
+        return sum(pipe.execute())
+
+    def counts(self) -> dict[str, int]:
+        """Totals: sessions open and known, jobs unfinished and known, nodes not stored yet, workers alive."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.scard(keys.SESSIONS_OPEN)
+        pipe.zcard(keys.SESSIONS)
+        pipe.scard(keys.JOBS_ACTIVE)
+        pipe.zcard(keys.JOBS)
+        pipe.zcard(keys.PENDING)
+        opened, known, active, jobs, pending = pipe.execute()
+        alive = sum(w.state not in ("down", "starting") for w in self.workers())
+        return {
+            "sessions_open": opened,
+            "sessions": known,
+            "jobs_unfinished": active,
+            "jobs": jobs,
+            "nodes_pending": pending,
+            "workers_alive": alive,
+        }

@@ -1,0 +1,150 @@
+"""Jobs: accepting, waiting for, cancelling and listing them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from arc_fabric.errors import DeadlineExceeded, InvalidRequest
+from arc_fabric.ids import new_id
+from arc_fabric.ledger import codec, keys
+from arc_fabric.ledger.base import digest, raise_refusal
+from arc_fabric.ledger.connection import BLOCK_S, connect_blocking
+from arc_fabric.ledger.records import JobRecord, Page
+from arc_fabric.ledger.sessions import Sessions
+
+KINDS = ("step", "rewind", "checkpoint", "close", "evaluate", "noop")
+"""Kinds that `submit` takes; `create` and `fork` come with their session."""
+_SCAN = 200
+
+
+class Jobs(Sessions):
+    """The part of the ledger about jobs."""
+
+    def submit(
+        self,
+        session_id: str,
+        kind: str,
+        params: dict[str, Any] | None = None,
+        *,
+        if_head: str | None = None,
+        idempotency_key: str | None = None,
+        bulk: bool = False,
+    ) -> JobRecord:
+        """Accept one job for a session: it gets the session's next number and will take effect once.
+
+        Raises SessionNotFound, SessionClosed, HeadMoved, TooManyJobs (context `retry_after`),
+        IdempotencyMismatch, InvalidRequest. The caller then sends the ticket (`workers.dispatch.Dispatcher`).
+        """
+        params = params or {}
+        if kind not in KINDS:
+            raise InvalidRequest(f"Job kind {kind!r} does not exist.", hint=f"Use one of {', '.join(KINDS)}.")
+        total = self._total(kind, params)
+        job = JobRecord(
+            id=new_id("job"), kind=kind, session_id=session_id, params=params, if_head=if_head, bulk=bulk
+        )
+        answer = self.scripts.run(
+            "submit",
+            session_id,
+            job.id,
+            codec.pack(job.to_dict() | {"_total": total, "_done": 0}),
+            idempotency_key or "",
+            digest(session_id, kind, params, if_head),
+            if_head or "",
+            self.limits.max_jobs_per_session,
+            self.limits.max_jobs_total,
+            self.limits.affinity_queue_bound,
+        )
+        raise_refusal(answer)
+        accepted = self.job(answer[1])
+        accepted.replayed = answer[0] == "replayed"
+        return accepted
+
+    def _total(self, kind: str, params: dict[str, Any]) -> int:
+        """How many commits the job will make."""
+        if kind == "rewind" and not params.get("checkpoint_id"):
+            n_steps = params.get("n_steps", 1)
+            if isinstance(n_steps, bool) or not isinstance(n_steps, int) or n_steps < 1:
+                raise InvalidRequest(f"n_steps is a whole number of at least 1, not {n_steps!r}.")
+        if kind != "step":
+            return 1
+        steps = params.get("steps", 1)
+        self._check_steps(steps, low=1)
+        actions = params.get("actions")
+        if actions is not None and len(actions) != steps:
+            raise InvalidRequest(f"actions has {len(actions)} entries for {steps} steps: give one per step.")
+        return int(steps)
+
+    def cancel(self, job_id: str) -> JobRecord:
+        """Cancel a queued or running job; a finished one is returned as it is. Committed steps stay."""
+        raise_refusal(self.scripts.run("cancel", job_id))
+        return self.job(job_id)
+
+    def wait_job(self, job_id: str, timeout: float) -> JobRecord:
+        """The job once it has finished, or as it is after `timeout` seconds (look at its state)."""
+        deadline = time.monotonic() + timeout
+        job = self.job(job_id)
+        if job.finished_for_good or timeout <= 0:
+            return job
+        stream = keys.session_events(job.session_id)
+        with connect_blocking(self.redis_url) as client:
+            last = "$"
+            while not job.finished_for_good:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return job
+                try:
+                    if last == "$":
+                        tail = client.xrevrange(stream, count=1)
+                        last = tail[0][0] if tail else "0"
+                        job = self.job(job_id)
+                        continue
+                    lines = client.xread({stream: last}, block=max(1, int(min(left, BLOCK_S) * 1000)))
+                    if lines:
+                        last = lines[0][1][-1][0]
+                        if not any(fields["kind"] == "job.finished" for _, fields in lines[0][1]):
+                            continue
+                    job = self.job(job_id)
+                except (RedisError, OSError):
+                    if time.monotonic() >= deadline:
+                        raise
+                    time.sleep(min(0.2, max(0.0, left)))
+        return job
+
+    def result(self, job_id: str, timeout: float) -> JobRecord:
+        """Like `wait_job`, but DeadlineExceeded when the job is not finished in time."""
+        job = self.wait_job(job_id, timeout)
+        if not job.finished_for_good:
+            raise DeadlineExceeded(f"Job {job_id} is still {job.state} after {timeout:g} s.", job_id=job_id)
+        return job
+
+    def jobs(
+        self,
+        session: str | None = None,
+        state: str | None = None,
+        kind: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[JobRecord]:
+        """Jobs, newest first, of one session or of all."""
+        key = keys.session_jobs(session) if session else keys.JOBS
+        found: list[JobRecord] = []
+        while True:
+            ids = self._newest_ids(key, cursor, _SCAN)
+            for job_id, fields in zip(ids, self._fields(keys.job(i) for i in ids), strict=True):
+                cursor = job_id
+                if not fields:
+                    continue
+                record = JobRecord.from_fields(fields)
+                if (state is None or record.state == state) and (kind is None or record.kind == kind):
+                    found.append(record)
+                if len(found) == limit:
+                    return Page(found, cursor if self._newest_ids(key, cursor, 1) else None)
+            if len(ids) < _SCAN:
+                return Page(found)
+
+    def queued_jobs(self, session_id: str) -> list[str]:
+        """Ids of the session's unfinished jobs in accepted order."""
+        return list(self.redis.lrange(keys.mailbox(session_id), 0, -1))

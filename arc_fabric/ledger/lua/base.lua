@@ -1,0 +1,70 @@
+-- Shared helpers. Every field of a record hash is a JSON text (see codec.py), so ids are stored with quotes:
+-- quote() and bare() go between the two, and a record's JSON view is its visible fields joined.
+local EVENTS_KEPT, SESSION_EVENTS_KEPT = 20000, 5000
+local IDEMPOTENCY_S, RECORD_S = 86400, 30 * 86400
+
+local function quote(id) return id and ('"' .. id .. '"') or 'null' end
+
+local function bare(text)
+  if not text or text == 'null' then return nil end
+  return string.sub(text, 2, -2)
+end
+
+local clock = redis.call('TIME')
+local now = clock[1] .. '.' .. string.format('%06d', tonumber(clock[2]))
+local now_s = tonumber(now)
+
+local function session_key(sid) return 'arc:session:' .. sid end
+local function mailbox_key(sid) return 'arc:session:' .. sid .. ':mailbox' end
+local function job_key(jid) return 'arc:job:' .. jid end
+local function node_key(nid) return 'arc:node:' .. nid end
+local function worker_key(name) return 'arc:worker:' .. name end
+local function owned_key(name) return 'arc:worker:' .. name .. ':sessions' end
+local function lease_key(name) return 'arc:lease:' .. name end
+
+local function get(key, field) return redis.call('HGET', key, field) or 'null' end
+
+local function set(key, fields)
+  local flat = {}
+  for field, text in pairs(fields) do
+    flat[#flat + 1] = field
+    flat[#flat + 1] = text
+  end
+  if #flat > 0 then redis.call('HSET', key, unpack(flat)) end
+end
+
+local function view(key, extra)
+  local stored, parts = redis.call('HGETALL', key), {}
+  for i = 1, #stored, 2 do
+    if string.sub(stored[i], 1, 1) ~= '_' then
+      parts[#parts + 1] = '"' .. stored[i] .. '":' .. stored[i + 1]
+    end
+  end
+  parts[#parts + 1] = extra
+  return '{' .. table.concat(parts, ',') .. '}'
+end
+
+local function node_view(nid)
+  local ids = redis.call('LRANGE', node_key(nid) .. ':children', 0, -1)
+  for i, id in ipairs(ids) do ids[i] = quote(id) end
+  return view(node_key(nid), '"children":[' .. table.concat(ids, ',') .. ']')
+end
+
+-- The session's stream gets the id of the global one, so one last_id serves both.
+local function emit(sid, kind, data)
+  local id = redis.call('XADD', 'arc:events', 'MAXLEN', '~', EVENTS_KEPT, '*',
+    'session_id', sid or '', 'kind', kind, 'time', now, 'data', data)
+  if sid then
+    redis.call('XADD', 'arc:events:' .. sid, 'MAXLEN', '~', SESSION_EVENTS_KEPT, id,
+      'session_id', sid, 'kind', kind, 'time', now, 'data', data)
+  end
+end
+
+local function emit_session(sid, kind) emit(sid, kind, view(session_key(sid))) end
+local function emit_job(jid, kind)
+  emit(bare(get(job_key(jid), 'session_id')), kind, view(job_key(jid)))
+end
+
+local function refuse(error, message, context)
+  return { 'error', error, message, cjson.encode(context or {}) }
+end

@@ -1,0 +1,54 @@
+-- needs: base placement jobs
+-- One effect of a job, whole or not at all. ARGV: worker, boot, session, job, epoch, node ('' = none), packed node,
+-- packed session changes, step entry ('' = none), final state ('' = the job goes on), result, error, timings.
+-- Answers: ok + tickets waiting on this worker | ended (cancelled or finished already) | fenced.
+local worker, boot, sid, jid, epoch, nid = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local step, final, result, error, timings = ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13]
+local session, key = session_key(sid), job_key(jid)
+
+local function answer()
+  return { 'ok', redis.call('LLEN', worker) + redis.call('LLEN', 'interactive') }
+end
+
+if nid ~= '' and redis.call('EXISTS', node_key(nid)) == 1 then return answer() end
+local state = get(key, 'state')
+if state ~= '"running"' then
+  if final ~= '' and state == quote(final) then return answer() end
+  return { 'ended' }
+end
+if get(session, '_epoch') ~= epoch or bare(get(session, 'worker')) ~= worker
+  or bare(get(session, '_boot')) ~= boot or redis.call('LINDEX', mailbox_key(sid), 0) ~= jid then
+  return { 'fenced' }
+end
+
+if nid ~= '' then
+  local node = cjson.decode(ARGV[7])
+  node.created = now
+  set(node_key(nid), node)
+  local parent, tree = bare(node.parent), bare(node.tree_id)
+  if parent then redis.call('RPUSH', node_key(parent) .. ':children', nid) end
+  redis.call('ZADD', 'arc:tree:' .. tree, redis.call('ZCARD', 'arc:tree:' .. tree), nid)
+  redis.call('ZADD', 'arc:tree:' .. tree .. ':sessions', 0, sid)
+  if node.durability == '"pending"' then redis.call('ZADD', 'arc:pending', now, nid) end
+  emit(sid, 'node.committed', node_view(nid))
+end
+local changes = cjson.decode(ARGV[8])
+changes.updated = now
+set(session, changes)
+if step ~= '' then
+  redis.call('RPUSH', key .. ':steps', step)
+  local done = redis.call('HINCRBY', key, '_done', 1)
+  redis.call('HSET', key, 'progress', progress(done, tonumber(get(key, '_total'))))
+  redis.call('HINCRBY', session, '_pending', -1)
+end
+redis.call('HSET', key, '_attempts', '0')
+redis.call('ZADD', 'arc:busy', now, sid)
+if final ~= '' then
+  set(worker_key(worker), { current_job = 'null', current_session = 'null', state = '"idle"' })
+  finish(sid, jid, final, result, error, timings)
+  if get(key, 'kind') == '"close"' and final == 'succeeded' then close_session(sid) end
+else
+  emit_job(jid, 'job.progress')
+end
+emit_session(sid, 'session.updated')
+return answer()

@@ -1,0 +1,64 @@
+-- needs: base placement jobs
+-- The reaper's round: note dead workers, give their sessions to live ones, find work whose ticket was lost.
+-- ARGV: affinity bound, seconds without a sign of life before a ticket counts as lost, most tickets to answer with.
+-- Answers with the jobs to send tickets for.
+local bound, patience, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local resend = {}
+
+-- One ticket per unfinished job of the session and epoch.
+local function send_again(sid, name, reason)
+  local epoch = get(session_key(sid), '_epoch')
+  for _, jid in ipairs(redis.call('LRANGE', mailbox_key(sid), 0, -1)) do
+    if #resend >= most then return end
+    route(jid, name, reason, get(job_key(jid), 'bulk') == 'true', epoch)
+    resend[#resend + 1] = jid
+  end
+  redis.call('ZADD', 'arc:busy', now, sid)
+end
+
+local function adopt(sid, former)
+  local name, boot, reason = place(sid, nil, nil, bound)
+  if name then reason = 'moved: ' .. former .. ' is gone' end
+  own(sid, name, boot)
+  set(session_key(sid), { running_job = 'null' })
+  count_queued(sid)
+  if redis.call('LLEN', mailbox_key(sid)) > 0 then send_again(sid, name, reason) end
+  emit_session(sid, 'session.updated')
+end
+
+for _, worker in ipairs(redis.call('SMEMBERS', 'arc:workers')) do
+  local boot = live_boot(worker)
+  local state = get(worker_key(worker), 'state')
+  if not boot and state ~= '"down"' and state ~= '"starting"' then
+    set(worker_key(worker), { state = '"down"', current_job = 'null', current_session = 'null' })
+    emit(nil, 'worker.down', view(worker_key(worker)))
+  end
+  for _, sid in ipairs(redis.call('SMEMBERS', owned_key(worker))) do
+    if bare(get(session_key(sid), '_boot')) ~= boot then adopt(sid, worker) end
+  end
+end
+
+local function owner_works_on_it(sid, owner)
+  return owner and bare(get(worker_key(owner), 'current_session')) == sid
+end
+
+local quiet = redis.call('ZRANGEBYSCORE', 'arc:busy', '-inf', now_s - patience, 'LIMIT', 0, 200)
+for _, sid in ipairs(quiet) do
+  local session = session_key(sid)
+  local head = redis.call('LINDEX', mailbox_key(sid), 0)
+  local owner = bare(get(session, 'worker'))
+  if not head then
+    redis.call('ZREM', 'arc:busy', sid)
+  elseif not owner_works_on_it(sid, owner) and #resend < most then
+    local resends = tonumber(redis.call('HGET', session, '_resends') or '0')
+    local queue = bare(get(job_key(head), '_queue')) or 'interactive'
+    local busy = owner and get(worker_key(owner), 'current_job') ~= 'null'
+    local last = tonumber(redis.call('ZSCORE', 'arc:busy', sid))
+    local wait = math.min(patience * 2 ^ resends, 60)
+    if queue_length(queue) == 0 and not busy and now_s - last >= wait then
+      redis.call('HINCRBY', session, '_resends', 1)
+      send_again(sid, owner, 'sent again: the first ticket was lost')
+    end
+  end
+end
+return resend

@@ -1,0 +1,96 @@
+"""Nodes and trees: reading them, and changing the little that may change."""
+
+from __future__ import annotations
+
+from types import EllipsisType
+from typing import Any
+
+from arc_fabric.errors import InvalidRequest, NodeNotFound
+from arc_fabric.ledger import codec, keys
+from arc_fabric.ledger.base import raise_refusal
+from arc_fabric.ledger.jobs import Jobs
+from arc_fabric.ledger.records import NodeRecord, SessionRecord, TreeView
+
+EDITABLE = ("label", "bookmarked", "failed", "score")
+
+
+class Nodes(Jobs):
+    """The part of the ledger about checkpoints as nodes of a tree."""
+
+    def nodes(self, ids: list[str]) -> list[NodeRecord]:
+        """Several nodes with their children, in the order given; absent ones are left out."""
+        pipe = self.redis.pipeline(transaction=False)
+        for node_id in ids:
+            pipe.hgetall(keys.node(node_id))
+            pipe.lrange(keys.children(node_id), 0, -1)
+        answers = pipe.execute()
+        return [
+            NodeRecord.from_fields(codec.decode(stored) | {"children": children})
+            for stored, children in zip(answers[::2], answers[1::2], strict=True)
+            if stored
+        ]
+
+    def node(self, node_id: str) -> NodeRecord:
+        """One node, or NodeNotFound."""
+        found = self.nodes([node_id])
+        if not found:
+            raise NodeNotFound(f"No node {node_id}.", checkpoint_id=node_id)
+        return found[0]
+
+    def tree(self, tree_id: str, cursor: str | None = None, limit: int = 20_000) -> TreeView:
+        """A tree's nodes, parents before children, a page at a time, and the sessions that grow in it."""
+        start = int(cursor) if cursor else 0
+        ids = list(self.redis.zrange(keys.tree(tree_id), start, start + limit - 1))
+        if not ids and cursor is None:
+            raise NodeNotFound(f"No tree {tree_id}.", checkpoint_id=tree_id)
+        session_ids = self.redis.zrange(keys.tree_sessions(tree_id), 0, -1)
+        sessions = self._fields(keys.session(i) for i in session_ids)
+        return TreeView(
+            tree_id,
+            tree_id,
+            self.nodes(ids),
+            [SessionRecord.from_fields(s) for s in sessions if s],
+            next=str(start + limit) if len(ids) == limit else None,
+        )
+
+    def lineage(self, node_id: str) -> list[NodeRecord]:
+        """The path root..node."""
+        ids = self.scripts.run("lineage", node_id)
+        if not ids:
+            raise NodeNotFound(f"No node {node_id}.", checkpoint_id=node_id)
+        return self.nodes(ids[::-1])
+
+    def update_node(
+        self,
+        node_id: str,
+        *,
+        label: str | EllipsisType | None = ...,
+        bookmarked: bool | None = None,
+        failed: bool | None = None,
+        score: float | EllipsisType | None = ...,
+    ) -> NodeRecord:
+        """Change a node's label, bookmark, failure mark or score.
+
+        `label=None` and `score=None` clear them; a field left out stays.
+        """
+        changes: dict[str, Any] = {}
+        if label is not ...:
+            changes["label"] = label
+        if score is not ...:
+            changes["score"] = score
+        if bookmarked is not None:
+            changes["bookmarked"] = bookmarked
+        if failed is not None:
+            changes["failed"] = failed
+        if not changes:
+            raise InvalidRequest("Nothing to change.", hint=f"Give at least one of {', '.join(EDITABLE)}.")
+        raise_refusal(self.scripts.run("update_node", node_id, codec.pack(changes)))
+        return self.node(node_id)
+
+    def set_durability(self, node_id: str, durability: str) -> bool:
+        """Record that a payload is "durable", "deleted" or "damaged"; False when there is no such node."""
+        return self.scripts.run("durability", node_id, durability)[0] == "ok"
+
+    def pending_nodes(self, limit: int = 1000) -> list[str]:
+        """Ids of nodes whose payload is not known to be stored, oldest first."""
+        return list(self.redis.zrange(keys.PENDING, 0, limit - 1))

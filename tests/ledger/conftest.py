@@ -1,0 +1,106 @@
+"""A ledger on an empty Redis, and a stand-in for a worker: the ledger's own worker side, without Celery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from arc_fabric.ids import new_id
+from arc_fabric.ledger import Claim, Commit, JobRecord, Ledger, Limits, NodeRecord, SessionRecord
+
+
+@dataclass
+class Hand:
+    """One worker process as the ledger sees it."""
+
+    ledger: Ledger
+    name: str
+    boot: str
+
+    @classmethod
+    def up(cls, ledger: Ledger, name: str, boot: str = "boot") -> Hand:
+        """A worker that has loaded its model."""
+        ledger.register_worker(name, boot, {"state": "idle", "device": "cpu"}, role="gpu", serving=True)
+        return cls(ledger, name, boot)
+
+    def claim(self, job: JobRecord) -> Claim:
+        """Hold this job's ticket."""
+        return self.ledger.claim(self.name, self.boot, job.id)
+
+    def commit_node(
+        self, claim: Claim, *, final: bool = True, node_id: str | None = None, **fields: Any
+    ) -> str:
+        """Commit the next node of a claimed job (a root for `create`); returns the ledger's answer."""
+        session, job = self.ledger.session(claim.session.id), claim.job
+        root = session.head is None
+        node_id = node_id or new_id("ckp")
+        node = NodeRecord(
+            id=node_id,
+            parent=session.head,
+            session_id=session.id,
+            tree_id=node_id if root else session.tree_id,
+            frame_index=0 if root else session.frame_index + 1,
+            prompt=session.prompt,
+            seed=session.seed,
+            job_id=job.id,
+            worker=self.name,
+            n_frames=1 if root else 8,
+            **fields,
+        )
+        change: dict[str, Any] = {"head": node.id, "frame_index": node.frame_index}
+        if root:
+            change |= {"root": node.id, "tree_id": node.id}
+        answer, _ = self.ledger.commit(
+            self.name,
+            self.boot,
+            Commit(
+                session.id,
+                job.id,
+                claim.session.epoch,
+                node=node,
+                session=change,
+                step={"checkpoint_id": node.id, "frame_index": node.frame_index},
+                final="succeeded" if final else None,
+                result={"head": node.id},
+            ),
+        )
+        return answer
+
+    def finish(self, claim: Claim, final: str = "succeeded", **kwargs: Any) -> str:
+        """End a claimed job without a node."""
+        return self.ledger.commit(
+            self.name,
+            self.boot,
+            Commit(claim.session.id, claim.job.id, claim.session.epoch, final=final, **kwargs),
+        )[0]
+
+    def opened(self, prompt: str = "pick up the red cup") -> SessionRecord:
+        """A session whose root this worker has made."""
+        session, job = self.ledger.create_session(prompt=prompt, seed=7, input_key="sample:table")
+        self.commit_node(self.claim(job))
+        return self.ledger.session(session.id)
+
+    def stepped(self, session: SessionRecord, steps: int = 1) -> SessionRecord:
+        """The session after one step job."""
+        job = self.ledger.submit(session.id, "step", {"steps": steps})
+        claim = self.claim(job)
+        for i in range(steps):
+            self.commit_node(claim, final=i == steps - 1)
+        return self.ledger.session(session.id)
+
+
+@pytest.fixture
+def ledger(redis_url: str) -> Iterator[Ledger]:
+    """A ledger with small limits on an empty database."""
+    made = Ledger(redis_url, limits=Limits(max_jobs_per_session=20, max_jobs_total=50, max_steps_per_job=50))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hand(ledger: Ledger) -> Hand:
+    """The worker gpu.0."""
+    return Hand.up(ledger, "gpu.0")
