@@ -85,29 +85,17 @@ class Settings(BaseSettings):
     )
 
     # Where things are kept and reached.
-    data_dir: Path = Field(
-        Path(".arc-fabric"), description="Folder of the embedded servers' data, secrets and logs."
-    )
-    redis_url: str = Field(
-        "", repr=False, description="Redis to use; empty: an embedded one is started in data_dir."
-    )
-    s3_endpoint: str = Field(
-        "", description="host:port of the object store; empty: an embedded one is started."
-    )
+    data_dir: Path = Field(Path(".arc-fabric"), description="Folder of the embedded servers' data, secrets and logs.")
+    redis_url: str = Field("", repr=False, description="Redis to use; empty: an embedded one is started in data_dir.")
+    s3_endpoint: str = Field("", description="host:port of the object store; empty: an embedded one is started.")
     s3_access_key: str = Field("", description="Access key of the object store.")
     s3_secret_key: SecretStr = Field(SecretStr(""), description="Secret key of the object store.")
-    s3_bucket: str = Field(
-        "arc-fabric", min_length=3, max_length=63, description="Bucket that holds everything."
-    )
+    s3_bucket: str = Field("arc-fabric", min_length=3, max_length=63, description="Bucket that holds everything.")
     s3_secure: bool = Field(False, description="Speak TLS to the object store.")
 
     # The web app and its neighbours.
-    host: str = Field(
-        "127.0.0.1", min_length=1, description="Address the web app binds; beyond loopback needs tokens."
-    )
-    port: int = Field(
-        0, ge=0, le=65535, description="Port of the web app; 0: 8321 if free, else any free one."
-    )
+    host: str = Field("127.0.0.1", min_length=1, description="Address the web app binds; beyond loopback needs tokens.")
+    port: int = Field(0, ge=0, le=65535, description="Port of the web app; 0: 8321 if free, else any free one.")
     tokens: Annotated[list[Token], NoDecode] = Field(
         default_factory=list,
         description="Access tokens, each name:scope:secret (scope read, write or admin).",
@@ -120,9 +108,7 @@ class Settings(BaseSettings):
     max_prompt_chars: int = Field(2000, ge=1, description="Longest prompt.")
 
     # Model and devices.
-    model: str = Field(
-        "tabletop", min_length=1, description="Model to serve: tabletop, or dreamzero:<checkpoint dir>."
-    )
+    model: str = Field("tabletop", min_length=1, description="Model to serve: tabletop, or dreamzero:<checkpoint dir>.")
     devices: str = Field(
         "auto",
         min_length=1,
@@ -133,21 +119,15 @@ class Settings(BaseSettings):
     )
 
     # Limits on work.
-    max_open_sessions: int = Field(
-        5, ge=1, description="Sessions open at once; the next one is refused (409)."
-    )
+    max_open_sessions: int = Field(5, ge=1, description="Sessions open at once; the next one is refused (409).")
     max_jobs_per_session: int = Field(1000, ge=1, description="Jobs one session may have waiting.")
     max_jobs_total: int = Field(10000, ge=1, description="Jobs that may wait in all.")
     max_steps_per_job: int = Field(1000, ge=1, description="Steps one job may ask for.")
     lease_ttl_s: float = Field(
         3.0, gt=0, description="Seconds without a sign of life after which a worker counts as dead."
     )
-    step_deadline_s: float = Field(
-        300.0, gt=0, description="Longest time one model step may take, in seconds."
-    )
-    idle_park_s: float = Field(
-        600.0, gt=0, description="Seconds idle after which a session's state leaves its worker."
-    )
+    step_deadline_s: float = Field(300.0, gt=0, description="Longest time one model step may take, in seconds.")
+    idle_park_s: float = Field(600.0, gt=0, description="Seconds idle after which a session's state leaves its worker.")
     affinity_queue_bound: int = Field(
         4, ge=1, description="Jobs waiting at a session's worker before another may take it."
     )
@@ -177,9 +157,7 @@ class Settings(BaseSettings):
     @field_validator("tokens", mode="before")
     @classmethod
     def _split_tokens(cls, value: Any) -> Any:
-        return (
-            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-        )
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("data_dir")
     @classmethod
@@ -262,12 +240,9 @@ def _build(values: Mapping[str, Any], sources: Mapping[str, Source]) -> Settings
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        problems = {
-            str(problem["loc"][0] if problem["loc"] else ""): problem["msg"] for problem in error.errors()
-        }
+        problems = {str(problem["loc"][0] if problem["loc"] else ""): problem["msg"] for problem in error.errors()}
         raise InvalidRequest(
-            "Settings refused: "
-            + "; ".join(f"{name + ': ' if name else ''}{text}" for name, text in problems.items()),
+            "Settings refused: " + "; ".join(f"{name + ': ' if name else ''}{text}" for name, text in problems.items()),
             hint="'arc-fabric settings' and docs/settings.md say what each setting takes.",
             settings=sorted(problems),
         ) from None
@@ -293,9 +268,7 @@ def _read_file(config: Path | str | None) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InvalidRequest(
-            f"The settings file {path} cannot be read: {error}.", hint="It must be TOML."
-        ) from None
+        raise InvalidRequest(f"The settings file {path} cannot be read: {error}.", hint="It must be TOML.") from None
     _refuse_unknown(values, str(path))
     return values
 

@@ -28,9 +28,7 @@ def up(
     host: Annotated[str | None, typer.Option(help="Address of the web app.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the web app; 0 finds one.")] = None,
     model: Annotated[str | None, typer.Option(help="Model to serve.")] = None,
-    devices: Annotated[
-        str | None, typer.Option(help="One worker per entry: cuda:0,cuda:1 or cpu,cpu.")
-    ] = None,
+    devices: Annotated[str | None, typer.Option(help="One worker per entry: cuda:0,cuda:1 or cpu,cpu.")] = None,
     flower: Annotated[bool | None, typer.Option(help="Run Flower.", show_default=False)] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -69,9 +67,7 @@ def _announce(stack: Stack, as_json: bool) -> None:
         sys.stdout.write(json.dumps(stack.view()) + "\n")
         sys.stdout.flush()
     else:
-        out.print(
-            f"\n[bold green]Ready:[/] [link={stack.url}]{stack.url}[/]   [dim]Ctrl-C stops everything[/]"
-        )
+        out.print(f"\n[bold green]Ready:[/] [link={stack.url}]{stack.url}[/]   [dim]Ctrl-C stops everything[/]")
 
 
 def _line(service: Service) -> None:
@@ -81,9 +77,7 @@ def _line(service: Service) -> None:
     console, detail = out, service.detail
     if service.state == "restarting" and service.child:
         console, detail = err, f"died; restart {service.restarts}, log {service.child.log}"
-    console.print(
-        f"{_MARKS[service.state]} {service.name:<8} {service.url:<44} [dim]{detail}[/]", soft_wrap=True
-    )
+    console.print(f"{_MARKS[service.state]} {service.name:<8} {service.url:<44} [dim]{detail}[/]", soft_wrap=True)
 
 
 def _silent(service: Service) -> None:

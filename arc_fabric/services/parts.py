@@ -88,9 +88,7 @@ def flower_service(settings: Settings) -> Service:
     """Flower, on loopback; with tokens set, their names and secrets are its logins."""
     port = ports.choose_port(settings.flower_port, what="Flower (flower_port)")
     command = ["celery", "-A", "workers.app", "flower", "--address=127.0.0.1", f"--port={port}"]
-    logins = ",".join(
-        f"{t.name}:{t.secret.get_secret_value()}" for t in settings.tokens if t.scope == "admin"
-    )
+    logins = ",".join(f"{t.name}:{t.secret.get_secret_value()}" for t in settings.tokens if t.scope == "admin")
     env = {"FLOWER_BASIC_AUTH": logins} if settings.tokens else {}
     url = f"http://127.0.0.1:{port}"
     child = _child("flower", command, settings, env, orphan=signal.SIGKILL)

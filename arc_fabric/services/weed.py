@@ -76,9 +76,7 @@ class WeedServer:
     def stop(self) -> None:
         """Stop it; what was written is on disk."""
         self.child.stop()
-        for (
-            port
-        ) in self._ports.values():  # two of its sockets are put in /tmp whatever the options, and left there
+        for port in self._ports.values():  # two of its sockets are put in /tmp whatever the options, and left there
             for part in ("admin", "s3"):
                 Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
 
@@ -116,9 +114,7 @@ def _lasting_ports(file: Path) -> dict[str, int]:
     """The ports of the last start where they are free: the master keeps its state under its port's number."""
     last = json.loads(file.read_text()) if file.exists() else {}
     fresh = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
-    ports = {
-        name: last[name] if is_free(last.get(name, 0)) and name in last else fresh[name] for name in _PORTS
-    }
+    ports = {name: last[name] if is_free(last.get(name, 0)) and name in last else fresh[name] for name in _PORTS}
     credentials.write_private(file, json.dumps(ports))
     return ports
 

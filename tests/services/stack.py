@@ -34,9 +34,7 @@ class RunningStack:
     def start(self) -> RunningStack:
         """Start it and wait until it has printed its URLs."""
         command = [sys.executable, "-m", "arc_fabric", "up", "--json", "--data-dir", str(self.data_dir)]
-        self.process = subprocess.Popen(
-            [*command, *self._flags], stdout=subprocess.PIPE, text=True, env=self._env
-        )
+        self.process = subprocess.Popen([*command, *self._flags], stdout=subprocess.PIPE, text=True, env=self._env)
         assert self.process.stdout is not None
         text = self.process.stdout.readline()
         self.facts = json.loads(text) if text.startswith("{") and text.rstrip().endswith("}") else {}
@@ -56,7 +54,5 @@ class RunningStack:
 
     def logs(self) -> str:
         """The end of every log, for the output of a failing test."""
-        tails = [
-            f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.data_dir.glob("logs/*.log"))
-        ]
+        tails = [f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.data_dir.glob("logs/*.log"))]
         return "\n".join(tails)

@@ -113,12 +113,9 @@ def test_a_command_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
 def test_a_stubborn_child_is_killed(tmp_path: Path) -> None:
     """A child that ignores SIGTERM is gone after its patience is over, with whatever it started."""
     script = (
-        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "print('up', flush=True)\ntime.sleep(60)"
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)"
     )
-    child = Child(
-        "stubborn", [sys.executable, "-c", script], tmp_path / "log", stop_signals=((signal.SIGTERM, 0.2),)
-    )
+    child = Child("stubborn", [sys.executable, "-c", script], tmp_path / "log", stop_signals=((signal.SIGTERM, 0.2),))
     child.start()
     child.wait_ready(lambda: "up" in child.log_tail(), 10)
     child.stop()
@@ -134,9 +131,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
         "thread = threading.Thread(target=child.start); thread.start(); thread.join()\n"
         "time.sleep(0.5); print(child.pid, child.running, flush=True); time.sleep(60)"
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
-    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pid, alive = parent.stdout.readline().split()
     assert alive == "True"

@@ -1,0 +1,74 @@
+# Verbs: install demo test lint serve bench chaos docs clean. Each sets up what it needs.
+# Needed beforehand: Python 3.11 or newer, make, a C library. Nothing else: no curl, git or jq.
+#
+#   make demo ARGS=--exit        arguments go to the command
+#   make test ARGS="tests/api -x"
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell command -v $(name) 2>/dev/null)))
+VENV := .venv
+RUN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+BROWSER := $(VENV)/.browser
+PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+
+.PHONY: install demo test lint format serve bench chaos docs clean
+.DEFAULT_GOAL := install
+
+install: $(INSTALLED) $(BROWSER)
+
+demo: $(INSTALLED)
+	$(RUN)/arc-fabric demo $(ARGS)
+
+serve: $(INSTALLED)
+	$(RUN)/arc-fabric up $(ARGS)
+
+test: $(INSTALLED) $(BROWSER)
+	$(RUN)/python -m pytest $(ARGS)
+
+chaos: $(INSTALLED)
+	$(RUN)/python -m pytest tests/chaos -m "slow or not slow" $(ARGS)
+
+bench: $(INSTALLED)
+	$(RUN)/arc-fabric bench $(ARGS)
+
+lint: $(INSTALLED)
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+
+format: $(INSTALLED)
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+# Every setting, command, route and message is documented.
+docs: $(INSTALLED)
+	$(RUN)/python -m pytest -q -k "docs or documented" $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist demo_output .pytest_cache .ruff_cache .hypothesis arc_fabric.egg-info
+
+$(RUN)/python:
+	@test -n "$(PYTHON)" || { echo "No python3.11 on PATH. Install Python 3.11, or: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than 3.11. Use: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first and alone, so that its one pinned build is what everything else meets. openpi-client pins an old
+# numpy that it does not need, hence --no-deps.
+$(INSTALLED): pyproject.toml constraints.txt | $(RUN)/python
+	@echo "Installing the pinned dependencies into $(VENV) (the first time takes minutes) ..."
+	$(PIP) install --constraint constraints.txt torch==2.13.0
+	$(PIP) install --constraint constraints.txt --editable '.[local,dev]'
+	$(PIP) install --no-deps openpi-client==0.1.2
+	@touch $@
+
+# The tests of the page need a browser; everything else works without one.
+$(BROWSER): | $(RUN)/python
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "Installing chromium for the tests of the page ..."; \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; } \
+	    >$(VENV)/browser.log 2>&1 \
+	    || echo "chromium could not be installed (see $(VENV)/browser.log): the tests of the page will be skipped."; \
+	else echo "No chromium found: the tests of the page will be skipped. Install it with: apt-get install chromium"; fi
+	@touch $@
