@@ -1,0 +1,78 @@
+"""The contract of an object store: flat keys, whole-object writes, ranged reads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One stored object. `modified` is epoch seconds by the clock of the machine that stores it."""
+
+    key: str
+    size: int
+    modified: float
+
+
+class Backend(ABC):
+    """A flat object store. All methods are safe to call from many threads at once.
+
+    A `put` is atomic: readers see the old object, the new one, or none, never a part. Once it has returned, the object
+    survives the writer's death and every later `head`, `get` and `list` sees it. A missing key raises KeyError; a store
+    that does not answer raises StoreUnavailable (worth retrying).
+    """
+
+    @abstractmethod
+    def put(self, key: str, parts: Buffer | Sequence[Buffer]) -> None:
+        """Write one object from buffers back to back; the caller keeps them unchanged until it returns."""
+
+    @abstractmethod
+    def readinto(self, key: str, offset: int, buffers: Sequence[memoryview]) -> None:
+        """Fill writable byte views, back to back, from `offset` on. A too short object raises ValueError."""
+
+    @abstractmethod
+    def head(self, key: str) -> ObjectInfo:
+        """Size and time of an object."""
+
+    @abstractmethod
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """All objects whose key starts with `prefix`, in key order."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing one is no error."""
+
+    def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        """An object's bytes, or a range of them."""
+        size = self.head(key).size - offset if length is None else length
+        if size <= 0:
+            return b""
+        data = bytearray(size)
+        self.readinto(key, offset, [memoryview(data)])
+        return bytes(data)
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there."""
+        try:
+            self.head(key)
+        except KeyError:
+            return False
+        return True
+
+    def close(self) -> None:  # noqa: B027  (most backends hold nothing)
+        """Give back connections."""
+
+
+def as_parts(parts: Buffer | Sequence[Buffer]) -> list[memoryview]:
+    """Flat byte views of one buffer or several."""
+    several = [parts] if isinstance(parts, (bytes, bytearray, memoryview)) else parts
+    return [memoryview(part).cast("B") for part in several]
+
+
+def short_object(key: str, missing: int) -> ValueError:
+    """The error for an object that ends before the range asked for."""
+    return ValueError(f"{key} ends {missing} bytes before the end of the range asked for")

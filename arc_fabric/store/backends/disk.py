@@ -1,0 +1,92 @@
+"""Objects as files below one directory: temporary file in the same folder, fsync, rename."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from arc_fabric.errors import StoreUnavailable
+from arc_fabric.store.backends.base import Backend, Buffer, ObjectInfo, as_parts, short_object
+
+_TEMPORARY = ".tmp-"
+
+
+class DiskBackend(Backend):
+    """Keys are relative paths below `path`. `sync=False` trades power-failure safety for speed (caches)."""
+
+    def __init__(self, path: Path | str, *, sync: bool = True) -> None:
+        self._root = Path(path).resolve()
+        self._sync = sync
+        self._root.mkdir(parents=True, exist_ok=True)
+
+    def put(self, key: str, parts: Buffer | Sequence[Buffer]) -> None:
+        target = self._path(key)
+        temporary = target.with_name(f"{_TEMPORARY}{os.urandom(6).hex()}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as file:
+                for part in as_parts(parts):
+                    file.write(part)
+                if self._sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            temporary.replace(target)
+            if self._sync:
+                _sync_directory(target.parent)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StoreUnavailable(f"Cannot write {target}: {error}") from error
+
+    def readinto(self, key: str, offset: int, buffers: Sequence[memoryview]) -> None:
+        with self._open(key) as file:
+            file.seek(offset)
+            for buffer in buffers:
+                missing = len(buffer) - file.readinto(buffer)
+                if missing:
+                    raise short_object(key, missing)
+
+    def head(self, key: str) -> ObjectInfo:
+        try:
+            status = self._path(key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyError(key) from None
+        return ObjectInfo(key, status.st_size, status.st_mtime)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        start = self._root / prefix.rpartition("/")[0]
+        for path in sorted(start.rglob("*")):
+            key = path.relative_to(self._root).as_posix()
+            if key.startswith(prefix) and not path.name.startswith(_TEMPORARY) and path.is_file():
+                try:
+                    yield self.head(key)
+                except KeyError:
+                    continue  # deleted while we listed
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        path.unlink(missing_ok=True)
+        try:
+            path.parent.rmdir()
+        except OSError:
+            return  # not empty, or gone already
+
+    def _open(self, key: str):  # noqa: ANN202
+        try:
+            return self._path(key).open("rb", buffering=0)
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyError(key) from None
+
+    def _path(self, key: str) -> Path:
+        path = (self._root / key).resolve()
+        if self._root not in path.parents:
+            raise ValueError(f"{key!r} is not a key: it leaves the store's directory")
+        return path
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,48 @@
+"""Manifests by checkpoint id: those just made, those read lately, and the way to the rest."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from arc_fabric.store.backends import Backend
+from arc_fabric.store.manifest import Manifest
+from arc_fabric.store.reader import load_manifest
+
+
+class Catalog:
+    """A small cache in front of the stored manifests, which are immutable but for deletion. Thread-safe."""
+
+    def __init__(self, backend: Backend, size: int = 4096) -> None:
+        self._backend = backend
+        self._size = size
+        self._known: OrderedDict[str, Manifest] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, manifest: Manifest) -> None:
+        """Remember a manifest."""
+        with self._lock:
+            self._known[manifest.checkpoint_id] = manifest
+            self._known.move_to_end(manifest.checkpoint_id)
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
+
+    def known(self, checkpoint_id: str) -> Manifest | None:
+        """The manifest if it is at hand."""
+        with self._lock:
+            if checkpoint_id in self._known:
+                self._known.move_to_end(checkpoint_id)
+            return self._known.get(checkpoint_id)
+
+    def load(self, checkpoint_id: str, *, fresh: bool = False) -> Manifest:
+        """The manifest from here or from storage. Raises CheckpointUnavailable, DamagedSnapshot, StoreUnavailable."""
+        found = None if fresh else self.known(checkpoint_id)
+        if found is None:
+            found = load_manifest(self._backend, checkpoint_id)
+            self.add(found)
+        return found
+
+    def forget(self, checkpoint_id: str) -> None:
+        """Drop it from the cache."""
+        with self._lock:
+            self._known.pop(checkpoint_id, None)

@@ -1,0 +1,131 @@
+"""First half of the pipeline: device -> host. Finds what is new, copies it off, digests it, makes the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from arc_fabric.errors import ArcFabricError, StoreError
+from arc_fabric.store.catalog import Catalog
+from arc_fabric.store.cutting import Stretch, stretches
+from arc_fabric.store.entry import TensorEntry
+from arc_fabric.store.fingerprint import fingerprint
+from arc_fabric.store.job import WriteJob
+from arc_fabric.store.manifest import Manifest, Piece, TensorRecord, digest_of, header_bytes
+from arc_fabric.store.pieces import byte_view, dtype_name, is_zero, on_accelerator
+from arc_fabric.store.tiers import DeviceTier, HostTier, version_of
+from arc_fabric.store.transfer import host_buffer, side_stream
+
+_WHOLE = 1
+
+
+class Gatherer:
+    """Turns the tensors of a WriteJob into pieces in host memory and a manifest."""
+
+    def __init__(self, catalog: Catalog, host: HostTier, device: DeviceTier) -> None:
+        self._catalog = catalog
+        self._host = host
+        self._device = device
+
+    def gather(self, job: WriteJob) -> None:
+        """Fill `job.manifest`, `job.header` and `job.buffers`, and let go of the tensors."""
+        parent = self._parent_tensors(job)
+        with side_stream({entry.tensor.device for entry in job.entries}, job.after), torch.no_grad():
+            records = {entry.name: self._record(entry, parent.get(entry.name), job) for entry in job.entries}
+        _check_unchanged(job)
+        self._place(job, records)
+        assert job.manifest is not None
+        for entry in job.entries:
+            self._device.remember(entry.tensor, job.manifest.tensors[entry.name])
+        job.entries = ()
+
+    def _parent_tensors(self, job: WriteJob) -> dict[str, TensorRecord]:
+        """The parent's tensors, or nothing to share with when they cannot be had now."""
+        if job.parent_id is None:
+            return {}
+        try:
+            return dict(self._catalog.load(job.parent_id).tensors)
+        except ArcFabricError:
+            return {}
+
+    def _record(self, entry: TensorEntry, parent: TensorRecord | None, job: WriteJob) -> TensorRecord:
+        """The tensor as pieces; new ones have a `key` when they are to be stored, and no `checkpoint` yet."""
+        want_bytes = job.keep_kv or not entry.rebuildable
+        seen = self._device.record_of(entry.tensor)
+        if seen is not None and seen.axis == entry.axis and (seen.loadable or not want_bytes):
+            return replace(seen, name=entry.name, unit=entry.unit)
+        cuts = list(stretches(entry, parent, want_bytes=want_bytes))
+        pieces = tuple(cut.piece or self._new_piece(cut, want_bytes, job) for cut in cuts)
+        shape = tuple(entry.tensor.shape)
+        return TensorRecord(entry.name, dtype_name(entry.tensor), shape, entry.axis, entry.unit, pieces)
+
+    def _new_piece(self, cut: Stretch, want_bytes: bool, job: WriteJob) -> Piece:
+        view = cut.view
+        length = view.numel() * view.element_size()
+        extent = _WHOLE if cut.entry.axis is None else cut.extent
+        if is_zero(view):
+            return Piece(extent, length, "")
+        mark = fingerprint(view) if on_accelerator(view) else ""
+        buffer = host_buffer(length)
+        buffer.view(view.dtype).view(view.shape).copy_(view)
+        digest = digest_of(byte_view(buffer))
+        if want_bytes:
+            job.buffers[digest] = buffer
+        else:
+            self._host.put(digest, buffer)
+        return Piece(extent, length, digest, key=cut.key if want_bytes else "", fingerprint=mark)
+
+    def _place(self, job: WriteJob, records: dict[str, TensorRecord]) -> None:
+        """Lay the new pieces out in the checkpoint's file, KV last, each digest once, and make the manifest."""
+        fresh = _fresh_pieces(records)
+        header = header_bytes((p.key, r.dtype, r.piece_shape(p), p.length) for r, p in fresh)
+        homes: dict[str, Piece] = {}
+        at = len(header)
+        for _, piece in fresh:
+            homes[piece.digest] = replace(piece, checkpoint=job.checkpoint_id, offset=at)
+            at += piece.length
+        job.buffers = {digest: job.buffers[digest] for digest in homes}
+        self._host.pin(job.buffers)
+        for digest, buffer in job.buffers.items():
+            self._host.put(digest, buffer)
+        job.header = header
+        job.manifest = Manifest(
+            checkpoint_id=job.checkpoint_id,
+            parent_id=job.parent_id,
+            created=job.created,
+            tensors={name: _settle(record, homes) for name, record in records.items()},
+            meta=job.meta,
+            file={"length": at, "header_length": len(header), "header_digest": digest_of(header)},
+        )
+
+
+def _fresh_pieces(records: dict[str, TensorRecord]) -> list[tuple[TensorRecord, Piece]]:
+    found: dict[str, tuple[TensorRecord, Piece]] = {}
+    for record in sorted(records.values(), key=lambda r: r.name.startswith("kv_cache")):
+        for piece in record.pieces:
+            if piece.key and not piece.checkpoint:
+                found.setdefault(piece.digest, (record, piece))
+    return list(found.values())
+
+
+def _settle(record: TensorRecord, homes: dict[str, Piece]) -> TensorRecord:
+    pieces = tuple(
+        replace(homes[p.digest], extent=p.extent, fingerprint=p.fingerprint) if p.key and not p.checkpoint else p
+        for p in record.pieces
+    )
+    return replace(record, pieces=pieces)
+
+
+def _check_unchanged(job: WriteJob) -> None:
+    written: Sequence[str] = [
+        entry.name
+        for entry, version in zip(job.entries, job.versions, strict=True)
+        if version_of(entry.tensor) != version
+    ]
+    if written:
+        raise StoreError(
+            f"{', '.join(written)} of {job.checkpoint_id} changed in place before they were copied off.",
+            hint="Replace tensors given to put(), never write into them.",
+        )

@@ -1,0 +1,44 @@
+"""One checkpoint on its way to storage."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from arc_fabric.store.entry import TensorEntry
+from arc_fabric.store.manifest import Manifest
+
+Attachment = bytes | Callable[[], bytes]
+State = Literal["queued", "gathered", "durable", "failed"]
+
+
+@dataclass(eq=False)
+class WriteJob:
+    """What `put` was given, and how far it has come. Fields are written by one pipeline thread at a time."""
+
+    checkpoint_id: str
+    parent_id: str | None
+    entries: Sequence[TensorEntry]
+    """References to the model's tensors until they are gathered; then empty."""
+    meta: Mapping[str, Any]
+    attachments: Mapping[str, Attachment]
+    keep_kv: bool
+    reserved: int
+    """Bytes taken from the budget."""
+    versions: tuple[int, ...]
+    after: list[torch.cuda.Event]
+    created: float = field(default_factory=time.time)
+    state: State = "queued"
+    manifest: Manifest | None = None
+    header: bytes = b""
+    buffers: dict[str, torch.Tensor] = field(default_factory=dict)
+    """digest -> host buffer of the pieces in this checkpoint's own file, in file order; pinned until durable."""
+    error: Exception | None = None
+    delete_requested: bool = False
+    gathered: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)

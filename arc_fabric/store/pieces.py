@@ -1,0 +1,94 @@
+"""Tensors as bytes: safetensors dtypes, byte views, cutting, digests, the zero test."""
+
+from __future__ import annotations
+
+import torch
+from blake3 import blake3
+
+from arc_fabric.errors import InvalidRequest
+from arc_fabric.store.fingerprint import fingerprint
+from arc_fabric.store.manifest import Piece
+
+DTYPES: dict[str, torch.dtype] = {
+    "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16, "I32": torch.int32,
+    "I64": torch.int64, "F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_MANY_SLABS = 4096
+
+
+def dtype_name(tensor: torch.Tensor) -> str:
+    """The safetensors name of a tensor's dtype."""
+    try:
+        return _NAMES[tensor.dtype]
+    except KeyError:
+        raise InvalidRequest(f"A snapshot cannot hold tensors of dtype {tensor.dtype}.") from None
+
+
+def cut(tensor: torch.Tensor, axis: int | None, start: int, extent: int) -> torch.Tensor:
+    """The view of one piece."""
+    return tensor if axis is None else tensor.narrow(axis, start, extent)
+
+
+def byte_view(tensor: torch.Tensor) -> memoryview:
+    """The bytes of a contiguous CPU tensor, without a copy; writable."""
+    return memoryview(tensor.detach().reshape(-1).view(torch.uint8).numpy())
+
+
+def slabs(tensor: torch.Tensor) -> list[memoryview]:
+    """The bytes of a CPU tensor in C order as contiguous stretches, without a copy for cuts of contiguous tensors."""
+    lead = 0
+    count = 1
+    while lead < tensor.dim() and not tensor[(0,) * lead].is_contiguous():
+        count *= tensor.shape[lead]
+        lead += 1
+    if count > _MANY_SLABS:
+        return [byte_view(tensor.contiguous())]
+    rows = [tensor]
+    for _ in range(lead):
+        rows = [row for outer in rows for row in outer.unbind(0)]
+    return [byte_view(row) for row in rows]
+
+
+def digest(tensor: torch.Tensor) -> str:
+    """BLAKE3 of a CPU tensor's bytes in C order, hex."""
+    hasher = blake3()
+    for slab in slabs(tensor):
+        hasher.update(slab)
+    return hasher.hexdigest()
+
+
+def is_zero(tensor: torch.Tensor) -> bool:
+    """Whether every byte is zero (a negative zero is not)."""
+    if not tensor.numel():
+        return True
+    probe = tensor[(0,) * tensor.dim()].reshape(1).view(torch.uint8)
+    return not bool(probe.any()) and not any(_any_bit(row) for row in _contiguous_rows(tensor))
+
+
+def matches(tensor: torch.Tensor, piece: Piece) -> bool:
+    """Whether a tensor of the piece's shape holds the piece's bytes, by the cheapest proof where it lives."""
+    if piece.zero:
+        return is_zero(tensor)
+    if on_accelerator(tensor) and piece.fingerprint:
+        return fingerprint(tensor) == piece.fingerprint
+    return digest(tensor.cpu()) == piece.digest
+
+
+def on_accelerator(tensor: torch.Tensor) -> bool:
+    """Whether fingerprints are taken of this tensor; on a CPU the digest itself is cheaper."""
+    return tensor.device.type != "cpu"
+
+
+def _contiguous_rows(tensor: torch.Tensor) -> list[torch.Tensor]:
+    if tensor.device.type != "cpu":
+        return [tensor.contiguous().reshape(-1).view(torch.uint8)]
+    return [torch.frombuffer(slab, dtype=torch.uint8) for slab in slabs(tensor)]
+
+
+def _any_bit(row: torch.Tensor) -> bool:
+    whole = row.numel() // 8 * 8
+    head = row[:whole]
+    words = head.view(torch.int64) if head.data_ptr() % 8 == 0 else head
+    return bool(words.any()) or bool(row[whole:].any())

@@ -1,0 +1,49 @@
+"""Moves bytes between a device and host memory, beside the model's own stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from arc_fabric.store.manifest import Piece, TensorRecord
+from arc_fabric.store.pieces import DTYPES
+
+
+def fix_device(device: torch.device | str) -> torch.device:
+    """A device with its index: 'cuda' means the current one, as tensors report it."""
+    found = torch.device(device)
+    if found.type == "cuda" and found.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return found
+
+
+def host_buffer(length: int) -> torch.Tensor:
+    """uint8 [length] in host memory, page-locked where there is a CUDA device (for asynchronous copies)."""
+    return torch.empty(length, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
+
+
+def as_piece(buffer: torch.Tensor, record: TensorRecord, piece: Piece) -> torch.Tensor:
+    """A host buffer seen as the piece it holds."""
+    return buffer.view(DTYPES[record.dtype]).view(record.piece_shape(piece))
+
+
+def mark(devices: Iterable[torch.device]) -> list[torch.cuda.Event]:
+    """Events after all work queued so far by this thread on these CUDA devices."""
+    return [torch.cuda.current_stream(device).record_event() for device in set(devices) if device.type == "cuda"]
+
+
+@contextmanager
+def side_stream(devices: Iterable[torch.device], after: Iterable[torch.cuda.Event] = ()) -> Iterator[None]:
+    """Work on streams of our own, not before `after`; on leaving, that work is done. Nothing to do on a CPU."""
+    streams = [torch.cuda.Stream(device) for device in set(devices) if device.type == "cuda"]
+    if not streams:
+        yield
+        return
+    (stream,) = streams  # a snapshot lives on one accelerator
+    for event in after:
+        stream.wait_event(event)
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()
