@@ -107,6 +107,10 @@ class Settings(BaseSettings):
     max_body_bytes: ByteSize = Field(ByteSize(16 * MIB), ge=1024, description="Largest request body.")
     max_prompt_chars: int = Field(2000, ge=1, description="Longest prompt.")
 
+    # The command line and the client.
+    url: str = Field("", description="Web app that commands talk to; empty: the `up` that runs on data_dir.")
+    token: SecretStr = Field(SecretStr(""), description="Secret of the token that commands send.")
+
     # Model and devices.
     model: str = Field("tabletop", min_length=1, description="Model to serve: tabletop, or dreamzero:<checkpoint dir>.")
     devices: str = Field(

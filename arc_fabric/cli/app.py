@@ -16,7 +16,7 @@ from arc_fabric.cli import output
 from arc_fabric.errors import ArcFabricError, InvalidRequest
 from arc_fabric.settings import Settings, load_settings
 
-NOUNS = ("up", "worker", "settings")
+NOUNS = ("up", "worker", "web", "sessions", "tree", "compare", "video", "doctor", "settings")
 
 app = typer.Typer(
     help="Checkpoint, fork, rewind and compare the worlds of autoregressive video world models.",
@@ -30,13 +30,15 @@ app = typer.Typer(
 def root(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="TOML settings file.", show_default=False)] = None,
+    url: Annotated[str | None, typer.Option(help="Web app to talk to.", show_default=False)] = None,
     choices: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="NAME=VALUE", help="Set any setting; may be repeated."),
     ] = None,
 ) -> None:
     """Keep the settings flags for the command that follows."""
-    context.obj = {"config": config, "flags": dict(_parse(choice) for choice in choices or [])}
+    flags = dict(_parse(choice) for choice in choices or [])
+    context.obj = {"config": config, "flags": flags | ({"url": url} if url else {})}
 
 
 def settings_of(context: typer.Context, **flags: Any) -> Settings:

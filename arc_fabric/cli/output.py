@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -48,3 +49,16 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def ago(then: float, now: float | None = None) -> str:
+    """How long ago, for people.
+
+    >>> ago(0, 42), ago(0, 7200), ago(0, 200_000)
+    ('42 s ago', '2 h ago', '2 d ago')
+    """
+    passed = (time.time() if now is None else now) - then
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if passed >= seconds:
+            return f"{passed / seconds:.0f} {unit} ago"
+    return f"{max(0, passed):.0f} s ago"

@@ -77,17 +77,24 @@ def worker_services(settings: Settings) -> list[Service]:
 def web_service(settings: Settings) -> Service:
     """The web app under gunicorn."""
     port = ports.choose_port(settings.port, WEB_PORT, settings.host, what="the web app (port)")
-    bind = f"[{settings.host}]:{port}" if ":" in settings.host else f"{settings.host}:{port}"
-    command = ["gunicorn", "--config", "python:webapp.gunicorn_conf", "--bind", bind, "webapp.wsgi:app"]
-    child = _child("web", command, settings, {"ARC_FABRIC_PORT": str(port)}, stop=((signal.SIGTERM, 10.0),))
-    reach = f"http://127.0.0.1:{port}" if settings.host in ("0.0.0.0", "::") else f"http://{bind}"
-    return Service("web", "web", _http_probe(reach + "/healthz"), reach, child, detail=f"listens on {bind}")
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    reach = f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{port}"
+    env = {"ARC_FABRIC_PORT": str(port)}
+    child = _child("web", gunicorn_command(settings, port), settings, env, stop=((signal.SIGTERM, 10.0),))
+    return Service("web", "web", _http_probe(reach + "/healthz"), reach, child, detail=f"listens on {host}:{port}")
+
+
+def gunicorn_command(settings: Settings, port: int) -> list[str]:
+    """The command line of the web app."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    options = ["--config", "python:webapp.gunicorn_conf", "--bind", f"{host}:{port}"]
+    return [sys.executable, "-m", "gunicorn", *options, "webapp.wsgi:app"]
 
 
 def flower_service(settings: Settings) -> Service:
     """Flower, on loopback; with tokens set, their names and secrets are its logins."""
     port = ports.choose_port(settings.flower_port, what="Flower (flower_port)")
-    command = ["celery", "-A", "workers.app", "flower", "--address=127.0.0.1", f"--port={port}"]
+    command = [sys.executable, "-m", "celery", "-A", "workers.app", "flower", "--address=127.0.0.1", f"--port={port}"]
     logins = ",".join(f"{t.name}:{t.secret.get_secret_value()}" for t in settings.tokens if t.scope == "admin")
     env = {"FLOWER_BASIC_AUTH": logins} if settings.tokens else {}
     url = f"http://127.0.0.1:{port}"
@@ -96,7 +103,7 @@ def flower_service(settings: Settings) -> Service:
 
 
 def _worker(settings: Settings, name: str, device: str | None, threads: int) -> Service:
-    command = ["arc_fabric", "worker", "--name", name, *(["--device", device] if device else [])]
+    command = [sys.executable, "-m", "arc_fabric", "worker", "--name", name, *(["--device", device] if device else [])]
     env = {"ARC_FABRIC_WORKER_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     child = _child(name, command, settings, env, stop=_WORKER_STOP, orphan=signal.SIGKILL)
     detail = f"{settings.model} on {device}" if device else "videos, collection"
@@ -133,17 +140,17 @@ def _http_probe(url: str) -> Callable[[], bool]:
 
 def _child(
     name: str,
-    module: list[str],
+    command: list[str],
     settings: Settings,
     env: dict[str, str],
     *,
     stop: Any = ((signal.SIGTERM, 5.0),),
     orphan: signal.Signals = signal.SIGTERM,
 ) -> Child:
-    """A child that runs a Python module with our settings in its environment."""
+    """A child with our settings in its environment."""
     return Child(
         name,
-        [sys.executable, "-m", *module],
+        command,
         settings.data_dir / "logs" / f"{name}.log",
         env={**settings.to_env(), **env, "PYTHONUNBUFFERED": "1"},
         cwd=Path.cwd(),

@@ -21,7 +21,7 @@ from arc_fabric.settings import Settings
 _LOOK_S = 0.5
 
 
-class StartInterrupted(Exception):  # noqa: N818 - a wish of the operator, not an error
+class StartInterrupted(Exception):
     """The operator asked to stop before everything was up."""
 
 

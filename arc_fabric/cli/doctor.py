@@ -1,0 +1,33 @@
+"""`arc-fabric doctor`: is this machine ready? Every finding says how to mend it. Exit code 1 if something is broken."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from arc_fabric.cli.app import app, settings_of
+from arc_fabric.cli.output import JsonFlag, emit, out
+from arc_fabric.services.checkup import CHECKS, Finding
+
+_MARKS = {"ok": "[green]ok  [/]", "warning": "[yellow]warn[/]", "broken": "[bold red]FAIL[/]"}
+
+
+@app.command()
+def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Check Python, torch, devices, Redis, object store, ports, disk, clock and weights."""
+    settings = settings_of(context)
+    findings = [check(settings) for check in CHECKS]
+    broken = any(finding.state == "broken" for finding in findings)
+    facts = {"healthy": not broken, "findings": [asdict(finding) for finding in findings]}
+    emit(facts, as_json, lambda found: _lines(findings))
+    if broken:
+        raise typer.Exit(1)
+
+
+def _lines(findings: list[Finding]) -> Any:
+    for finding in findings:
+        out.print(f"{_MARKS[finding.state]}  {finding.name:<13} {finding.message}", soft_wrap=True)
+        if finding.mend:
+            out.print(f"      {'':<13} [dim]{finding.mend}[/]", soft_wrap=True)

@@ -1,0 +1,196 @@
+"""Sessions and the work on them: sessions, new, step, fork, rewind, checkpoint, close.
+
+A session is named by its id, its label, or `last` (the one made last).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from arc_fabric.cli.app import app
+from arc_fabric.cli.output import JsonFlag, ago, emit, out
+from arc_fabric.cli.remote import remote_of
+from arc_fabric.errors import InvalidRequest
+
+SessionName = Annotated[str, typer.Argument(metavar="SESSION", help="Id, label, or 'last'.")]
+Label = Annotated[str | None, typer.Option(help="A name for people.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the job.")]
+
+
+@app.command()
+def sessions(
+    context: typer.Context,
+    state: Annotated[str | None, typer.Option(help="open or closed.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the sessions."""
+    items = list(remote_of(context).pages("/api/sessions", state=state))
+    emit({"items": items}, as_json, lambda facts: _table(facts["items"]))
+
+
+@app.command()
+def new(
+    context: typer.Context,
+    prompt: Annotated[str, typer.Argument(help="What shall happen.")],
+    frame: Annotated[str, typer.Option(help="Initial frame: sample:<name> or an image file.")] = "sample:red-cup",
+    seed: Annotated[int | None, typer.Option(help="Seed of the sampler.")] = None,
+    label: Label = None,
+    steps: Annotated[int, typer.Option("--steps", "-n", min=0, help="Steps to run at once.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Start a session from a frame and a prompt."""
+    remote = remote_of(context)
+    answer = remote.post("/api/sessions", prompt=prompt, initial_frame=_frame(frame), seed=seed, label=label)
+    job = remote.finish(answer["job"], "new", quiet=as_json)
+    if steps:
+        job = remote.post(f"/api/sessions/{answer['session']['id']}/step", steps=steps)["job"]
+        job = remote.finish(job, "step", quiet=as_json)
+    _tell(remote.get(f"/api/sessions/{answer['session']['id']}"), job, as_json)
+
+
+@app.command()
+def step(
+    context: typer.Context,
+    session: SessionName,
+    steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="How many.")] = 1,
+    prompt: Annotated[str | None, typer.Option(help="New prompt from here on.")] = None,
+    seed: Annotated[int | None, typer.Option(help="New seed from here on.")] = None,
+    actions: Annotated[Path | None, typer.Option(help="JSON: per step [horizon][dim], or null to predict.")] = None,
+    if_head: Annotated[str | None, typer.Option(help="Refuse unless this is the head.")] = None,
+    no_wait: NoWait = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Advance a session."""
+    given = _read_json(actions) if actions else None
+    body = {"steps": steps, "prompt": prompt, "seed": seed, "actions": given, "if_head": if_head}
+    _work(context, session, "step", body, no_wait, as_json)
+
+
+@app.command()
+def fork(
+    context: typer.Context,
+    session: SessionName,
+    at: Annotated[int | None, typer.Option(help="Frame index to fork at; default: the head.")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="Checkpoint to fork at, instead of --at.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Prompt of the fork.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the fork.")] = None,
+    steps: Annotated[int, typer.Option("--steps", "-n", min=0, help="Steps to run in the same job.")] = 0,
+    bulk: Annotated[bool, typer.Option(help="Low priority, needs no session slot, closes at its end.")] = False,
+    label: Label = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fork a new session from a checkpoint; no tensor is copied."""
+    remote = remote_of(context)
+    source = remote.session(session)
+    body = {"checkpoint_id": checkpoint or _at(remote, source, at), "new_prompt": prompt, "new_seed": seed}
+    path = f"/api/sessions/{source['id']}/fork"
+    answer = remote.post(path, **body, steps=steps or None, bulk=bulk or None, label=label)
+    job = remote.finish(answer["job"], "fork", quiet=as_json)
+    _tell(remote.get(f"/api/sessions/{answer['session_id']}"), job, as_json)
+
+
+@app.command()
+def rewind(
+    context: typer.Context,
+    session: SessionName,
+    steps: Annotated[int | None, typer.Option("--steps", "-n", min=1, help="Steps to go back; default 1.")] = None,
+    to: Annotated[str | None, typer.Option(help="Checkpoint to go back to.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Move a session's head back; nothing is deleted."""
+    _work(context, session, "rewind", {"n_steps": steps, "checkpoint_id": to}, False, as_json)
+
+
+@app.command()
+def checkpoint(context: typer.Context, session: SessionName, label: Label = None, as_json: JsonFlag = False) -> None:
+    """Name a session's head and wait until it is stored."""
+    _work(context, session, "checkpoint", {"label": label}, False, as_json)
+
+
+@app.command()
+def close(context: typer.Context, session: SessionName, as_json: JsonFlag = False) -> None:
+    """Close a session; its tree is kept."""
+    remote = remote_of(context)
+    answer = remote.delete(f"/api/sessions/{remote.session(session)['id']}")
+    emit(answer, as_json, lambda facts: out.print(f"{facts['session']['id']} closed"))
+
+
+def _work(context: typer.Context, name: str, kind: str, body: dict[str, Any], no_wait: bool, as_json: bool) -> None:
+    """Post a job, wait for it and show the session after it."""
+    remote = remote_of(context)
+    session_id = remote.session(name)["id"]
+    job = remote.post(f"/api/sessions/{session_id}/{kind}", **body)["job"]
+    if not no_wait:
+        job = remote.finish(job, kind, quiet=as_json)
+    _tell(remote.get(f"/api/sessions/{session_id}"), job, as_json)
+
+
+def _tell(session: dict[str, Any], job: dict[str, Any], as_json: bool) -> None:
+    emit({"session": session, "job": job}, as_json, _line)
+
+
+def _line(facts: dict[str, Any]) -> None:
+    session, job = facts["session"], facts["job"]
+    took = f"{job['finished'] - job['started']:.1f} s" if job["finished"] and job["started"] else job["state"]
+    label = f" ({escape(session['label'])})" if session["label"] else ""
+    out.print(
+        f"[bold]{session['id']}[/]{label} at frame {session['frame_index']}, head {session['head']}  "
+        f"[dim]{job['kind']} {took}[/]",
+        soft_wrap=True,
+    )
+
+
+def _table(items: list[dict[str, Any]]) -> None:
+    if not items:
+        out.print("No sessions. Start one: arc-fabric new 'pick up the red cup'")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("session", "label", "state", "frame", "prompt", "seed", "worker", "updated"):
+        table.add_column(
+            column, justify="right" if column in ("frame", "seed") else "left", no_wrap=column == "session"
+        )
+    for item in items:
+        style = None if item["state"] == "open" else "dim"
+        cells = (item["id"], item["label"], item["state"], item["frame_index"], item["prompt"], item["seed"])
+        more = (item["worker"], ago(item["updated"]))
+        table.add_row(*("" if cell is None else escape(str(cell)) for cell in (*cells, *more)), style=style)
+    out.print(table)
+
+
+def _frame(text: str) -> str:
+    if text.startswith("sample:"):
+        return text
+    path = Path(text)
+    if not path.is_file():
+        raise InvalidRequest(f"{text} is no image file.", hint="Give an image file, or sample:<name>.")
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def _at(remote: Any, session: dict[str, Any], index: int | None) -> str:
+    """The checkpoint of a session's lineage with this frame index; its head for None."""
+    if index is None:
+        return str(session["head"])
+    nodes = {node["id"]: node for node in remote.get(f"/api/sessions/{session['id']}/tree")["nodes"]}
+    node = nodes.get(session["head"])
+    while node and node["frame_index"] != index:
+        node = nodes.get(node["parent"])
+    if node is None:
+        raise InvalidRequest(
+            f"{session['id']} has no frame index {index}; its head is at {session['frame_index']}.",
+            hint="'arc-fabric tree' shows the checkpoints.",
+        )
+    return str(node["id"])
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"{path} is no JSON file: {error}.") from None

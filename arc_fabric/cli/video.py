@@ -1,0 +1,48 @@
+"""`arc-fabric video`: a branch as MP4, GIF or WebP."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from arc_fabric.cli.app import app
+from arc_fabric.cli.output import JsonFlag, emit, out, size
+from arc_fabric.cli.remote import remote_of
+
+
+class Form(StrEnum):
+    """File formats of a clip."""
+
+    mp4 = "mp4"
+    gif = "gif"
+    webp = "webp"
+
+
+@app.command()
+def video(
+    context: typer.Context,
+    branch: Annotated[str, typer.Argument(metavar="SESSION", help="Session (id, label, 'last') or checkpoint.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write.")] = None,
+    form: Annotated[Form | None, typer.Option("--format", help="Default: by the file's name, else mp4.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames per second; default: the model's.")] = None,
+    start: Annotated[int | None, typer.Option("--from", help="First video frame.")] = None,
+    end: Annotated[int | None, typer.Option("--to", help="End (exclusive).")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Save a branch, from its root to its head, as a clip."""
+    remote = remote_of(context)
+    where = (
+        f"/api/checkpoints/{branch}" if branch.startswith("ckp_") else f"/api/sessions/{remote.session(branch)['id']}"
+    )
+    suffix = output.suffix[1:] if output else ""
+    chosen = form.value if form else suffix if suffix in set(Form) else "mp4"
+    target = output or Path(f"{where.rpartition('/')[2]}.{chosen}")
+    written = remote.download(f"{where}/video", target, format=chosen, fps=fps, from_=start, to=end)
+    emit({"file": str(target), "bytes": written}, as_json, _line)
+
+
+def _line(facts: dict[str, Any]) -> None:
+    out.print(f"{facts['file']}  {size(facts['bytes'])}", soft_wrap=True)
