@@ -66,6 +66,7 @@ class ToyModel:
     )
 
     def __init__(self, device: str | torch.device = "cpu", *, weights_seed: int = 0) -> None:
+        torch.set_num_threads(1)
         self.device = torch.device(device)
         self.fault: str | None = None
         self.calls = 0
@@ -110,9 +111,7 @@ class ToyModel:
         inputs = {
             "images": torch.from_numpy(np.ascontiguousarray(frames))[None],
             "text": self.language_of(prompt),
-            "state": torch.zeros(1, 1, STATE_DIM)
-            if state is None
-            else torch.as_tensor(state).float().view(1, 1, -1),
+            "state": torch.zeros(1, 1, STATE_DIM) if state is None else torch.as_tensor(state).float().view(1, 1, -1),
             "embodiment_id": torch.tensor([embodiment_id]),
         }
         if action is not None:
@@ -150,6 +149,11 @@ class ToyModel:
         video = torch.cat([anchor, block], 2) if fresh else block
         return {"video_pred": video, "action_pred": action}
 
+    def encode_observed(self, frames: np.ndarray) -> Tensor:
+        """The last frame of each half of the frames seen -> latents [1, C, 2, 4, 4]."""
+        ends = [len(frames) * (i + 1) // BLOCK - 1 for i in range(BLOCK)]
+        return _encode(_shrink(torch.from_numpy(frames[ends]).to(self.device)))
+
     @torch.no_grad()
     def decode(self, latents: Tensor, start: int = 0) -> np.ndarray:
         """Blend each latent with the one before it; needs only `latents[start - 1:]`."""
@@ -184,9 +188,8 @@ class ToyModel:
         head = self.action_head
         head.language = inputs["text"]  # aliases the caller's tensor, as DreamZero does
         head.current_start_frame = 0
-        picture = inputs["images"][:, -1].permute(0, 3, 1, 2).float() / 127.5 - 1
-        small = torch.nn.functional.avg_pool2d(picture, SIZE // LATENT)
-        anchor = torch.cat([small, small.mean(1, keepdim=True)], 1)[:, :, None] * 2
+        small = _shrink(inputs["images"][0, -1:])
+        anchor = _encode(small)
         head.clip_feas = small.flatten(2).transpose(1, 2) @ self._weights["clip"]
         head.ys = torch.cat([anchor, anchor.new_zeros(1, CHANNELS, WINDOW - 1, LATENT, LATENT)], 2)
         return anchor
@@ -262,6 +265,16 @@ class ToyModel:
 def load(checkpoint_dir: str | None = None, device: str = "cpu") -> ToyModel:
     """The loader's signature that the model registry expects; the directory is not used."""
     return ToyModel(device)
+
+
+def _shrink(frames: Tensor) -> Tensor:
+    """uint8 [T, 32, 32, 3] -> [T, 3, 4, 4]."""
+    return torch.nn.functional.avg_pool2d(frames.permute(0, 3, 1, 2).float() / 127.5 - 1, SIZE // LATENT)
+
+
+def _encode(small: Tensor) -> Tensor:
+    """[T, 3, 4, 4] -> latents [1, C, T, 4, 4]."""
+    return torch.cat([small, small.mean(1, keepdim=True)], 1).transpose(0, 1)[None] * 2
 
 
 def _make_weights(seed: int) -> dict[str, Tensor]:

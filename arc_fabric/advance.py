@@ -1,0 +1,175 @@
+"""One step of one world: from a snapshot to the next, on the model's head.
+
+A root, a full window and a prompt change in mode `reset` start a *new window*, anchored on the last decoded
+frame. Otherwise the window *continues*: the head is restored if it holds another snapshot, and the pending
+block goes back in as `latent_video`. A prompt change within a window keeps the older KV (`keep`) or first
+rebuilds it under the new prompt (`recache`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arc_fabric.errors import NonFiniteLatents
+from arc_fabric.kv import rebuild_kv
+from arc_fabric.manager import StateManager
+from arc_fabric.models.contract import WorldModel
+from arc_fabric.state import CallRecord, WorldStateSnapshot
+
+PromptMode = Literal["keep", "recache", "reset"]
+PROMPT_MODES: tuple[str, ...] = get_args(PromptMode)
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """What a step is given."""
+
+    session_id: str
+    prompt: str
+    seed: int
+    prompt_mode: PromptMode = "keep"
+    action: np.ndarray | None = None
+    """float32 [action_horizon, action_dim]; None: the policy predicts."""
+    state: np.ndarray | None = None
+    """float32 [state_dim]."""
+    observed: np.ndarray | None = None
+    """uint8 [T, H, W, 3]: real frames since the last call (closed loop) in place of the imagined ones."""
+
+
+def root_snapshot(
+    manager: StateManager, request: StepRequest, initial_frame: np.ndarray, embodiment_id: int
+) -> WorldStateSnapshot:
+    """The snapshot of a world in which nothing has happened yet."""
+    frame = manager.model.fit_image(initial_frame)
+    return WorldStateSnapshot(
+        checkpoint_id=None,
+        session_id=request.session_id,
+        frames=torch.tensor(frame)[None],
+        prompt_text=request.prompt,
+        seed=request.seed,
+        state=_floats(request.state),
+        embodiment_id=embodiment_id,
+        identity=manager.identity,
+        tokens_per_latent=manager.model.geometry.tokens_per_latent,
+    )
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """How a call begins."""
+
+    images: np.ndarray
+    """uint8 [T, H, W, 3]; T == 1 starts a window."""
+    past: Tensor | None = None
+    """The window's latents so far, [1, T, C, h, w]; None for a new window."""
+    calls: tuple[CallRecord, ...] = ()
+    prompt_mode: str | None = None
+
+
+@torch.no_grad()
+def advance(manager: StateManager, before: WorldStateSnapshot, request: StepRequest) -> WorldStateSnapshot:
+    """Take one step. After an exception the head is undefined: restore `before`.
+
+    Raises NonFiniteLatents when the model's output is not finite.
+    """
+    model = manager.model
+    opening = _open(manager, before, request)
+    model.action_head.seed = request.seed
+    inputs = model.make_inputs(
+        opening.images,
+        request.prompt,
+        action=request.action,
+        state=request.state,
+        embodiment_id=before.embodiment_id,
+    )
+    pending = None if opening.past is None else _for_model(model, opening.past[:, -model.geometry.latents_per_block :])
+    out = model.lazy_joint_video_action_causal(inputs, pending)
+    _require_finite(out["video_pred"], out["action_pred"])
+    after = _collect(manager, before, request, opening, out["video_pred"], out["action_pred"])
+    manager.adopt(after)
+    return after
+
+
+def _open(manager: StateManager, before: WorldStateSnapshot, request: StepRequest) -> _Opening:
+    """Bring the head to where the call begins."""
+    ends = before.is_root or len(before.calls) >= manager.model.geometry.steps_per_window
+    changed = not before.is_root and request.prompt != before.prompt_text
+    if ends or (changed and request.prompt_mode == "reset"):
+        manager.clear()
+        seen = before.frames.numpy() if request.observed is None else request.observed
+        return _Opening(seen[-1:], prompt_mode=None if ends else "reset")
+    manager.make_resident(before)
+    manager.adopt(None)
+    return _continue_window(manager, before, request, changed)
+
+
+def _continue_window(
+    manager: StateManager, before: WorldStateSnapshot, request: StepRequest, changed: bool
+) -> _Opening:
+    model, calls, past = manager.model, before.calls, before.latent_video
+    images = before.frames.numpy()[-model.geometry.frames_per_latent :]
+    if request.observed is not None:
+        images = request.observed
+        seen = model.encode_observed(images).cpu().transpose(1, 2)
+        past = torch.cat([past[:, : -seen.shape[1]], seen], 1)
+    if changed and request.prompt_mode == "recache":
+        rebuild_kv(model, before, [request.prompt] * len(calls))
+        calls = tuple(replace(call, prompt=request.prompt) for call in calls)
+    if changed:
+        model.action_head.language = model.language_of(request.prompt)
+    return _Opening(images, past, calls, request.prompt_mode if changed else None)
+
+
+def _collect(
+    manager: StateManager, before: WorldStateSnapshot, request: StepRequest, opening: _Opening, video: Tensor,
+    predicted: Tensor,
+) -> WorldStateSnapshot:  # fmt: skip
+    """The snapshot after the call: the head's state, the window's latents, what the step added."""
+    model = manager.model
+    new = video.detach().cpu().transpose(1, 2).clone()
+    window = new if opening.past is None else torch.cat([opening.past, new], 1)
+    added = model.geometry.latents_per_block
+    frames = model.decode(_for_model(model, window), start=window.shape[1] - added)
+    actions = predicted[0].detach().float().cpu() if request.action is None else torch.tensor(request.action)
+    history = [] if before.action_history is None else [before.action_history]
+    call = CallRecord(request.prompt, _floats(request.state), request.observed is not None)
+    return replace(
+        manager.extract_state(),
+        session_id=request.session_id,
+        frame_index=before.frame_index + 1,
+        parent_checkpoint_id=before.checkpoint_id or before.parent_checkpoint_id,
+        prompt_text=request.prompt,
+        prompt_mode=opening.prompt_mode,
+        state=_floats(request.state),
+        embodiment_id=before.embodiment_id,
+        latent_video=window,
+        step_latents=window[:, -added:].clone(),
+        frames=torch.tensor(frames),
+        observed=None if request.observed is None else torch.tensor(request.observed),
+        action_history=torch.cat([*history, actions[None]]),
+        action_source="predicted" if request.action is None else "given",
+        steered=request.action is not None and model.abilities.steers_with_actions,
+        calls=(*opening.calls, call),
+    )
+
+
+def _for_model(model: WorldModel, latents: Tensor) -> Tensor:
+    """[B, T, C, h, w] on the CPU -> [B, C, T, h, w] on the model's device."""
+    return latents.transpose(1, 2).contiguous().to(model.device)
+
+
+def _require_finite(*outputs: Tensor) -> None:
+    if not all(bool(torch.isfinite(output).all()) for output in outputs):
+        raise NonFiniteLatents(
+            "The model produced NaN or infinite values; the step was dropped.",
+            hint="Step again with another seed or prompt, or rewind.",
+        )
+
+
+def _floats(state: np.ndarray | None) -> list[float] | None:
+    return None if state is None else [float(x) for x in state]

@@ -1,0 +1,286 @@
+"""Saving and restoring the state of a model, through its public attributes only.
+
+>>> manager = StateManager(model)                     # no store given: checkpoints stay in this process
+>>> checkpoint_id = manager.checkpoint(session)
+>>> snapshot = manager.restore(checkpoint_id)         # the model now continues from there
+
+A model has one head and many sessions take turns on it. The manager knows which snapshot the head holds and
+touches the head only when another one is wanted. Not thread-safe: it belongs to the thread that owns the
+model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+from weakref import WeakValueDictionary, finalize
+
+import numpy as np
+from torch import Tensor
+
+from arc_fabric.errors import CheckpointNotFound, IdentityMismatch
+from arc_fabric.ids import new_id
+from arc_fabric.kv import KvRestorer
+from arc_fabric.models.contract import WorldModel
+from arc_fabric.state import LIST_FIELDS, WorldStateSnapshot, owned
+from arc_fabric.store import SnapshotStore
+from arc_fabric.tree import TrajectoryTree, TreeNode
+
+HEAD_TENSORS = ("clip_feas", "ys", "language")
+HEAD_SCALARS = ("current_start_frame", "seed")
+Attachments = Mapping[str, bytes | Callable[[], bytes]]
+
+
+class HasSnapshot(Protocol):
+    """Whatever carries a snapshot, such as a Session."""
+
+    snapshot: WorldStateSnapshot
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """One line of `list_checkpoints`."""
+
+    checkpoint_id: str
+    session_id: str
+    frame_index: int
+    timestamp: float
+    parent_checkpoint_id: str | None
+    prompt: str
+    seed: int
+    bytes_total: int
+    bytes_new: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe form."""
+        return asdict(self)
+
+
+class StateManager:
+    """The keeper of one model's state."""
+
+    def __init__(
+        self,
+        model: WorldModel,
+        max_checkpoints: int = 50,
+        *,
+        store: SnapshotStore | None = None,
+        tree: TrajectoryTree | None = None,
+        resident_bytes: int = 1 << 30,
+    ) -> None:
+        """`store` keeps the checkpoints (None: this process's memory); `tree`, where given, gets a node per checkpoint.
+
+        The latest `max_checkpoints` snapshots are also kept at hand, by reference, within `resident_bytes`; older ones
+        are read from the store again. 0 keeps only what sessions hold.
+        """
+        self.model = model
+        self.max_checkpoints = max_checkpoints
+        self.resident_bytes = resident_bytes
+        self.store = store or SnapshotStore(None)
+        if store is None:
+            finalize(self, self.store.close)
+        self.tree = tree
+        self.default_seed = int(model.action_head.seed)
+        self.identity: dict[str, Any] = json.loads(json.dumps(model.identity().to_dict()))
+        self._infos: dict[str, CheckpointInfo] = {}
+        self._kv = KvRestorer(model, self.store)
+        self._kept: OrderedDict[str, tuple[WorldStateSnapshot, int]] = OrderedDict()
+        self._kept_bytes = 0
+        self._live: WeakValueDictionary[str, WorldStateSnapshot] = WeakValueDictionary()
+        self._resident: WorldStateSnapshot | None = None
+
+    def extract_state(self) -> WorldStateSnapshot:
+        """What the head holds now, by reference: lists are copied, tensors are shared (the model replaces
+        tensors and never writes into them), parts of larger tensors and the caller's own `language` are
+        cloned."""
+        head = self.model.action_head
+        lists = {name: list(getattr(head, attr) or ()) for name, attr in LIST_FIELDS.items()}
+        tensors = {name: _copy_of(getattr(head, name)) for name in ("clip_feas", "ys")}
+        return WorldStateSnapshot(
+            checkpoint_id=None,
+            session_id="",
+            **lists,
+            **tensors,
+            language=None if head.language is None else head.language.detach().clone(),
+            current_start_frame=int(head.current_start_frame),
+            seed=int(head.seed),
+            identity=self.identity,
+            tokens_per_latent=self.model.geometry.tokens_per_latent,
+        )
+
+    def restore_state(self, snapshot: WorldStateSnapshot) -> None:
+        """Put a snapshot into the head, so that the next call continues it: the automatic reset does not fire.
+
+        KV that the snapshot came without is read from the store or rebuilt. Tensors on another device are copied over.
+        """
+        self._resident = None
+        self._set_tensors(snapshot)
+        if not snapshot.has_kv and not snapshot.is_root:
+            self._kv.fill(snapshot)
+            self._set_tensors(snapshot)
+        for name, attribute in LIST_FIELDS.items():
+            setattr(self.model.action_head, attribute, [self._on_device(t) for t in getattr(snapshot, name)])
+        for name in HEAD_SCALARS:
+            setattr(self.model.action_head, name, getattr(snapshot, name))
+        self._resident = snapshot
+
+    def recover(self, snapshot: WorldStateSnapshot) -> None:
+        """After a failed call: put the snapshot back where that costs nothing, else leave the head empty until a
+        session needs it."""
+        if snapshot.has_kv or snapshot.is_root:
+            self.restore_state(snapshot)
+        else:
+            self.clear()
+
+    def make_resident(self, snapshot: WorldStateSnapshot) -> None:
+        """`restore_state`, unless the head holds this very snapshot."""
+        if self._resident is not snapshot:
+            self.restore_state(snapshot)
+
+    def clear(self) -> None:
+        """Empty the head, so that the next call starts a window; frees what only the head held."""
+        self._resident = None
+        for attribute in LIST_FIELDS.values():
+            setattr(self.model.action_head, attribute, [])
+        self.model.action_head.language = None
+        self.model.action_head.current_start_frame = 0
+
+    def adopt(self, snapshot: WorldStateSnapshot) -> None:
+        """Note that the head holds this snapshot, which was just extracted from it."""
+        self._resident = snapshot
+
+    def is_resident(self, checkpoint_id: str) -> bool:
+        """Whether continuing from this checkpoint needs no read from the store."""
+        snapshot = self._live.get(checkpoint_id)
+        return snapshot is not None and (snapshot.has_kv or snapshot.is_root)
+
+    def checkpoint(
+        self, session: HasSnapshot | WorldStateSnapshot, *, checkpoint_id: str | None = None,
+        attachments: Attachments | None = None, metadata: Mapping[str, Any] | None = None,
+    ) -> str:  # fmt: skip
+        """Hand a session's state to the store and return its checkpoint id; a state that has one keeps it.
+
+        Returns without waiting for storage, except when the store's upload budget is full. `metadata` goes
+        into the tree's node.
+        """
+        snapshot = session if isinstance(session, WorldStateSnapshot) else session.snapshot
+        if snapshot.checkpoint_id is not None:
+            return snapshot.checkpoint_id
+        snapshot.checkpoint_id = checkpoint_id or new_id("ckp")
+        try:
+            receipt = self.store.put(
+                snapshot.checkpoint_id, snapshot.entries(), snapshot.meta(),
+                parent_id=snapshot.parent_checkpoint_id, attachments=attachments or {},
+            )  # fmt: skip
+        except BaseException:
+            snapshot.checkpoint_id = None
+            raise
+        self._remember(snapshot, receipt.bytes_total, receipt.bytes_new)
+        if self.tree is not None:
+            self.tree.add_node(node_of(snapshot, metadata or {}))
+        return snapshot.checkpoint_id
+
+    def restore(self, checkpoint_id: str, force: bool = False) -> WorldStateSnapshot:
+        """Load a checkpoint and put it into the head. Raises CheckpointNotFound, CheckpointUnavailable, and
+        IdentityMismatch unless `force`."""
+        snapshot = self.load(checkpoint_id, force)
+        self.make_resident(snapshot)
+        return snapshot
+
+    def load(self, checkpoint_id: str, force: bool = False) -> WorldStateSnapshot:
+        """A checkpoint's snapshot, without touching the head; one that is still in use is shared, not
+        read."""
+        snapshot = self._live.get(checkpoint_id)
+        if snapshot is None:
+            tensors, meta = self.store.get(checkpoint_id, self.model.device)
+            snapshot = WorldStateSnapshot.from_entries(tensors, meta)
+            self._check_identity(snapshot, force)
+            self._live[checkpoint_id] = snapshot
+        return snapshot
+
+    def load_meta(self, checkpoint_id: str) -> Mapping[str, Any]:
+        """A checkpoint's facts, without its tensors."""
+        snapshot = self._live.get(checkpoint_id)
+        return self.store.manifest(checkpoint_id).meta if snapshot is None else snapshot.meta()
+
+    def load_frames(self, checkpoint_id: str) -> np.ndarray:
+        """The video frames a checkpoint's step added, uint8 [F, H, W, 3]."""
+        snapshot = self._live.get(checkpoint_id)
+        if snapshot is None:
+            return self.store.get(checkpoint_id, "cpu", kv=False)[0]["frames"].numpy()
+        return snapshot.frames.numpy()
+
+    def delete_checkpoint(self, checkpoint_id: str) -> None:
+        """Drop a checkpoint's payload. Its node stays in the tree; checkpoints that share its pieces keep
+        them."""
+        if checkpoint_id not in self._infos and self.store.durability(checkpoint_id) == "absent":
+            raise CheckpointNotFound(f"No checkpoint {checkpoint_id} is stored.", checkpoint_id=checkpoint_id)
+        self.store.delete_payload(checkpoint_id)
+        self._infos.pop(checkpoint_id, None)
+        self._live.pop(checkpoint_id, None)
+        self._unkeep(checkpoint_id)
+
+    def list_checkpoints(self, session_id: str | None = None) -> list[CheckpointInfo]:
+        """The checkpoints this manager made and has not deleted, oldest first."""
+        return [info for info in self._infos.values() if session_id in (None, info.session_id)]
+
+    def info(self, checkpoint_id: str) -> CheckpointInfo | None:
+        """What this manager knows of a checkpoint it made."""
+        return self._infos.get(checkpoint_id)
+
+    def _remember(self, snapshot: WorldStateSnapshot, bytes_total: int, bytes_new: int) -> None:
+        self._keep(snapshot)
+        self._infos[snapshot.checkpoint_id] = CheckpointInfo(
+            snapshot.checkpoint_id, snapshot.session_id, snapshot.frame_index, snapshot.timestamp,
+            snapshot.parent_checkpoint_id, snapshot.prompt_text, snapshot.seed, bytes_total, bytes_new,
+        )  # fmt: skip
+
+    def _keep(self, snapshot: WorldStateSnapshot) -> None:
+        """Share this snapshot with whoever asks for its checkpoint while it lives, and keep the latest alive."""
+        self._live[snapshot.checkpoint_id] = snapshot
+        self._unkeep(snapshot.checkpoint_id)
+        self._kept[snapshot.checkpoint_id] = snapshot, snapshot.size_bytes()
+        self._kept_bytes += self._kept[snapshot.checkpoint_id][1]
+        while len(self._kept) > self.max_checkpoints or self._kept_bytes > self.resident_bytes:
+            self._unkeep(next(iter(self._kept)))
+
+    def _unkeep(self, checkpoint_id: str) -> None:
+        _, size = self._kept.pop(checkpoint_id, (None, 0))
+        self._kept_bytes -= size
+
+    def _check_identity(self, snapshot: WorldStateSnapshot, force: bool) -> None:
+        if force or snapshot.identity == self.identity:
+            return
+        names = sorted({*snapshot.identity, *self.identity})
+        changed = [n for n in names if snapshot.identity.get(n) != self.identity.get(n)]
+        raise IdentityMismatch(
+            f"Checkpoint {snapshot.checkpoint_id} was made by another model: {', '.join(changed)} differ.",
+            checkpoint_id=snapshot.checkpoint_id,
+            differences={n: [snapshot.identity.get(n), self.identity.get(n)] for n in changed},
+        )
+
+    def _set_tensors(self, snapshot: WorldStateSnapshot) -> None:
+        for name in HEAD_TENSORS:
+            setattr(self.model.action_head, name, self._on_device(getattr(snapshot, name)))
+
+    def _on_device(self, tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.to(self.model.device)
+
+
+def _copy_of(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else owned(tensor)
+
+
+def node_of(snapshot: WorldStateSnapshot, metadata: Mapping[str, Any]) -> TreeNode:
+    """The tree's node for a checkpointed snapshot."""
+    actions = None if snapshot.is_root else snapshot.action_history[-1].tolist()
+    return TreeNode(
+        id=snapshot.checkpoint_id, parent=snapshot.parent_checkpoint_id, session_id=snapshot.session_id,
+        frame_index=snapshot.frame_index, created=snapshot.timestamp, prompt=snapshot.prompt_text,
+        seed=snapshot.seed, prompt_mode=snapshot.prompt_mode,
+        action_source=snapshot.action_source, actions=actions,
+        n_frames=len(snapshot.frames), window_start=snapshot.window_start, metadata=dict(metadata),
+    )  # fmt: skip

@@ -1,0 +1,301 @@
+"""A session: one line of a world, stepped, rewound and forked.
+
+>>> from arc_fabric import Session, StateManager
+>>> from arc_fabric.models.registry import load_model
+>>> model = load_model("tabletop", "cpu")
+>>> manager = StateManager(model)
+>>> trunk = Session("trunk", model, manager, "pick up the red cup", initial_frame)
+>>> results = [trunk.step() for _ in range(8)]
+>>> fork = trunk.fork(results[3].checkpoint_id, prompt="push the cup to the left")
+>>> fork.step().frame_index, trunk.frame_index
+(5, 8)
+>>> trunk.rewind(4) == results[3].checkpoint_id      # nothing is lost: the later nodes stay
+True
+
+Several sessions of one manager may be stepped in any order: the head is swapped when needed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arc_fabric.advance import PROMPT_MODES, PromptMode, StepRequest, advance, root_snapshot
+from arc_fabric.errors import InvalidRequest, ModelOutOfMemory, RewindBeyondRoot
+from arc_fabric.ids import new_id
+from arc_fabric.manager import Attachments, StateManager
+from arc_fabric.models.contract import Geometry, WorldModel
+from arc_fabric.state import WorldStateSnapshot
+from arc_fabric.trajectory import Trajectory
+
+
+@dataclass(frozen=True, eq=False)
+class StepResult:
+    """What one step gave."""
+
+    checkpoint_id: str | None
+    """None with auto_checkpoint=False."""
+    frame_index: int
+    frames: np.ndarray
+    """uint8 [frames_per_step, H, W, 3]."""
+    actions: np.ndarray
+    """float32 [action_horizon, action_dim], given or predicted."""
+    action_source: str
+    """"given" or "predicted"."""
+    steered: bool
+    """Whether given actions changed the video; False for models that only record them."""
+    prompt_mode: str | None
+    """How a prompt change within the window was taken up; None where there was none."""
+    latents: Tensor
+    """[C, K, h, w] on the CPU."""
+    wall_s: float
+    bytes_new: int
+    """Bytes this checkpoint added to the store."""
+
+
+class Session:
+    """One line of a world on a model that it shares with others through `state_manager`.
+
+    `prompt`, `seed` and `prompt_mode` may be set between steps and apply from the next one. A step that
+    raises leaves the session, and the model's head, at the last state.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        model: WorldModel,
+        state_manager: StateManager,
+        prompt: str,
+        initial_frame: np.ndarray,
+        embodiment_id: int = 0,
+        *,
+        seed: int | None = None,
+        state: Any = None,
+    ) -> None:
+        """Begin a world from one picture, uint8 [h, w, 3] of any size; its root checkpoint is made here.
+
+        `state` is the robot's proprioceptive state at the start, [state_dim], used by the first step.
+        """
+        self._bind(session_id, model, state_manager)
+        self.prompt = _require_text(prompt)
+        self.seed = state_manager.default_seed if seed is None else int(seed)
+        first = _array(state, (model.geometry.state_dim,), "state")
+        request = StepRequest(session_id, self.prompt, self.seed, state=first)
+        self.snapshot = root_snapshot(state_manager, request, np.asarray(initial_frame), embodiment_id)
+        self.trajectory = Trajectory(state_manager, self.snapshot)
+        self.checkpoint()
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        session_id: str,
+        model: WorldModel,
+        state_manager: StateManager,
+        checkpoint_id: str,
+        *,
+        prompt: str | None = None,
+        seed: int | None = None,
+        prompt_mode: PromptMode = "keep",
+        force: bool = False,
+    ) -> Session:
+        """A session whose head is an existing checkpoint, of this or another session. Copies no tensor, makes
+        no node; a new prompt or seed applies from the next step."""
+        self = cls.__new__(cls)
+        self._bind(session_id, model, state_manager)
+        self.snapshot = state_manager.load(checkpoint_id, force)
+        self.trajectory = Trajectory(state_manager, self.snapshot)
+        self.prompt = self.snapshot.prompt_text if prompt is None else _require_text(prompt)
+        self.seed = self.snapshot.seed if seed is None else int(seed)
+        self.prompt_mode = _require_mode(prompt_mode)
+        return self
+
+    def _bind(self, session_id: str, model: WorldModel, state_manager: StateManager) -> None:
+        if state_manager.model is not model:
+            raise InvalidRequest("The state manager belongs to another model.", hint="Pass StateManager(model).")
+        self.session_id, self.model, self.manager = session_id, model, state_manager
+        self.prompt_mode: PromptMode = "keep"
+
+    @property
+    def head(self) -> str | None:
+        """The checkpoint id of the present state; None after a step without a checkpoint."""
+        return self.snapshot.checkpoint_id
+
+    @property
+    def frame_index(self) -> int:
+        """Steps from the root."""
+        return self.snapshot.frame_index
+
+    def step(
+        self,
+        action: Any = None,
+        state: Any = None,
+        auto_checkpoint: bool = True,
+        *,
+        observed: np.ndarray | None = None,
+        checkpoint_id: str | None = None,
+        attachments: Callable[[np.ndarray], Attachments] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> StepResult:
+        """Advance the world by one block.
+
+        `action` [action_horizon, action_dim] (or one action, held) steers models that can be steered; without
+        it the policy predicts. `state` [state_dim]: the robot's proprioceptive state. `observed` uint8 [T, h,
+        w, 3]: real frames since the last step, in place of the imagined ones (closed loop). `checkpoint_id`,
+        `attachments` (made from the step's frames) and `metadata` go to the checkpoint.
+
+        Raises InvalidRequest, NonFiniteLatents, ModelOutOfMemory, or whatever the model raised.
+        """
+        started = time.perf_counter()
+        request = self._request(action, state, observed)
+        before = self.snapshot
+        try:
+            after = advance(self.manager, before, request)
+            extra = {} if attachments is None else attachments(after.frames.numpy())
+            if auto_checkpoint:
+                self.manager.checkpoint(after, checkpoint_id=checkpoint_id, attachments=extra, metadata=metadata)
+        except torch.OutOfMemoryError as error:
+            self.manager.recover(before)
+            raise ModelOutOfMemory(
+                f"The device ran out of memory: {error}", hint="Close or park other sessions on this device."
+            ) from error
+        except BaseException:
+            self.manager.recover(before)
+            raise
+        self.snapshot = after
+        self.trajectory.append(after)
+        return self._result(after, time.perf_counter() - started)
+
+    def checkpoint(self) -> str:
+        """Checkpoint the present state, if it is not yet, and return its id."""
+        checkpoint_id = self.manager.checkpoint(self.snapshot)
+        self.trajectory.named(checkpoint_id)
+        return checkpoint_id
+
+    def rewind(self, n_steps: int = 1) -> str:
+        """Go back `n_steps`; returns the new head's checkpoint id. Later checkpoints stay. The prompt and
+        seed of the session stay what they are, so a retry can differ.
+
+        Raises RewindBeyondRoot, and CheckpointUnavailable where no checkpoint was made at that step.
+        """
+        if not isinstance(n_steps, int) or n_steps < 1:
+            raise InvalidRequest(f"n_steps must be a positive whole number, got {n_steps!r}.")
+        target = self.frame_index - n_steps
+        if target < 0:
+            raise RewindBeyondRoot(
+                f"Cannot rewind {n_steps} steps: the session is at step {self.frame_index}.",
+                hint=f"n_steps can be at most {self.frame_index}.",
+                frame_index=self.frame_index,
+            )
+        checkpoint_id = self.trajectory.checkpoint_at(target)
+        self.snapshot = self.manager.load(checkpoint_id)
+        self.trajectory.rewind(target)
+        return checkpoint_id
+
+    def fork(
+        self,
+        checkpoint_id: str | None = None,
+        *,
+        session_id: str | None = None,
+        prompt: str | None = None,
+        seed: int | None = None,
+        prompt_mode: PromptMode = "keep",
+    ) -> Session:
+        """A new session from one of the checkpoints (default: the present state, checkpointed)."""
+        source = checkpoint_id or self.checkpoint()
+        new = session_id or new_id("ses")
+        return Session.from_checkpoint(
+            new, self.model, self.manager, source, prompt=prompt, seed=seed, prompt_mode=prompt_mode
+        )
+
+    def get_decoded_frame(self, i: int) -> np.ndarray:
+        """Video frame `i` of the lineage, uint8 [H, W, 3]; 0 is the initial frame."""
+        return self.trajectory.frame(i)
+
+    def get_trajectory_video(self) -> np.ndarray:
+        """All video frames from the root to the present state, uint8 [F, H, W, 3]."""
+        return self.trajectory.video()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe facts."""
+        return {
+            "id": self.session_id,
+            "prompt": self.prompt,
+            "seed": self.seed,
+            "prompt_mode": self.prompt_mode,
+            "embodiment_id": self.snapshot.embodiment_id,
+            "head": self.head,
+            "frame_index": self.frame_index,
+            "n_frames": 1 + self.frame_index * self.model.geometry.frames_per_step,
+            "window_start": self.snapshot.window_start,
+            "model": self.manager.identity["name"],
+        }
+
+    def _request(self, action: Any, state: Any, observed: np.ndarray | None) -> StepRequest:
+        geometry = self.model.geometry
+        given_state = self.snapshot.state if state is None and self.snapshot.is_root else state
+        if observed is not None:
+            observed = np.stack([self.model.fit_image(np.asarray(frame)) for frame in observed])
+        return StepRequest(
+            self.session_id,
+            _require_text(self.prompt),
+            int(self.seed),
+            _require_mode(self.prompt_mode),
+            _actions(action, geometry),
+            _array(given_state, (geometry.state_dim,), "state"),
+            observed,
+        )
+
+    def _result(self, snapshot: WorldStateSnapshot, wall_s: float) -> StepResult:
+        info = self.manager.info(snapshot.checkpoint_id) if snapshot.checkpoint_id else None
+        return StepResult(
+            checkpoint_id=snapshot.checkpoint_id,
+            frame_index=snapshot.frame_index,
+            frames=snapshot.frames.numpy().copy(),
+            actions=snapshot.action_history[-1].numpy().copy(),
+            action_source=snapshot.action_source,
+            steered=snapshot.steered,
+            prompt_mode=snapshot.prompt_mode,
+            latents=snapshot.step_latents[0].transpose(0, 1).clone(),
+            wall_s=wall_s,
+            bytes_new=info.bytes_new if info else 0,
+        )
+
+
+def _actions(action: Any, geometry: Geometry) -> np.ndarray | None:
+    """[action_horizon, action_dim]; a single action [action_dim] is held for the whole step."""
+    if action is None:
+        return None
+    shape = (geometry.action_horizon, geometry.action_dim)
+    held = np.ndim(action) == 1 and np.shape(action) == shape[1:]
+    return _array(np.broadcast_to(action, shape) if held else action, shape, "action")
+
+
+def _array(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray | None:
+    """`value` as a finite float32 array of this shape, owned by us. Raises InvalidRequest."""
+    if value is None:
+        return None
+    try:
+        array = np.array(value, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"{name} is not an array of numbers: {error}.") from error
+    if array.shape != shape or not np.isfinite(array).all():
+        raise InvalidRequest(f"{name} must be finite numbers of shape {list(shape)}, got shape {list(array.shape)}.")
+    return array
+
+
+def _require_text(prompt: Any) -> str:
+    if not isinstance(prompt, str):
+        raise InvalidRequest(f"The prompt must be a string, got {type(prompt).__name__}.")
+    return prompt
+
+
+def _require_mode(mode: Any) -> PromptMode:
+    if mode not in PROMPT_MODES:
+        raise InvalidRequest(f"prompt_mode must be one of {', '.join(PROMPT_MODES)}, got {mode!r}.")
+    return mode

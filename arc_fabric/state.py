@@ -1,0 +1,213 @@
+"""A snapshot of one world: everything needed to take its next step with the same bits.
+
+A snapshot is a value: nothing in it is written after it was made, so that sessions may share it. It has three
+kinds of content. *Head state* is what the model keeps on `action_head` (KV caches, encoded anchor, counters);
+a root snapshot (frame_index 0) has none. *The window* is what the caller keeps: the latents since the last
+anchor (the newest block is not in the KV yet), and what each call of the window was given. *The step* is what
+this step added: latents and video frames.
+
+>>> snapshot = WorldStateSnapshot("ckp_0", "ses_0", frames=torch.zeros(1, 8, 8, 3, dtype=torch.uint8))
+>>> snapshot.is_root, snapshot.size_bytes()
+(True, 192)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from arc_fabric.errors import UnknownFormat
+from arc_fabric.store.entry import TensorEntry
+
+FORMAT_VERSION = 1
+LIST_FIELDS = {
+    "kv_cache": "kv_cache1",
+    "kv_cache_neg": "kv_cache_neg",
+    "crossattn_cache": "crossattn_cache",
+    "crossattn_cache_neg": "crossattn_cache_neg",
+}
+"""Snapshot field -> attribute of `action_head`, which is also the tensors' name in the store."""
+KV_FIELDS = ("kv_cache", "kv_cache_neg")
+DEVICE_FIELDS = ("clip_feas", "ys", "language", "prompt_embs")
+HOST_FIELDS = ("latent_video", "step_latents", "frames", "observed", "action_history")
+"""Tensors that always live in host memory."""
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """What one call of the current window was given; a KV rebuild needs it."""
+
+    prompt: str
+    """The prompt under which this call prefilled the block before it (for the first call: the anchor)."""
+    state: list[float] | None = None
+    observed: bool = False
+    """The pending block came from observed frames, not from the model's own latents."""
+
+
+@dataclass(eq=False)
+class WorldStateSnapshot:
+    """The state of one world after `frame_index` steps."""
+
+    checkpoint_id: str | None
+    """None until the snapshot was checkpointed."""
+    session_id: str
+    frame_index: int = 0
+    """Steps from the root."""
+    timestamp: float = field(default_factory=time.time)
+
+    kv_cache: list[Tensor] = field(default_factory=list)
+    """One tensor per layer, [2, B, seq, heads, head_dim]; of the conditional branch."""
+    kv_cache_neg: list[Tensor] = field(default_factory=list)
+    crossattn_cache: list[Tensor] = field(default_factory=list)
+    crossattn_cache_neg: list[Tensor] = field(default_factory=list)
+    latent_video: Tensor | None = None
+    """The window's latents from the anchor to the newest block, [B, T, C, h, w], on the CPU."""
+    clip_feas: Tensor | None = None
+    """[B, 257, 1280] for DreamZero."""
+    ys: Tensor | None = None
+    """[B, c, T, h, w]."""
+    prompt_embs: Tensor | None = None
+    """None where the model encodes the prompt anew at every call, as both models here do."""
+    current_start_frame: int = 0
+    language: Tensor | None = None
+    seed: int = 0
+    prompt_text: str = ""
+    action_history: Tensor | None = None
+    """Actions of all steps from the root, float32 [frame_index, action_horizon, action_dim]."""
+    parent_checkpoint_id: str | None = None
+
+    step_latents: Tensor | None = None
+    """Latents this step added, [B, K, C, h, w]; None for a root."""
+    frames: Tensor | None = None
+    """Video frames this step added, uint8 [F, H, W, 3]; the initial frame for a root."""
+    observed: Tensor | None = None
+    """Real frames given with this step (closed loop), uint8 [T, H, W, 3]."""
+    calls: tuple[CallRecord, ...] = ()
+    """The calls of the current window, oldest first."""
+    state: list[float] | None = None
+    """Proprioceptive state given with this step."""
+    embodiment_id: int = 0
+    prompt_mode: str | None = None
+    """How this step took up a new prompt within a window (keep, recache, reset); None where it had none."""
+    action_source: str | None = None
+    """"given" or "predicted"; None for a root."""
+    steered: bool = False
+    """Whether the actions given steered the model."""
+    identity: dict[str, Any] = field(default_factory=dict)
+    tokens_per_latent: int = 1
+    """Where the KV may be cut."""
+
+    @property
+    def is_root(self) -> bool:
+        """Whether no model call has been made."""
+        return self.frame_index == 0
+
+    @property
+    def has_kv(self) -> bool:
+        """False for a light snapshot, whose KV must be rebuilt, and for a root, which has none."""
+        return bool(self.kv_cache)
+
+    @property
+    def window_start(self) -> int:
+        """frame_index at which the current window was anchored."""
+        return self.frame_index - len(self.calls)
+
+    def to_cpu(self) -> WorldStateSnapshot:
+        """A snapshot with every tensor in host memory."""
+        return self._moved("cpu")
+
+    def to_gpu(self, device: str | torch.device = "cuda") -> WorldStateSnapshot:
+        """A snapshot with the head's tensors on `device`; latents and frames stay in host memory."""
+        return self._moved(device)
+
+    def size_bytes(self) -> int:
+        """Bytes of all tensors; a tensor that appears twice counts once."""
+        sizes = {(t.data_ptr(), t.nbytes): t.nbytes for t in self.tensors().values()}
+        return sum(sizes.values())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor under the name it has in the store, e.g. `kv_cache1/07`."""
+        named = {
+            f"{attribute}/{i:02d}": tensor
+            for name, attribute in LIST_FIELDS.items()
+            for i, tensor in enumerate(getattr(self, name))
+        }
+        single = {name: getattr(self, name) for name in DEVICE_FIELDS + HOST_FIELDS}
+        return named | {name: tensor for name, tensor in single.items() if tensor is not None}
+
+    def entries(self) -> list[TensorEntry]:
+        """The tensors with the axis and unit on which the store may cut and share them."""
+        cuts = {"kv_cache1": (2, self.tokens_per_latent), "kv_cache_neg": (2, self.tokens_per_latent)}
+        cuts |= {"latent_video": (1, 1), "action_history": (0, 1)}
+        return [
+            TensorEntry(name, tensor, *cuts.get(name.split("/")[0], (None, 1)))
+            for name, tensor in self.tensors().items()
+        ]
+
+    def meta(self) -> dict[str, Any]:
+        """Everything but the tensors, JSON-safe."""
+        names = ("checkpoint_id", "session_id", "frame_index", "timestamp", "current_start_frame", "seed")
+        names += ("prompt_text", "parent_checkpoint_id", "state", "embodiment_id", "prompt_mode")
+        names += ("action_source", "steered", "identity", "tokens_per_latent")
+        calls = [vars(call) for call in self.calls]
+        return {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in names}, "calls": calls}
+
+    @classmethod
+    def from_entries(cls, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> WorldStateSnapshot:
+        """Put together what `entries()` and `meta()` took apart."""
+        values = dict(meta)
+        version = values.pop("version", None)
+        if version != FORMAT_VERSION:
+            raise UnknownFormat(f"Snapshot format {version!r} is not known; expected {FORMAT_VERSION}.")
+        calls = tuple(CallRecord(**call) for call in values.pop("calls"))
+        lists = {name: _layers(tensors, attribute) for name, attribute in LIST_FIELDS.items()}
+        single = {name: tensors.get(name) for name in DEVICE_FIELDS}
+        host = {name: tensors[name].cpu() for name in HOST_FIELDS if name in tensors}
+        return cls(**values, **lists, **single, **host, calls=calls)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file with the JSON metadata in its header; replaced atomically."""
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        tensors = {name: tensor.detach().cpu().clone() for name, tensor in self.tensors().items()}
+        try:
+            save_file(tensors, temporary, metadata={"arc_fabric": json.dumps(self.meta(), allow_nan=False)})
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> WorldStateSnapshot:
+        """Read what `save` wrote, into host memory."""
+        with safe_open(path, "pt") as file:
+            header = (file.metadata() or {}).get("arc_fabric")
+            if header is None:
+                raise UnknownFormat(f"{path} is not a saved snapshot.", hint="Expected a file made by save().")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return cls.from_entries(tensors, json.loads(header))
+
+    def _moved(self, device: str | torch.device) -> WorldStateSnapshot:
+        def move(value: Any) -> Any:
+            return None if value is None else value.to(device)
+
+        lists = {name: [move(t) for t in getattr(self, name)] for name in LIST_FIELDS}
+        return replace(self, **lists, **{name: move(getattr(self, name)) for name in DEVICE_FIELDS})
+
+
+def _layers(tensors: Mapping[str, Tensor], attribute: str) -> list[Tensor]:
+    return [tensors[name] for name in sorted(tensors) if name.startswith(attribute + "/")]
+
+
+def owned(tensor: Tensor) -> Tensor:
+    """`tensor` itself, or a clone if it is a part of something larger that it would keep alive."""
+    return tensor.clone() if tensor.untyped_storage().nbytes() != tensor.nbytes else tensor
