@@ -8,8 +8,8 @@
     |   +-- SessionNotFound, CheckpointNotFound, JobNotFound, NodeNotFound, FrameNotFound
     +-- Conflict                  the world has moved, or a limit is met (409)
     |   +-- SessionLimitReached, HeadMoved, SessionClosed, RewindBeyondRoot, Fenced, CheckpointUnavailable
-    |   +-- IdempotencyMismatch
-    +-- TooManyJobs               (429)
+    |   +-- IdempotencyMismatch, EventsLost
+    +-- TooManyJobs, RateLimited  (429)
     +-- Unauthorized, Forbidden   (401, 403)
     +-- PayloadTooLarge           (413)
     +-- ModelError                the model failed; the session stays at its last commit
@@ -17,6 +17,7 @@
     +-- StoreError                snapshots cannot be written or read
     |   +-- StoreUnavailable (503), DamagedSnapshot, UnknownFormat
     +-- Cancelled, DeadlineExceeded
+    +-- TooManyViewers            (503)
     +-- ServiceError              an embedded service or a worker did not come up (503)
 
 A message says what happened, what was expected and what to do. Data stays in attributes (`context`), so that the
@@ -140,6 +141,12 @@ class IdempotencyMismatch(Conflict):
     hint = "Use a fresh Idempotency-Key for a different request."
 
 
+class EventsLost(Conflict):
+    """A replay of events was asked for that reaches back further than they are kept."""
+
+    hint = "Read the session, its tree and its jobs again over HTTP; later events follow on this connection."
+
+
 class Fenced(Conflict):
     """A worker whose lease was lost tried to commit; its result is dropped."""
 
@@ -149,6 +156,20 @@ class TooManyJobs(ArcFabricError):
 
     status = 429
     hint = "Wait for queued jobs to finish and send the request again."
+
+
+class RateLimited(ArcFabricError):
+    """One client sends requests faster than the server wants to answer."""
+
+    status = 429
+    hint = "Send fewer requests per second; use ?wait= or the WebSocket instead of polling."
+
+
+class TooManyViewers(ArcFabricError):
+    """All places for WebSocket viewers are taken."""
+
+    status = 503
+    hint = "Close another page, or raise max_viewers."
 
 
 class Unauthorized(ArcFabricError):

@@ -24,7 +24,7 @@ from PIL import Image, PngImagePlugin
 JPEG_QUALITY = 85
 JPEG_FRAME = 1
 LIVE_HEADER = struct.Struct("<BBHId")
-"""u8 type (1 = JPEG), u8 pane, u16 flags (bit 0: last frame of its step), u32 frame number, f64 epoch time."""
+"""u8 type (1 = JPEG), u8 pane, u16 flags (bit 0: last frame of its step), u32 frame number, f64 epoch s."""
 _LAST = 1
 
 

@@ -1,0 +1,90 @@
+"""Checkpoints: metadata and sizes, pins, frames of their own step."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from flask import Response, request
+
+from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
+from webapp.answers import binary, blueprint, errors, tagged_json
+from webapp.api.pictures import LatentsQuery, frame_answer, latents_answer
+from webapp.context import ctx
+from webapp.headers import immutable
+from webapp.schemas.ids import CheckpointFramePath, CheckpointPath
+from webapp.schemas.views import CheckpointAnswer
+
+checkpoints = blueprint("checkpoints", "checkpoints", "The stored world at the end of a step.")
+
+
+@checkpoints.get("/checkpoints/<string:checkpoint_id>", responses={200: CheckpointAnswer, **errors(304)})
+def get_checkpoint(path: CheckpointPath) -> Response:
+    """A checkpoint: its node, lineage and what is stored of it"""
+    node = ctx().ledger.node(path.checkpoint_id)
+    lineage = [item.id for item in ctx().pictures.lineage(node.id)]
+    return tagged_json(node.to_dict() | {"lineage": lineage, "storage": _stored(node.id)})
+
+
+@checkpoints.get(
+    "/checkpoints/<string:checkpoint_id>/frames",
+    responses={200: binary("image/png", description="Frames stacked vertically."), **errors(304, 409)},
+)
+def get_strip(path: CheckpointPath) -> Response:
+    """All frames this checkpoint added, as one PNG stacked vertically, lossless
+
+    Its `frames` text chunk and the X-Frames header hold their number.
+    """
+    count = ctx().ledger.node(path.checkpoint_id).n_frames
+    response = immutable(ctx().pictures.strip(path.checkpoint_id), "image/png", name=f"{path.checkpoint_id}/strip")
+    response.headers["X-Frames"] = str(count)
+    return response
+
+
+@checkpoints.get(
+    "/checkpoints/<string:checkpoint_id>/frames/<int:i>",
+    responses={200: binary("image/png", description="The frame."), **errors(304, 409)},
+)
+def get_checkpoint_frame(path: CheckpointFramePath) -> Response:
+    """One of the frames this checkpoint added, as PNG"""
+    count = ctx().ledger.node(path.checkpoint_id).n_frames
+    if path.i >= count:
+        raise FrameNotFound(f"the checkpoint has frames 0 to {count - 1}, not {path.i}", n_frames=count)
+    return frame_answer(path.checkpoint_id, path.i, forever=True)
+
+
+@checkpoints.get(
+    "/checkpoints/<string:checkpoint_id>/latents",
+    responses={
+        200: binary("application/x-npy", "application/x-safetensors", description="The latents of this step."),
+        **errors(304, 409),
+    },
+)
+def get_checkpoint_latents(path: CheckpointPath, query: LatentsQuery) -> Response:
+    """The latents this checkpoint added, [B, K, C, h, w]"""
+    if ctx().ledger.node(path.checkpoint_id).parent is None:
+        raise FrameNotFound("the root adds no latents", hint="Ask for a later checkpoint.")
+    response = latents_answer(path.checkpoint_id, query.format)
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    return response
+
+
+@checkpoints.get(
+    "/checkpoints/<string:checkpoint_id>/manifest",
+    responses={200: {"description": "The stored manifest (JSON)."}, **errors(304, 409)},
+)
+def get_manifest(path: CheckpointPath) -> Response:
+    """The stored manifest: every tensor's pieces with place, length and digest"""
+    ctx().ledger.node(path.checkpoint_id)
+    response = tagged_json(ctx().reader.manifest(path.checkpoint_id))
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _stored(checkpoint_id: str) -> dict[str, Any]:
+    """What the object store says; empty while nothing is stored."""
+    found: dict[str, Any] = {"objects": {}, "manifest": f"{request.path}/manifest"}
+    prefix = f"checkpoints/{checkpoint_id}/"
+    with suppress(CheckpointUnavailable):
+        found["objects"] = {info.key.removeprefix(prefix): info.size for info in ctx().backend.list(prefix)}
+    return found

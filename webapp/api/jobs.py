@@ -1,0 +1,123 @@
+"""Jobs: look, wait, cancel, list, and submit any kind in one form."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal, TypeVar
+
+from flask import Response
+from pydantic import BaseModel, Field, ValidationError
+
+from arc_fabric.errors import ArcFabricError, InvalidRequest
+from arc_fabric.ledger import JobRecord, SessionRecord
+from webapp import intake, problems
+from webapp.answers import accepted, blueprint, errors, json_answer, wait_for, wait_seconds
+from webapp.api.sessions import WaitQuery
+from webapp.context import ctx
+from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, JobForm, JobForms, RewindBody, StepBody
+from webapp.schemas.ids import JobPath, Query, WorkHeaders
+from webapp.schemas.views import JobPage, JobsAnswer, JobView
+
+B = TypeVar("B", bound=BaseModel)
+jobs = blueprint("jobs", "jobs", "Accepted work and how far it is.")
+
+
+class JobsQuery(Query):
+    """Which jobs to list."""
+
+    session: str | None = Field(None, pattern=r"^ses_[0-9a-hjkmnp-tv-z]{26}$", description="Of this session only.")
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None = Field(
+        None, description="Only those."
+    )
+    kind: Literal["create", "step", "rewind", "checkpoint", "fork", "close", "evaluate"] | None = Field(
+        None, description="Only those."
+    )
+    cursor: str | None = Field(None, pattern=r"^job_[0-9a-hjkmnp-tv-z]{26}$", description="`next` of the page before.")
+    limit: int = Field(50, ge=1, le=500, description="Jobs per page.")
+
+
+@jobs.get("/jobs/<string:job_id>", responses={200: JobView})
+def get_job(path: JobPath, header: WorkHeaders, query: WaitQuery) -> Response:
+    """Look at a job, or wait for it
+
+    With `?wait=` (or `Prefer: wait=`) the answer comes when the job has finished, at the latest after so long.
+    """
+    job = wait_for(ctx().ledger.job(path.job_id), wait_seconds(header, query.wait))
+    return json_answer(job.to_dict())
+
+
+@jobs.delete("/jobs/<string:job_id>", responses={200: JobView})
+def cancel_job(path: JobPath) -> Response:
+    """Cancel a queued or running job
+
+    Steps it has committed stay. A job that has finished is returned as it is.
+    """
+    return json_answer(ctx().ledger.cancel(path.job_id).to_dict())
+
+
+@jobs.get("/jobs", responses={200: JobPage})
+def list_jobs(query: JobsQuery) -> Response:
+    """List jobs, newest first"""
+    page = ctx().ledger.jobs(query.session, query.state, query.kind, query.cursor, query.limit)
+    return json_answer({"items": [item.to_dict() for item in page.items], "next": page.next})
+
+
+@jobs.post("/jobs", responses={200: JobsAnswer, 202: JobsAnswer, **errors(409, 413, 415)})
+def submit_jobs(header: WorkHeaders, query: WaitQuery, body: JobForms) -> Response:
+    """Submit one job or many
+
+    One form: answered like the kind's own route. A list: `{items}`, one entry per job in that order, each
+    `{job}` (and `{session}`) or `{problem}`; one that is refused does not stop the others.
+    """
+    seconds = wait_seconds(header, query.wait)
+    if isinstance(body.root, JobForm):
+        extra, job = _submit(body.root, header.idempotency_key)
+        return accepted(job, seconds, extra)
+    deadline = time.monotonic() + seconds
+    entries = [_entry(form, header.idempotency_key, index) for index, form in enumerate(body.root)]
+    items = [
+        entry if job is None else entry | {"job": wait_for(job, deadline - time.monotonic()).to_dict()}
+        for entry, job in entries
+    ]
+    return json_answer({"items": items}, 202)
+
+
+def _entry(form: JobForm, key: str | None, index: int) -> tuple[dict[str, Any], JobRecord | None]:
+    """One of many: accepted and sent, or its problem."""
+    try:
+        extra, job = _submit(form, f"{key}.{index}" if key else None)
+    except ArcFabricError as error:
+        return {"problem": problems.of_error(error)}, None
+    ctx().send(job)
+    return extra, job
+
+
+def _submit(form: JobForm, key: str | None) -> tuple[dict[str, Any], JobRecord]:
+    """Check `params` as the kind's own route would, and accept."""
+    key = form.idempotency_key or key
+    if form.kind == "create":
+        return _opened(*intake.open_session(_params(CreateSession, form), key)[:2])
+    if form.kind == "fork":
+        return _opened(*intake.fork(_params(ForkBody, form), key))
+    if form.session_id is None:
+        raise InvalidRequest(f"session_id is missing: a {form.kind} job needs a session")
+    if form.kind == "step":
+        return {}, intake.step(form.session_id, _params(StepBody, form), key)
+    if form.kind == "rewind":
+        return {}, intake.rewind(form.session_id, _params(RewindBody, form), key)
+    if form.kind == "checkpoint":
+        return {}, intake.checkpoint(form.session_id, _params(CheckpointBody, form), key)
+    if form.params:
+        raise InvalidRequest("a close job takes no params")
+    return {}, ctx().ledger.submit(form.session_id, "close", idempotency_key=key)
+
+
+def _opened(session: SessionRecord, job: JobRecord) -> tuple[dict[str, Any], JobRecord]:
+    return {"session_id": session.id, "session": session.to_dict()}, job
+
+
+def _params(model: type[B], form: JobForm) -> B:
+    try:
+        return model.model_validate(form.params)
+    except ValidationError as error:
+        raise problems.of_validation(error) from None

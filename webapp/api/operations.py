@@ -1,0 +1,120 @@
+"""For operators: the model, samples, workers, queues, storage. Health and metrics live in `webapp.health`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from typing import Any
+
+from flask import Response
+from pydantic import BaseModel, Field
+
+from arc_fabric.errors import ModelUnavailable, NotFound
+from webapp.answers import binary, blueprint, errors, json_answer, tagged_json
+from webapp.context import Context, ctx
+from webapp.headers import immutable
+from webapp.intake import sample_names, sample_png
+from webapp.schemas.views import Facts, Listing
+
+operations = blueprint("operations", "operations", "The model, its workers and the storage.")
+STORAGE_SECONDS = 15.0
+MOST_OBJECTS = 200_000
+
+
+class SamplePath(BaseModel):
+    """A sample in the path."""
+
+    name: str = Field(min_length=1, max_length=80, pattern=r"^[\w.-]+$", description="Sample name.")
+
+
+@operations.get("/model", responses={200: Facts, **errors(304)})
+def get_model() -> Response:
+    """The model that the workers run
+
+    `geometry` (sizes, frames per second, action names and limits), `abilities`, `identity`. 503 until the
+    first worker has loaded it.
+    """
+    card = ctx().ledger.model_card()
+    if not card:
+        raise ModelUnavailable("no worker has loaded the model yet", hint="Try again in a moment; see /api/workers.")
+    geometry = card.get("geometry")
+    if isinstance(geometry, dict) and "frames_per_step" not in geometry:
+        geometry["frames_per_step"] = geometry["frames_per_latent"] * geometry["latents_per_block"]
+    return tagged_json(card)
+
+
+@operations.get("/samples", responses={200: Listing})
+def list_samples() -> Response:
+    """Initial frames that ship with the model"""
+    items = [
+        {"name": name, "initial_frame": f"sample:{name}", "url": f"/api/samples/{name}"} for name in sample_names()
+    ]
+    return json_answer({"items": items})
+
+
+@operations.get(
+    "/samples/<string:name>", responses={200: binary("image/png", description="The picture."), **errors(304)}
+)
+def get_sample(path: SamplePath) -> Response:
+    """One of them, as PNG"""
+    if path.name not in sample_names():
+        raise NotFound(f"there is no sample {path.name!r}", hint="GET /api/samples lists them.")
+    return immutable(sample_png(path.name), "image/png", name=f"sample/{path.name}")
+
+
+@operations.get("/workers", responses={200: Listing})
+def list_workers() -> Response:
+    """Worker processes: state, device, current job, resident sessions, memory"""
+    return json_answer({"items": [worker.to_dict() for worker in ctx().ledger.workers()]})
+
+
+@operations.get("/queues", responses={200: Facts})
+def list_queues() -> Response:
+    """Tickets waiting per queue, and totals"""
+    ledger = ctx().ledger
+    items = [{"name": name, "length": length} for name, length in ledger.queues().items()]
+    return json_answer({"items": items, "counts": ledger.counts()})
+
+
+@operations.get("/storage", responses={200: Facts})
+def get_storage() -> Response:
+    """Objects and bytes per kind in the object store, and what waits to be stored
+
+    Counted at most every 15 seconds.
+    """
+    context = ctx()
+    pending = context.ledger.counts()["nodes_pending"]
+    return json_answer(_census.of(context) | {"bucket": context.settings.s3_bucket, "nodes_pending": pending})
+
+
+class _Census:
+    """Counts the bucket, not more often than every STORAGE_SECONDS."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._last: dict[str, Any] = {}
+
+    def of(self, context: Context) -> dict[str, Any]:
+        """Objects and bytes by first part of the key."""
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._last = _count(context)
+                self._until = time.monotonic() + STORAGE_SECONDS
+            return self._last
+
+
+def _count(context: Context) -> dict[str, Any]:
+    kinds: dict[str, dict[str, int]] = defaultdict(lambda: {"objects": 0, "bytes": 0})
+    total = 0
+    for total, info in enumerate(context.backend.list(""), 1):
+        kind = kinds[info.key.partition("/")[0]]
+        kind["objects"] += 1
+        kind["bytes"] += info.size
+        if total >= MOST_OBJECTS:
+            break
+    return {"kinds": dict(kinds), "objects": total, "truncated": total >= MOST_OBJECTS, "counted": time.time()}
+
+
+_census = _Census()

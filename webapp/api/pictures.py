@@ -1,0 +1,120 @@
+"""What a session shows: frames as PNG, latents as .npy or safetensors."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from typing import Literal
+
+import numpy as np
+from flask import Response, request
+from pydantic import Field
+
+from arc_fabric.errors import FrameNotFound
+from arc_fabric.ledger import SessionRecord
+from arc_fabric.media.frames import encode_png
+from webapp.answers import binary, blueprint, errors
+from webapp.context import ctx
+from webapp.headers import immutable
+from webapp.pictures import to_numpy
+from webapp.schemas.ids import Query, SessionFramePath, SessionStepPath
+
+session_pictures = blueprint("pictures", "frames", "Frames, latents, videos: what a branch looks like.")
+
+
+class LatentsQuery(Query):
+    """How to write the tensor."""
+
+    format: Literal["npy", "safetensors"] = Field(
+        "npy", description="npy (bfloat16 widened to float32) or safetensors (the stored dtype, key `latents`)."
+    )
+
+
+@session_pictures.get(
+    "/sessions/<string:session_id>/frames/<int:n>",
+    responses={200: binary("image/png", description="The frame."), **errors(304, 409)},
+)
+def get_frame(path: SessionFramePath) -> Response:
+    """A video frame as PNG, lossless
+
+    Frame 0 is the initial frame. The ETag names the checkpoint, so a rewind makes a cached frame stale.
+    """
+    checkpoint_id, index = ctx().pictures.locate(head_of(path.session_id), path.n)
+    return frame_answer(checkpoint_id, index, forever=False)
+
+
+@session_pictures.get(
+    "/sessions/<string:session_id>/latents/<int:n>",
+    responses={
+        200: binary("application/x-npy", "application/x-safetensors", description="The latents of one step."),
+        **errors(304, 409),
+    },
+)
+def get_latents(path: SessionStepPath, query: LatentsQuery) -> Response:
+    """The latents that step `n` of the lineage added
+
+    Shape [B, K, C, h, w]: batch, latent frames per step, channels, height, width.
+    """
+    lineage = ctx().pictures.lineage(head_of(path.session_id))
+    last = lineage[-1].frame_index
+    found = [node.id for node in lineage if node.frame_index == path.n]
+    if not found or path.n == 0:
+        raise FrameNotFound(
+            f"there are no latents of step {path.n}: the session has steps 1 to {last}",
+            hint="n is a frame_index (steps from the root); the root adds no latents.",
+            frame_index=last,
+        )
+    return latents_answer(found[0], query.format)
+
+
+def head_of(session_id: str) -> str:
+    """The session's head; FrameNotFound while it is still being made."""
+    session: SessionRecord = ctx().ledger.session(session_id)
+    if session.head is None:
+        raise FrameNotFound(
+            f"session {session_id} is still being made and has no frames yet",
+            hint="Wait for its create job (GET /api/jobs?session=...).",
+        )
+    return session.head
+
+
+def frame_answer(checkpoint_id: str, index: int, *, forever: bool) -> Response:
+    """One frame of a checkpoint as PNG; `forever` where the address names the checkpoint."""
+    name = f"{checkpoint_id}/{index}"
+    if request.headers.get("If-None-Match"):
+        fresh = immutable(b"", "image/png", name=name)
+        if fresh.status_code == 304:
+            return fresh if forever else revalidated(fresh)
+    response = immutable(encode_png(ctx().pictures.frames(checkpoint_id)[index]), "image/png", name=name)
+    return response if forever else revalidated(response)
+
+
+def revalidated(response: Response) -> Response:
+    """Cacheable, but ask again: the address is of a session, whose head moves."""
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def latents_answer(checkpoint_id: str, form: str) -> Response:
+    """One step's latents in the format asked for."""
+    dtype, shape, data = ctx().pictures.latents(checkpoint_id)
+    if form == "safetensors":
+        body, mimetype = _safetensors(dtype, shape, data), "application/x-safetensors"
+    else:
+        body, mimetype = _npy(to_numpy(dtype, shape, data)), "application/x-npy"
+    name = f"{checkpoint_id}/latents.{form}"
+    return revalidated(immutable(body, mimetype, name=name, download=f"{checkpoint_id}.{form}"))
+
+
+def _npy(array: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=False)
+    return out.getvalue()
+
+
+def _safetensors(dtype: str, shape: tuple[int, ...], data: bytes) -> bytes:
+    """A safetensors file with one tensor: 8 bytes of header length, JSON header, data."""
+    header = json.dumps({"latents": {"dtype": dtype, "shape": list(shape), "data_offsets": [0, len(data)]}})
+    text = header.encode().ljust(-(-len(header) // 8) * 8)
+    return struct.pack("<Q", len(text)) + text + data

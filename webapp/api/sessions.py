@@ -1,0 +1,75 @@
+"""Sessions: open, list, look at, close, reopen."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from flask import Response
+from pydantic import Field
+
+from webapp.answers import accepted, blueprint, errors, json_answer, wait_seconds
+from webapp.context import ctx
+from webapp.intake import open_session
+from webapp.schemas.bodies import CreateSession
+from webapp.schemas.ids import Query, SessionPath, WorkHeaders
+from webapp.schemas.views import SessionAccepted, SessionAnswer, SessionPage, SessionView
+
+sessions = blueprint("sessions", "sessions", "A session is a head in a trajectory tree that can be stepped.")
+
+
+class WaitQuery(Query):
+    """How long to wait for the job."""
+
+    wait: float | None = Field(
+        None, ge=0, le=600, description="Seconds to wait for the job to finish (60 at most are waited)."
+    )
+
+
+class SessionsQuery(Query):
+    """Which sessions to list."""
+
+    state: Literal["open", "closed"] | None = Field(None, description="Only those.")
+    bulk: Literal["true", "false"] = Field("false", description="List the bulk (evaluation) sessions instead.")
+    cursor: str | None = Field(None, pattern=r"^ses_[0-9a-hjkmnp-tv-z]{26}$", description="`next` of the page before.")
+    limit: int = Field(50, ge=1, le=500, description="Sessions per page.")
+
+
+@sessions.post("/sessions", responses={200: SessionAccepted, 202: SessionAccepted, **errors(409, 413, 415)})
+def create_session(header: WorkHeaders, query: WaitQuery, body: CreateSession) -> Response:
+    """Open a session
+
+    Takes an initial frame and a prompt. The session can be stepped at once: its jobs run in order, after the
+    `create` job that encodes the frame. At most `max_open_sessions` sessions are open.
+    """
+    session, job, note = open_session(body, header.idempotency_key)
+    extra: dict[str, Any] = {"session_id": session.id, "session": session.to_dict(), "initial_frame": note}
+    answer = accepted(job, wait_seconds(header, query.wait), extra)
+    return answer
+
+
+@sessions.get("/sessions", responses={200: SessionPage})
+def list_sessions(query: SessionsQuery) -> Response:
+    """List sessions, newest first"""
+    page = ctx().ledger.sessions(query.state, query.cursor, query.limit, bulk=query.bulk == "true")
+    return json_answer({"items": [item.to_dict() for item in page.items], "next": page.next})
+
+
+@sessions.get("/sessions/<string:session_id>", responses={200: SessionView})
+def get_session(path: SessionPath) -> Response:
+    """Look at a session"""
+    return json_answer(ctx().ledger.session(path.session_id).to_dict())
+
+
+@sessions.delete("/sessions/<string:session_id>", responses={200: SessionAnswer})
+def close_session(path: SessionPath) -> Response:
+    """Close a session
+
+    Its slot is free at once, unfinished jobs are cancelled, its tree and checkpoints stay.
+    """
+    return json_answer({"session": ctx().ledger.close_session(path.session_id).to_dict()})
+
+
+@sessions.post("/sessions/<string:session_id>/reopen", responses={200: SessionAnswer, **errors(409)})
+def reopen_session(path: SessionPath) -> Response:
+    """Open a closed session again, at its head"""
+    return json_answer({"session": ctx().ledger.reopen(path.session_id).to_dict()})

@@ -1,0 +1,108 @@
+"""Trajectory trees, their nodes' labels, and a session's events over plain HTTP."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from flask import Response
+from pydantic import Field
+
+from arc_fabric.errors import SessionNotFound
+from arc_fabric.ledger import NodeRecord, TreeView
+from webapp.answers import blueprint, errors, json_answer, tagged_json
+from webapp.context import ctx
+from webapp.schemas.bodies import NodePatch
+from webapp.schemas.ids import CheckpointPath, Query, SessionPath
+from webapp.schemas.views import EventPage, NodeView, TreeAnswer
+
+trees = blueprint("trees", "trees", "All branches that grew from one root. Nodes are never deleted.")
+
+
+class TreeQuery(Query):
+    """Form and page of a tree."""
+
+    format: Literal["flat", "d3"] = Field("flat", description="flat: a list; d3: nested {id, name, ..., children}.")
+    cursor: str | None = Field(None, pattern=r"^ckp_[0-9a-hjkmnp-tv-z]{26}$", description="`next` of the page before.")
+    limit: int = Field(20_000, ge=1, le=20_000, description="Nodes per page (flat only).")
+
+
+class EventsQuery(Query):
+    """Which events."""
+
+    last_id: str = Field("0", pattern=r"^\d{1,15}(-\d{1,15})?$", description="Only events after this id.")
+    limit: int = Field(200, ge=1, le=1000, description="Events per page.")
+
+
+@trees.get("/sessions/<string:session_id>/tree", responses={200: TreeAnswer, **errors(304)})
+def get_tree(path: SessionPath, query: TreeQuery) -> Response:
+    """The tree a session grows in"""
+    session = ctx().ledger.session(path.session_id)
+    if session.tree_id is None:
+        empty = {"tree_id": None, "root": None, "nodes": [], "sessions": [session.to_dict()], "next": None}
+        return tagged_json({} if query.format == "d3" else empty)
+    if query.format == "d3":
+        return json_answer(nested(_whole(session.tree_id)))
+    return tagged_json(ctx().ledger.tree(session.tree_id, query.cursor, query.limit).to_dict())
+
+
+@trees.patch("/nodes/<string:checkpoint_id>", responses={200: NodeView, **errors(409, 413, 415)})
+def patch_node(path: CheckpointPath, body: NodePatch) -> Response:
+    """Label, bookmark, mark as failed, score
+
+    A member left out stays; `label` and `score` can be cleared with null.
+    """
+    given = body.model_dump(include=body.model_fields_set)
+    changes = {name: value for name, value in given.items() if value is not None or name in ("label", "score")}
+    return json_answer(ctx().ledger.update_node(path.checkpoint_id, **changes).to_dict())
+
+
+@trees.get("/sessions/<string:session_id>/events", responses={200: EventPage})
+def get_events(path: SessionPath, query: EventsQuery) -> Response:
+    """A session's events after an id, oldest first, without waiting
+
+    The WebSocket (/ws/sessions/{session_id}/stream) sends the same events as they happen, with the same ids.
+    """
+    ctx().ledger.session(path.session_id)
+    events = ctx().ledger.read_events([path.session_id], query.last_id, query.limit)
+    last = events[-1].id if events else query.last_id
+    return json_answer({"items": [event.to_dict() for event in events], "next": last})
+
+
+def _whole(tree_id: str) -> TreeView:
+    view = ctx().ledger.tree(tree_id)
+    nodes, cursor = list(view.nodes), view.next
+    while cursor is not None:
+        page = ctx().ledger.tree(tree_id, cursor)
+        nodes += page.nodes
+        cursor = page.next
+    return TreeView(view.tree_id, view.root, nodes, view.sessions)
+
+
+def nested(tree: TreeView) -> str:
+    """The tree as nested JSON text. Written with a stack of its own: a trunk may be deeper than Python recurses."""
+    by_id = {node.id: node for node in tree.nodes}
+    if tree.root not in by_id:
+        raise SessionNotFound(f"the tree {tree.tree_id} has no root")
+    parts: list[str] = []
+    stack: list[str | NodeRecord] = [by_id[tree.root]]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            parts.append(item)
+            continue
+        parts.append(_opening(item))
+        children = [by_id[child] for child in item.children if child in by_id]
+        stack.append("]}")
+        for position, child in enumerate(reversed(children)):
+            stack.append(child)
+            if position < len(children) - 1:
+                stack.append(",")
+    return "".join(parts)
+
+
+def _opening(node: NodeRecord) -> str:
+    view = node.to_dict()
+    del view["children"]
+    fields = {"id": node.id, "name": node.label or f"step {node.frame_index}"} | view
+    return json.dumps(fields, separators=(",", ":"))[:-1] + ',"children":['

@@ -1,0 +1,63 @@
+"""Work on a session: step, rewind, checkpoint, fork. Each is accepted as one job (202) and done in order."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from webapp import intake
+from webapp.answers import accepted, blueprint, errors, wait_seconds
+from webapp.api.sessions import WaitQuery
+from webapp.context import ctx
+from webapp.schemas.bodies import CheckpointBody, ForkBody, RewindBody, StepBody
+from webapp.schemas.ids import SessionPath, WorkHeaders
+from webapp.schemas.views import SessionAccepted, WorkAccepted
+
+work = blueprint("work", "work", "Jobs of one session take effect one at a time, in the order they were accepted.")
+_ANSWERS = {200: WorkAccepted, 202: WorkAccepted, **errors(409, 413, 415)}
+
+
+@work.post("/sessions/<string:session_id>/step", responses=_ANSWERS)
+def step(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: StepBody) -> Response:
+    """Advance the world
+
+    Each step makes one checkpoint and `frames_per_step` video frames; a job of many steps commits each. A new
+    prompt or seed applies from the first of these steps on.
+    """
+    job = intake.step(path.session_id, body, header.idempotency_key)
+    return accepted(job, wait_seconds(header, query.wait))
+
+
+@work.post("/sessions/<string:session_id>/rewind", responses=_ANSWERS)
+def rewind(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: RewindBody) -> Response:
+    """Move the head back
+
+    By `n_steps` (default 1) or to a checkpoint of the lineage. No node is deleted.
+    """
+    job = intake.rewind(path.session_id, body, header.idempotency_key)
+    return accepted(job, wait_seconds(header, query.wait))
+
+
+@work.post("/sessions/<string:session_id>/checkpoint", responses=_ANSWERS)
+def checkpoint(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: CheckpointBody) -> Response:
+    """Name the head and wait until it is stored
+
+    Steps checkpoint by themselves; the job of this route succeeds once the head is in object storage.
+    """
+    job = intake.checkpoint(path.session_id, body, header.idempotency_key)
+    return accepted(job, wait_seconds(header, query.wait))
+
+
+@work.post(
+    "/sessions/<string:session_id>/fork",
+    responses={200: SessionAccepted, 202: SessionAccepted, **errors(409, 413, 415)},
+)
+def fork(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: ForkBody) -> Response:
+    """Fork a checkpoint into a new session
+
+    The checkpoint may be any one of any tree; the source is never disturbed. Prompt and seed default to the
+    checkpoint's and apply from the fork's next step.
+    """
+    ctx().ledger.session(path.session_id)
+    session, job = intake.fork(body, header.idempotency_key)
+    extra = {"session_id": session.id, "session": session.to_dict()}
+    return accepted(job, wait_seconds(header, query.wait), extra)

@@ -1,0 +1,79 @@
+"""The app factory: one Flask app that serves the API, the stream and the page.
+
+>>> app = create_app(settings)                                                          # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from flask import Response, g, request
+from flask_openapi3 import Info
+from pydantic import ValidationError
+
+from arc_fabric.ids import new_id
+from arc_fabric.settings import Settings, get_settings
+from webapp import auth, headers, limits, pages, problems
+from webapp.api import BLUEPRINTS
+from webapp.context import EXTENSION, Context, client_name
+from webapp.health import COUNTS, health
+from webapp.request import ApiRequest
+from webapp.spec import DESCRIPTION, ApiSpec
+from webapp.stream import routes as stream
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings | None = None, *, context: Context | None = None) -> ApiSpec:
+    """The app for these settings (default: of this process). Connects to nothing yet."""
+    settings = settings or get_settings()
+    app = ApiSpec(
+        "webapp",
+        info=Info(title="Arc Fabric", version="0.1.0", description=DESCRIPTION),
+        validation_error_callback=_invalid,
+        doc_ui=False,
+        static_folder="static",
+        template_folder="templates",
+    )
+    app.request_class = ApiRequest
+    app.url_map.strict_slashes = True
+    app.config.update(
+        SETTINGS=settings,
+        MAX_CONTENT_LENGTH=int(settings.max_body_bytes),
+        MAX_FORM_MEMORY_SIZE=int(settings.max_body_bytes),
+        MAX_VIEWERS=settings.max_viewers,
+        SEND_FILE_MAX_AGE_DEFAULT=0,
+    )
+    app.extensions[EXTENSION] = context or Context.from_settings(settings)
+    problems.register(app)
+    _guard(app, settings)
+    for blueprint in (*BLUEPRINTS, health):
+        app.register_api(blueprint)
+    pages.register(app)
+    stream.register(app)
+    return app
+
+
+def _invalid(error: ValidationError) -> Response:
+    return problems.respond(problems.of_error(problems.of_validation(error)))
+
+
+def _guard(app: ApiSpec, settings: Settings) -> None:
+    """What every request goes through, in this order: rate, token, origin, body."""
+
+    @app.before_request
+    def _enter() -> None:
+        g.request_id = new_id("req")
+        g.began = time.perf_counter()
+        context: Context = app.extensions[EXTENSION]
+        context.rates.check(client_name())
+        principal = auth.authenticate(request, settings)
+        auth.require(request, principal)
+        auth.check_origin(request, principal)
+        limits.read_body(request, int(settings.max_body_bytes))
+
+    @app.after_request
+    def _leave(response: Response) -> Response:
+        COUNTS.add(response.status_code, time.perf_counter() - g.get("began", time.perf_counter()))
+        return headers.secure(response, g.get("request_id", ""))

@@ -1,0 +1,73 @@
+"""What the routes work with, made once per process and reached through `ctx()`."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from flask import Request, current_app, request
+
+from arc_fabric.ledger import JobRecord, Ledger, Limits
+from arc_fabric.settings import Settings
+from arc_fabric.store.backends import Backend, backend_from_settings
+from arc_fabric.store.reader import SnapshotReader
+from webapp.limits import LongPolls, RateLimiter
+from webapp.pictures import Pictures
+from webapp.stream.hub import Hub
+from workers.dispatch import Dispatcher
+
+log = logging.getLogger(__name__)
+EXTENSION = "arc_fabric"
+
+
+@dataclass
+class Context:
+    """The web's hands: ledger, tickets, object store, pictures, hub and limits."""
+
+    settings: Settings
+    ledger: Ledger
+    dispatcher: Dispatcher
+    backend: Backend
+    rates: RateLimiter = field(default_factory=RateLimiter)
+    polls: LongPolls = field(default_factory=LongPolls)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Context:
+        """Connections are made on first use, so this works before the servers are up."""
+        ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings))
+        return cls(settings, ledger, Dispatcher(ledger), backend_from_settings(settings))
+
+    @cached_property
+    def hub(self) -> Hub:
+        """The process's one follower of events and frames."""
+        return Hub(self.ledger)
+
+    @cached_property
+    def reader(self) -> SnapshotReader:
+        """Reads what is durable."""
+        return SnapshotReader(self.backend)
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """Frames and latents by checkpoint, cached."""
+        return Pictures(self.ledger, self.reader, self.hub)
+
+    def send(self, job: JobRecord) -> None:
+        """Publish a job's ticket. The job is accepted already: if the broker fails now, the reaper sends it."""
+        if job.replayed or job.finished_for_good:
+            return
+        try:
+            self.dispatcher.send(job)
+        except Exception:
+            log.warning("the ticket of %s could not be sent; it will be sent again", job.id, exc_info=True)
+
+
+def ctx() -> Context:
+    """The context of the running app."""
+    return current_app.extensions[EXTENSION]
+
+
+def client_name(given: Request | None = None) -> str:
+    """Whom the rate limit counts: the peer's address."""
+    return (given or request).remote_addr or "unknown"

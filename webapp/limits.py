@@ -1,0 +1,110 @@
+"""Limits on requests: body size and time, rate per client, long-polls at once."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from flask import Request
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
+
+from arc_fabric.errors import InvalidRequest, PayloadTooLarge, RateLimited
+
+BODY_SECONDS = 20.0
+RATE_PER_SECOND = 300.0
+BURST = 900.0
+LONG_POLLS = 24
+MAX_WAIT_S = 60.0
+
+
+class RateLimiter:
+    """A token bucket per client. Thread-safe; forgets clients whose bucket is full again."""
+
+    def __init__(self, rate: float = RATE_PER_SECOND, burst: float = BURST) -> None:
+        self._rate, self._burst = rate, burst
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._lock = threading.Lock()
+
+    def check(self, client: str) -> None:
+        """Take one request's worth from `client`'s bucket; RateLimited when it is empty."""
+        now = time.monotonic()
+        with self._lock:
+            if len(self._buckets) > 4096:
+                self._forget(now)
+            left, at = self._buckets.get(client, (self._burst, now))
+            left = min(self._burst, left + (now - at) * self._rate)
+            self._buckets[client] = (max(left - 1, 0), now)
+        if left < 1:
+            raise RateLimited(f"more than {self._rate:.0f} requests per second from one client")
+
+    def _forget(self, now: float) -> None:
+        full_after = self._burst / self._rate
+        self._buckets = {name: (left, at) for name, (left, at) in self._buckets.items() if now - at < full_after}
+
+
+class LongPolls:
+    """At most `limit` requests wait at once; the others get the present state without waiting."""
+
+    def __init__(self, limit: int = LONG_POLLS) -> None:
+        self._slots = threading.Semaphore(limit)
+
+    @contextmanager
+    def seat(self) -> Iterator[bool]:
+        """Yields whether this request may wait."""
+        free = self._slots.acquire(blocking=False)
+        try:
+            yield free
+        finally:
+            if free:
+                self._slots.release()
+
+
+def read_body(request: Request, max_bytes: int) -> None:
+    """Read the whole body now, so that a slow or broken upload ends here with a clear answer."""
+    if request.content_length is not None and request.content_length > max_bytes:
+        raise too_large(max_bytes, request.content_length)
+    if not request.content_length and "chunked" not in request.headers.get("Transfer-Encoding", ""):
+        return
+    with _deadline(request) as late:
+        try:
+            request.get_data(cache=True, parse_form_data=False)
+        except RequestEntityTooLarge:
+            raise too_large(max_bytes, None) from None
+        except (ClientDisconnected, OSError, ValueError) as error:
+            if late.is_set():
+                raise RequestTimeout(f"The request body did not arrive within {BODY_SECONDS:.0f} s.") from None
+            raise InvalidRequest(f"the request body is broken: {error}", hint="Send it again.") from None
+
+
+def too_large(max_bytes: int, got: int | None) -> PayloadTooLarge:
+    """The error for a body over the limit."""
+    came = f"{got} bytes" if got is not None else "more"
+    return PayloadTooLarge(
+        f"the request body may have {max_bytes} bytes and has {came}",
+        hint="Send a smaller image (it is scaled down anyway), or raise max_body_bytes on the server.",
+        max_bytes=max_bytes,
+    )
+
+
+@contextmanager
+def _deadline(request: Request) -> Iterator[threading.Event]:
+    """Stops reading from the client after BODY_SECONDS: a trickle must not hold a thread."""
+    late = threading.Event()
+    sock: socket.socket | None = request.environ.get("gunicorn.socket")
+
+    def stop() -> None:
+        late.set()
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RD)
+
+    timer = threading.Timer(BODY_SECONDS, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()

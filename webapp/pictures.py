@@ -1,0 +1,154 @@
+"""Frames and latents by checkpoint: from Redis right after the step, from object storage later, cached here."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
+from arc_fabric.ledger import Ledger, NodeRecord
+from arc_fabric.media.frames import unpack_strip
+from arc_fabric.store.reader import SnapshotReader
+from webapp.stream.hub import Hub
+
+STRIP = "frames.png"
+WAIT_S = 10.0
+"""How long a reader waits for a checkpoint that is still on its way to storage."""
+T = TypeVar("T")
+_NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
+
+
+class Lru(Generic[T]):
+    """A cache with a budget in the unit of `weigh`. Thread-safe; two readers may load the same thing at once."""
+
+    def __init__(self, budget: int, weigh: Callable[[T], int]) -> None:
+        self._budget, self._weigh, self._used = budget, weigh, 0
+        self._items: OrderedDict[Hashable, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, load: Callable[[], T]) -> T:
+        """The cached value of `key`, loaded if it is not there."""
+        with self._lock:
+            if key in self._items:
+                self._items.move_to_end(key)
+                return self._items[key]
+        value = load()
+        with self._lock:
+            if key not in self._items:
+                self._items[key] = value
+                self._used += self._weigh(value)
+            while self._used > self._budget and len(self._items) > 1:
+                self._used -= self._weigh(self._items.popitem(last=False)[1])
+        return value
+
+    def peek(self, key: Hashable) -> T | None:
+        """The cached value, None if it is not there."""
+        with self._lock:
+            return self._items.get(key)
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """The unchanging part of a node on a lineage."""
+
+    id: str
+    frame_index: int
+    n_frames: int
+    action_source: str | None
+    actions: tuple[tuple[float, ...], ...] | None
+    seed: int | None
+    prompt: str
+    session_id: str
+
+
+class Pictures:
+    """What a checkpoint looks like and which checkpoints lead to it. Thread-safe."""
+
+    def __init__(self, ledger: Ledger, reader: SnapshotReader, hub: Hub) -> None:
+        self._ledger, self._reader, self._hub = ledger, reader, hub
+        self._strips: Lru[bytes] = Lru(64 << 20, len)
+        self._frames: Lru[np.ndarray] = Lru(96 << 20, lambda a: a.nbytes)
+        self._latents: Lru[tuple[str, tuple[int, ...], bytes]] = Lru(64 << 20, lambda x: len(x[2]))
+        self._paths: Lru[tuple[Ancestor, ...]] = Lru(500_000, len)
+
+    def strip(self, checkpoint_id: str) -> bytes:
+        """The PNG strip of the frames a checkpoint added. Raises CheckpointNotFound, CheckpointUnavailable."""
+        return self._strips.get(checkpoint_id, lambda: self._load_strip(checkpoint_id))
+
+    def frames(self, checkpoint_id: str) -> np.ndarray:
+        """The same, decoded: uint8 [F, H, W, 3]; do not write into it."""
+        return self._frames.get(checkpoint_id, lambda: unpack_strip(self.strip(checkpoint_id)))
+
+    def latents(self, checkpoint_id: str) -> tuple[str, tuple[int, ...], bytes]:
+        """The latents a checkpoint added: safetensors dtype, shape [B, K, C, h, w], bytes."""
+        return self._latents.get(checkpoint_id, lambda: self._when_stored(checkpoint_id, self._reader.latents))
+
+    def latents_array(self, checkpoint_id: str) -> np.ndarray:
+        """The same as a numpy array (bfloat16 widened to float32, exactly)."""
+        return to_numpy(*self.latents(checkpoint_id))
+
+    def lineage(self, checkpoint_id: str) -> tuple[Ancestor, ...]:
+        """The path root..checkpoint; walks up only as far as no descendant's path is known."""
+        return self._paths.get(checkpoint_id, lambda: self._walk(checkpoint_id))
+
+    def locate(self, head: str, n: int) -> tuple[str, int]:
+        """Video frame `n` of the lineage of `head` as (checkpoint id, frame within its step)."""
+        path = self.lineage(head)
+        total = 0
+        for node in path:
+            if n < total + node.n_frames:
+                return node.id, n - total
+            total += node.n_frames
+        raise FrameNotFound(
+            f"there is no video frame {n}: the session has frames 0 to {total - 1}",
+            hint="Step the session further, or ask for a frame it has.",
+            n_frames=total,
+        )
+
+    def _walk(self, checkpoint_id: str) -> tuple[Ancestor, ...]:
+        node = self._ledger.node(checkpoint_id)
+        tail = [ancestor_of(node)]
+        while node.parent is not None:
+            known = self._paths.peek(node.parent)
+            if known is not None:
+                return (*known, *reversed(tail))
+            node = self._ledger.node(node.parent)
+            tail.append(ancestor_of(node))
+        return tuple(reversed(tail))
+
+    def _load_strip(self, checkpoint_id: str) -> bytes:
+        kept = self._ledger.framestrip(checkpoint_id)
+        if kept is not None:
+            return kept
+        return self._when_stored(checkpoint_id, lambda id_: self._reader.attachment(id_, STRIP))
+
+    def _when_stored(self, checkpoint_id: str, read: Callable[[str], T]) -> T:
+        """Read; if the payload is still on its way to storage, wait for it a while and read again."""
+        try:
+            return read(checkpoint_id)
+        except CheckpointUnavailable:
+            if self._ledger.node(checkpoint_id).durability != "pending":
+                raise
+        self._hub.wait_durable(checkpoint_id, WAIT_S)
+        return read(checkpoint_id)
+
+
+def ancestor_of(node: NodeRecord) -> Ancestor:
+    """The unchanging part of a node."""
+    actions = None if node.actions is None else tuple(tuple(row) for row in node.actions)
+    return Ancestor(
+        node.id, node.frame_index, node.n_frames, node.action_source, actions, node.seed, node.prompt, node.session_id
+    )
+
+
+def to_numpy(dtype: str, shape: tuple[int, ...], data: bytes) -> np.ndarray:
+    """Raw little-endian tensor bytes as numpy; BF16, which numpy lacks, becomes the equal float32."""
+    if dtype == "BF16":
+        bits = np.frombuffer(data, "<u2").astype("<u4") << 16
+        return bits.view("<f4").reshape(shape)
+    return np.frombuffer(data, _NUMPY[dtype]).reshape(shape)

@@ -1,0 +1,144 @@
+"""Errors as `application/problem+json` (RFC 9457), each with a stable `code` and a sentence on what to do."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, g, has_request_context, request
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import WebsocketMismatch
+
+from arc_fabric.errors import (
+    ArcFabricError,
+    CheckpointNotFound,
+    InvalidRequest,
+    JobNotFound,
+    NotFound,
+    SessionNotFound,
+    StoreUnavailable,
+)
+
+log = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+_WHAT_TO_DO = {
+    400: "Correct the request; /openapi describes every route.",
+    404: "See /openapi for the routes of this server.",
+    405: "Use one of the methods in the Allow header.",
+    406: "Ask for a media type this route offers (see /openapi).",
+    413: "Send less, or raise max_body_bytes on the server.",
+    415: "Send 'Content-Type: application/json' (or multipart/form-data where a file is taken).",
+    416: "Ask for a byte range inside the file.",
+    500: "This is a defect of the server: report it with the request id; trying again may work.",
+}
+_NOT_FOUND: dict[str, type[NotFound]] = {
+    "session_id": SessionNotFound,
+    "checkpoint_id": CheckpointNotFound,
+    "job_id": JobNotFound,
+}
+
+
+def problem(
+    status: int, code: str, detail: str, *, what_to_do: str = "", context: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The body: RFC 9457 members, then `code`, `what_to_do`, the request id and the error's own facts."""
+    members = {
+        "type": f"/openapi/errors#{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "what_to_do": what_to_do or _WHAT_TO_DO.get(status, "See /openapi."),
+        "code": code,
+    }
+    if has_request_context():
+        members["request_id"] = g.get("request_id", "")
+        members["instance"] = request.path
+    return members | {key: value for key, value in (context or {}).items() if key not in members}
+
+
+def of_error(error: ArcFabricError) -> dict[str, Any]:
+    """The problem body of an error of ours."""
+    return problem(error.status, error.code, error.message, what_to_do=error.what_to_do, context=error.context)
+
+
+def respond(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """A problem body as a response with its status."""
+    # An error may carry what JSON cannot (a path, a numpy number): it must still reach the reader.
+    text = json.dumps(body, default=str, ensure_ascii=True)
+    response = Response(text, status=body["status"], mimetype=MEDIA_TYPE, headers=headers)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def of_validation(error: ValidationError) -> ArcFabricError:
+    """What pydantic refused, as one of our errors: field, what came, what was expected.
+
+    A path parameter that cannot be an id names nothing that exists, so it is a 404 like any unknown id.
+    """
+    fields = [_field(item) for item in error.errors(include_url=False)]
+    first = fields[0]
+    unknown = _NOT_FOUND.get(first["field"]) if error.title.endswith("Path") else None
+    if unknown is not None:
+        return unknown(f"{first['got']!r} is no id of this server", **{first["field"]: first["got"]})
+    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    return InvalidRequest(
+        f"{first['field']}: {first['expected']}{more}",
+        hint="Correct the fields named in 'errors'; /openapi describes each.",
+        errors=fields,
+    )
+
+
+def _field(item: dict[str, Any]) -> dict[str, Any]:
+    name = ".".join(str(part) for part in item["loc"]) or "body"
+    return {"field": name, "expected": item["msg"], "rule": item["type"], "got": _shown(item.get("input"))}
+
+
+def _shown(value: object) -> str:
+    """What came, short enough for a message and safe to print."""
+    text = value if isinstance(value, str) else repr(value)
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def register(app: Flask) -> None:
+    """Answer every error of a request with a problem body."""
+
+    @app.errorhandler(ArcFabricError)
+    def _ours(error: ArcFabricError) -> Response:
+        if error.status >= 500:
+            log.warning("%s %s: %s", request.method, request.path, error.message)
+        return respond(of_error(error), _retry_after(error.status))
+
+    @app.errorhandler(ValidationError)
+    def _invalid(error: ValidationError) -> Response:
+        return respond(of_error(of_validation(error)))
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> Response:
+        if error.response is not None:
+            return error.response
+        status = error.code or 500
+        detail = error.description or HTTPStatus(status).phrase
+        if isinstance(error, WebsocketMismatch):
+            detail = "This route speaks WebSocket on /ws/... and HTTP elsewhere; the request asked for the other."
+        body = problem(status, type(error).__name__, detail)
+        allow = isinstance(error, MethodNotAllowed) and error.valid_methods
+        return respond(body, {"Allow": ", ".join(sorted(allow))} if allow else None)
+
+    @app.errorhandler(Exception)
+    def _defect(error: Exception) -> Response:
+        from redis.exceptions import ConnectionError as RedisDown
+        from redis.exceptions import TimeoutError as RedisSlow
+
+        if isinstance(error, (RedisDown, RedisSlow)):
+            down = StoreUnavailable("Redis does not answer", hint="Check Redis (arc-fabric doctor), then retry.")
+            return respond(of_error(down), _retry_after(503))
+        log.error("%s %s failed", request.method, request.path, exc_info=error)
+        return respond(problem(500, "InternalError", "The server failed while answering this request."))
+
+
+def _retry_after(status: int) -> dict[str, str] | None:
+    return {"Retry-After": "1"} if status in (429, 503) else None

@@ -1,0 +1,71 @@
+"""The request class: strict JSON, an empty body as `{}`, and multipart forms as the same JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from typing import Any, NoReturn
+
+from flask import Request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from arc_fabric.errors import InvalidRequest
+
+FILE_FIELD = "initial_frame"
+TEXT_FIELDS = frozenset({"prompt", "label", FILE_FIELD, "new_prompt"})
+
+
+class ApiRequest(Request):
+    """What the validators read through `get_json` is always an object, or a clear error is raised."""
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """The body as a dict or list. Unlike Flask's, never None: raises InvalidRequest or UnsupportedMediaType."""
+        if self.mimetype == "multipart/form-data":
+            return self._form()
+        data = self.get_data(cache=True)
+        if not data:
+            return {}
+        if not self.is_json:
+            raise UnsupportedMediaType(
+                f"The body came as {self.mimetype or 'no content type'!r}; application/json is expected."
+            )
+        return parse_json(data)
+
+    def _form(self) -> dict[str, Any]:
+        """Form fields as JSON: text fields as they are, the others parsed, a file as base64."""
+        fields: dict[str, Any] = {
+            name: value if name in TEXT_FIELDS else _parse_field(name, value) for name, value in self.form.items()
+        }
+        for name, file in self.files.items():
+            fields[name] = base64.b64encode(file.read()).decode()
+        return fields
+
+
+def parse_json(data: bytes | str) -> dict[str, Any] | list[Any]:
+    """JSON text -> object or array; InvalidRequest for anything else (NaN and infinities too)."""
+    try:
+        value = json.loads(data, parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the body is no valid JSON: {error}", hint="Send one JSON object.") from None
+    if not isinstance(value, (dict, list)):
+        raise InvalidRequest(f"the body is a JSON {type(value).__name__}; an object is expected")
+    return value
+
+
+def _parse_field(name: str, value: str) -> Any:
+    try:
+        return json.loads(value, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise InvalidRequest(f"form field {name!r} is no JSON value: {value[:80]!r}") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is too large")
+    return value

@@ -1,0 +1,140 @@
+"""Request bodies. Types are strict (no "5" for 5) and unknown members are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from webapp.schemas.ids import CheckpointId, SessionId
+
+PROMPT_MAX, STEPS_MAX = 1_000_003, 1_000_003
+"""Stand-ins: the settings max_prompt_chars and max_steps_per_job decide (see webapp.spec)."""
+
+Prompt = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=PROMPT_MAX,
+        description="What shall happen, in words.",
+        examples=["pick up the red cup"],
+    ),
+]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of the sampler.", examples=[42])]
+Label = Annotated[str, Field(max_length=200, description="A name for people.", examples=["grasp from the left"])]
+Vector = Annotated[list[float], Field(max_length=256)]
+Chunk = Annotated[list[Vector], Field(min_length=1, max_length=256)]
+State = Annotated[
+    Vector, Field(description="Robot state, float [state_dim] in the model's own units.", examples=[[0.1, 0.2, 0.0]])
+]
+Actions = Annotated[
+    list[Chunk | None],
+    Field(
+        max_length=1000,
+        description="One entry per step: float [action_horizon][action_dim], or null to let the policy predict. "
+        "GET /api/model gives names, sizes and limits.",
+    ),
+]
+PromptMode = Annotated[
+    Literal["keep", "rebuild"],
+    Field(description="What a new prompt does to the window's older KV: keep it, or rebuild it under the new one."),
+]
+Steps = Annotated[int, Field(ge=1, le=STEPS_MAX, description="Steps; each adds frames_per_step video frames.")]
+IfHead = Annotated[
+    CheckpointId, Field(description="Refuse with 409 unless this is the session's head when the job is accepted.")
+]
+
+
+class Body(BaseModel):
+    """Base of all bodies; an absent body is an empty object."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, openapi_extra={"required": False})
+
+
+class CreateSession(Body):
+    """Start a session: an image and a prompt."""
+
+    model_config = ConfigDict(openapi_extra={"required": True})
+
+    prompt: Prompt
+    initial_frame: str = Field(
+        description="`sample:<name>` (GET /api/samples), or a PNG, JPEG or WebP in base64, at most 4096 x 4096 pixels; "
+        "it is scaled to the model's size. As multipart/form-data: a file.",
+        examples=["sample:red_cup"],
+        min_length=1,
+    )
+    seed: Seed | None = None
+    state: State | None = None
+    embodiment_id: int = Field(0, ge=0, le=1000, description="Robot the actions are for.")
+    label: Label | None = None
+
+
+class StepBody(Body):
+    """Advance the world."""
+
+    steps: Steps = 1
+    actions: Actions | None = None
+    state: State | None = None
+    prompt: Prompt | None = None
+    seed: Seed | None = None
+    if_head: IfHead | None = None
+
+
+class RewindBody(Body):
+    """Move the head back; nothing is deleted. Give n_steps or checkpoint_id, not both."""
+
+    n_steps: int | None = Field(None, ge=1, le=2**31 - 1, description="Steps to go back (default 1).", examples=[2])
+    checkpoint_id: CheckpointId | None = None
+    if_head: IfHead | None = None
+
+
+class CheckpointBody(Body):
+    """Name the head and wait until it is stored."""
+
+    label: Label | None = None
+    if_head: IfHead | None = None
+
+
+class ForkBody(Body):
+    """A new session from a checkpoint. No tensor is copied."""
+
+    model_config = ConfigDict(openapi_extra={"required": True})
+
+    checkpoint_id: CheckpointId
+    new_prompt: Prompt | None = None
+    new_seed: Seed | None = None
+    prompt_mode: PromptMode = "keep"
+    steps: int = Field(0, ge=0, le=STEPS_MAX, description="Steps to run after the fork, in the same job.")
+    bulk: bool = Field(False, description="Evaluation run: low priority, needs no session slot, closes at its end.")
+    label: Label | None = None
+
+
+class NodePatch(Body):
+    """Change what people may change on a node."""
+
+    model_config = ConfigDict(openapi_extra={"required": True})
+
+    label: Label | None = None
+    bookmarked: bool | None = None
+    failed: bool | None = Field(None, description="Marks the branch as failed from here.")
+    score: float | None = Field(None, ge=-1e9, le=1e9, description="Score of an evaluation.")
+
+
+class JobForm(Body):
+    """Any kind of job in one form; `params` is the body of the kind's own route."""
+
+    model_config = ConfigDict(openapi_extra={"required": True})
+
+    kind: Literal["step", "rewind", "checkpoint", "fork", "create", "close"] = Field(
+        description="What to do.", examples=["step"]
+    )
+    session_id: SessionId | None = Field(None, description="The session (not for create and fork).")
+    params: dict[str, Any] = Field(default_factory=dict, examples=[{"steps": 4}])
+    idempotency_key: str | None = Field(None, min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
+
+
+class JobForms(RootModel[JobForm | list[JobForm]]):
+    """One job, or up to 100 at once, accepted in this order."""
+
+    model_config = ConfigDict(openapi_extra={"required": True})
+    root: JobForm | Annotated[list[JobForm], Field(min_length=1, max_length=100)]

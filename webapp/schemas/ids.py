@@ -1,0 +1,98 @@
+"""Ids, paths and headers shared by many routes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_BODY = "[0-9a-hjkmnp-tv-z]{26}"
+SESSION_EXAMPLE = "ses_01jd6xy0m8v9k2q4r6t8w0y2z4"
+CHECKPOINT_EXAMPLE = "ckp_01jd6xy0m8v9k2q4r6t8w0y2z4"
+JOB_EXAMPLE = "job_01jd6xy0m8v9k2q4r6t8w0y2z4"
+
+SessionId = Annotated[
+    str, Field(pattern=rf"^ses_{_BODY}$", description="Session id.", json_schema_extra={"example": SESSION_EXAMPLE})
+]
+CheckpointId = Annotated[
+    str,
+    Field(
+        pattern=rf"^ckp_{_BODY}$",
+        description="Checkpoint (node) id.",
+        json_schema_extra={"example": CHECKPOINT_EXAMPLE},
+    ),
+]
+JobId = Annotated[
+    str, Field(pattern=rf"^job_{_BODY}$", description="Job id.", json_schema_extra={"example": JOB_EXAMPLE})
+]
+
+
+class SessionPath(BaseModel):
+    """A session in the path."""
+
+    session_id: SessionId
+
+
+class CheckpointPath(BaseModel):
+    """A checkpoint in the path."""
+
+    checkpoint_id: CheckpointId
+
+
+class JobPath(BaseModel):
+    """A job in the path."""
+
+    job_id: JobId
+
+
+class SessionFramePath(SessionPath):
+    """A video frame of a session."""
+
+    n: int = Field(
+        ge=0, le=2**31 - 1, description="Video frame number; 0 is the initial frame.", json_schema_extra={"example": 8}
+    )
+
+
+class SessionStepPath(SessionPath):
+    """A step of a session's lineage."""
+
+    n: int = Field(
+        ge=0,
+        le=2**31 - 1,
+        description="frame_index: steps from the root, 0 is the root.",
+        json_schema_extra={"example": 8},
+    )
+
+
+class CheckpointFramePath(CheckpointPath):
+    """A frame of a checkpoint's own step."""
+
+    i: int = Field(ge=0, le=2**31 - 1, description="Frame within the step, from 0.", json_schema_extra={"example": 0})
+
+
+class Query(BaseModel):
+    """Base of query strings: unknown parameters are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class WorkHeaders(BaseModel):
+    """Headers of requests that start work."""
+
+    idempotency_key: str | None = Field(
+        None,
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Repeating a request with the same key returns the first job instead of doing it again.",
+        json_schema_extra={"example": "7f9c2ba4e88f827d"},
+    )
+    prefer: str | None = Field(
+        None,
+        alias="Prefer",
+        max_length=200,
+        pattern=r"^[\x20-\x7e]*$",
+        description="`wait=<seconds>`: answer when the job has finished, at the latest after so long (60 at most).",
+        json_schema_extra={"example": "wait=10"},
+    )

@@ -1,0 +1,91 @@
+"""The finished OpenAPI document: what flask-openapi3 collects, completed with what it cannot say."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from typing import Any
+
+from flask_openapi3 import OpenAPI
+
+from arc_fabric.settings import Settings
+from webapp.schemas import bodies
+from webapp.schemas.views import Problem
+
+DESCRIPTION = """Checkpoint a world at any frame, fork it with another prompt, seed or actions, rewind when a
+trajectory fails, and compare the branches.
+
+Work (create, step, rewind, checkpoint, fork) is accepted with 202 and a job: poll `GET /api/jobs/{id}`, wait with
+`?wait=` or `Prefer: wait=`, or follow `/ws/stream`. Errors are `application/problem+json` with a stable `code` and a
+sentence on what to do. A *step* adds `frames_per_step` video frames and one checkpoint; `frame_index` counts steps
+from the root, a *video frame* number counts pictures, 0 being the initial frame. Times are epoch seconds."""
+
+
+class ApiSpec(OpenAPI):
+    """An OpenAPI app whose document is finished once, at first use."""
+
+    @functools.cached_property
+    def document(self) -> dict[str, Any]:
+        """The document as served at /openapi/openapi.json."""
+        self.generate_spec_json()
+        return finish(copy.deepcopy(self.spec_json), self.config["SETTINGS"])
+
+
+def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Put in the limits of the settings, the multipart form, the problem schema and the security."""
+    schemas = spec["components"]["schemas"]
+    schemas["Problem"] = Problem.model_json_schema()
+    schemas.pop("ValidationErrorModel", None)
+    _hoist_definitions(schemas)
+    _set_limits(spec, settings)
+    for path, item in spec["paths"].items():
+        for operation in item.values():
+            if isinstance(operation, dict):
+                _finish_operation(path, operation)
+    form = spec["paths"]["/api/sessions"]["post"]["requestBody"]["content"]
+    form["multipart/form-data"] = {"schema": _multipart(schemas["CreateSession"])}
+    if settings.tokens:
+        spec["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        spec["security"] = [{"token": []}]
+    return spec
+
+
+def _finish_operation(path: str, operation: dict[str, Any]) -> None:
+    """Only /api answers validation errors, as problems; flask-openapi3 adds its own shape everywhere."""
+    answers = operation["responses"]
+    refused = answers.get("422", {})
+    if "application/json" in refused.get("content", {}):
+        del answers["422"]
+    if not path.startswith("/api/") and path != "/metrics":
+        operation["security"] = []
+
+
+def _hoist_definitions(schemas: dict[str, Any]) -> None:
+    """Local `$defs` of a schema live in the components already."""
+    for schema in schemas.values():
+        schema.pop("$defs", None)
+
+
+def _set_limits(node: Any, settings: Settings) -> None:
+    """The schemas hold stand-ins where a setting decides."""
+    if isinstance(node, dict):
+        if node.get("maxLength") == bodies.PROMPT_MAX:
+            node["maxLength"] = settings.max_prompt_chars
+        if node.get("maximum") == bodies.STEPS_MAX:
+            node["maximum"] = settings.max_steps_per_job
+        for value in node.values():
+            _set_limits(value, settings)
+    elif isinstance(node, list):
+        for value in node:
+            _set_limits(value, settings)
+
+
+def _multipart(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same members as a form, the image as a file."""
+    form = copy.deepcopy(schema)
+    form["properties"]["initial_frame"] = {
+        "type": "string",
+        "format": "binary",
+        "description": "PNG, JPEG or WebP file, at most 4096 x 4096 pixels.",
+    }
+    return form

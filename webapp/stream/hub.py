@@ -1,0 +1,157 @@
+"""One reader of Redis for all viewers and long-polls of this process.
+
+Two daemon threads follow the global event stream and the live frames; they start with the first use, after
+gunicorn has forked. A viewer gets every event of its sessions in order; a long-poll sleeps on an event in
+memory and holds no connection.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from redis.exceptions import RedisError
+
+from arc_fabric.ledger import Event, JobRecord, Ledger
+from arc_fabric.ledger.connection import connect_bytes
+from arc_fabric.ledger.keys import frames_channel
+
+log = logging.getLogger(__name__)
+FINISHED, DURABLE = "job.finished", "node.durable"
+
+
+class Listener(Protocol):
+    """What the hub tells about. Called from the hub's threads: must not block."""
+
+    def on_event(self, event: Event, text: str) -> None:
+        """An event of any session, and its JSON message."""
+
+    def on_frame(self, session_id: str, message: bytes) -> None:
+        """A live frame message (pane 0)."""
+
+
+class Hub:
+    """Fans events and frames out to listeners, and wakes who waits for a job or for a stored node."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._listeners: set[Listener] = set()
+        self._waiters: dict[str, list[threading.Event]] = defaultdict(list)
+        self._started = False
+        self.stopping = threading.Event()
+
+    def start(self) -> None:
+        """Start following (once); returns when the position in the stream is known."""
+        with self._lock:
+            if self._started:
+                return
+            last_id = self._ledger.last_event_id()
+            self._started = True
+        for name, follow in (("events", lambda: self._follow_events(last_id)), ("frames", self._follow_frames)):
+            threading.Thread(target=self._forever, args=(follow,), name=f"hub-{name}", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the threads and wake everybody who waits."""
+        self.stopping.set()
+        with self._lock:
+            for event in [event for waiting in self._waiters.values() for event in waiting]:
+                event.set()
+
+    def add(self, listener: Listener) -> None:
+        """Tell `listener` everything from now on."""
+        self.start()
+        with self._lock:
+            self._listeners = self._listeners | {listener}
+
+    def remove(self, listener: Listener) -> None:
+        """Tell it nothing more."""
+        with self._lock:
+            self._listeners = self._listeners - {listener}
+
+    @property
+    def viewers(self) -> int:
+        """Listeners now."""
+        return len(self._listeners)
+
+    def wait_job(self, job_id: str, seconds: float) -> JobRecord:
+        """The job once it has finished, or as it is after `seconds`. Raises JobNotFound."""
+        self._wait(FINISHED + job_id, lambda: self._ledger.job(job_id).finished_for_good, seconds)
+        return self._ledger.job(job_id)
+
+    def wait_durable(self, checkpoint_id: str, seconds: float) -> None:
+        """Return when the node is no longer `pending`, or after `seconds`."""
+        self._wait(DURABLE + checkpoint_id, lambda: self._durability(checkpoint_id) != "pending", seconds)
+
+    def _durability(self, checkpoint_id: str) -> str:
+        return self._ledger.node(checkpoint_id).durability
+
+    def _wait(self, key: str, done: Callable[[], bool], seconds: float) -> None:
+        """Sleep until an event with this key came. Looks itself every 5 s: a Redis restart may lose an event."""
+        if done() or seconds <= 0:
+            return
+        deadline = time.monotonic() + seconds
+        with self._waiting(key) as event:
+            while not done() and not self.stopping.is_set():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return
+                event.wait(min(left, 5.0))
+                event.clear()
+
+    @contextmanager
+    def _waiting(self, key: str) -> Iterator[threading.Event]:
+        self.start()
+        event = threading.Event()
+        with self._lock:
+            self._waiters[key].append(event)
+        try:
+            yield event
+        finally:
+            with self._lock:
+                self._waiters[key].remove(event)
+                if not self._waiters[key]:
+                    del self._waiters[key]
+
+    def _follow_events(self, last_id: str) -> None:
+        for event in self._ledger.events(None, last_id, poll=True):
+            if self.stopping.is_set():
+                return
+            if event is not None:
+                self._dispatch(event)
+
+    def _dispatch(self, event: Event) -> None:
+        if event.kind in (FINISHED, DURABLE):
+            with self._lock:
+                for waiter in self._waiters.get(event.kind + str(event.data.get("id")), ()):
+                    waiter.set()
+        listeners = self._listeners
+        if listeners:
+            text = json.dumps(event.to_dict(), separators=(",", ":"))
+            for listener in listeners:
+                listener.on_event(event, text)
+
+    def _follow_frames(self) -> None:
+        prefix = len(frames_channel(""))
+        with connect_bytes(self._ledger.redis_url) as client, client.pubsub() as channel:
+            channel.psubscribe(frames_channel("*"))
+            while not self.stopping.is_set():
+                message = channel.get_message(ignore_subscribe_messages=True, timeout=2.0)
+                if message is None:
+                    continue
+                session_id = message["channel"][prefix:].decode()
+                for listener in self._listeners:
+                    listener.on_frame(session_id, message["data"])
+
+    def _forever(self, follow: Callable[[], None]) -> None:
+        """Frames in a Redis outage are lost by nature; events go on from their id by themselves."""
+        while not self.stopping.is_set():
+            with suppress(RedisError, OSError):
+                follow()
+            self.stopping.wait(0.5)

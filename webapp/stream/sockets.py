@@ -1,0 +1,104 @@
+"""The raw socket under a WebSocket, made safe for several writers and for readers that stall.
+
+simple-websocket writes from two threads (ours and its pinger) with plain `send`: a ping could land inside a
+large frame, a full buffer could cut a frame short, and a stalled reader could hold a thread for ever.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import select
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from werkzeug.exceptions import BadRequest
+
+SEND_SECONDS = 10.0
+"""A viewer that takes no byte for so long is dropped."""
+
+
+class GuardedSocket:
+    """A socket whose `send` is whole, one at a time, and ends by a deadline. Other calls pass through."""
+
+    def __init__(self, sock: socket.socket, *, seconds: float = SEND_SECONDS) -> None:
+        self._sock = sock
+        self._seconds = seconds
+        self._lock = threading.Lock()
+
+    def send(self, data: bytes) -> int:
+        """Send all of `data`; OSError (and a dead socket) when the peer does not take it in time."""
+        with self._lock:
+            deadline = time.monotonic() + self._seconds
+            left = memoryview(data)
+            while left:
+                left = left[self._send_some(left, deadline) :]
+        return len(data)
+
+    def _send_some(self, data: memoryview, deadline: float) -> int:
+        try:
+            return self._sock.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            pass
+        poll = select.poll()
+        poll.register(self._sock, select.POLLOUT)
+        if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
+            self.kill()
+            raise TimeoutError("the viewer takes no data")
+        return 0
+
+    def kill(self) -> None:
+        """End the connection at once in both directions; blocked readers wake up."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def recv(self, size: int) -> bytes:
+        """As of the socket."""
+        return self._sock.recv(size)
+
+    def fileno(self) -> int:
+        """As of the socket."""
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        """As of the socket."""
+        self._sock.close()
+
+
+class DaemonThread(threading.Thread):
+    """Does not hold up the end of the process."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, daemon=True, **kwargs)
+
+
+SERVER_OPTIONS = {
+    "ping_interval": 25,
+    "max_message_size": 64 * 1024,
+    "thread_class": DaemonThread,
+}
+"""Options of simple-websocket's server."""
+
+
+def prepare(environ: dict[str, Any]) -> GuardedSocket:
+    """Check the handshake and put a guarded socket where simple-websocket looks for one.
+
+    Offers of extensions are dropped: permessage-deflate costs more than it saves on JPEG.
+    """
+    key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
+    version = environ.get("HTTP_SEC_WEBSOCKET_VERSION")
+    try:
+        valid = len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        valid = False
+    if not valid or version != "13" or environ.get("REQUEST_METHOD") != "GET":
+        raise BadRequest("This is no WebSocket handshake of version 13 with a 16-byte Sec-WebSocket-Key.")
+    environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+    for name in ("gunicorn.socket", "werkzeug.socket"):
+        if name in environ:
+            environ[name] = guarded = GuardedSocket(environ[name])
+            return guarded
+    raise BadRequest("This server cannot upgrade connections.")

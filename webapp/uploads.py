@@ -1,0 +1,69 @@
+"""Images from outside: `sample:<name>`, base64 or a data URL, checked before they are decoded."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from arc_fabric.errors import InvalidImage
+
+MAX_SIDE = 4096
+FORMATS = ("PNG", "JPEG", "WEBP")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A checked image, as the lossless PNG that is stored."""
+
+    png: bytes
+    width: int
+    height: int
+
+    @property
+    def key(self) -> str:
+        """Its object key: the same picture is stored once."""
+        return f"inputs/{hashlib.sha256(self.png).hexdigest()}.png"
+
+
+def read_base64(text: str) -> Upload:
+    """Base64 (a `data:` URL is fine) -> checked image; InvalidImage otherwise."""
+    payload = text.partition(",")[2] if text.startswith("data:") else text
+    try:
+        data = base64.b64decode("".join(payload.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidImage("initial_frame is neither 'sample:<name>' nor valid base64") from error
+    return read_image(data)
+
+
+def read_image(data: bytes) -> Upload:
+    """File bytes -> checked image. The size is read from the header and refused before any pixel is decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_size(image)
+                rgb = ImageOps.exif_transpose(image).convert("RGB")
+    except UnidentifiedImageError as error:
+        raise InvalidImage(f"the {len(data)} bytes given are no PNG, JPEG or WebP image") from error
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Warning) as error:
+        raise InvalidImage(f"the image cannot be decoded: {error}") from error
+    out = io.BytesIO()
+    rgb.save(out, "PNG", compress_level=3)
+    return Upload(out.getvalue(), rgb.width, rgb.height)
+
+
+def _check_size(image: Image.Image) -> None:
+    if max(image.size) > MAX_SIDE or min(image.size) < 1:
+        width, height = image.size
+        raise InvalidImage(
+            f"the image is {width} x {height} pixels; at most {MAX_SIDE} x {MAX_SIDE} are accepted",
+            width=width,
+            height=height,
+            max_side=MAX_SIDE,
+        )
