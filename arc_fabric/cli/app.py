@@ -16,7 +16,7 @@ from arc_fabric.cli import output
 from arc_fabric.errors import ArcFabricError, InvalidRequest
 from arc_fabric.settings import Settings, load_settings
 
-NOUNS = ("up", "worker", "web", "sessions", "tree", "compare", "video", "doctor", "settings")
+NOUNS = ("up", "worker", "web", "flower", "bucket", "sessions", "tree", "compare", "video", "doctor", "settings")
 
 app = typer.Typer(
     help="Checkpoint, fork, rewind and compare the worlds of autoregressive video world models.",

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from arc_fabric.errors import InvalidRequest
 from arc_fabric.services import devices, ports
 from arc_fabric.services.process import Child
 from arc_fabric.services.service import Service
@@ -92,14 +93,28 @@ def gunicorn_command(settings: Settings, port: int) -> list[str]:
 
 
 def flower_service(settings: Settings) -> Service:
-    """Flower, on loopback; with tokens set, their names and secrets are its logins."""
+    """Flower, always on loopback."""
     port = ports.choose_port(settings.flower_port, what="Flower (flower_port)")
-    command = [sys.executable, "-m", "celery", "-A", "workers.app", "flower", "--address=127.0.0.1", f"--port={port}"]
-    logins = ",".join(f"{t.name}:{t.secret.get_secret_value()}" for t in settings.tokens if t.scope == "admin")
-    env = {"FLOWER_BASIC_AUTH": logins} if settings.tokens else {}
+    command = flower_command("127.0.0.1", port)
     url = f"http://127.0.0.1:{port}"
-    child = _child("flower", command, settings, env, orphan=signal.SIGKILL)
+    child = _child("flower", command, settings, flower_logins(settings), orphan=signal.SIGKILL)
     return Service("flower", "flower", _http_probe(url + "/healthcheck"), url, child)
+
+
+def flower_command(host: str, port: int) -> list[str]:
+    """The command line of Flower."""
+    return [sys.executable, "-m", "celery", "-A", "workers.app", "flower", f"--address={host}", f"--port={port}"]
+
+
+def flower_logins(settings: Settings) -> dict[str, str]:
+    """Environment with Flower's logins: the admin tokens. Without tokens it has none, and we are on loopback."""
+    logins = [f"{token.name}:{token.secret.get_secret_value()}" for token in settings.tokens if token.scope == "admin"]
+    if settings.tokens and not logins:
+        raise InvalidRequest(
+            "Flower shows and stops every task, so it needs a token of scope admin, and none is set.",
+            hint="Add one to tokens, or set flower to false.",
+        )
+    return {"FLOWER_BASIC_AUTH": ",".join(logins)} if logins else {}
 
 
 def _worker(settings: Settings, name: str, device: str | None, threads: int) -> Service:

@@ -1,0 +1,20 @@
+# One image for every part: the command chooses (see docker-compose.yml).
+# Build for GPUs with: docker compose build --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130
+FROM python:3.11-slim
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+WORKDIR /app
+RUN useradd --create-home arc && mkdir /data && chown arc /data
+COPY constraints.txt pyproject.toml README.md LICENSE celeryconfig.py ./
+COPY arc_fabric arc_fabric
+COPY workers workers
+COPY webapp webapp
+RUN pip install --no-cache-dir --constraint constraints.txt --index-url "$TORCH_INDEX" \
+      --extra-index-url https://pypi.org/simple torch==2.13.0 \
+ && pip install --no-cache-dir --constraint constraints.txt . \
+ && pip install --no-cache-dir --no-deps openpi-client==0.1.2
+
+USER arc
+ENV ARC_FABRIC_DATA_DIR=/data PYTHONUNBUFFERED=1
+ENTRYPOINT ["arc-fabric"]
+CMD ["--help"]
