@@ -1,0 +1,219 @@
+"""The causal video + action diffusion transformer.
+
+A latent frame is 16 video tokens (2x2 patches of the 8x8 latent) and one action token (the register of four
+actions). Blocks attend to themselves and to the clean past, which lives in per-layer KV caches. Text, the noise levels
+of video and actions enter by adaptive layer norm; the gripper's dead-reckoned pose is shown to every token (`pose.py`).
+The heads predict the clean latents (as a residual on the last clean latent frame) and the clean actions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arc_fabric.models.tabletop.language import BUCKETS
+from arc_fabric.models.tabletop.pose import GRID, POSE_FEATURES, show_to_action, show_to_video
+
+PATCH = 2
+VIDEO_TOKENS = GRID * GRID
+TOKENS = VIDEO_TOKENS + 1
+"""Tokens per latent frame: 16 of video, then one of actions."""
+ACTIONS = 4
+"""Actions per latent frame."""
+
+
+@dataclass(frozen=True)
+class DitShape:
+    """Sizes of the transformer."""
+
+    channels: int = 8
+    width: int = 192
+    layers: int = 6
+    heads: int = 6
+    text_width: int = 96
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.width // self.heads
+
+
+def rotary(head_dim: int, first: int, frames: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [frames * TOKENS, head_dim / 2] of 3D rotary embedding for latent frames `first`...:
+    half of the rotated pairs turn with time, a quarter with row and column (action token: the middle)."""
+    pairs = head_dim // 2
+    t_pairs = pairs - 2 * (pairs // 4)
+    middle = (GRID - 1) / 2
+    rows = torch.cat([torch.arange(GRID).repeat_interleave(GRID), torch.tensor([middle])])
+    columns = torch.cat([torch.arange(GRID).repeat(GRID), torch.tensor([middle])])
+    times = torch.arange(first, first + frames, dtype=torch.float32)
+    angles = []
+    for position, count, base in ((None, t_pairs, 50.0), (rows, pairs // 4, 20.0), (columns, pairs // 4, 20.0)):
+        speed = base ** (-torch.arange(count) / count)
+        if position is None:
+            angles.append((times[:, None, None] * speed).expand(frames, TOKENS, count))
+        else:
+            angles.append((position[:, None] * speed)[None].expand(frames, TOKENS, count))
+    angle = torch.cat(angles, -1).flatten(0, 1)
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn the pairs (i, i + head_dim / 2) of x [..., seq, heads, head_dim]."""
+    a, b = x.float().chunk(2, -1)
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1).to(x.dtype)
+
+
+class TextEncoder(nn.Module):
+    """Hashed words -> one vector [B, width]: word embeddings, a width-3 convolution over word order, mean and max pooling.
+
+    Words never seen in training have near-zero embeddings and change little."""
+
+    def __init__(self, shape: DitShape) -> None:
+        super().__init__()
+        self.words = nn.Embedding(BUCKETS, shape.text_width)
+        nn.init.normal_(self.words.weight, std=0.02)
+        self.order = nn.Conv1d(shape.text_width, 2 * shape.text_width, 3, padding=1)
+        self.out = nn.Sequential(
+            nn.Linear(4 * shape.text_width, shape.width), nn.SiLU(), nn.Linear(shape.width, shape.width)
+        )
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids int64 [B, L], 0 is padding."""
+        there = (ids > 0).unsqueeze(-1).float()
+        x = self.words(ids) * there * 20.0
+        x = F.silu(self.order(x.mT)).mT * there
+        mean = x.sum(1) / there.sum(1).clamp(min=1)
+        return self.out(torch.cat([mean, x.amax(1)], -1))
+
+
+class Block(nn.Module):
+    """Projections of one transformer layer; attention itself is arranged by the caller."""
+
+    def __init__(self, shape: DitShape) -> None:
+        super().__init__()
+        d = shape.width
+        self.heads = shape.heads
+        self.qkv = nn.Linear(d, 3 * d, bias=False)
+        self.proj = nn.Linear(d, d, bias=False)
+        self.up = nn.Linear(d, 4 * d)
+        self.down = nn.Linear(4 * d, d)
+        self.modulation = nn.Linear(d, 6 * d)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+        nn.init.zeros_(self.proj.weight)
+        nn.init.zeros_(self.down.weight)
+
+    def modulate(self, condition: Tensor) -> tuple[Tensor, ...]:
+        """condition [N, d] per latent frame -> six [N, 1, d]: shift, scale, gate of attention, then of the MLP."""
+        return self.modulation(condition).unsqueeze(1).chunk(6, -1)
+
+    def queries(self, x: Tensor, shift: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x [N, TOKENS, d] -> normalised q, k and v, each [N, TOKENS, heads, head_dim]."""
+        h = F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
+        q, k, v = self.qkv(h).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        return F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:]), v
+
+    def finish(self, x: Tensor, attended: Tensor, m: tuple[Tensor, ...]) -> Tensor:
+        """Add attention output [N, TOKENS, d] and the MLP."""
+        x = x + (1 + m[2]) * self.proj(attended)
+        h = F.layer_norm(x, x.shape[-1:]) * (1 + m[4]) + m[3]
+        return x + (1 + m[5]) * self.down(F.gelu(self.up(h), approximate="tanh"))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Full attention, q [B, n, heads, hd] over k, v [B, m, heads, hd] -> [B, n, heads * hd]."""
+    out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+    return out.transpose(1, 2).flatten(2)
+
+
+class CausalDiT(nn.Module):
+    """Embeddings, layers and heads. `forward` runs one chunk of latent frames against KV caches (inference);
+    training runs whole windows at once with the same layers (`dit_training.py`)."""
+
+    def __init__(self, shape: DitShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape = shape or DitShape()
+        d, patch = shape.width, shape.channels * PATCH * PATCH
+        self.text = TextEncoder(shape)
+        self.noise = nn.Sequential(nn.Linear(128, d), nn.SiLU(), nn.Linear(d, d))
+        self.embed_video = nn.Linear(2 * patch + ACTIONS * POSE_FEATURES, d)
+        self.embed_action = nn.Linear(4 * ACTIONS + ACTIONS * POSE_FEATURES, d)
+        self.place = nn.Parameter(0.02 * torch.randn(TOKENS, d))
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
+        self.final = nn.Linear(d, 2 * d)
+        self.head_video = nn.Linear(d, patch)
+        self.head_action = nn.Linear(d, 4 * ACTIONS)
+        self.read_pose = nn.Sequential(
+            nn.Linear(shape.channels * 64, 384), nn.SiLU(), nn.Linear(384, 384), nn.SiLU(), nn.Linear(384, 4)
+        )
+        for layer in (self.final, self.head_video, self.head_action):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def condition(self, text: Tensor, t_video: Tensor, t_action: Tensor) -> Tensor:
+        """text [N, d], noise levels [N] in [0, 1] -> condition [N, d]."""
+        return F.silu(text + self.noise(torch.cat([level_features(t_video), level_features(t_action)], -1)))
+
+    def tokens(self, z: Tensor, last: Tensor, actions: Tensor, poses: Tensor) -> Tensor:
+        """Latent frames z and `last` [N, C, 8, 8], noisy unit actions [N, 4, 4], poses [N, 4, 4] -> [N, TOKENS, d]."""
+        video = torch.cat([patchify(z), patchify(last), show_to_video(poses)], -1)
+        action = torch.cat([actions.flatten(1), show_to_action(poses)], -1)
+        return torch.cat([self.embed_video(video), self.embed_action(action)[:, None]], 1) + self.place
+
+    def heads(self, x: Tensor, condition: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens [N, TOKENS, d] -> clean latents [N, C, 8, 8] and clean unit actions [N, 4, 4]."""
+        shift, scale = self.final(condition).unsqueeze(1).chunk(2, -1)
+        h = F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
+        video = unpatchify(self.head_video(h[:, :VIDEO_TOKENS]).float()) + last
+        return video, self.head_action(h[:, VIDEO_TOKENS]).float().unflatten(-1, (ACTIONS, 4))
+
+    def anchor_pose(self, z: Tensor) -> Tensor:
+        """Read the gripper's pose [B, 4] off an anchor latent [B, C, 8, 8]."""
+        raw = self.read_pose(z.flatten(1)).float()
+        scale = raw.new_tensor([32.0, 16.0, 10.0, 1.0])
+        middle = raw.new_tensor([32.0, 46.0, 10.0, 0.0])
+        return raw * scale + middle
+
+    def forward(
+        self, x: Tensor, condition: Tensor, caches: list[Tensor], first: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Run tokens x [B, F, TOKENS, d] (condition [B, F, d]) of latent frames `first`... over the caches
+        [2, B, seq, heads, head_dim] per layer (an empty list: no past). Returns tokens [B, F, TOKENS, d] and the chunk's
+        own keys and values, one [2, B, F * TOKENS, heads, head_dim] per layer."""
+        batch, frames = x.shape[:2]
+        x, c = x.flatten(0, 1), condition.flatten(0, 1)
+        cos, sin = (r.to(x.device) for r in rotary(self.shape.head_dim, first, frames))
+        own = []
+        for layer, block in enumerate(self.blocks):
+            m = block.modulate(c)
+            q, k, v = (p.unflatten(0, (batch, frames)).flatten(1, 2) for p in block.queries(x, m[0], m[1]))
+            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+            own.append(torch.stack([k, v]))
+            past = [caches[layer]] if caches else []
+            k, v = torch.cat([*past, own[-1]], 2).unbind(0)
+            x = block.finish(x, attend(q, k, v).unflatten(1, (frames, TOKENS)).flatten(0, 1), m)
+        return x.unflatten(0, (batch, frames)), own
+
+
+def level_features(t: Tensor) -> Tensor:
+    """Sinusoidal features [N, 64] of noise levels [N] in [0, 1]."""
+    speed = 1000.0 ** (torch.arange(32, device=t.device) / 32)
+    phase = t[:, None].float() * speed
+    return torch.cat([phase.sin(), phase.cos()], -1)
+
+
+def patchify(z: Tensor) -> Tensor:
+    """[N, C, 8, 8] -> [N, 16, C * 4]."""
+    return F.pixel_unshuffle(z, PATCH).flatten(2).mT
+
+
+def unpatchify(tokens: Tensor) -> Tensor:
+    """[N, 16, C * 4] -> [N, C, 8, 8]."""
+    return F.pixel_shuffle(tokens.mT.unflatten(2, (GRID, GRID)), PATCH)
+
+

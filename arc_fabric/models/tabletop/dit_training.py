@@ -1,0 +1,214 @@
+"""Stage 2: train the transformer on windows of 1 + 8 latent frames.
+
+Each window is seen once clean (it fills keys and values for the past) and in three noisy copies, whose blocks each
+have their own noise level and attend to the clean past and themselves: one with the true actions given, one in
+which actions are as noisy as the video (the policy), one of either kind or with independent levels. Flow matching
+with x0 prediction: x_t = (1 - t) x + t e, loss |x0 - x|^2 / max(t, 0.25)^2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from arc_fabric.models.tabletop.dit import TOKENS, VIDEO_TOKENS, Block, CausalDiT, rotary, rotate
+from arc_fabric.models.tabletop.latent_pool import LatentPool, Windows
+from arc_fabric.models.tabletop.loop import Budget, Trainer
+from arc_fabric.models.tabletop.optimizer import MuonAdam
+from arc_fabric.models.tabletop.pose import integrate, shrink
+from arc_fabric.models.tabletop.scene import KINDS
+from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+from arc_fabric.models.tabletop.weights import export
+
+BLOCKS, PER_BLOCK, PAST = 4, 2, 7
+"""Blocks per window, latent frames per block, latent frames of the clean stream that a later block can see."""
+COPIES = 3
+ADAM = ("text.words", "place", "head_", "embed_", "noise", "final", "read_pose", "truth")
+
+
+@dataclass(frozen=True)
+class DitSettings:
+    """Settings of stage 2 (table `dit` of the config file)."""
+
+    seed: int = 2
+    episodes: int = 2500
+    batch: int = 8
+    steps: int = 100_000
+    minutes: float = 80.0
+    muon_lr: float = 0.01
+    adam_lr: float = 1.5e-3
+    text_dropout: float = 0.12
+    shift: float = 3.0
+    """Timestep shift: t = s u / (1 + (s - 1) u)."""
+    past_noise: float = 0.2
+    action_weight: float = 1.0
+    truth_weight: float = 0.1
+    average: float = 0.998
+
+
+class WindowModel(nn.Module):
+    """The transformer and, for training only, a head that reads all true positions off the action token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dit = CausalDiT()
+        self.truth = nn.Linear(self.dit.shape.width, 4 + 4 * len(KINDS))
+
+    def forward(self, batch: Windows, noise: Noise) -> dict[str, Tensor]:
+        """Losses of one batch."""
+        dit, count = self.dit, len(batch.latents)
+        past = batch.latents[:, :PAST] + noise.past[:, None, None, None, None] * noise.past_values
+        text = dit.text(batch.text)
+        c_clean = dit.condition(text, text.new_zeros(count), text.new_zeros(count))
+        clean = dit.tokens(past.flatten(0, 1), past.flatten(0, 1), text.new_zeros(count * PAST, GROUP, 4),
+                           batch.poses[:, :PAST].flatten(0, 1))
+
+        future = batch.latents[:, 1:].unflatten(1, (BLOCKS, PER_BLOCK))[:, None]
+        t_v, t_a = noise.t_video, noise.t_action
+        z_t = torch.lerp(future, noise.video, t_v[..., None, None, None, None])
+        a_t = torch.lerp(batch.actions[:, None], noise.action, t_a[..., None, None])
+        poses = integrate(batch.base[:, None].expand(-1, COPIES, -1, -1), shrink(a_t, t_a[..., None, None]))
+        last = past[:, 0::2][:, None, :, None].expand_as(z_t)
+        frame = (count, COPIES, BLOCKS, PER_BLOCK)
+        noisy = dit.tokens(z_t.flatten(0, 3), last.flatten(0, 3), a_t.reshape(-1, GROUP, 4), poses.reshape(-1, GROUP, 4))
+        c_block = dit.condition(text.repeat_interleave(COPIES * BLOCKS, 0), t_v.flatten(), t_a.flatten())
+
+        x = torch.cat([clean, noisy])
+        c = torch.cat([c_clean.repeat_interleave(PAST, 0), c_block.repeat_interleave(PER_BLOCK, 0)])
+        cos, sin = _angles(dit, count, x.device)
+        for block in dit.blocks:
+            x = _layer(block, x, c, cos, sin, count)
+        h, c = x[count * PAST :], c[count * PAST :]
+        video, action = dit.heads(h, c, last.flatten(0, 3))
+        truth = self.truth(h[:, VIDEO_TOKENS]).float().unflatten(0, frame)
+        anchor = dit.anchor_pose(past[:, 0])
+        return _losses(batch, noise, video.unflatten(0, frame), action.reshape(a_t.shape), truth, anchor)
+
+
+def _angles(dit: CausalDiT, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rotary tables [N * TOKENS, hd / 2] for the clean frames 0..6, then the noisy frames 1..8."""
+    tables = []
+    for table in rotary(dit.shape.head_dim, 0, 1 + BLOCKS * PER_BLOCK):
+        table = table.unflatten(0, (-1, TOKENS)).to(device)
+        tables.append(torch.cat([table[:PAST].repeat(count, 1, 1), table[1:].repeat(count * COPIES, 1, 1)]))
+    return tables[0], tables[1]
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """`dit.attend` written out: its backward pass is much faster than the fused one on a CPU."""
+    q, k, v = (p.transpose(1, 2) for p in (q, k, v))
+    weights = ((q @ k.mT) * q.shape[-1] ** -0.5).float().softmax(-1).to(v.dtype)
+    return (weights @ v).transpose(1, 2).flatten(2)
+
+
+def _layer(block: Block, x: Tensor, c: Tensor, cos: Tensor, sin: Tensor, count: int) -> Tensor:
+    """One layer over the clean stream and all copies."""
+    m = block.modulate(c)
+    q, k, v = block.queries(x, m[0], m[1])
+    q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+    split = count * PAST
+    q0, k0, v0 = (p[:split].reshape(count, PAST * TOKENS, *p.shape[2:]) for p in (q, k, v))
+    size = PER_BLOCK * TOKENS
+    q1, k1, v1 = (p[split:].reshape(count * COPIES, BLOCKS, size, *p.shape[2:]) for p in (q, k, v))
+    clean, noisy = [_attend(q0[:, :TOKENS], k0[:, :TOKENS], v0[:, :TOKENS])], []
+    for n in range(BLOCKS):
+        seen = TOKENS + n * size
+        if n:
+            clean.append(_attend(q0[:, seen - size : seen], k0[:, :seen], v0[:, :seen]))
+        past_k, past_v = (p[:, :seen].repeat_interleave(COPIES, 0) for p in (k0, v0))
+        noisy.append(_attend(q1[:, n], torch.cat([past_k, k1[:, n]], 1), torch.cat([past_v, v1[:, n]], 1)))
+    attended = torch.cat([torch.cat(clean, 1).reshape(split, TOKENS, -1),
+                          torch.stack(noisy, 1).reshape(-1, TOKENS, x.shape[-1])])
+    return block.finish(x, attended, m)
+
+
+def _losses(
+    batch: Windows, noise: Noise, video: Tensor, action: Tensor, truth: Tensor, anchor: Tensor
+) -> dict[str, Tensor]:
+    target = batch.latents[:, 1:].unflatten(1, (BLOCKS, PER_BLOCK))[:, None]
+    v_error = (video - target).square().mean((3, 4, 5, 6))
+    a_error = (action - batch.actions[:, None]).square().mean((3, 4))
+    v_loss = (v_error / noise.t_video.clamp(min=0.25).square()).mean()
+    a_loss = (a_error / noise.t_action.clamp(min=0.25).square() * (noise.t_action > 0)).mean()
+    known = batch.truth[:, 1:].unflatten(1, (BLOCKS, PER_BLOCK))[:, None]
+    there = known.unflatten(-1, (-1, 4))[..., 3:].expand(*known.shape[:-1], len(KINDS) + 1, 4).clone()
+    there[..., 0, :], there[..., 3] = 1, 1
+    truth_loss = ((truth - known).square() * there.flatten(-2)).mean()
+    unit = anchor.new_tensor([16.0, 8.0, 8.0, 1.0])
+    middle = anchor.new_tensor([32.0, 46.0, 8.0, 0.0])
+    true_pose = torch.cat([batch.truth[:, 0, :3], 1 - 2 * batch.truth[:, 0, 3:4]], -1)
+    pose_loss = ((anchor - middle) / unit - true_pose).square().mean()
+    hard = noise.t_video > 0.9
+    return {"v": v_loss, "a": a_loss, "truth": truth_loss, "pose": pose_loss,
+            "v_hard_given": _mean(v_error[:, 0], hard[:, 0]), "a_hard": _mean(a_error[:, 1], hard[:, 1])}
+
+
+def _mean(values: Tensor, chosen: Tensor) -> Tensor:
+    return (values * chosen).sum() / chosen.sum().clamp(min=1)
+
+
+@dataclass
+class Noise:
+    """All randomness of one training step."""
+
+    past: Tensor
+    past_values: Tensor
+    t_video: Tensor
+    t_action: Tensor
+    video: Tensor
+    action: Tensor
+
+    @classmethod
+    def draw(cls, count: int, channels: int, settings: DitSettings, device: str) -> Noise:
+        """Levels [B, copies, blocks] and values for a batch."""
+        level = (count, COPIES, BLOCKS)
+        u = torch.rand(level)
+        t_video = settings.shift * u / (1 + (settings.shift - 1) * u)
+        other = torch.rand(level)
+        t_action = t_video.clone()
+        t_action[:, 0] = 0
+        kind = torch.rand(count, BLOCKS)
+        t_action[:, 2] = torch.where(kind < 0.25, 0.0, torch.where(kind < 0.5, other[:, 2], t_video[:, 2]))
+        past = torch.rand(count) * settings.past_noise * (torch.rand(count) < 0.5)
+        parts = (past, torch.randn(count, PAST, channels, 8, 8), t_video, t_action,
+                 torch.randn(*level, PER_BLOCK, channels, 8, 8), torch.randn(*level, PER_BLOCK * GROUP, 4))
+        return cls(*(p.to(device) for p in parts))
+
+
+def train_dit(
+    settings: DitSettings, vae_weights: dict[str, Tensor], folder: Path, weights: Path,
+    *, device: str = "cpu", resume: bool = False,
+) -> None:
+    """Train, checkpoint to `folder/dit.safetensors`, export averaged weights to `weights` at every save."""
+    torch.manual_seed(settings.seed)
+    vae = CausalVAE().eval()
+    vae.load_state_dict(vae_weights)
+    pool = LatentPool.build(vae, settings.seed, settings.episodes, folder / "latents.safetensors")
+    model = WindowModel().to(device)
+    optimizer = MuonAdam(model, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr,
+                         adam_names=tuple(f"dit.{name}" for name in ADAM) + ADAM)
+    trainer = Trainer(model, optimizer, Budget(settings.steps, settings.minutes), folder / "dit.safetensors",
+                      average=settings.average)
+    if resume:
+        trainer.resume()
+    rng = np.random.default_rng(settings.seed + 1 + trainer.step)
+
+    def losses(_: int) -> dict[str, Tensor]:
+        batch = pool.draw(rng, settings.batch, settings.text_dropout)
+        batch = Windows(**{k: v.to(device) for k, v in vars(batch).items()})
+        noise = Noise.draw(settings.batch, vae.channels, settings, device)
+        with torch.autocast(device, torch.bfloat16):
+            found = model(batch, noise)
+        total = (found["v"] + settings.action_weight * found["a"] + settings.truth_weight * found["truth"]
+                 + 0.2 * found["pose"])
+        return {"loss": total, **{k: v.detach() for k, v in found.items()}}
+
+    def save() -> None:
+        state = {k.removeprefix("dit."): v for k, v in trainer.averaged().items() if k.startswith("dit.")}
+        export(weights, dit=state)
+
+    trainer.train(losses, title="dit", on_save=save)

@@ -1,0 +1,51 @@
+"""All state of a session that survives a call, under DreamZero's attribute names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from arc_fabric.models.tabletop.vae import CausalVAE
+
+
+@dataclass
+class ActionHead:
+    """Caches, conditioning and counters of the session that is resident now; see `arc_fabric.models.contract`.
+
+    Tensors here are replaced, never written in place."""
+
+    vae: CausalVAE
+    kv_cache1: list[Tensor] = field(default_factory=list)
+    """Per layer `[2, B, F * 17, heads, head_dim]` float32: keys and values of F latent frames under the prompt."""
+    kv_cache_neg: list[Tensor] = field(default_factory=list)
+    """The same under the empty prompt (the other guidance branch)."""
+    crossattn_cache: list[Tensor] = field(default_factory=list)
+    """Per layer `[2, B, L, heads, head_dim]`, all zero: text enters by adaptive layer norm and needs no cache.
+    May be restored as empty lists."""
+    crossattn_cache_neg: list[Tensor] = field(default_factory=list)
+    clip_feas: Tensor | None = None
+    """Features of the window's first image: float32 `[B, 8, 64]`, its latent, channels first. Kept for tools; a step
+    does not read it."""
+    ys: Tensor | None = None
+    """Dead-reckoned gripper poses: float32 `[B, 16, 9, 1, 1]`, channels (frame in latent, x y z grip), time as in the
+    window; zero where not reached. Blocks in the KV and the pending block read their poses here."""
+    language: Tensor | None = None
+    """Word ids of the prompt, int64 `[B, L]`."""
+    current_start_frame: int = 0
+    seed: int | Sequence[int] = 1140
+    """One seed, or one per row of a batch."""
+
+    def drop_caches(self) -> None:
+        """What an automatic reset forgets."""
+        self.kv_cache1, self.kv_cache_neg = [], []
+        self.crossattn_cache, self.crossattn_cache_neg = [], []
+        self.clip_feas = self.ys = self.language = None
+        self.current_start_frame = 0
+
+
+def same_prompt(language: Tensor | None, text: Tensor) -> bool:
+    """Whether the head's language is this text."""
+    return language is not None and language.shape == text.shape and torch.equal(language.to(text.device), text)

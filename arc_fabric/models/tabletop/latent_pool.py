@@ -1,0 +1,143 @@
+"""Training data of the transformer: windows of latents, states, actions and prompts, encoded once from new episodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from arc_fabric.models.tabletop.language import token_ids
+from arc_fabric.models.tabletop.physics import MAX_STEP
+from arc_fabric.models.tabletop.pose import integrate, pose_of_state
+from arc_fabric.models.tabletop.scene import KINDS
+from arc_fabric.models.tabletop.simulator import Episode, sample_episode
+from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+
+WINDOW = 9
+"""Latent frames per window, the anchor included."""
+FRAMES = 65
+STARTS = 9
+"""Windows per episode: they start at frames 0, 4, ... 32."""
+
+
+@dataclass
+class Windows:
+    """A batch of windows."""
+
+    latents: Tensor
+    """float [B, 9, C, 8, 8], clean."""
+    base: Tensor
+    """float [B, 4, 4]: the (slightly wrong) pose that each block starts from."""
+    actions: Tensor
+    """float [B, 4, 8, 4]: clean unit actions of each block."""
+    poses: Tensor
+    """float [B, 9, 4, 4]: clean poses of every latent's four frames."""
+    text: Tensor
+    """int64 [B, L]."""
+    truth: Tensor
+    """float [B, 9, 4 + 4 * len(KINDS)]: true state at each latent's last frame, see `_truth`."""
+
+
+class LatentPool:
+    """All windows of some episodes, kept as latents in memory."""
+
+    def __init__(self, parts: dict[str, Tensor]) -> None:
+        self.parts = parts
+
+    @classmethod
+    def build(cls, vae: CausalVAE, seed: int, episodes: int, cache: Path | None = None) -> LatentPool:
+        """Simulate, render and encode; with `cache`, reuse or write that file."""
+        if cache is not None and cache.exists():
+            return cls(load_file(cache))
+        rng = np.random.default_rng(seed)
+        rows = [_encode(vae, sample_episode(rng, FRAMES)) for _ in track(range(episodes), "encoding")]
+        parts = {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
+        if cache is not None:
+            save_file(parts, cache)
+        return cls(parts)
+
+    def draw(self, rng: np.random.Generator, count: int, text_dropout: float) -> Windows:
+        """A random batch; early windows, where most happens, are drawn more often."""
+        parts = self.parts
+        episode = torch.from_numpy(rng.integers(0, len(parts["text"]), count))
+        weights = np.linspace(1.6, 0.7, STARTS)
+        start = torch.from_numpy(rng.choice(STARTS, count, p=weights / weights.sum()))
+        after = start[:, None] + torch.arange(WINDOW - 1)
+        anchors = torch.where(torch.from_numpy(rng.random(count) < 0.5)[:, None, None, None],
+                              parts["single"][episode, start], parts["cycled"][episode, start])
+        latents = torch.cat([anchors[:, None], parts["group"][episode[:, None], after]], 1).float()
+        when = GROUP * start[:, None] + torch.arange(4 * GROUP * 2)
+        actions = parts["actions"][episode[:, None], when].unflatten(1, (4, 8))
+        state = parts["state"][episode[:, None], GROUP * start[:, None] + 8 * torch.arange(4)]
+        base, poses = _dead_reckon(rng, state, actions)
+        text = parts["text"][episode].clone()
+        text[torch.from_numpy(rng.random(count) < text_dropout)] = 0
+        truth = parts["truth"][episode[:, None], start[:, None] + torch.arange(WINDOW)]
+        return Windows(latents, base, actions, poses, text, truth)
+
+
+def _dead_reckon(rng: np.random.Generator, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    """Base poses [B, 4, 4] and clean poses [B, 9, 4, 4] from states at block starts [B, 4, 4] and unit actions
+    [B, 4, 8, 4]: reckoned from the anchor on, or (half of the rows) read from the state anew at every block."""
+    count = len(state)
+
+    def jitter(size: float) -> Tensor:
+        noise = rng.normal(0, size, (count, 4)) * [1, 1, 1, 0.1]
+        return torch.from_numpy(noise).float()
+
+    read_anew = torch.from_numpy(rng.random(count) < 0.5)[:, None]
+    here = pose_of_state(state[:, 0]) + jitter(0.5)
+    bases, tracks = [], [here[:, None, None].expand(-1, 1, GROUP, -1)]
+    for block in range(4):
+        if block:
+            here = torch.where(read_anew, pose_of_state(state[:, block]) + jitter(0.2), here)
+        track = integrate(here, actions[:, block])
+        bases.append(here)
+        tracks.append(track.unflatten(1, (2, GROUP)))
+        here = track[:, -1]
+    return torch.stack(bases, 1), torch.cat(tracks, 1)
+
+
+@torch.inference_mode()
+def _encode(vae: CausalVAE, episode: Episode) -> dict[str, Tensor]:
+    """One episode's latents (float16) and what goes with them."""
+    video = torch.from_numpy(episode.frames())
+    with torch.autocast("cpu", torch.bfloat16):
+        latents = _latents(vae, video[None])[0]
+        group = latents[1:]
+        single = _latents(vae, video[: GROUP * STARTS : GROUP, None])[:, 0]
+        seen = torch.cat([single[:1], group[: STARTS - 1]])
+        again = vae.decode(seen[:, :, None])[:, 0, -1]
+        again = ((again.permute(0, 2, 3, 1).float() + 1) * 127.5).round().clamp(0, 255).byte()
+        cycled = _latents(vae, again[:, None])[:, 0]
+    actions = torch.from_numpy(episode.actions.copy())
+    actions[:, :3] /= MAX_STEP
+    return {
+        "single": single.half(), "cycled": cycled.half(), "group": group.half(), "actions": actions.clamp(-1, 1),
+        "state": torch.from_numpy(episode.gripper), "text": torch.from_numpy(token_ids(episode.prompt)),
+        "truth": torch.from_numpy(_truth(episode)[::GROUP].copy()),
+    }
+
+
+def _latents(vae: CausalVAE, video: Tensor) -> Tensor:
+    """uint8 [B, 1 + 4 n, 64, 64, 3] -> [B, 1 + n, C, 8, 8]."""
+    return vae.encode(video).transpose(1, 2).float()
+
+
+def _truth(episode: Episode) -> np.ndarray:
+    """float32 [F, 4 + 4 * len(KINDS)]: gripper x, y, z, opening, then per kind x, y, z and whether it is there;
+    positions centred and scaled to about unit size."""
+    out = np.zeros((len(episode.gripper), 4 + 4 * len(KINDS)), np.float32)
+    middle, scale = np.array([32, 46, 8]), np.array([16, 8, 8])
+    out[:, :3] = (episode.gripper[:, :3] - middle) / scale
+    out[:, 3] = episode.gripper[:, 3]
+    for n, kind in enumerate(episode.kinds):
+        at = 4 + 4 * KINDS.index(kind)
+        out[:, at : at + 3] = (episode.bodies[:, n] - middle) / scale
+        out[:, at + 3] = 1
+    return out

@@ -1,0 +1,325 @@
+"""The tabletop model behind DreamZero's surface.
+
+>>> model = TabletopModel.load()
+>>> frame, state = samples()["cup and block"], sample_state("cup and block")
+>>> out = model.lazy_joint_video_action_causal(model.make_inputs(frame[None], "pick up the red cup", state=state))
+>>> model.decode(out["video_pred"]).shape
+(9, 64, 64, 3)
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from arc_fabric.errors import InvalidImage, InvalidRequest, ModelUnavailable
+from arc_fabric.models.contract import Abilities, Conditioning, Geometry, ModelIdentity
+from arc_fabric.models.tabletop.dit import TOKENS, CausalDiT
+from arc_fabric.models.tabletop.head import ActionHead, same_prompt
+from arc_fabric.models.tabletop.language import LENGTH, token_ids
+from arc_fabric.models.tabletop.physics import MAX_STEP
+from arc_fabric.models.tabletop.pose import integrate, pose_of_state
+from arc_fabric.models.tabletop.sampler import (
+    BLOCK,
+    HORIZON,
+    BlockInputs,
+    SamplerSettings,
+    block_noise,
+    denoise,
+    write_kv,
+)
+from arc_fabric.models.tabletop.samples import sample_state, samples
+from arc_fabric.models.tabletop.scene import SIZE
+from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+from arc_fabric.models.tabletop.weights import WEIGHTS, digest, load_part
+
+WINDOW = 9
+"""Latent frames per window: the anchor and four blocks."""
+
+
+class TabletopModel:
+    """A `WorldModel` (see `arc_fabric.models.contract`): small, trained, deterministic, float32."""
+
+    abilities = Abilities(steers_with_actions=True, batches=True, batch_bit_exact=True, rebuilds_kv=True)
+
+    def __init__(
+        self, vae: CausalVAE, dit: CausalDiT, *, device: str | torch.device = "cpu",
+        sampler: SamplerSettings | None = None, weights_digest: str = "untrained",
+    ) -> None:
+        self.device = torch.device(device)
+        self.dit = dit.to(self.device).eval().requires_grad_(False)
+        self.action_head = ActionHead(vae.to(self.device).eval().requires_grad_(False))
+        self.sampler = sampler or SamplerSettings()
+        self.exact_batches = True
+        """True: rows of a batch are computed one by one, with the bits of a step alone. False: one forward pass for
+        all rows, faster, equal to rounding."""
+        self.geometry = _geometry(dit)
+        self._identity = _identity(weights_digest, self.device, self.sampler)
+
+    @classmethod
+    def load(cls, path: Path = WEIGHTS, *, device: str | torch.device = "cpu") -> TabletopModel:
+        """Load the weights that ship with the package, or those in `path`."""
+        if not path.exists():
+            raise ModelUnavailable(f"The tabletop weights {path} do not exist.",
+                                   hint="Reinstall the package, or train: python -m arc_fabric.models.tabletop.train")
+        vae, dit = CausalVAE(), CausalDiT()
+        vae.load_state_dict(load_part(path, "vae"))
+        dit.load_state_dict(load_part(path, "dit"))
+        return cls(vae, dit, device=device, weights_digest=digest(path))
+
+    def identity(self) -> ModelIdentity:
+        """What must be equal for restored states to continue with the same bits."""
+        return self._identity
+
+    def samples(self) -> dict[str, np.ndarray]:
+        """Initial frames that ship with the model: name -> uint8 [64, 64, 3]."""
+        return samples()
+
+    def sample_state(self, name: str) -> np.ndarray:
+        """Proprioceptive state float32 [4] that belongs to a sample frame."""
+        return sample_state(name)
+
+    def fit_image(self, image: np.ndarray) -> np.ndarray:
+        """uint8 RGB [h, w, 3] of any size -> its middle square as uint8 [64, 64, 3]."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or min(image.shape[:2]) < 1:
+            raise InvalidImage(f"An image is uint8 [height, width, 3]; got {image.dtype} {list(image.shape)}.")
+        height, width = image.shape[:2]
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        square = np.ascontiguousarray(image[top : top + side, left : left + side])
+        if side == SIZE:
+            return square
+        return np.asarray(Image.fromarray(square).resize((SIZE, SIZE), Image.Resampling.BOX))
+
+    def language_of(self, prompt: str) -> Tensor:
+        """Word ids of a prompt, int64 [1, L]."""
+        return torch.from_numpy(token_ids(prompt))[None].to(self.device)
+
+    def make_inputs(
+        self, frames: np.ndarray, prompt: str, *, action: np.ndarray | None = None, state: np.ndarray | None = None,
+        embodiment_id: int = 0,
+    ) -> dict[str, Tensor]:
+        """The tensors of a call for one session: frames uint8 [T, 64, 64, 3], action float32 [8, 4] in pixels per
+        frame and grip, or None (the policy acts), state float32 [4] or None (read off the frame, or dead-reckoned).
+        Rows of several sessions can be joined with `torch.cat` per key."""
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != (SIZE, SIZE, 3):
+            raise InvalidImage(f"Frames are uint8 [T, {SIZE}, {SIZE}, 3] (see fit_image); "
+                               f"got {frames.dtype} {list(frames.shape)}.")
+        text = self.language_of(prompt)
+        inputs = {
+            "images": torch.from_numpy(np.ascontiguousarray(frames))[None].to(self.device),
+            "embodiment_id": torch.tensor([embodiment_id], device=self.device),
+            "text": text,
+            "text_attention_mask": (text > 0).long(),
+            "text_negative": torch.zeros_like(text),
+            "text_attention_mask_negative": torch.zeros_like(text),
+        }
+        if state is not None:
+            inputs["state"] = self._checked(state, (self.geometry.state_dim,), "state")[None, None]
+        if action is not None:
+            inputs["action"] = self._checked(action, (HORIZON, self.geometry.action_dim), "action")[None]
+        return inputs
+
+    def _checked(self, values: np.ndarray, shape: tuple[int, ...], name: str) -> Tensor:
+        array = np.asarray(values, np.float32)
+        if array.shape != shape or not np.isfinite(array).all():
+            raise InvalidRequest(f"The {name} must be finite numbers of shape {list(shape)}; got {list(array.shape)}.")
+        return torch.from_numpy(array.copy()).to(self.device)
+
+    @torch.inference_mode()
+    def lazy_joint_video_action_causal(
+        self, inputs: Mapping[str, Tensor], latent_video: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """One step. Returns `video_pred` float32 [B, 8, 2 (3 on a new window), 8, 8] and `action_pred` float32
+        [B, 8, 4] in pixels per frame and grip. Without `latent_video`, within a window, the last 8 of the
+        images given stand for the pending block."""
+        head, text = self.action_head, inputs["text"]
+        fresh = (
+            inputs["images"].shape[1] == 1
+            or not same_prompt(head.language, text)
+            or head.current_start_frame >= self.geometry.window
+        )
+        if fresh:
+            self._start_window(inputs)
+            pending = None
+        else:
+            pending = self._pending(inputs, latent_video)
+        rows = len(text)
+        if rows > 1 and self.exact_batches:
+            return self._row_by_row(inputs, pending, rows)
+        return self._advance(head, inputs, pending, self._seeds(rows))
+
+    def _seeds(self, rows: int) -> list[int]:
+        seed = self.action_head.seed
+        seeds = list(seed) if isinstance(seed, Sequence) else [seed] * rows
+        if len(seeds) != rows:
+            raise InvalidRequest(f"A batch of {rows} rows needs {rows} seeds; action_head.seed holds {len(seeds)}.")
+        return seeds
+
+    def _start_window(self, inputs: Mapping[str, Tensor]) -> None:
+        """The automatic reset: forget everything, encode the (last) image given."""
+        head, text = self.action_head, inputs["text"]
+        head.drop_caches()
+        anchors = [head.vae.encode(image[None, None])[:, :, 0] for image in inputs["images"][:, -1]]
+        anchor = torch.cat(anchors)
+        head.language = text.clone()
+        head.clip_feas = anchor.flatten(2)
+        pose = torch.cat([self.dit.anchor_pose(a) for a in anchors]) if "state" not in inputs else _state_pose(inputs)
+        head.ys = torch.zeros(len(text), GROUP * 4, WINDOW, 1, 1, device=self.device)
+        head.ys = _with_poses(head.ys, pose[:, None, None].expand(-1, 1, GROUP, -1), 0)
+        shape = self.dit.shape
+        for name in ("crossattn_cache", "crossattn_cache_neg"):
+            zeros = torch.zeros(2, len(text), LENGTH, shape.heads, shape.head_dim, device=self.device)
+            setattr(head, name, [zeros] * shape.layers)
+
+    def _pending(self, inputs: Mapping[str, Tensor], latent_video: Tensor | None) -> Tensor:
+        """Latents [B, C, 2, 8, 8] of the block that is not in the KV yet."""
+        if latent_video is not None:
+            if latent_video.ndim != 5 or latent_video.shape[2] < BLOCK:
+                raise InvalidRequest(f"latent_video must be the previous video_pred, [B, C, {BLOCK} or more, h, w]; "
+                                     f"got {list(latent_video.shape)}.")
+            return latent_video[:, :, -BLOCK:].to(self.device, torch.float32)
+        images = inputs["images"]
+        if images.shape[1] < HORIZON:
+            raise InvalidRequest(f"Within a window give latent_video, or the last {HORIZON} real frames as images; "
+                                 f"got {images.shape[1]} frames.")
+        video = torch.cat([images[:, :1], images[:, -HORIZON:]], 1)
+        return self.action_head.vae.encode(video)[:, :, 1:]
+
+    def _row_by_row(self, inputs: Mapping[str, Tensor], pending: Tensor | None, rows: int) -> dict[str, Tensor]:
+        head, seeds = self.action_head, self._seeds(rows)
+        singles, outputs = [], []
+        for row in range(rows):
+            single = _row_of(head, row)
+            one = {key: value[row : row + 1] for key, value in inputs.items()}
+            part = None if pending is None else pending[row : row + 1]
+            outputs.append(self._advance(single, one, part, seeds[row : row + 1]))
+            singles.append(single)
+        head.ys = torch.cat([s.ys for s in singles])
+        head.kv_cache1 = [torch.cat(layer, 1) for layer in zip(*(s.kv_cache1 for s in singles), strict=True)]
+        head.kv_cache_neg = [torch.cat(layer, 1) for layer in zip(*(s.kv_cache_neg for s in singles), strict=True)]
+        head.current_start_frame = singles[0].current_start_frame
+        return {key: torch.cat([output[key] for output in outputs]) for key in outputs[0]}
+
+    def _advance(
+        self, head: ActionHead, inputs: Mapping[str, Tensor], pending: Tensor | None, seeds: list[int]
+    ) -> dict[str, Tensor]:
+        """Write the anchor or pending block into the KV, then denoise the next block."""
+        texts = self._texts(inputs["text"])
+        start = head.current_start_frame
+        clean = head.clip_feas.unflatten(2, (8, 8))[:, :, None] if pending is None else pending
+        caches = self._write(head, clean, texts, max(0, start - BLOCK))
+        first = start if start else 1
+        pose = _state_pose(inputs) if "state" in inputs else _poses(head.ys, first - 1, 1)[:, 0, -1]
+        noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
+        noise = tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
+        given = _unit(inputs["action"]) if "action" in inputs else None
+        block = BlockInputs(clean[:, :, -1], pose, given, noise, first)
+        video, actions = denoise(self.dit, block, texts, caches, self.sampler)
+        head.ys = _with_poses(head.ys, integrate(pose, actions).unflatten(1, (BLOCK, GROUP)), first)
+        head.current_start_frame = first + BLOCK
+        return {"video_pred": torch.cat([clean, video], 2) if pending is None else video,
+                "action_pred": torch.cat([MAX_STEP * actions[..., :3], actions[..., 3:]], -1)}
+
+    def _texts(self, text: Tensor) -> Tensor:
+        """Text vectors [2B, d]: the prompts, then the empty prompt for each."""
+        return self.dit.text(torch.cat([text, torch.zeros_like(text)]))
+
+    def _write(self, head: ActionHead, latents: Tensor, texts: Tensor, first: int) -> list[Tensor]:
+        """Append latents to the head's caches; returns both branches' caches joined, [2, 2B, seq, heads, head_dim]."""
+        joined = [torch.cat(pair, 1) for pair in zip(head.kv_cache1, head.kv_cache_neg, strict=True)]
+        poses = _poses(head.ys, first, latents.shape[2])
+        joined = write_kv(self.dit, latents, poses, texts, joined, first)
+        rows = len(latents)
+        head.kv_cache1 = [cache[:, :rows].clone() for cache in joined]
+        head.kv_cache_neg = [cache[:, rows:].clone() for cache in joined]
+        return joined
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, start: int = 0) -> np.ndarray:
+        """Decode latent frames `start:` of one window, [1, C, T, 8, 8], to uint8 [F, 64, 64, 3]: one frame for the
+        anchor (index 0), four for every other. Latent frames decode independently of each other."""
+        frames: list[Tensor] = []
+        for index in range(start, latents.shape[2]):
+            one = latents[:, :, index : index + 1].to(self.device, torch.float32)
+            group = self.action_head.vae.decode(one)[0, 0]
+            frames.append(group if index else group[-1:])
+        if not frames:
+            return np.zeros((0, SIZE, SIZE, 3), np.uint8)
+        pixels = ((torch.cat(frames).permute(0, 2, 3, 1) + 1) * 127.5).round().clamp(0, 255)
+        return pixels.byte().cpu().numpy()
+
+    @torch.inference_mode()
+    def rebuild_kv(self, latents: Tensor, blocks: list[Conditioning]) -> None:
+        """Refill the caches from latents [1, C, 1 + 2 m, 8, 8]. `blocks[j].prompt` is the prompt under which block j
+        entered the KV; `blocks[0]` also covers the anchor. Poses are read from `action_head.ys`; actions and states
+        in `blocks` are not needed."""
+        count = latents.shape[2] - 1
+        if count < 0 or count % BLOCK or len(blocks) < max(1, count // BLOCK):
+            raise InvalidRequest(f"rebuild_kv needs 1 + {BLOCK} m latent frames and m conditionings; "
+                                 f"got {latents.shape[2]} and {len(blocks)}.")
+        head = self.action_head
+        head.kv_cache1, head.kv_cache_neg = [], []
+        latents = latents.to(self.device, torch.float32)
+        self._write(head, latents[:, :, :1], self._texts(self.language_of(blocks[0].prompt)), 0)
+        for index in range(count // BLOCK):
+            first = 1 + BLOCK * index
+            texts = self._texts(self.language_of(blocks[index].prompt))
+            self._write(head, latents[:, :, first : first + BLOCK], texts, first)
+
+
+def _state_pose(inputs: Mapping[str, Tensor]) -> Tensor:
+    return pose_of_state(inputs["state"][:, -1].float())
+
+
+def _unit(action: Tensor) -> Tensor:
+    """Actions in pixels and grip [B, 8, 4] -> unit actions in [-1, 1]."""
+    return torch.cat([action[..., :3] / MAX_STEP, action[..., 3:]], -1).float().clamp(-1, 1)
+
+
+def _poses(ys: Tensor, first: int, frames: int) -> Tensor:
+    """Poses [B, frames, 4, 4] of latent frames `first`... kept in ys."""
+    return ys[:, :, first : first + frames, 0, 0].mT.unflatten(2, (GROUP, 4))
+
+
+def _with_poses(ys: Tensor, poses: Tensor, first: int) -> Tensor:
+    """A copy of ys with poses [B, F, 4, 4] at latent frames `first`..., zero behind."""
+    ys = ys.clone()
+    ys[:, :, first:] = 0
+    ys[:, :, first : first + poses.shape[1], 0, 0] = poses.flatten(2).mT
+    return ys
+
+
+def _row_of(head: ActionHead, row: int) -> ActionHead:
+    """One row of a batched head, as a head of its own."""
+    part = slice(row, row + 1)
+    return ActionHead(
+        head.vae, [k[:, part] for k in head.kv_cache1], [k[:, part] for k in head.kv_cache_neg],
+        clip_feas=head.clip_feas[part], ys=head.ys[part], current_start_frame=head.current_start_frame,
+    )
+
+
+def _geometry(dit: CausalDiT) -> Geometry:
+    shape = dit.shape
+    return Geometry(
+        image_height=SIZE, image_width=SIZE, fps=10.0, frames_per_latent=GROUP, latents_per_block=BLOCK,
+        window=WINDOW, latent_channels=shape.channels, latent_height=8, latent_width=8, tokens_per_latent=TOKENS,
+        layers=shape.layers, heads=shape.heads, head_dim=shape.head_dim, action_dim=4, action_horizon=HORIZON,
+        state_dim=4, action_low=(-MAX_STEP,) * 3 + (-1.0,), action_high=(MAX_STEP,) * 3 + (1.0,),
+        action_names=("dx", "dy", "dz", "grip"),
+    )
+
+
+def _identity(weights_digest: str, device: torch.device, sampler: SamplerSettings) -> ModelIdentity:
+    return ModelIdentity(
+        name="tabletop", weights_digest=weights_digest, dtype="float32", attention_backend="sdpa",
+        device_kind=f"cpu {platform.machine()}" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        sampler=asdict(sampler), software={"torch": torch.__version__},
+    )

@@ -1,0 +1,114 @@
+"""Blocks of latents: filling the KV caches with clean latents, and denoising the next block.
+
+Everything here is a pure function of its arguments; both guidance branches run as one batch, rows [prompt, empty].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from arc_fabric.models.tabletop.dit import ACTIONS, CausalDiT
+from arc_fabric.models.tabletop.pose import integrate, shrink
+
+BLOCK = 2
+"""Latent frames per block."""
+HORIZON = BLOCK * ACTIONS
+"""Actions, and new video frames, per block."""
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How a block is denoised: Euler steps on levels t = s u / (1 + (s - 1) u), and the guidance weight of predicted
+    actions and their video (given actions need none)."""
+
+    steps: int = 6
+    shift: float = 3.0
+    guidance: float = 2.0
+
+    def levels(self) -> list[float]:
+        """Noise levels from 1 to 0, `steps + 1` of them."""
+        grid = [1 - i / self.steps for i in range(self.steps + 1)]
+        return [self.shift * u / (1 + (self.shift - 1) * u) for u in grid]
+
+
+def block_noise(seed: int, start: int, channels: int) -> tuple[Tensor, Tensor]:
+    """Noise of one row's block, a function of seed and start frame only: [C, 2, 8, 8] and [8, 4], float32 on the CPU."""
+    generator = torch.Generator().manual_seed((int(seed) * 1_000_003 + start) % 2**63)
+    video = torch.randn(channels, BLOCK, 8, 8, generator=generator)
+    return video, torch.randn(HORIZON, 4, generator=generator)
+
+
+def write_kv(
+    dit: CausalDiT, latents: Tensor, poses: Tensor, texts: Tensor, caches: list[Tensor], first: int
+) -> list[Tensor]:
+    """Append clean latent frames to the caches of both branches.
+
+    latents [B, C, F, 8, 8]; poses [B, F, 4, 4]; texts [2B, d]; caches per layer [2, 2B, seq, heads, head_dim] or empty.
+    Returns new, longer caches.
+    """
+    batch, frames = latents.shape[0], latents.shape[2]
+    z = latents.transpose(1, 2).flatten(0, 1)
+    x = dit.tokens(z, z, z.new_zeros(len(z), ACTIONS, 4), poses.flatten(0, 1)).unflatten(0, (batch, frames))
+    level = texts.new_zeros(len(texts))
+    c = dit.condition(texts, level, level)[:, None].expand(-1, frames, -1)
+    _, own = dit(x.repeat(2, 1, 1, 1), c, caches, first)
+    return [torch.cat([old, new], 2) for old, new in zip(caches, own, strict=True)] if caches else own
+
+
+@dataclass(frozen=True)
+class BlockInputs:
+    """What a block is denoised from."""
+
+    last: Tensor
+    """The last clean latent frame, [B, C, 8, 8]."""
+    pose: Tensor
+    """Gripper pose at the block's start, [B, 4]."""
+    given: Tensor | None
+    """Given unit actions [B, 8, 4], or None: the policy predicts them."""
+    noise: tuple[Tensor, Tensor]
+    """[B, C, 2, 8, 8] and [B, 8, 4]."""
+    first: int
+    """Window index of the block's first latent frame."""
+
+
+def denoise(
+    dit: CausalDiT, inputs: BlockInputs, texts: Tensor, caches: list[Tensor], settings: SamplerSettings
+) -> tuple[Tensor, Tensor]:
+    """Sample one block: latents [B, C, 2, 8, 8] and unit actions [B, 8, 4]."""
+    z, a = inputs.noise
+    if inputs.given is not None:
+        batch = len(z)
+        a, texts, caches = inputs.given, texts[:batch], [cache[:, :batch] for cache in caches]
+    levels = settings.levels()
+    for now, then in zip(levels[:-1], levels[1:], strict=True):
+        t_action = 0.0 if inputs.given is not None else now
+        z0, a0 = _predict(dit, z, a, inputs, texts, caches, (now, t_action), settings.guidance)
+        z = z0 + (then / now) * (z - z0)
+        if inputs.given is None:
+            a = a0 + (then / now) * (a - a0)
+    return z, a.clamp(-1, 1)
+
+
+def _predict(
+    dit: CausalDiT, z: Tensor, a: Tensor, inputs: BlockInputs, texts: Tensor, caches: list[Tensor],
+    levels: tuple[float, float], guidance: float,
+) -> tuple[Tensor, Tensor]:
+    """Clean latents and actions as the model sees them from (z, a), guided where texts hold both branches."""
+    batch, channels = z.shape[:2]
+    branches = len(texts) // batch
+    poses = integrate(inputs.pose, shrink(a, torch.tensor(levels[1])))
+    frames = z.transpose(1, 2).flatten(0, 1)
+    last = inputs.last.repeat_interleave(BLOCK, 0)
+    x = dit.tokens(frames, last, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
+    t_video, t_action = (texts.new_full((len(texts),), level) for level in levels)
+    c = dit.condition(texts, t_video, t_action)[:, None].expand(-1, BLOCK, -1)
+    x, _ = dit(x.unflatten(0, (batch, BLOCK)).repeat(branches, 1, 1, 1), c, caches, inputs.first)
+    z0, a0 = dit.heads(x.flatten(0, 1), c.flatten(0, 1), last.repeat(branches, 1, 1, 1))
+    z0 = z0.unflatten(0, (branches, batch, BLOCK)).transpose(2, 3)
+    a0 = a0.reshape(branches, batch, HORIZON, 4)
+    if branches == 1:
+        return z0[0], a0[0]
+    return z0[1] + guidance * (z0[0] - z0[1]), a0[1] + guidance * (a0[0] - a0[1])

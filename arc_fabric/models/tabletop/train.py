@@ -1,0 +1,61 @@
+"""Train the tabletop model: `python -m arc_fabric.models.tabletop.train [--stage vae|dit|all] [--resume]`.
+
+Settings come from `config.toml` in this package (`--config` names another). Checkpoints go to `--folder`
+(default `training/`); the averaged weights are written to `--weights` (default: the package's own file).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from arc_fabric.models.tabletop.vae_training import VaeSettings, train_vae
+from arc_fabric.models.tabletop.weights import WEIGHTS, export, load_part
+
+CONFIG = Path(__file__).with_name("config.toml")
+
+
+def read_config(path: Path) -> dict[str, dict[str, Any]]:
+    """The tables of a config file."""
+    return tomllib.loads(path.read_text())
+
+
+def main() -> None:
+    """Entry point."""
+    args = _arguments()
+    torch.set_num_threads(args.threads)
+    config = read_config(args.config)
+    for table in ("vae", "dit"):
+        if args.minutes is not None:
+            config[table]["minutes"] = args.minutes
+    if args.stage in ("vae", "all"):
+        vae = train_vae(VaeSettings(**config["vae"]), args.folder, device=args.device, resume=args.resume)
+        export(args.weights, vae=vae.state_dict())
+    if args.stage in ("dit", "all"):
+        from arc_fabric.models.tabletop.dit_training import DitSettings, train_dit
+
+        vae_weights = load_part(args.weights, "vae")
+        train_dit(DitSettings(**config["dit"]), vae_weights, args.folder, args.weights, device=args.device,
+                  resume=args.resume)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stage", choices=("vae", "dit", "all"), default="all")
+    parser.add_argument("--config", type=Path, default=CONFIG)
+    parser.add_argument("--folder", type=Path, default=Path("training"))
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--minutes", type=float, help="training time of each stage, instead of the config's")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --folder")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

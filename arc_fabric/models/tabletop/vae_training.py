@@ -1,0 +1,98 @@
+"""Stage 1: train the VAE on rendered episodes made on the fly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from arc_fabric.models.tabletop.loop import Budget, Trainer
+from arc_fabric.models.tabletop.optimizer import MuonAdam
+from arc_fabric.models.tabletop.simulator import sample_episode
+from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+
+
+@dataclass(frozen=True)
+class VaeSettings:
+    """Settings of stage 1 (table `vae` of the config file)."""
+
+    seed: int = 1
+    episodes: int = 500
+    frames: int = 65
+    batch: int = 32
+    steps: int = 20_000
+    minutes: float = 15.0
+    muon_lr: float = 0.02
+    adam_lr: float = 2e-3
+    kl: float = 6e-4
+    l1: float = 0.3
+    object_weight: float = 3.0
+    """Extra weight of pixels that differ from their row's background."""
+
+
+class FramePool:
+    """Rendered episodes in memory, uint8 [E, F, 64, 64, 3]; `draw` gives groups of four frames."""
+
+    def __init__(self, seed: int, episodes: int, frames: int, note: str = "rendering") -> None:
+        rng = np.random.default_rng(seed)
+        made = [sample_episode(rng, frames).frames() for _ in track(range(episodes), note)]
+        self.video = torch.from_numpy(np.stack(made))
+
+    def draw(self, rng: np.random.Generator, count: int, single: float = 0.25) -> Tensor:
+        """Float [count, 12, 64, 64] in [-1, 1]; a share `single` of the groups is one frame four times."""
+        episode = rng.integers(0, self.video.shape[0], count)
+        start = rng.integers(0, self.video.shape[1] - GROUP + 1, count)
+        pace = (rng.random(count) >= single).astype(int)
+        index = start[:, None] + np.arange(GROUP)[None] * pace[:, None]
+        frames = self.video[torch.from_numpy(episode)[:, None], torch.from_numpy(index)]
+        return frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 127.5 - 1.0
+
+
+def object_mask(groups: Tensor) -> Tensor:
+    """1 where a pixel differs from the median colour of its row (an object, the gripper, a shadow), else 0."""
+    background = groups.median(dim=3, keepdim=True).values
+    off = (groups - background).abs().unflatten(1, (GROUP, 3)).amax(2, keepdim=True)
+    return (off > 0.06).float().expand(-1, -1, 3, -1, -1).flatten(1, 2)
+
+
+def train_vae(settings: VaeSettings, folder: Path, *, device: str = "cpu", resume: bool = False) -> CausalVAE:
+    """Train, checkpoint to `folder/vae.safetensors`, and return the VAE with averaged, normalised weights."""
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed + 1)
+    vae = CausalVAE().to(device=device, memory_format=torch.channels_last)
+    optimizer = MuonAdam(vae, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr)
+    trainer = Trainer(vae, optimizer, Budget(settings.steps, settings.minutes), folder / "vae.safetensors")
+    if resume:
+        trainer.resume()
+    pool = FramePool(settings.seed, settings.episodes, settings.frames)
+
+    def losses(_: int) -> dict[str, Tensor]:
+        groups = pool.draw(rng, settings.batch).to(device)
+        weight = 1 + settings.object_weight * object_mask(groups)
+        with torch.autocast(device, torch.bfloat16):
+            mean, logvar = vae.posterior(groups.contiguous(memory_format=torch.channels_last))
+            mean, logvar = mean.float(), logvar.float()
+            out = vae.reconstruct(mean + torch.randn_like(mean) * (0.5 * logvar).exp()).float()
+        error = out - groups
+        mse, l1 = (weight * error.square()).mean(), (weight * error.abs()).mean()
+        kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum((1, 2, 3)).mean() / groups[0].numel()
+        psnr = -10 * torch.log10(error.detach().clamp(-2, 2).square().mean() / 4)
+        return {"loss": 4 * mse + settings.l1 * l1 + settings.kl * kl, "psnr": psnr, "kl": kl.detach()}
+
+    trainer.train(losses, title="vae", every=100)
+    return finish_vae(trainer.averaged(), pool, rng)
+
+
+@torch.no_grad()
+def finish_vae(weights: dict[str, Tensor], pool: FramePool, rng: np.random.Generator) -> CausalVAE:
+    """The VAE with these weights, its latent statistics measured on the pool."""
+    vae = CausalVAE()
+    vae.load_state_dict({k: v.float().cpu() for k, v in weights.items()})
+    mean, _ = vae.posterior(pool.draw(rng, 512))
+    vae.shift.copy_(mean.mean((0, 2, 3)))
+    vae.scale.copy_(mean.std((0, 2, 3)))
+    return vae.eval()
