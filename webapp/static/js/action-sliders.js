@@ -1,0 +1,45 @@
+/** Sliders for a given action, one per dimension; the same action is held for the whole step. */
+
+import { h, text } from "./dom.js";
+import { short } from "./format.js";
+import { on, state } from "./store.js";
+
+/** @returns {{el: HTMLElement, chunk: () => number[][]}} */
+export function buildSliders() {
+  const el = h("div", { class: "sliders" });
+  let inputs = [];
+  const build = () => {
+    const geometry = state.model?.geometry;
+    if (!geometry || inputs.length === geometry.action_dim) return;
+    const rows = Array.from({ length: geometry.action_dim }, (_, dim) => slider(geometry, dim));
+    inputs = rows.map((row) => row.input);
+    el.replaceChildren(...rows.map((row) => row.el),
+      h("button", { class: "button small quiet", type: "button", onclick: () => inputs.forEach(reset) }, "Back to rest"));
+  };
+  on("model", build);
+  return {
+    el,
+    chunk() {
+      const values = inputs.map((input) => Number(input.value));
+      return Array.from({ length: state.model.geometry.action_horizon }, () => values);
+    },
+  };
+}
+
+function slider(geometry, dim) {
+  const low = geometry.action_low?.[dim] ?? -1;
+  const high = geometry.action_high?.[dim] ?? 1;
+  const name = geometry.action_names?.[dim] ?? `a${dim}`;
+  const out = h("output", {});
+  const input = h("input", { type: "range", min: low, max: high, step: (high - low) / 100, "aria-label": `Action ${name}` });
+  input.addEventListener("input", () => text(out, short(Number(input.value), 2)));
+  reset(input);
+  return { input, el: h("div", { class: "slider-row" }, h("span", {}, name), input, out) };
+}
+
+/** Rest is zero where zero is allowed. */
+function reset(input) {
+  const [low, high] = [Number(input.min), Number(input.max)];
+  input.value = String(low <= 0 && high >= 0 ? 0 : low);
+  input.dispatchEvent(new Event("input"));
+}

@@ -1,0 +1,126 @@
+/** What the reader can make the server do. Each answers true when the request was accepted; failures become toasts. */
+
+import * as api from "./api.js";
+import { followLive } from "./clock.js";
+import { confirm } from "./dialogs.js";
+import { putJob, putNode, putSession } from "./events.js";
+import { count } from "./format.js";
+import { openTreeOf } from "./load.js";
+import { followHead, open, openBeside } from "./panes.js";
+import { state } from "./store.js";
+import { problem, toast } from "./toasts.js";
+import { showTab } from "./tabs.js";
+
+async function attempt(work, action) {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    problem(error, action ?? wayOut(error));
+    return false;
+  }
+}
+
+/** A button for errors that the page itself can help with. */
+function wayOut(error) {
+  if (error.code === "SessionLimitReached") return { label: "Close a session", run: () => showTab("sessions") };
+  if (error.code === "SessionClosed") return { label: "Sessions", run: () => showTab("sessions") };
+  return undefined;
+}
+
+/** Plant a tree: a session, and at once its first steps. */
+export function createSession({ prompt, initialFrame, seed, label, steps }) {
+  return attempt(async () => {
+    const { session, job } = await api.post("/api/sessions", { prompt, initial_frame: initialFrame, ...optional({ seed, label }) });
+    putSession(session);
+    putJob(job);
+    if (steps > 0) putJob((await api.post(`/api/sessions/${session.id}/step`, { steps })).job);
+    await openTreeOf(session.id, { fresh: true });
+  });
+}
+
+/** @param {{steps: number, prompt?: string, seed?: number, actions?: number[][][]}} body */
+export function step(sessionId, body) {
+  return attempt(async () => {
+    putJob((await api.post(`/api/sessions/${sessionId}/step`, body)).job);
+    followHead();
+    followLive();
+  });
+}
+
+/** Fork a checkpoint; the new branch opens beside the others. */
+export function fork(sessionId, { checkpointId, prompt, seed, promptMode, steps, label }) {
+  return attempt(async () => {
+    const body = { checkpoint_id: checkpointId, prompt_mode: promptMode, steps, ...optional({ new_prompt: prompt, new_seed: seed, label }) };
+    const { session, job } = await api.post(`/api/sessions/${sessionId}/fork`, body);
+    putSession({ ...session, head: session.head ?? checkpointId });
+    putJob(job);
+    openBeside(checkpointId, session.id);
+    state.panes[state.active].follows = true;
+    if (steps > 0) followHead();
+    toast(`Forked at step ${state.nodes.get(checkpointId)?.frame_index ?? "?"}`, { kind: "good" });
+  });
+}
+
+/** Move a session's head back, by steps or to a checkpoint. */
+export function rewind(sessionId, target) {
+  return attempt(async () => {
+    const { job } = await api.post(`/api/sessions/${sessionId}/rewind`, target);
+    putJob(job);
+    toast(target.n_steps ? `Rewinding ${count(target.n_steps, "step")}` : "Rewinding to the checkpoint");
+  });
+}
+
+/** Name the head and wait until it is stored. */
+export function checkpoint(sessionId, label) {
+  return attempt(async () => {
+    putJob((await api.post(`/api/sessions/${sessionId}/checkpoint`, optional({ label }))).job);
+  });
+}
+
+export async function cancel(job) {
+  const detail = "The session stays at its last committed checkpoint; steps that are done are kept.";
+  if (!await confirm(`Cancel this ${job.kind}?`, detail, "Cancel the job")) return false;
+  return attempt(async () => {
+    const answer = await api.remove(`/api/jobs/${job.id}`);
+    if (answer.job) putJob(answer.job);
+  });
+}
+
+/** Send a failed or cancelled job once more. */
+export function retry(job) {
+  return attempt(async () => {
+    const { job: again } = await api.post("/api/jobs", { kind: job.kind, session_id: job.session_id, params: job.params });
+    putJob(again);
+    toast(`${job.kind} sent again`, { kind: "good" });
+  });
+}
+
+export async function closeSession(session) {
+  const detail = "Its slot becomes free and unfinished jobs are cancelled. The tree and all checkpoints stay; it can be opened again.";
+  if (!await confirm("Close this session?", detail, "Close it")) return false;
+  return attempt(async () => putSession((await api.remove(`/api/sessions/${session.id}`)).session));
+}
+
+export function reopenSession(session) {
+  return attempt(async () => putSession((await api.post(`/api/sessions/${session.id}/reopen`)).session));
+}
+
+/** Change a node's label, bookmark, failed mark or score. */
+export function patchNode(id, change) {
+  return attempt(async () => {
+    const answer = await api.patch(`/api/nodes/${id}`, change);
+    const node = answer.node ?? answer;
+    if (node.id) putNode(node);
+  });
+}
+
+/** Open a session: its tree, and its head in the active pane. */
+export async function showSession(session) {
+  if (session.tree_id !== state.treeId) await openTreeOf(session.id);
+  else if (session.head) open(session.head, { sessionId: session.id });
+}
+
+function optional(fields) {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null && value !== ""));
+}

@@ -1,0 +1,75 @@
+/** The HTTP API: JSON in and out; a problem body becomes a `Problem` with cause and way out. */
+
+/** An error answer of the server (application/problem+json), or the network's silence (status 0). */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail || body.title || `The server answered ${status}.`);
+    this.status = status;
+    this.title = body.title || "Request failed";
+    this.code = body.code || "";
+    this.whatToDo = body.what_to_do || "";
+    this.body = body;
+  }
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {Object} [body]  sent as JSON
+ * @returns {Promise<any>}
+ */
+async function call(method, path, body) {
+  const init = { method, headers: { Accept: "application/json" } };
+  if (body !== undefined) {
+    init.headers["Content-Type"] = "application/json";
+    init.body = JSON.stringify(body);
+  }
+  if (method === "POST") init.headers["Idempotency-Key"] = randomKey();
+  let response;
+  try {
+    response = await fetch(path, init);
+  } catch {
+    throw new Problem(0, { title: "The server does not answer", detail: "The request could not be sent.",
+      what_to_do: "Check that arc-fabric is running; the page reconnects by itself." });
+  }
+  if (response.status === 401) location.assign("/login");
+  const data = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Problem(response.status, data);
+  return data;
+}
+
+/** Random key for POSTs (crypto.randomUUID does not exist on plain http from another host). */
+function randomKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, body = {}) => call("POST", path, body);
+export const patch = (path, body) => call("PATCH", path, body);
+export const remove = (path) => call("DELETE", path);
+
+/** All items of a paged list; at most `limit` pages. */
+export async function list(path, limit = 20) {
+  const items = [];
+  let cursor = null;
+  for (let page = 0; page < limit; page += 1) {
+    const mark = path.includes("?") ? "&" : "?";
+    const body = await get(cursor ? `${path}${mark}cursor=${encodeURIComponent(cursor)}` : path);
+    items.push(...(Array.isArray(body) ? body : body.items ?? []));
+    cursor = body.next;
+    if (!cursor) break;
+  }
+  return items;
+}
+
+/** The tree of a session with all its pages joined. */
+export async function tree(sessionId) {
+  const path = `/api/sessions/${sessionId}/tree`;
+  const whole = await get(path);
+  for (let next = whole.next; next;) {
+    const more = await get(`${path}?cursor=${encodeURIComponent(next)}`);
+    whole.nodes.push(...more.nodes);
+    next = more.next;
+  }
+  return whole;
+}

@@ -1,0 +1,143 @@
+/**
+ * One integer frame clock for all panes. Panes never run their own time: they draw `clock.frame` or nothing, which is
+ * what keeps them locked to the frame. While a frame of any pane is still loading the clock waits.
+ */
+
+import { emit } from "./store.js";
+import { fps } from "./lineage.js";
+
+export const SPEEDS = [0.25, 0.5, 1, 2, 4];
+
+export const clock = {
+  frame: 0,
+  total: 1,
+  playing: false,
+  /** the newest frame is shown as it arrives */ follow: false,
+  waiting: false,
+  speed: 1,
+  loop: true,
+  /** where a loop begins: the divergence point when branches are compared */ loopStart: 0,
+};
+
+/** Answers whether every pane can show a frame now; set by the player. */
+let canShow = () => true;
+let anchorTime = 0;
+let anchorFrame = 0;
+let holdUntil = 0;
+const HOLD_MS = 900;
+
+/** @param {(frame: number) => boolean} fn */
+export function setReadiness(fn) {
+  canShow = fn;
+}
+
+/** Start playing; from the loop's start when at the end. */
+export function play() {
+  if (clock.playing || clock.total < 2) return;
+  if (clock.frame >= clock.total - 1) clock.frame = Math.min(clock.loopStart, clock.total - 1);
+  clock.playing = true;
+  clock.follow = false;
+  anchor(performance.now());
+  emit("play");
+  emit("frame");
+  requestAnimationFrame(tick);
+}
+
+export function pause() {
+  clock.waiting = false;
+  if (!clock.playing) return;
+  clock.playing = false;
+  emit("play");
+}
+
+export function toggle() {
+  if (clock.playing) pause();
+  else play();
+}
+
+/** Go to a frame; playing goes on from there. */
+export function seek(frame, { keepFollow = false } = {}) {
+  const target = Math.max(0, Math.min(clock.total - 1, Math.round(frame)));
+  if (!keepFollow) clock.follow = false;
+  clock.frame = target;
+  anchor(performance.now());
+  emit("frame");
+}
+
+/** Step by whole frames and stop. */
+export function nudge(delta) {
+  pause();
+  seek(clock.frame + delta);
+}
+
+/** Show the newest frame and stay on it while steps run. */
+export function followLive() {
+  pause();
+  clock.follow = true;
+  seek(clock.total - 1, { keepFollow: true });
+}
+
+/** @param {number} direction  +1 faster, -1 slower */
+export function changeSpeed(direction) {
+  const at = SPEEDS.indexOf(clock.speed);
+  clock.speed = SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, at + direction))];
+  anchor(performance.now());
+  emit("play");
+}
+
+/** The longest pane's length changed. */
+export function setTotal(total) {
+  const next = Math.max(1, total);
+  if (next === clock.total) return;
+  clock.total = next;
+  if (clock.follow) seek(next - 1, { keepFollow: true });
+  else if (clock.frame > next - 1) seek(next - 1);
+  else emit("frame");
+}
+
+function anchor(now) {
+  anchorTime = now;
+  anchorFrame = clock.frame;
+  holdUntil = 0;
+}
+
+function tick(now) {
+  if (!clock.playing) return;
+  advance(now);
+  requestAnimationFrame(tick);
+}
+
+function advance(now) {
+  if (holdUntil) {
+    if (now >= holdUntil) restart(now);
+    return;
+  }
+  const ahead = Math.max(0, Math.floor(((now - anchorTime) / 1000) * fps() * clock.speed));
+  const target = Math.min(anchorFrame + ahead, clock.total - 1);
+  if (!canShow(target)) {
+    if (!clock.waiting) {
+      clock.waiting = true;
+      emit("play");
+    }
+    anchor(now);
+    return;
+  }
+  if (clock.waiting) {
+    clock.waiting = false;
+    emit("play");
+  }
+  if (target !== clock.frame) {
+    clock.frame = target;
+    emit("frame");
+  }
+  if (target >= clock.total - 1) {
+    if (clock.loop) holdUntil = now + HOLD_MS;
+    else pause();
+  }
+}
+
+function restart(now) {
+  clock.frame = Math.min(clock.loopStart, clock.total - 1);
+  anchor(now);
+  emit("frame");
+}

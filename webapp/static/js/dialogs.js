@@ -1,0 +1,41 @@
+/** Modal dialogs: a question, and the help with all keys. */
+
+import { h } from "./dom.js";
+import { KEYS } from "./keymap.js";
+
+/**
+ * Ask before something that cannot be taken back. Resolves to true when confirmed.
+ * @param {string} question
+ * @param {string} detail
+ * @param {string} yes  label of the confirming button
+ */
+export function confirm(question, detail, yes) {
+  return new Promise((resolve) => {
+    const dialog = h("dialog", { class: "dialog", "aria-labelledby": "confirm-title" },
+      h("h2", { id: "confirm-title" }, question), h("p", {}, detail),
+      h("div", { class: "dialog-buttons" },
+        h("button", { class: "button quiet", type: "button", onclick: () => dialog.close("no") }, "Keep"),
+        h("button", { class: "button danger", type: "button", onclick: () => dialog.close("yes") }, yes)));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/** The keys, and the words one meets on the page. */
+export function help() {
+  if (document.querySelector("dialog.help")) return;
+  const rows = KEYS.map(([keys, words]) => [h("dt", {}, ...keys.map((key) => h("kbd", {}, key))), h("dd", {}, words)]);
+  const dialog = h("dialog", { class: "dialog help", "aria-labelledby": "help-title" },
+    h("h2", { id: "help-title" }, "How to work with this page"),
+    h("p", {}, "A session is one world. Each step makes a few video frames and a checkpoint. Fork any checkpoint with another prompt, seed or "
+      + "action; rewind a session when it goes wrong. Nothing is lost: every checkpoint stays in the tree."),
+    h("dl", { class: "keys" }, ...rows),
+    h("div", { class: "dialog-buttons" }, h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Close")));
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}

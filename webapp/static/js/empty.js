@@ -1,0 +1,62 @@
+/** What stands in the middle while there is nothing to show: the first button, loading, trouble. */
+
+import { createSession } from "./actions.js";
+import { fill, h } from "./dom.js";
+import { busy } from "./fields.js";
+import { icon } from "./icons.js";
+import { FIRST_PROMPT, FIRST_STEPS } from "./new-form.js";
+import { on, state } from "./store.js";
+import { showTab } from "./tabs.js";
+
+export function buildEmpty() {
+  const el = h("div", { class: "empty" });
+  on("tree nodes samples panes jobs", () => {
+    const face = faceNow();
+    el.hidden = face === null;
+    fill(el, face && `${face}${state.samples.length}${face === "planting" ? plantingWords() : ""}`, () => (face ? FACES[face]() : []));
+  });
+  return el;
+}
+
+function faceNow() {
+  if (state.awaited) return "planting";
+  if (state.panes.length) return null;
+  return { loading: "loading", empty: "first", error: "error", ready: "nothing" }[state.treeStatus];
+}
+
+const FACES = { first, loading, planting, error, nothing };
+
+function first() {
+  const sample = state.samples[0];
+  const start = h("button", { class: "button primary large", type: "button", disabled: !sample }, icon("play"), "Start a first session");
+  start.addEventListener("click", () => busy(start, () => createSession({ prompt: FIRST_PROMPT, initialFrame: `sample:${sample.name}`, seed: 0, steps: FIRST_STEPS })));
+  return [
+    h("div", { class: "empty-pictures", "aria-hidden": "true" }, ...state.samples.slice(0, 3).map((one) => h("img", { src: one.url, alt: "", width: "96", height: "96" }))),
+    h("h2", {}, "Watch a world unfold"),
+    h("p", {}, `One press starts a session from a sample picture with the prompt “${FIRST_PROMPT}” and runs ${FIRST_STEPS} steps. Then fork it anywhere and compare.`),
+    start,
+    h("button", { class: "button quiet", type: "button", onclick: () => showTab("new", { focus: "textarea" }) }, "Choose picture and prompt myself"),
+  ];
+}
+
+function loading() {
+  return [h("div", { class: "spinner", "aria-hidden": "true" }), h("p", { role: "status" }, "Loading …")];
+}
+
+function plantingWords() {
+  const job = [...state.jobs.values()].find((one) => one.session_id === state.awaited && one.kind === "create");
+  if (job?.state === "failed") return `The session could not be created: ${job.error?.message ?? "unknown reason"}`;
+  return job?.state === "running" ? "The model looks at the first frame …" : "Waiting for a worker …";
+}
+
+function planting() {
+  return [h("div", { class: "spinner", "aria-hidden": "true" }), h("p", { role: "status" }, plantingWords())];
+}
+
+function error() {
+  return [h("h2", {}, "The tree could not be loaded"), h("p", {}, state.treeError?.message ?? ""), h("p", { class: "dim" }, state.treeError?.whatToDo ?? "")];
+}
+
+function nothing() {
+  return [h("h2", {}, "Choose a branch"), h("p", {}, "Select a checkpoint in the tree and press Enter, or double-click it.")];
+}

@@ -1,0 +1,93 @@
+/** What a server event means for the page's state. */
+
+import { dropLive } from "./frames.js";
+import { forgetLineages, totalFrames } from "./lineage.js";
+import { state, touch } from "./store.js";
+
+/** Jobs kept for the list. */
+const JOBS_KEPT = 200;
+
+/** @param {{kind: string, session_id: string, data: Object}} event */
+export function apply(event) {
+  const { kind, data } = event;
+  if (kind.startsWith("session.")) putSession(data);
+  else if (kind.startsWith("job.")) putJob(data);
+  else if (kind.startsWith("node.")) putNode(data, { committed: kind === "node.committed" });
+  else if (kind.startsWith("worker.")) putWorker(data, kind === "worker.down");
+}
+
+/** @param {import("./types.js").Session} session */
+export function putSession(session) {
+  state.sessions.set(session.id, { ...state.sessions.get(session.id), ...session });
+  movePanes();
+  touch("sessions");
+}
+
+/** @param {import("./types.js").Job} job */
+export function putJob(job) {
+  state.jobs.set(job.id, job);
+  if (state.jobs.size > JOBS_KEPT) dropOldestJob();
+  const session = state.sessions.get(job.session_id);
+  if (session) {
+    if (job.state === "running") session.running_job = job.id;
+    else if (session.running_job === job.id) session.running_job = null;
+  }
+  if (["failed", "cancelled"].includes(job.state) && session?.head) dropLive(session.id, totalFrames(session.head));
+  touch("jobs", "sessions");
+}
+
+function dropOldestJob() {
+  for (const [id, job] of state.jobs) {
+    if (job.state === "queued" || job.state === "running") continue;
+    state.jobs.delete(id);
+    return;
+  }
+}
+
+/** @param {import("./types.js").Node} node */
+export function putNode(node, { committed = false } = {}) {
+  if (node.tree_id !== state.treeId) return;
+  const known = state.nodes.get(node.id);
+  node.children = known?.children ?? node.children ?? [];
+  state.nodes.set(node.id, node);
+  const parent = state.nodes.get(node.parent);
+  if (parent && !parent.children.includes(node.id)) parent.children.push(node.id);
+  const session = state.sessions.get(node.session_id);
+  if (committed && !known && session && (session.head === node.parent || !session.head)) {
+    session.head = node.id;
+    session.frame_index = node.frame_index;
+    touch("sessions");
+  }
+  movePanes();
+  touch("nodes");
+}
+
+export function putWorker(worker, down = false) {
+  state.workers.set(worker.name, { ...state.workers.get(worker.name), ...worker, ...(down ? { state: "down" } : {}) });
+  touch("workers");
+}
+
+/** Replace the tree by a freshly read one. */
+export function putTree(tree) {
+  const nodes = new Map();
+  for (const node of tree.nodes) nodes.set(node.id, { ...node, children: [] });
+  for (const node of nodes.values()) nodes.get(node.parent)?.children.push(node.id);
+  if (state.treeId !== tree.tree_id) forgetLineages();
+  state.treeId = tree.tree_id;
+  state.nodes = nodes;
+  for (const session of tree.sessions ?? []) state.sessions.set(session.id, session);
+  state.treeStatus = nodes.size ? "ready" : "empty";
+  state.treeError = null;
+  movePanes();
+  touch("nodes", "sessions");
+}
+
+/** Panes that follow a session move with its head. */
+function movePanes() {
+  for (const pane of state.panes) {
+    const head = pane.follows ? state.sessions.get(pane.sessionId)?.head : null;
+    if (!head || head === pane.nodeId || !state.nodes.has(head)) continue;
+    pane.nodeId = head;
+    touch("panes");
+  }
+}

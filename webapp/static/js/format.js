@@ -1,0 +1,56 @@
+/** Words and numbers as the page shows them. */
+
+/** 1536 -> "1.5 kB" (decimal units). */
+export function bytes(n) {
+  if (n === null || n === undefined) return "–";
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = n;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Seconds as "0.42 s", "12 s", "3:05". */
+export function seconds(s) {
+  if (s === null || s === undefined || Number.isNaN(s)) return "–";
+  if (s < 10) return `${s.toFixed(s < 1 ? 2 : 1)} s`;
+  if (s < 60) return `${Math.round(s)} s`;
+  const minutes = Math.floor(s / 60);
+  return `${minutes}:${String(Math.round(s % 60)).padStart(2, "0")} min`;
+}
+
+/** Epoch seconds as a local clock time. */
+export function clockTime(epoch) {
+  return new Date(epoch * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+}
+
+/** The tail of an id, enough to tell two apart: "ckp_…7Q4ZK". */
+export function shortId(id) {
+  return id ? `${id.slice(0, 4)}…${id.slice(-5)}` : "–";
+}
+
+/** Cut a text to n characters with an ellipsis. */
+export function clip(value, n) {
+  const s = value ?? "";
+  return s.length > n ? `${s.slice(0, n - 1).trimEnd()}…` : s;
+}
+
+/** "1 step", "3 steps". */
+export function count(n, word) {
+  return `${n} ${word}${n === 1 ? "" : "s"}`;
+}
+
+/** A number in at most `digits` significant digits, without exponents for everyday sizes. */
+export function short(n, digits = 3) {
+  if (n === null || n === undefined || Number.isNaN(n)) return "–";
+  if (n === 0) return "0";
+  return Math.abs(n) >= 0.001 && Math.abs(n) < 1e6 ? String(Number(n.toPrecision(digits))) : n.toExponential(1);
+}
+
+/** What a session is called: its label, else its prompt. */
+export function sessionName(session) {
+  return session ? session.label || session.prompt || shortId(session.id) : "–";
+}

@@ -1,0 +1,68 @@
+/** The top bar: which session, is it live, how long are the queues, what do the workers do. */
+
+import { h, text } from "./dom.js";
+import { help } from "./dialogs.js";
+import { bytes, clip, count, sessionName } from "./format.js";
+import { icon } from "./icons.js";
+import { activeSession, on, state } from "./store.js";
+import { showTab } from "./tabs.js";
+import { toggleTheme } from "./theme.js";
+
+const WORDS = { live: "live", lost: "offline", connecting: "connecting" };
+
+/** @param {HTMLElement} bar */
+export function buildHeader(bar) {
+  const session = h("button", { class: "session-now", type: "button", onclick: () => showTab("sessions"), title: "All sessions" });
+  const live = h("span", { class: "status", role: "status" }, h("span", { class: "dot" }), h("span", {}));
+  const queue = h("span", { class: "status queue" });
+  const workers = h("span", { class: "workers", role: "list", "aria-label": "Workers" });
+  bar.append(
+    h("h1", { class: "brand" }, h("img", { src: "/static/icon.svg", alt: "", width: "22", height: "22" }), "Arc Fabric"),
+    session, live, queue, workers, h("span", { class: "spacer" }),
+    h("button", { class: "icon-button", type: "button", title: "Dark or light", "aria-label": "Switch between dark and light", onclick: toggleTheme }, icon("theme")),
+    h("button", { class: "icon-button", type: "button", title: "Keys and help (?)", "aria-label": "Help", onclick: help }, icon("help")));
+  on("sessions panes active", () => {
+    const now = activeSession();
+    session.hidden = !now;
+    text(session, now ? clip(sessionName(now), 44) : "");
+  });
+  on("connection", () => {
+    live.dataset.state = state.connection;
+    text(live.lastElementChild, WORDS[state.connection]);
+  });
+  on("jobs sessions", () => {
+    const waiting = [...state.jobs.values()].filter((job) => job.state === "queued").length;
+    const running = [...state.jobs.values()].filter((job) => job.state === "running").length;
+    text(queue, running || waiting ? `${count(running, "job")} running · ${waiting} queued` : "idle");
+  });
+  on("workers jobs", () => showWorkers(workers));
+}
+
+function showWorkers(box) {
+  const list = [...state.workers.values()].sort((a, b) => nameOf(a).localeCompare(nameOf(b)));
+  const key = JSON.stringify(list.map((worker) => [nameOf(worker), stateOf(worker), details(worker)]));
+  if (box.arcKey === key) return;
+  box.arcKey = key;
+  const chips = list.map((worker) => h("span", { class: `worker ${stateOf(worker)}`, role: "listitem", title: details(worker) },
+    h("span", { class: "dot" }), nameOf(worker), h("span", { class: "dim" }, ` ${stateOf(worker)}`)));
+  const able = list.some((worker) => !["down", "starting"].includes(stateOf(worker)) && nameOf(worker) !== "media");
+  box.replaceChildren(...chips, ...(able || !state.ready ? [] : [h("span", { class: "worker none", role: "listitem" }, "no workers: steps will wait")]));
+}
+
+function nameOf(worker) {
+  return String(worker.name).split("@")[0];
+}
+
+function stateOf(worker) {
+  return worker.state === "busy" || (worker.state === "idle" && worker.current_job) ? "busy" : worker.state;
+}
+
+/** What the worker holds in memory: on its device, else in its process. */
+function memoryOf(worker) {
+  const { device_bytes: device, rss_bytes: rss } = worker.memory ?? {};
+  return device ? `${bytes(device)} on the device` : rss ? bytes(rss) : "";
+}
+
+function details(worker) {
+  return [worker.device, worker.model, memoryOf(worker), `${count(worker.steps_done ?? 0, "step")} done`, worker.queued ? `${worker.queued} queued` : ""].filter(Boolean).join(" · ");
+}

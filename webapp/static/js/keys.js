@@ -1,0 +1,63 @@
+/** What the keys do. Arrows belong to the focused panel; nothing happens while one types. */
+
+import { patchNode } from "./actions.js";
+import { changeSpeed, clock, nudge, pause, seek, toggle } from "./clock.js";
+import { help } from "./dialogs.js";
+import { checkpointAt } from "./lineage.js";
+import { activate, followHead, jump, setMode, swap } from "./panes.js";
+import { state, touch } from "./store.js";
+import { showTab } from "./tabs.js";
+
+const toggleMode = (mode) => setMode(state.mode === mode ? "side" : mode);
+
+const ACTIONS = {
+  " ": toggle, k: toggle, j: () => changeSpeed(-1), l: () => changeSpeed(1),
+  ",": () => nudge(-1), ".": () => nudge(1), "<": () => nudge(-10), ">": () => nudge(10),
+  home: () => { pause(); seek(0); }, end: followHead,
+  "[": () => jump(-1), "]": () => jump(1),
+  1: () => activate(0), 2: () => activate(1), 3: () => activate(2),
+  w: () => toggleMode("wipe"), d: () => toggleMode("diff"), x: () => toggleMode("blink"), s: swap,
+  g: forkHere, b: bookmarkHere,
+  "/": () => document.getElementById("search")?.focus(), "?": help,
+};
+
+export function listenToKeys() {
+  addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      document.getElementById("step-form")?.requestSubmit();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector("dialog[open]")) return;
+    const key = event.shiftKey && event.code === "Comma" ? "<" : event.shiftKey && event.code === "Period" ? ">" : event.key.toLowerCase();
+    const action = ACTIONS[key];
+    if (!action || (event.key === " " && event.target.closest?.("button, summary, a, [role=treeitem], [role=tree]"))) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+function typing(el) {
+  return el.closest?.("input, textarea, select, [contenteditable]") !== null && el.closest !== undefined;
+}
+
+/** The checkpoint at or before the frame on screen becomes the fork's source. */
+export function forkHere() {
+  const node = atPlayhead();
+  if (!node) return;
+  pause();
+  state.selected = node.id;
+  touch("selection", "nodes");
+  showTab("fork", { focus: "textarea" });
+}
+
+function bookmarkHere() {
+  const inTree = document.activeElement?.closest?.("#tree");
+  const node = inTree ? state.nodes.get(state.selected) : atPlayhead();
+  if (node) patchNode(node.id, { bookmarked: !node.bookmarked });
+}
+
+function atPlayhead() {
+  const pane = state.panes[state.active];
+  return pane ? checkpointAt(pane.nodeId, clock.frame) : null;
+}

@@ -1,0 +1,48 @@
+/** Deep links: session, panes, frame and mode stand in the address, so that a view can be sent to somebody. */
+
+import { clock } from "./clock.js";
+import { MODES, on, state } from "./store.js";
+
+const PAUSE_MS = 300;
+let timer = 0;
+
+/** @returns {{session: string|null, panes: {nodeId: string, sessionId?: string}[], frame: number|null, mode: string|null, view: string|null, play: boolean}} */
+export function readLink(search = location.search) {
+  const query = new URLSearchParams(search);
+  const frame = query.get("frame");
+  const mode = query.get("mode");
+  const panes = (query.get("panes") ?? "").split(",").filter(Boolean).map((word) => {
+    const [nodeId, sessionId] = word.split("@");
+    return { nodeId, sessionId };
+  });
+  return {
+    session: query.get("session"), panes, mode: MODES.includes(mode) ? mode : null, view: query.get("view"),
+    frame: frame !== null && /^\d+$/.test(frame) ? Number(frame) : null, play: query.get("play") === "1",
+  };
+}
+
+/** The address of what is on screen. */
+export function writeLink() {
+  const query = new URLSearchParams();
+  const session = state.panes[state.active]?.sessionId;
+  if (session) query.set("session", session);
+  const panes = state.panes.map((pane) => {
+    const maker = state.nodes.get(pane.nodeId)?.session_id;
+    return maker === pane.sessionId ? pane.nodeId : `${pane.nodeId}@${pane.sessionId}`;
+  });
+  if (panes.length) query.set("panes", panes.join(","));
+  if (!clock.playing && !clock.follow && panes.length) query.set("frame", clock.frame);
+  if (panes.length) query.set("mode", state.mode);
+  if (state.view === "grid") query.set("view", "grid");
+  return query.size ? `?${query.toString().replaceAll("%2C", ",").replaceAll("%40", "@")}` : location.pathname;
+}
+
+/** Keep the address up to date, not more often than a browser likes. */
+export function watchLink() {
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => history.replaceState(null, "", writeLink()), PAUSE_MS);
+  };
+  on("panes mode view play", later);
+  on("frame", () => { if (!clock.playing) later(); });
+}

@@ -1,0 +1,108 @@
+/** Loading: what is there at the start, one tree at a time, and everything again after an outage. */
+
+import * as api from "./api.js";
+import { clock, followLive, play, seek } from "./clock.js";
+import { putJob, putTree, putWorker } from "./events.js";
+import { retryMissing } from "./frames.js";
+import { readLink } from "./link.js";
+import { open, openAll, setMode, startShow } from "./panes.js";
+import { state, touch } from "./store.js";
+import { problem, toast } from "./toasts.js";
+
+/** Everything at the start. The link decides the tree, panes, frame and mode; else the newest session does. */
+export async function boot() {
+  const link = readLink();
+  await loadSurroundings();
+  const first = link.session && state.sessions.get(link.session);
+  if (link.session && !first) toast(`The link's session ${link.session} does not exist here.`, { kind: "bad" });
+  const session = first || newest();
+  if (!session) {
+    state.treeStatus = "empty";
+    touch("tree", "nodes");
+  } else await openTreeOf(session.id, { link });
+  state.ready = true;
+  touch("ready");
+}
+
+/** Sessions, jobs, workers, samples, model: each may fail alone. */
+export async function loadSurroundings() {
+  const parts = [
+    api.list("/api/sessions").then((items) => items.forEach((session) => state.sessions.set(session.id, session))),
+    api.list("/api/jobs", 2).then((items) => items.slice().reverse().forEach(putJob)),
+    api.list("/api/workers").then((items) => { state.workers.clear(); items.forEach((worker) => putWorker(worker)); }),
+    api.list("/api/samples").then((items) => { state.samples = items; }),
+    api.get("/api/model").then((model) => { state.model = model.model ?? model; }),
+  ];
+  const results = await Promise.allSettled(parts);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed && results.every((result) => result.status === "rejected")) problem(failed.reason);
+  touch("sessions", "jobs", "workers", "samples", "model");
+}
+
+function newest() {
+  const planted = [...state.sessions.values()].filter((session) => session.tree_id);
+  return planted.sort((a, b) => b.created - a.created)[0] ?? null;
+}
+
+/**
+ * Read a session's tree and show it.
+ * @param {string} sessionId
+ * @param {{link?: ReturnType<typeof readLink>, fresh?: boolean}} [options]  `fresh`: just created, its root is not there yet
+ */
+export async function openTreeOf(sessionId, { link, fresh = false } = {}) {
+  const session = state.sessions.get(sessionId);
+  if (fresh && !session?.tree_id) {
+    state.awaited = sessionId;
+    touch("tree");
+    return;
+  }
+  state.treeStatus = "loading";
+  touch("tree");
+  try {
+    const tree = await api.tree(sessionId);
+    state.panes = [];
+    state.selected = null;
+    state.compare = null;
+    putTree(tree);
+    showFrom(sessionId, link);
+  } catch (error) {
+    state.treeStatus = "error";
+    state.treeError = error;
+    problem(error, { label: "Try again", run: () => openTreeOf(sessionId, { link }) });
+  }
+  touch("tree", "panes");
+}
+
+function showFrom(sessionId, link) {
+  const wanted = (link?.panes ?? []).filter(({ nodeId }) => state.nodes.has(nodeId));
+  if ((link?.panes.length ?? 0) > wanted.length) toast("Some branches of the link are not in this tree.", { kind: "bad" });
+  const session = state.sessions.get(sessionId);
+  if (wanted.length) openAll(wanted);
+  else if (session?.head && state.nodes.has(session.head)) open(session.head, { at: 0, sessionId });
+  if (link?.mode) setMode(link.mode);
+  if (link?.view === "grid") state.view = "grid";
+  state.selected = state.panes[0]?.nodeId ?? state.treeId;
+  if (session?.running_job || session?.queued) followLive();
+  else if (link?.frame !== null && link?.frame !== undefined) {
+    seek(link.frame);
+    if (link.play) play();
+  } else startShow();
+}
+
+/** A new session's first job ended: its tree can be opened. */
+export function openAwaited() {
+  const session = state.awaited && state.sessions.get(state.awaited);
+  if (!session?.tree_id || !session.head) return;
+  state.awaited = null;
+  clock.follow = true;
+  openTreeOf(session.id);
+}
+
+/** After an outage: read again what may have changed; the replay of events fills the rest. */
+export async function resync() {
+  await loadSurroundings();
+  retryMissing();
+  const session = [...state.sessions.values()].find((s) => s.tree_id && s.tree_id === state.treeId);
+  if (session) putTree(await api.tree(session.id));
+  else if (!state.treeId) await boot();
+}

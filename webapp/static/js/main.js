@@ -1,0 +1,66 @@
+/** Puts the page together. */
+
+import { buildBanner } from "./banner.js";
+import { watchCompare } from "./compare.js";
+import { h } from "./dom.js";
+import { apply } from "./events.js";
+import { buildForkForm } from "./fork-form.js";
+import { buildHeader } from "./header.js";
+import { buildJobs } from "./jobs.js";
+import { listenToKeys } from "./keys.js";
+import { watchLink } from "./link.js";
+import { boot, openAwaited, resync } from "./load.js";
+import { buildNewForm } from "./new-form.js";
+import { buildNodeCard } from "./node-card.js";
+import { measure } from "./panes.js";
+import { buildSessionsList } from "./sessions-list.js";
+import { buildStage } from "./stage.js";
+import { buildStepForm } from "./step-form.js";
+import { on, state, touch } from "./store.js";
+import { connect, subscribe } from "./stream.js";
+import { buildTabs, showTab } from "./tabs.js";
+import { exposeForTests } from "./testing.js";
+import { problem, toast } from "./toasts.js";
+import { buildTreePanel } from "./tree-panel.js";
+
+const at = (id) => document.getElementById(id);
+
+buildHeader(at("header"));
+buildBanner(at("banner"));
+buildTreePanel(at("tree"));
+buildStage(at("stage"));
+at("controls").append(buildNodeCard(), buildTabs([
+  { id: "step", label: "Step", panel: buildStepForm() },
+  { id: "fork", label: "Fork", panel: buildForkForm() },
+  { id: "new", label: "New", panel: buildNewForm() },
+  { id: "sessions", label: "Sessions", panel: buildSessionsList() },
+]), h("div", { class: "controls-rest" }, buildJobs()));
+
+listenToKeys();
+watchCompare();
+watchLink();
+on("panes nodes", measure);
+on("panes", () => subscribe(state.panes.map((pane) => pane.sessionId)));
+on("sessions", openAwaited);
+on("tree", () => state.treeStatus === "empty" && showTab("new"));
+exposeForTests();
+
+connect({
+  event(event) {
+    apply(event);
+    if (event.kind === "job.finished" && event.data.state === "failed") tellFailure(event.data);
+  },
+  hello(again) {
+    if (again) resync().then(() => toast("Connected again.", { kind: "good" }), problem);
+  },
+  problem: (body) => toast(body.detail || body.title, { kind: "bad", more: body.what_to_do }),
+});
+boot().catch(problem).finally(() => {
+  state.ready = true;
+  touch("ready", "sessions", "nodes", "jobs", "workers", "panes", "selection", "mode", "view", "connection", "tree");
+});
+
+/** A failed job is told at once; its whole error stands in the job list. */
+function tellFailure(job) {
+  toast(`The ${job.kind} failed: ${job.error?.message ?? "unknown reason"}`, { kind: "bad", more: job.error?.what_to_do, key: job.id });
+}

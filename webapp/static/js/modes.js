@@ -1,0 +1,114 @@
+/** The three ways to lay two branches over each other on one stage: wipe, blink, difference. */
+
+import { context, paint } from "./draw.js";
+import { LETTERS, state } from "./store.js";
+import { token } from "./colours.js";
+
+/** @typedef {import("./frames.js").Picture} Picture */
+
+const BLINK_MS = 500;
+export const GAINS = [1, 2, 4, 8];
+
+export const overlay = {
+  /** wipe position, 0..1 */ wipe: 0.5,
+  /** which of the two blink shows */ second: false,
+  /** blink runs by itself */ blinking: true,
+  gain: 4,
+  /** mean and largest absolute difference of the last difference picture, 0..255 */ mean: 0,
+  max: 0,
+};
+
+let lut = null;
+const scratch = [new OffscreenCanvas(1, 1), new OffscreenCanvas(1, 1), new OffscreenCanvas(1, 1)];
+
+/**
+ * Draw the pair in the present mode.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Picture} a
+ * @param {Picture} b
+ */
+export function drawPair(canvas, a, b) {
+  const ctx = context(canvas);
+  if (state.mode === "wipe") drawWipe(ctx, a, b);
+  else if (state.mode === "blink") paint(ctx, overlay.second ? b : a);
+  else drawDifference(ctx, a, b);
+}
+
+function drawWipe(ctx, a, b) {
+  const { width, height } = ctx.canvas;
+  const split = Math.round(width * overlay.wipe);
+  paint(ctx, b);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(0, 0, split, height);
+  ctx.clip();
+  paint(ctx, a);
+  ctx.restore();
+  ctx.fillStyle = token("--text");
+  ctx.fillRect(split - 1, 0, 2, height);
+}
+
+/** |A - B|, largest channel, times the gain, on a perceptual scale: equal worlds are exactly black. */
+function drawDifference(ctx, a, b) {
+  const first = pixels(scratch[0], a, a.w, a.h);
+  const second = pixels(scratch[1], b, a.w, a.h);
+  const out = new ImageData(first.width, first.height);
+  lut ??= scale();
+  let sum = 0;
+  let max = 0;
+  for (let i = 0; i < first.data.length; i += 4) {
+    const dr = Math.abs(first.data[i] - second.data[i]);
+    const dg = Math.abs(first.data[i + 1] - second.data[i + 1]);
+    const db = Math.abs(first.data[i + 2] - second.data[i + 2]);
+    const d = Math.max(dr, dg, db);
+    sum += (dr + dg + db) / 3;
+    if (d > max) max = d;
+    const at = Math.min(255, d * overlay.gain) * 3;
+    out.data[i] = lut[at];
+    out.data[i + 1] = lut[at + 1];
+    out.data[i + 2] = lut[at + 2];
+    out.data[i + 3] = 255;
+  }
+  overlay.mean = sum / (first.data.length / 4);
+  overlay.max = max;
+  scratch[2].width = first.width;
+  scratch[2].height = first.height;
+  scratch[2].getContext("2d").putImageData(out, 0, 0);
+  ctx.drawImage(scratch[2], 0, 0, ctx.canvas.width, ctx.canvas.height);
+}
+
+function pixels(canvas, picture, w, h) {
+  if (canvas.width !== w) canvas.width = w;
+  if (canvas.height !== h) canvas.height = h;
+  const ctx = canvas.getContext("2d", { willReadFrequently: true });
+  ctx.drawImage(picture.image, picture.x, picture.y, picture.w, picture.h, 0, 0, w, h);
+  return ctx.getImageData(0, 0, w, h);
+}
+
+/** 256 colours from black over violet and orange to pale yellow (d3's inferno, with a true black). */
+function scale() {
+  const table = new Uint8Array(256 * 3);
+  for (let i = 1; i < 256; i += 1) {
+    const colour = d3.rgb(d3.interpolateInferno(i / 255));
+    table.set([colour.r, colour.g, colour.b], i * 3);
+  }
+  return table;
+}
+
+/** Turn blink's picture over every half second; returns a function that stops it. */
+export function startBlink(redraw) {
+  const timer = setInterval(() => {
+    if (!overlay.blinking) return;
+    overlay.second = !overlay.second;
+    redraw();
+  }, BLINK_MS);
+  return () => clearInterval(timer);
+}
+
+/** What the stage shows, in words (its label for screen readers). */
+export function describe() {
+  const [a, b] = state.pair.map((index) => LETTERS[index]);
+  if (state.mode === "wipe") return `Wipe between ${a} and ${b}, ${Math.round(overlay.wipe * 100)} % ${a}`;
+  if (state.mode === "blink") return `Blink: ${overlay.second ? b : a} is shown`;
+  return `Difference of ${a} and ${b}, times ${overlay.gain}: mean ${overlay.mean.toFixed(2)}, largest ${overlay.max} of 255`;
+}

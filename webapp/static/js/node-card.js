@@ -1,0 +1,98 @@
+/** The selected checkpoint: facts, marks, and what can be done with it. */
+
+import { patchNode, rewind } from "./actions.js";
+import * as api from "./api.js";
+import { attr, fill, h } from "./dom.js";
+import { bytes, clip, seconds, shortId } from "./format.js";
+import { icon } from "./icons.js";
+import { lineage } from "./lineage.js";
+import { open } from "./panes.js";
+import { LETTERS, activeSession, on, state, touch } from "./store.js";
+import { showTab } from "./tabs.js";
+import { problem, toast } from "./toasts.js";
+
+export function buildNodeCard() {
+  const el = h("section", { class: "node-card", "aria-label": "Selected checkpoint", hidden: true });
+  on("selection nodes panes sessions active", () => {
+    const node = state.nodes.get(state.selected);
+    el.hidden = !node;
+    if (node) fill(el, keyOf(node), () => build(node));
+  });
+  return el;
+}
+
+function keyOf(node) {
+  const session = activeSession();
+  return [JSON.stringify([node.id, node.label, node.failed, node.bookmarked, node.durability, node.score, node.bytes_new]), state.panes.length, state.active,
+    state.panes.map((pane) => pane.nodeId === node.id), session?.head, session?.state, canRewind(node, session)].join("|");
+}
+
+function build(node) {
+  const label = h("input", { class: "label-edit", value: node.label ?? "", placeholder: "Name this checkpoint", "aria-label": "Label", maxlength: "200" });
+  label.addEventListener("change", () => patchNode(node.id, { label: label.value.trim() || null }));
+  label.addEventListener("keydown", (event) => event.key === "Enter" && label.blur());
+  const session = activeSession();
+  return [
+    h("div", { class: "node-head" }, h("h2", {}, `Step ${node.frame_index}`), ...marks(node)),
+    h("p", { class: "node-prompt", title: node.prompt }, clip(node.prompt || "initial frame", 90)),
+    label,
+    h("div", { class: "node-buttons" },
+      h("div", { class: "segments", role: "group", "aria-label": "Open in pane" }, h("span", { class: "segments-label" }, "Open in"), ...openers(node)),
+      h("button", { class: "button small", type: "button", title: "Fork here (G)", onclick: () => showTab("fork", { focus: "textarea" }) }, icon("fork"), "Fork"),
+      h("button", { class: "button small", type: "button", disabled: !canRewind(node, session), title: "Move the active session's head back to this checkpoint",
+        onclick: () => rewind(session.id, { checkpoint_id: node.id }) }, icon("rewind"), "Rewind here")),
+    facts(node),
+  ];
+}
+
+function openers(node) {
+  return LETTERS.slice(0, Math.min(3, state.panes.length + 1)).map((letter, at) => h("button", { type: "button", class: `segment letter-${letter.toLowerCase()}`,
+    "aria-pressed": String(state.panes[at]?.nodeId === node.id), "aria-label": `Open in pane ${letter}`, onclick: () => { open(node.id, { at }); touch("selection"); } }, letter));
+}
+
+function marks(node) {
+  const toggle = (name, label, on_, change) => {
+    const button = h("button", { class: `icon-button mark ${on_ ? "on" : ""}`, type: "button", title: label, "aria-label": label, onclick: () => patchNode(node.id, change) }, icon(name));
+    attr(button, "aria-pressed", on_);
+    return button;
+  };
+  return [h("span", { class: `chip ${{ pending: "wait", durable: "good" }[node.durability] ?? "bad"}` }, { pending: "storing", durable: "stored" }[node.durability] ?? node.durability),
+    h("span", { class: "spacer" }),
+    toggle("save", "Bookmark (B)", node.bookmarked, { bookmarked: !node.bookmarked }),
+    toggle("close", "Mark as failed", node.failed, { failed: !node.failed }),
+    h("button", { class: "icon-button", type: "button", title: "Keep in the fast cache (pin)", "aria-label": "Pin", onclick: () => pin(node) }, icon("pin"))];
+}
+
+async function pin(node) {
+  try {
+    await api.post(`/api/checkpoints/${node.id}/pin`);
+    toast("Pinned: its state stays in the fast cache.", { kind: "good" });
+  } catch (error) {
+    problem(error);
+  }
+}
+
+function facts(node) {
+  const shared = (node.bytes_total ?? 0) - (node.bytes_new ?? 0);
+  const rows = [
+    ["Seed", node.seed ?? "–"], ["Actions", node.action_source ?? "–"],
+    ["Bytes", `${bytes(node.bytes_new)} own · ${bytes(shared)} shared`],
+    ["Made in", node.wall_s ? `${seconds(node.wall_s)} on ${node.worker ?? "?"}` : "–"],
+  ];
+  if (node.score !== null && node.score !== undefined) rows.push(["Score", Number(node.score).toPrecision(4)]);
+  return h("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]),
+    h("dt", {}, "Id"), h("dd", {}, h("button", { class: "copy", type: "button", title: node.id, onclick: () => copy(node.id) }, shortId(node.id), icon("copy"))));
+}
+
+/** The clipboard API is missing on plain http from another host: select the text by hand there. */
+async function copy(words) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(words);
+    toast("Id copied.", { kind: "good" });
+  } else window.prompt("Copy the id:", words);
+}
+
+function canRewind(node, session) {
+  if (!session?.head || session.state !== "open" || session.head === node.id) return false;
+  return lineage(session.head)[node.frame_index]?.id === node.id;
+}

@@ -1,0 +1,86 @@
+/** One pane: a branch's letter, name, picture and facts. */
+
+import { paneColour } from "./colours.js";
+import { clock } from "./clock.js";
+import { attr, h, text } from "./dom.js";
+import { context, fitCanvas, paint } from "./draw.js";
+import { clip, sessionName } from "./format.js";
+import { icon } from "./icons.js";
+import { stepsAt, totalFrames } from "./lineage.js";
+import { activate, close } from "./panes.js";
+import { LETTERS, state } from "./store.js";
+
+/** A pane's elements and how to refresh them. */
+export class PaneView {
+  /** @param {number} index */
+  constructor(index) {
+    this.index = index;
+    this.title = h("span", { class: "pane-title" });
+    this.chips = h("span", { class: "chips" });
+    this.canvas = h("canvas", { class: "picture", role: "img" });
+    this.note = h("span", { class: "pane-note" });
+    this.where = h("span", { class: "pane-where" });
+    this.tools = h("span", { class: "pane-tools" });
+    this.el = h("article", { class: "pane", onpointerdown: () => activate(index) },
+      h("header", { class: "pane-head" },
+        h("button", { class: "letter", type: "button", onclick: () => activate(index) }, LETTERS[index]),
+        this.title, this.tools),
+      h("div", { class: "frame" }, this.canvas, this.note),
+      h("footer", { class: "pane-foot" }, this.where, this.chips));
+    this.el.style.setProperty("--own", paneColour(index));
+    this.buildTools();
+  }
+
+  buildTools() {
+    this.video = h("a", { class: "icon-button", title: "Download as MP4", "aria-label": `Download ${LETTERS[this.index]} as MP4`, download: true }, icon("download"));
+    this.shut = h("button", { class: "icon-button", type: "button", title: "Close this pane",
+      "aria-label": `Close pane ${LETTERS[this.index]}`, onclick: (event) => { event.stopPropagation(); close(this.index); } }, icon("close"));
+    this.tools.append(this.video, this.shut);
+  }
+
+  /** Names, chips and buttons. */
+  refresh() {
+    const pane = state.panes[this.index];
+    const node = state.nodes.get(pane.nodeId);
+    const session = state.sessions.get(pane.sessionId);
+    const name = node ? node.label || session?.label || node.prompt : "…";
+    text(this.title, name || sessionName(session));
+    attr(this.title, "title", node?.prompt ?? "");
+    this.el.classList.toggle("active", this.index === state.active && state.panes.length > 1);
+    attr(this.el, "aria-label", `Pane ${LETTERS[this.index]}: ${name}`);
+    attr(this.video, "href", `/api/sessions/${pane.sessionId}/video`);
+    this.shut.hidden = state.panes.length < 2;
+    this.refreshChips(node, session);
+  }
+
+  refreshChips(node, session) {
+    const chips = [];
+    const job = session?.running_job ? state.jobs.get(session.running_job) : null;
+    if (session?.running_job) chips.push(["live", job?.progress?.total > 1 ? `step ${job.progress.done + 1}/${job.progress.total}` : "stepping"]);
+    else if (session?.queued) chips.push(["wait", `queued ${session.queued}`]);
+    if (node?.failed) chips.push(["bad", "failed"]);
+    if (node?.durability === "damaged") chips.push(["bad", "damaged"]);
+    if (node?.durability === "pending") chips.push(["wait", "storing"]);
+    if (session?.state === "closed") chips.push(["calm", "closed"]);
+    if (node?.score !== null && node?.score !== undefined) chips.push(["calm", `score ${Number(node.score).toPrecision(3)}`]);
+    this.chips.replaceChildren(...chips.map(([kind, label]) => h("span", { class: `chip ${kind}` }, label)));
+  }
+
+  /** Draw a picture (or say that it is missing) for a frame. */
+  draw(picture, frame) {
+    const pane = state.panes[this.index];
+    fitCanvas(this.canvas);
+    const ctx = context(this.canvas);
+    const missing = picture === "missing";
+    if (missing) ctx.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    else paint(ctx, picture);
+    this.canvas.dataset.frame = frame;
+    const last = totalFrames(pane.nodeId) - 1;
+    const ended = frame > last && !(pane.follows && clock.follow);
+    text(this.note, missing ? "This frame could not be loaded" : ended ? `ended at frame ${last}` : "");
+    this.el.classList.toggle("ended", ended);
+    const step = Math.min(stepsAt(frame), stepsAt(last));
+    text(this.where, `step ${step} of ${stepsAt(last)}`);
+    attr(this.canvas, "aria-label", `${LETTERS[this.index]}, frame ${Math.min(frame, last)}: ${clip(state.nodes.get(pane.nodeId)?.prompt, 80)}`);
+  }
+}

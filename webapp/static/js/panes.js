@@ -1,0 +1,148 @@
+/** Which branches are in the panes, and the marks between them. */
+
+import { clock, followLive, pause, play, seek, setTotal } from "./clock.js";
+import { firstDifference } from "./compare.js";
+import { reducedMotion } from "./dom.js";
+import { paneTotal } from "./frames.js";
+import { commonAncestor, lastFrame } from "./lineage.js";
+import { emit, state, touch } from "./store.js";
+
+const MOST = 3;
+
+/**
+ * Show a node in a pane. Without `sessionId` the session is the one whose head the node is, else its maker.
+ * @param {string} nodeId
+ * @param {{at?: number, sessionId?: string}} [options]  `at`: pane index; default the active one
+ */
+export function open(nodeId, { at = state.active, sessionId } = {}) {
+  const owner = sessionId ?? ownerOf(nodeId);
+  const index = Math.min(at, state.panes.length, MOST - 1);
+  state.panes[index] = { nodeId, sessionId: owner, follows: state.sessions.get(owner)?.head === nodeId };
+  state.active = index;
+  changed();
+}
+
+/** Show a node beside the others: in the next free pane, else in the active one. */
+export function openBeside(nodeId, sessionId) {
+  open(nodeId, { at: state.panes.length < MOST ? state.panes.length : state.active, sessionId });
+}
+
+/** Put a whole set into the panes (deep link, comparison). */
+export function openAll(entries) {
+  state.panes = [];
+  entries.slice(0, MOST).forEach(({ nodeId, sessionId }, at) => open(nodeId, { at, sessionId }));
+  state.active = 0;
+  changed();
+}
+
+export function close(index) {
+  if (state.panes.length < 2) return;
+  state.panes.splice(index, 1);
+  state.active = Math.min(state.active, state.panes.length - 1);
+  changed();
+}
+
+export function activate(index) {
+  if (index >= state.panes.length || index === state.active) return;
+  state.active = index;
+  touch("panes", "active");
+}
+
+/** Exchange the two panes that are compared. */
+export function swap() {
+  if (state.panes.length < 2) return;
+  const [a, b] = state.pair;
+  [state.panes[a], state.panes[b]] = [state.panes[b], state.panes[a]];
+  changed();
+}
+
+/** @param {"side"|"wipe"|"blink"|"diff"} mode */
+export function setMode(mode) {
+  if (mode !== "side" && state.panes.length < 2) return false;
+  state.mode = mode;
+  state.view = "videos";
+  touch("mode", "view");
+  return true;
+}
+
+export function setPair(a, b) {
+  state.pair = [a, b];
+  touch("mode");
+}
+
+/** Recompute what depends on the panes; call after any change to them. */
+export function changed() {
+  if (Math.max(...state.pair) >= state.panes.length) state.pair = [0, 1];
+  if (state.panes.length < 2 && state.mode !== "side") state.mode = "side";
+  measure();
+  touch("panes", "active", "mode", "selection");
+}
+
+/** Take over the panes' length and loop start. */
+export function measure() {
+  const total = Math.max(1, ...state.panes.map(paneTotal));
+  clock.loopStart = divergenceFrame() ?? 0;
+  setTotal(total);
+  emit("frame");
+}
+
+/** First video frame in which the panes differ: the server's word, the fork point until it has come. */
+export function divergenceFrame() {
+  if (state.panes.length < 2) return null;
+  const fromServer = state.compare?.first_differing_video_frame;
+  if (fromServer !== undefined) return fromServer;
+  const ancestor = commonAncestor(state.panes.map((pane) => pane.nodeId));
+  return ancestor ? Math.min(lastFrame(ancestor) + 1, clock.total - 1) : null;
+}
+
+/** Frames worth jumping to with [ and ]: where each pair of panes parts. */
+export function marks() {
+  const found = new Set();
+  for (let a = 0; a < state.panes.length; a += 1) {
+    for (let b = a + 1; b < state.panes.length; b += 1) {
+      const frame = firstDifference(a, b);
+      if (frame !== null && frame !== undefined) found.add(frame);
+    }
+  }
+  const all = divergenceFrame();
+  if (all !== null) found.add(all);
+  return [...found].sort((x, y) => x - y);
+}
+
+/** Jump to the previous (-1) or next (+1) divergence. */
+export function jump(direction) {
+  const list = marks();
+  const next = direction < 0 ? list.filter((f) => f < clock.frame).pop() : list.find((f) => f > clock.frame);
+  if (next !== undefined) seek(next);
+  else if (list.length) seek(direction < 0 ? list[0] : list[list.length - 1]);
+}
+
+/** Start the show: from the divergence when branches are compared. */
+export function startShow() {
+  const from = divergenceFrame();
+  if (reducedMotion() || clock.follow) {
+    seek(from ?? clock.total - 1, { keepFollow: true });
+    return;
+  }
+  pause();
+  seek(from ?? 0);
+  play();
+}
+
+/** The pane follows its session again, and the newest frame is shown. */
+export function followHead() {
+  for (const pane of state.panes) {
+    const head = state.sessions.get(pane.sessionId)?.head;
+    if (head && state.nodes.has(head)) Object.assign(pane, { nodeId: head, follows: true });
+  }
+  measure();
+  followLive();
+  touch("panes");
+}
+
+function ownerOf(nodeId) {
+  const maker = state.nodes.get(nodeId)?.session_id;
+  if (state.sessions.get(maker)?.head === nodeId) return maker;
+  for (const session of state.sessions.values()) if (session.head === nodeId && session.state === "open") return session.id;
+  return maker;
+}

@@ -1,0 +1,34 @@
+/** All sessions: show, close, open again. */
+
+import { closeSession, reopenSession, showSession } from "./actions.js";
+import { sessionColour } from "./colours.js";
+import { h, text } from "./dom.js";
+import { clip, sessionName } from "./format.js";
+import { letterOf, on, state } from "./store.js";
+
+const MOST = 100;
+
+export function buildSessionsList() {
+  const facts = h("p", { class: "hint" });
+  const list = h("ul", { class: "session-list" });
+  on("sessions panes jobs", () => {
+    const all = [...state.sessions.values()].filter((session) => !session.bulk);
+    const open = all.filter((session) => session.state === "open");
+    text(facts, all.length ? `${open.length} open, ${all.length - open.length} closed. A closed session keeps its tree.` : "No sessions yet.");
+    const order = (session) => (session.state === "open" ? 0 : 1);
+    list.replaceChildren(...all.sort((a, b) => order(a) - order(b) || b.created - a.created).slice(0, MOST).map(row));
+  });
+  return h("div", { class: "form sessions-panel" }, facts, list);
+}
+
+function row(session) {
+  const letter = letterOf(session.id);
+  const open = session.state === "open";
+  const busy = session.running_job ? "stepping" : session.queued ? `${session.queued} queued` : open ? `step ${session.frame_index ?? 0}` : "closed";
+  const badge = h("span", { class: "session-badge" }, letter ?? "");
+  badge.style.background = sessionColour(session.id);
+  return h("li", { class: open ? "" : "closed" }, badge,
+    h("button", { class: "session-name", type: "button", onclick: () => showSession(session), title: session.prompt }, clip(sessionName(session), 42)),
+    h("span", { class: "dim" }, busy),
+    h("button", { class: "button small quiet", type: "button", onclick: () => (open ? closeSession(session) : reopenSession(session)) }, open ? "Close" : "Reopen"));
+}

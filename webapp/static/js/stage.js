@@ -1,0 +1,25 @@
+/** The middle panel: videos or the grid of branches. */
+
+import { h } from "./dom.js";
+import { buildDiffTable } from "./diff-table.js";
+import { buildEmpty } from "./empty.js";
+import { buildGrid } from "./grid.js";
+import { buildPlayer } from "./player.js";
+import { on, state } from "./store.js";
+import { buildTracks } from "./tracks.js";
+import { buildStageBar, buildTransport } from "./transport.js";
+
+/** @param {HTMLElement} panel */
+export function buildStage(panel) {
+  const bar = buildStageBar();
+  const videos = h("div", { class: "videos" }, buildPlayer(), buildTransport(), buildTracks(), buildDiffTable());
+  const grid = buildGrid();
+  const empty = buildEmpty();
+  panel.append(bar, videos, grid, empty);
+  on("panes view tree", () => {
+    const busy = state.panes.length > 0 && !state.awaited;
+    bar.hidden = !busy;
+    videos.hidden = !busy || state.view !== "videos";
+    grid.hidden = !busy || state.view !== "grid";
+  });
+}

@@ -1,0 +1,131 @@
+/**
+ * The one WebSocket: events as JSON, live frames as 16-byte header + JPEG. A lost connection comes back by itself with
+ * growing pauses and asks for what it missed (`last_id`).
+ */
+
+import { putLive, dropLive } from "./frames.js";
+import { state, touch } from "./store.js";
+
+const CREDIT = 8; // frames the server may have on the way per pane
+const FIRST_PAUSE_MS = 400;
+const LONGEST_PAUSE_MS = 8000;
+const PING_MS = 15000;
+const LATENCIES_KEPT = 500;
+
+export const stream = {
+  /** @type {string|null} */ lastId: null,
+  attempts: 0,
+  retryAt: 0,
+  opened: 0,
+  replayed: 0,
+  frames: 0,
+  /** ms from the server's stamp to the drawn picture */ latencies: [],
+};
+
+let socket = null;
+let subscribed = [];
+let timer = 0;
+let handlers = { event: () => {}, hello: () => {}, problem: () => {} };
+
+/** @param {{event: (e: Object) => void, hello: (again: boolean) => void, problem: (p: Object) => void}} given */
+export function connect(given) {
+  handlers = given;
+  open();
+  setInterval(() => send({ type: "ping" }), PING_MS);
+  addEventListener("online", retryNow);
+}
+
+/** Sessions whose live frames the panes want, in pane order. */
+export function subscribe(sessionIds) {
+  if (sessionIds.join() === subscribed.join()) return;
+  subscribed = [...sessionIds];
+  sendSubscription();
+}
+
+/** Do not wait for the next attempt. */
+export function retryNow() {
+  if (state.connection !== "lost") return;
+  clearTimeout(timer);
+  open();
+}
+
+function open() {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  socket = new WebSocket(`${scheme}://${location.host}/ws/stream`);
+  socket.binaryType = "arraybuffer";
+  socket.onmessage = (message) => (typeof message.data === "string" ? onText(message.data) : onFrame(message.data));
+  socket.onopen = onOpen;
+  socket.onclose = onClose;
+}
+
+function onOpen() {
+  const again = stream.opened > 0;
+  stream.opened += 1;
+  stream.attempts = 0;
+  state.connection = "live";
+  touch("connection");
+  sendSubscription();
+  handlers.hello(again);
+}
+
+function onClose() {
+  state.connection = stream.opened ? "lost" : "connecting";
+  if (stream.attempts > 0) state.connection = "lost";
+  const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** stream.attempts) * (0.75 + Math.random() / 2);
+  stream.attempts += 1;
+  stream.retryAt = Date.now() + pause;
+  timer = setTimeout(open, pause);
+  touch("connection");
+}
+
+function send(message) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+}
+
+function sendSubscription() {
+  send({ type: "subscribe", session_ids: subscribed, last_id: stream.lastId });
+  subscribed.forEach((_, pane) => send({ type: "credit", pane, n: CREDIT }));
+}
+
+function onText(data) {
+  const message = JSON.parse(data);
+  if (message.type === "event") {
+    if (!isNew(message.id)) return;
+    stream.lastId = message.id;
+    handlers.event(message);
+  } else if (message.type === "hello") {
+    stream.lastId ??= message.last_id;
+    for (const session of message.sessions ?? []) state.sessions.set(session.id, session);
+    touch("sessions");
+  } else if (message.type === "error" && message.code !== "EventsLost") handlers.problem(message); // lost events: the resync reads all again
+}
+
+/** Redis stream ids are "<ms>-<n>": a replay may overlap what already came. */
+function isNew(id) {
+  if (!id || !stream.lastId) return true;
+  const [ms, n] = id.split("-").map(Number);
+  const [lastMs, lastN] = stream.lastId.split("-").map(Number);
+  return ms > lastMs || (ms === lastMs && n > lastN);
+}
+
+async function onFrame(buffer) {
+  const view = new DataView(buffer);
+  if (view.getUint8(0) !== 1) return;
+  const pane = view.getUint8(1);
+  const sessionId = subscribed[pane];
+  const number = view.getUint32(4, true);
+  const sent = view.getFloat64(8, true);
+  send({ type: "credit", pane, n: 1 });
+  if (!sessionId) return;
+  const bitmap = await createImageBitmap(new Blob([new Uint8Array(buffer, 16)], { type: "image/jpeg" }));
+  putLive(sessionId, number, bitmap);
+  stream.frames += 1;
+  stream.latencies.push(Date.now() - sent * 1000);
+  if (stream.latencies.length > LATENCIES_KEPT) stream.latencies.shift();
+  touch("live");
+}
+
+/** A session's step ended: forget its live frames beyond what was committed. */
+export function endOfStep(sessionId, committedFrames) {
+  dropLive(sessionId, committedFrames);
+}

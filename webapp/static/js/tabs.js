@@ -1,0 +1,53 @@
+/** The control panel's tabs. */
+
+import { h } from "./dom.js";
+
+const tabs = new Map();
+let current = null;
+
+/**
+ * @param {{id: string, label: string, panel: HTMLElement}[]} list
+ * @returns {HTMLElement}
+ */
+export function buildTabs(list) {
+  const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Controls" });
+  const panels = h("div", { class: "tab-panels" });
+  for (const { id, label, panel } of list) {
+    const tab = h("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `panel-${id}`, class: "tab", onclick: () => showTab(id) }, label);
+    Object.assign(panel, { id: `panel-${id}` });
+    panel.setAttribute("role", "tabpanel");
+    panel.setAttribute("aria-labelledby", `tab-${id}`);
+    tabs.set(id, { tab, panel });
+    bar.append(tab);
+    panels.append(panel);
+  }
+  bar.addEventListener("keydown", walk);
+  showTab(list[0].id);
+  return h("div", { class: "tab-box" }, bar, panels);
+}
+
+/** @param {string} id */
+export function showTab(id, { focus = null } = {}) {
+  current = id;
+  for (const [key, { tab, panel }] of tabs) {
+    tab.setAttribute("aria-selected", String(key === id));
+    tab.tabIndex = key === id ? 0 : -1;
+    panel.hidden = key !== id;
+  }
+  if (focus) tabs.get(id).panel.querySelector(focus)?.focus();
+}
+
+export function currentTab() {
+  return current;
+}
+
+function walk(event) {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!step) return;
+  const ids = [...tabs.keys()];
+  const next = ids[(ids.indexOf(current) + step + ids.length) % ids.length];
+  showTab(next);
+  tabs.get(next).tab.focus();
+  event.preventDefault();
+  event.stopPropagation();
+}

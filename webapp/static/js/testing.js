@@ -1,0 +1,24 @@
+/** `window.arc.state()`: what the page shows, in numbers, for tests and for reports of trouble. */
+
+import { clock } from "./clock.js";
+import { heldBytes } from "./frames.js";
+import { divergenceFrame } from "./panes.js";
+import { shown } from "./player.js";
+import { state } from "./store.js";
+import { stream } from "./stream.js";
+import { treeStats } from "./tree.js";
+
+export function exposeForTests() {
+  window.arc = { state: snapshot };
+}
+
+function snapshot() {
+  return {
+    ready: state.ready, connection: state.connection, treeId: state.treeId, treeStatus: state.treeStatus, nodes: state.nodes.size,
+    sessions: [...state.sessions.values()], jobs: [...state.jobs.values()], workers: [...state.workers.values()],
+    panes: state.panes.map((pane) => ({ ...pane })), active: state.active, selected: state.selected, mode: state.mode, view: state.view, pair: [...state.pair],
+    frame: clock.frame, total: clock.total, playing: clock.playing, waiting: clock.waiting, follow: clock.follow, speed: clock.speed,
+    shown: { ...shown, panes: [...shown.panes] }, divergence: divergenceFrame(), compare: state.compare, tree: { ...treeStats },
+    stream: { opened: stream.opened, lastId: stream.lastId, frames: stream.frames, latencies: [...stream.latencies] }, pictureBytes: heldBytes(),
+  };
+}

@@ -1,0 +1,110 @@
+/** Play, speed, frame counter and the way the videos are laid out. */
+
+import { clock, changeSpeed, followLive, nudge, seek, toggle } from "./clock.js";
+import { attr, h, text } from "./dom.js";
+import { pairs } from "./compare.js";
+import { icon } from "./icons.js";
+import { stepsAt, fps } from "./lineage.js";
+import { GAINS, overlay } from "./modes.js";
+import { followHead, jump, setMode, setPair, swap } from "./panes.js";
+import { LETTERS, emit, on, state, touch } from "./store.js";
+
+const MODE_NAMES = { side: "Side", wipe: "Wipe", blink: "Blink", diff: "Difference" };
+const MODE_KEYS = { side: "", wipe: " (W)", blink: "", diff: " (D)" };
+
+function button(name, label, onclick, props = {}) {
+  return h("button", { class: "icon-button", type: "button", title: label, "aria-label": label, onclick, ...props }, icon(name));
+}
+
+/** The bar above the videos: view, mode, pair, smoothing. */
+export function buildStageBar() {
+  const views = h("div", { class: "segments", role: "group", "aria-label": "View" });
+  const modes = h("div", { class: "segments", role: "group", "aria-label": "Compare mode" });
+  const extra = h("div", { class: "bar-extra" });
+  const smooth = h("button", { class: "icon-button", type: "button", onclick: toggleSmooth }, icon("pixels"));
+  const el = h("div", { class: "stage-bar" }, views, modes, extra, h("span", { class: "spacer" }), smooth);
+  on("view panes mode nodes", () => {
+    views.replaceChildren(segment("Videos", state.view === "videos", () => setView("videos")),
+      segment("Branches", state.view === "grid", () => setView("grid")));
+    modes.hidden = state.view === "grid";
+    modes.replaceChildren(...Object.entries(MODE_NAMES).map(([mode, name]) => segment(name, state.mode === mode,
+      () => setMode(mode), { disabled: mode !== "side" && state.panes.length < 2, title: modeTitle(mode) })));
+    extra.hidden = state.view === "grid" || state.mode === "side";
+    extra.replaceChildren(...modeExtras());
+    attr(smooth, "aria-pressed", !state.smooth);
+    attr(smooth, "aria-label", "Show pixels");
+    attr(smooth, "title", state.smooth ? "Show the model's pixels as they are" : "Smooth the picture");
+  });
+  return el;
+}
+
+function modeTitle(mode) {
+  return mode !== "side" && state.panes.length < 2 ? "Open a second branch to compare" : `${MODE_NAMES[mode]}${MODE_KEYS[mode]}`;
+}
+
+function segment(label, on_, onclick, props = {}) {
+  return h("button", { type: "button", class: "segment", "aria-pressed": String(on_), onclick, ...props }, label);
+}
+
+function modeExtras() {
+  const list = [];
+  if (pairs().length > 1) {
+    list.push(h("div", { class: "segments", role: "group", "aria-label": "Pair" }, ...pairs().map(([a, b]) => segment(
+      `${LETTERS[a]}·${LETTERS[b]}`, state.pair[0] === a && state.pair[1] === b, () => setPair(a, b)))));
+  }
+  if (state.mode === "diff") {
+    list.push(h("div", { class: "segments", role: "group", "aria-label": "Gain" }, ...GAINS.map((gain) => segment(`×${gain}`,
+      overlay.gain === gain, () => { overlay.gain = gain; touch("mode"); emit("redraw"); }))));
+  }
+  list.push(h("button", { class: "button small", type: "button", onclick: swap, title: "Swap the two (S)" }, "Swap"));
+  return list;
+}
+
+export function setView(view) {
+  state.view = view;
+  touch("view");
+}
+
+export function toggleSmooth() {
+  state.smooth = !state.smooth;
+  touch("mode");
+  emit("redraw");
+}
+
+/** The bar under the videos. */
+export function buildTransport() {
+  const playButton = button("play", "Play", toggle, { class: "icon-button play" });
+  const speed = h("button", { class: "button small quiet speed", type: "button", onclick: () => changeSpeed(1), oncontextmenu: slower });
+  const counter = h("output", { class: "counter", "aria-live": "off" });
+  const live = h("button", { class: "button small quiet live-button", type: "button", title: "Follow the newest frame (End)", onclick: followHead },
+    h("span", { class: "dot" }), "Live");
+  const loop = button("loop", "Loop from the divergence", () => { clock.loop = !clock.loop; emit("play"); });
+  const el = h("div", { class: "transport", role: "group", "aria-label": "Playback" },
+    button("first", "First frame (Home)", () => seek(0)), button("prev", "Back one frame (,)", () => nudge(-1)), playButton,
+    button("next", "On one frame (.)", () => nudge(1)), button("last", "Newest frame (End)", followLive),
+    speed, loop, counter, h("span", { class: "spacer" }),
+    h("button", { class: "button small quiet", type: "button", title: "Go to where the branches part ([ and ])", onclick: () => jump(-1) }, "Divergence"), live);
+  on("play", () => {
+    playButton.replaceChildren(icon(clock.playing ? "pause" : "play"));
+    attr(playButton, "aria-label", clock.playing ? "Pause" : "Play");
+    attr(playButton, "title", `${clock.playing ? "Pause" : "Play"} (Space)`);
+    text(speed, `${clock.speed}×`);
+    attr(speed, "aria-label", `Speed ${clock.speed} times; press for faster`);
+    attr(speed, "title", "Speed (J slower, L faster)");
+    attr(loop, "aria-pressed", clock.loop);
+    el.classList.toggle("waiting", clock.waiting);
+  });
+  on("frame", () => {
+    const last = clock.total - 1;
+    text(counter, `frame ${clock.frame} / ${last} · step ${stepsAt(clock.frame)} · ${(clock.frame / fps()).toFixed(2)} s`);
+    attr(live, "aria-pressed", clock.follow);
+  });
+  emit("play");
+  emit("frame");
+  return el;
+}
+
+function slower(event) {
+  event.preventDefault();
+  changeSpeed(-1);
+}

@@ -1,0 +1,100 @@
+/** How a node, a folded run and an edge of the tree look. */
+
+import { sessionColour } from "./colours.js";
+import { attr, svg, text } from "./dom.js";
+import { clip, count } from "./format.js";
+import { ROW } from "./tree-layout.js";
+
+const LABEL_LENGTH = 34;
+
+/** New elements for an item; `updateItem` fills them. */
+export function itemView(item) {
+  const g = svg("g", { id: `t-${item.id}`, "data-item": item.id, role: "treeitem" });
+  if (item.run) {
+    g.append(svg("rect", { x: -9, y: -9, width: 54, height: 18, rx: 9 }), svg("text", { x: 18, y: 4, "text-anchor": "middle", class: "run-label" }));
+  } else {
+    g.append(svg("circle", { r: 12, class: "halo" }), svg("circle", { r: 6, class: "dot" }), svg("path", { class: "glyph" }),
+      svg("text", { y: 4, class: "row-label" }), svg("text", { y: -10, "text-anchor": "middle", class: "step-label" }));
+  }
+  return g;
+}
+
+/**
+ * @param {SVGGElement} g
+ * @param {import("./tree-layout.js").Item} item
+ * @param {import("./types.js").Node} node
+ * @param {{selected: boolean, heads: Object[], running: boolean, found: boolean, faded: boolean, letters: string}} look
+ */
+export function updateItem(g, item, node, look) {
+  attr(g, "transform", `translate(${item.x} ${item.row * ROW})`);
+  const key = [item.leaf, item.run?.length, node.durability, node.failed, node.bookmarked, node.label, node.children.length, look.selected, look.running,
+    look.found, look.faded, look.letters, look.heads.map((s) => s.id + s.state + s.label).join(), sessionColour(node.session_id)].join("|");
+  if (g.arcKey === key) return;
+  g.arcKey = key;
+  attr(g, "class", classes(item, node, look));
+  attr(g, "aria-selected", look.selected);
+  attr(g, "aria-level", item.row + 1);
+  if (item.run) updateRun(g, item);
+  else updateNode(g, item, node, look);
+}
+
+function classes(item, node, look) {
+  const flags = { run: item.run, selected: look.selected, failed: node.failed && !item.run, bookmarked: node.bookmarked && !item.run, running: look.running, head: look.heads.length,
+    shown: look.letters, faded: look.faded && !look.found, found: look.found, [node.durability]: !item.run, fork: node.children.length > 1 };
+  return ["item", ...Object.keys(flags).filter((name) => flags[name])].join(" ");
+}
+
+function updateRun(g, item) {
+  const words = count(item.run.length, "step");
+  text(g.querySelector("text"), words);
+  attr(g, "aria-label", `${words} folded; Enter unfolds`);
+  attr(g, "aria-expanded", "false");
+}
+
+function updateNode(g, item, node, look) {
+  const [halo, dot, glyph, label, step] = g.children;
+  const colour = sessionColour(node.session_id);
+  dot.style.fill = node.durability === "pending" ? "" : node.failed ? "" : colour;
+  dot.style.stroke = node.failed ? "" : colour;
+  halo.style.stroke = colour;
+  attr(glyph, "d", node.failed ? "M-3-3l6 6M3-3l-6 6" : node.bookmarked ? "M0-4l1.2 2.5 2.8.4-2 2 .5 2.8L0 2.400l-2.500 1.300.5-2.800-2-2 2.800-.4z" : "");
+  text(step, item.leaf || node.children.length > 1 || look.selected || node.parent === null ? String(node.frame_index) : "");
+  labelRow(label, item, node, look);
+  attr(g, "aria-label", spoken(node, look));
+}
+
+/** The words at the end of a row: pane letters, then what the branch is called. */
+function labelRow(label, item, node, look) {
+  const names = look.heads.filter((session) => session.head === node.id);
+  if (!item.leaf && !look.letters && !names.length) return label.replaceChildren();
+  const parts = [...look.letters].map((letter) => svg("tspan", { class: `tree-letter ${letter.toLowerCase()}` }, `${letter} `));
+  const words = item.leaf ? node.label || names[0]?.label || node.prompt : names.map((s) => s.label || "").filter(Boolean).join(", ");
+  if (words && item.leaf) parts.push(svg("tspan", {}, clip(words, LABEL_LENGTH)));
+  attr(label, "x", item.leaf ? 14 : 12);
+  attr(label, "y", item.leaf ? 4 : 18);
+  return label.replaceChildren(...parts);
+}
+
+function spoken(node, look) {
+  const words = [`Step ${node.frame_index}`, node.label, node.prompt, look.letters && `in pane ${look.letters}`, node.failed && "failed",
+    node.bookmarked && "bookmarked", node.durability === "pending" && "not stored yet", look.running && "a step is running",
+    node.children.length > 1 && `${node.children.length} branches`, look.heads.length && "head of a session"];
+  return words.filter(Boolean).join(", ");
+}
+
+/** The line from the item on the left; it bends where a branch leaves its trunk. */
+export function edgePath(el, item, colour, lit) {
+  const { from } = item;
+  const x0 = from.x + (from.run ? 45 : 0);
+  const y0 = from.row * ROW;
+  const y1 = item.row * ROW;
+  const x1 = item.x - (item.run ? 9 : 0);
+  const bend = Math.min(14, x1 - x0);
+  attr(el, "d", y0 === y1 ? `M${x0} ${y0}H${x1}` : `M${x0} ${y0}V${y1 - bend}Q${x0} ${y1} ${x0 + bend} ${y1}H${x1}`);
+  attr(el, "class", lit ? "edge lit" : "edge");
+  if (el.arcColour !== colour) {
+    el.arcColour = colour;
+    el.style.stroke = colour;
+  }
+}
+

@@ -1,0 +1,62 @@
+/** The left panel: which tree, search, and the tree itself. */
+
+import { h, text } from "./dom.js";
+import { clip, count, sessionName } from "./format.js";
+import { icon } from "./icons.js";
+import { leaves } from "./lineage.js";
+import { openTreeOf } from "./load.js";
+import { on, state } from "./store.js";
+import { buildTreeCanvas, find, fit, foldAll, nextMatch } from "./tree.js";
+
+/** @param {HTMLElement} panel */
+export function buildTreePanel(panel) {
+  const picker = h("select", { class: "tree-picker", "aria-label": "Tree", onchange: () => openTreeOf(picker.value) });
+  const words = h("input", { type: "search", id: "search", placeholder: "Search prompts, labels, failed …", "aria-label": "Search the tree", spellcheck: "false" });
+  const hits = h("span", { class: "hits", role: "status" });
+  const facts = h("p", { class: "tree-facts" });
+  words.addEventListener("input", () => {
+    const found = find(words.value);
+    text(hits, words.value.trim() ? String(found) : "");
+  });
+  words.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") nextMatch(event.shiftKey ? -1 : 1);
+    if (event.key === "Escape") { words.value = ""; find(""); text(hits, ""); words.blur(); }
+  });
+  const note = h("div", { class: "tree-note" });
+  panel.append(
+    h("div", { class: "panel-head" }, h("h2", {}, "Tree"), picker,
+      h("button", { class: "icon-button", type: "button", title: "Fit the tree into view", "aria-label": "Fit the tree into view", onclick: () => { foldAll(); fit(); } }, icon("fit"))),
+    h("div", { class: "search-row" }, icon("search"), words, hits),
+    buildTreeCanvas(), note, facts);
+  on("nodes sessions tree", () => {
+    fillPicker(picker);
+    picker.hidden = picker.options.length < 2;
+    showStatus(note);
+    text(facts, state.nodes.size ? `${count(state.nodes.size, "checkpoint")} · ${leaves().length} branches` : "");
+  });
+}
+
+/** One entry per tree, named after the session that planted it. */
+function fillPicker(picker) {
+  const trees = new Map();
+  for (const session of state.sessions.values()) {
+    if (!session.tree_id) continue;
+    const kept = trees.get(session.tree_id);
+    if (!kept || session.created < kept.created) trees.set(session.tree_id, session);
+  }
+  const entries = [...trees].sort((a, b) => b[1].created - a[1].created);
+  const key = entries.map(([id, session]) => id + sessionName(session)).join();
+  if (picker.arcKey !== key) {
+    picker.arcKey = key;
+    picker.replaceChildren(...entries.map(([, session]) => h("option", { value: session.id }, clip(sessionName(session), 40))));
+  }
+  const current = trees.get(state.treeId);
+  if (current) picker.value = current.id;
+}
+
+function showStatus(note) {
+  const words = { loading: "Loading the tree …", empty: "Nothing here yet. The tree grows with the first session.", error: state.treeError?.message ?? "" }[state.treeStatus];
+  note.hidden = !words;
+  text(note, words ?? "");
+  note.classList.toggle("bad", state.treeStatus === "error");
+}
