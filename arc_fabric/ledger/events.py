@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -70,14 +70,12 @@ class Events(Nodes):
         """Add an event that no script adds by itself."""
         self.scripts.run("publish", session_id or "", kind, codec.dumps(data))
 
-    def publish_frame(self, session_id: str, message: bytes) -> int:
-        """Send one live frame (16-byte header + JPEG) to whoever watches; returns how many did."""
-        return int(self.redis.publish(keys.frames_channel(session_id), message))
-
-    def frames_wanted(self, session_id: str) -> bool:
-        """Whether anybody listens to the session's live frames."""
-        ((_, count),) = self.redis.pubsub_numsub(keys.frames_channel(session_id))
-        return int(count) > 0
+    def publish_frames(self, session_id: str, messages: Iterable[bytes]) -> None:
+        """Send live frames (each 16-byte header + JPEG) to whoever watches, in one round trip."""
+        pipe = self.redis.pipeline(transaction=False)
+        for message in messages:
+            pipe.publish(keys.frames_channel(session_id), message)
+        pipe.execute()
 
     def keep_framestrip(self, checkpoint_id: str, png: bytes) -> None:
         """Keep a step's frames readable before they are in storage."""

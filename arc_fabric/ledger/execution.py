@@ -58,9 +58,7 @@ class Execution(Fleet):
     def _lease_ms(self) -> int:
         return int(self.limits.lease_ttl_s * 1000)
 
-    def register_worker(
-        self, name: str, boot_id: str, record: dict[str, Any], *, role: str, serving: bool
-    ) -> None:
+    def register_worker(self, name: str, boot_id: str, record: dict[str, Any], *, role: str, serving: bool) -> None:
         """Announce a worker: first while it loads (`serving` False: no lease), then when it takes work."""
         self.scripts.run(
             "register",
@@ -94,13 +92,13 @@ class Execution(Fleet):
     def commit(self, worker: str, boot_id: str, change: Commit) -> tuple[str, int]:
         """Write one effect atomically.
 
-        Returns ("ok", tickets waiting for this worker), ("ended", 0) when the job was cancelled or is over, or
+        Returns ("ok", other interactive work for this worker), ("ended", 0) when the job was cancelled or is over, or
         ("fenced", 0) when the session has another owner: drop what was computed.
         """
         node = change.node
         node_fields = {}
         if node is not None:
-            node_fields = node.to_dict() | {"_boot": boot_id}
+            node_fields = node.to_dict() | node.internal | {"_boot": boot_id}
             del node_fields["children"]
         answer = self.scripts.run(
             "commit",
@@ -121,13 +119,15 @@ class Execution(Fleet):
         return answer[0], int(answer[1]) if answer[0] == "ok" else 0
 
     def requeue(
-        self, worker: str, boot_id: str, session_id: str, job_id: str, epoch: int
+        self, worker: str, boot_id: str, session_id: str, job_id: str, ticket: str, epoch: int
     ) -> JobRecord | None:
-        """Give way between two steps; the job to send a ticket for, or None when it is no longer ours."""
-        answer = self.scripts.run(
-            "requeue", worker, boot_id, session_id, job_id, epoch, self.limits.affinity_queue_bound
-        )
-        return self.job(job_id) if answer[0] == "ok" else None
+        """Give way between two steps of `job_id`, which ran under the ticket of `ticket` (itself or a later one).
+
+        Returns the ticket's job, to be sent again, or None when the running job is no longer ours.
+        """
+        bound = self.limits.affinity_queue_bound
+        answer = self.scripts.run("requeue", worker, boot_id, session_id, job_id, epoch, bound, ticket)
+        return self.job(ticket) if answer[0] == "ok" else None
 
     def note_deadline(self, job_id: str) -> None:
         """A step of this job exceeded the hard limit; at the second time the job fails."""
@@ -135,9 +135,7 @@ class Execution(Fleet):
 
     def sweep(self) -> list[JobRecord]:
         """One round of the reaper; the jobs whose tickets must be sent (again)."""
-        ids = self.scripts.run(
-            "sweep", self.limits.affinity_queue_bound, TICKET_PATIENCE_S, TICKETS_PER_SWEEP
-        )
+        ids = self.scripts.run("sweep", self.limits.affinity_queue_bound, TICKET_PATIENCE_S, TICKETS_PER_SWEEP)
         return [self.job(job_id) for job_id in ids]
 
     def hold(self, lock: str, holder: str, ttl_s: float) -> bool:

@@ -35,6 +35,14 @@ class Fleet(Events):
         """One worker's record."""
         return next((w for w in self.workers() if w.name == name), None)
 
+    def owned_sessions(self, name: str) -> set[str]:
+        """The open sessions that this worker owns."""
+        return set(self.redis.smembers(keys.owned(name)))
+
+    def is_alive(self, name: str | None, boot_id: str | None) -> bool:
+        """Whether this very process of a worker holds its lease."""
+        return name is not None and boot_id is not None and self.redis.get(keys.lease(name)) == boot_id
+
     def queues(self) -> dict[str, int]:
         """Tickets waiting per Celery queue (a worker's own queue has the worker's name)."""
         names = [*sorted(self.redis.smembers(keys.WORKERS)), *SHARED_QUEUES]

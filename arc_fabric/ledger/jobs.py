@@ -15,8 +15,10 @@ from arc_fabric.ledger.connection import BLOCK_S, connect_blocking
 from arc_fabric.ledger.records import JobRecord, Page
 from arc_fabric.ledger.sessions import Sessions
 
-KINDS = ("step", "rewind", "checkpoint", "close", "evaluate", "noop")
-"""Kinds that `submit` takes; `create` and `fork` come with their session."""
+KINDS = ("step", "rewind", "checkpoint", "close", "noop")
+"""Kinds that `submit` takes."""
+OPENING_KINDS = ("create", "fork")
+"""Kinds that come with a new session."""
 _SCAN = 200
 
 
@@ -42,9 +44,7 @@ class Jobs(Sessions):
         if kind not in KINDS:
             raise InvalidRequest(f"Job kind {kind!r} does not exist.", hint=f"Use one of {', '.join(KINDS)}.")
         total = self._total(kind, params)
-        job = JobRecord(
-            id=new_id("job"), kind=kind, session_id=session_id, params=params, if_head=if_head, bulk=bulk
-        )
+        job = JobRecord(id=new_id("job"), kind=kind, session_id=session_id, params=params, if_head=if_head, bulk=bulk)
         answer = self.scripts.run(
             "submit",
             session_id,

@@ -53,12 +53,16 @@ class Nodes(Jobs):
             next=str(start + limit) if len(ids) == limit else None,
         )
 
-    def lineage(self, node_id: str) -> list[NodeRecord]:
-        """The path root..node."""
+    def path(self, node_id: str) -> list[str]:
+        """Ids from a node up to its root, the node first."""
         ids = self.scripts.run("lineage", node_id)
         if not ids:
             raise NodeNotFound(f"No node {node_id}.", checkpoint_id=node_id)
-        return self.nodes(ids[::-1])
+        return ids
+
+    def lineage(self, node_id: str) -> list[NodeRecord]:
+        """The nodes root..node."""
+        return self.nodes(self.path(node_id)[::-1])
 
     def update_node(
         self,

@@ -38,9 +38,7 @@ class Sessions(LedgerBase):
             "embodiment_id": embodiment_id,
             "state": state,
         }
-        session = SessionRecord(
-            id="", prompt=prompt, seed=seed, model=model, embodiment_id=embodiment_id, label=label
-        )
+        session = SessionRecord(id="", prompt=prompt, seed=seed, model=model, embodiment_id=embodiment_id, label=label)
         return self._open(session, "create", params, "", "keep", 1, idempotency_key)
 
     def fork_session(
@@ -159,6 +157,4 @@ class Sessions(LedgerBase):
     def _check_steps(self, steps: object, *, low: int) -> None:
         high = self.limits.max_steps_per_job
         if isinstance(steps, bool) or not isinstance(steps, int) or not low <= steps <= high:
-            raise InvalidRequest(
-                f"steps is a whole number from {low} to {high}, not {steps!r}.", low=low, high=high
-            )
+            raise InvalidRequest(f"steps is a whole number from {low} to {high}, not {steps!r}.", low=low, high=high)

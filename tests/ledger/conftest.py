@@ -30,9 +30,7 @@ class Hand:
         """Hold this job's ticket."""
         return self.ledger.claim(self.name, self.boot, job.id)
 
-    def commit_node(
-        self, claim: Claim, *, final: bool = True, node_id: str | None = None, **fields: Any
-    ) -> str:
+    def commit_node(self, claim: Claim, *, final: bool = True, node_id: str | None = None, **fields: Any) -> str:
         """Commit the next node of a claimed job (a root for `create`); returns the ledger's answer."""
         session, job = self.ledger.session(claim.session.id), claim.job
         root = session.head is None

@@ -6,8 +6,15 @@ local worker, boot, sid, jid, epoch, nid = ARGV[1], ARGV[2], ARGV[3], ARGV[4], A
 local step, final, result, error, timings = ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13]
 local session, key = session_key(sid), job_key(jid)
 
+-- Interactive work that waits for this worker, other than this session's own.
 local function answer()
-  return { 'ok', redis.call('LLEN', worker) + redis.call('LLEN', 'interactive') }
+  local others = redis.call('LLEN', 'interactive')
+  for _, other in ipairs(redis.call('SMEMBERS', owned_key(worker))) do
+    if other ~= sid and get(session_key(other), 'bulk') ~= 'true' and redis.call('LLEN', mailbox_key(other)) > 0 then
+      others = others + 1
+    end
+  end
+  return { 'ok', others }
 end
 
 if nid ~= '' and redis.call('EXISTS', node_key(nid)) == 1 then return answer() end

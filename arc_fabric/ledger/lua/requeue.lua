@@ -1,12 +1,13 @@
 -- needs: base placement jobs
 -- Between two steps a job gives way to other work; its next ticket goes where its session belongs by now.
--- ARGV: worker, boot, session, job, epoch, affinity bound.
+-- ARGV: worker, boot, session, running job, epoch, affinity bound, job whose ticket this is.
 local worker, boot, sid, jid, epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local session = session_key(sid)
 if get(session, '_epoch') ~= epoch or get(job_key(jid), 'state') ~= '"running"' then return { 'ended' } end
 local name, new_boot, reason = place(sid, worker, boot, tonumber(ARGV[6]))
 own(sid, name, new_boot)
-route(jid, name, reason, get(job_key(jid), 'bulk') == 'true', get(session, '_epoch'))
+local ticket = ARGV[7]
+route(ticket, name, reason, get(job_key(ticket), 'bulk') == 'true', get(session, '_epoch'))
 redis.call('ZADD', 'arc:busy', now, sid)
 set(worker_key(worker), { current_job = 'null', current_session = 'null', state = '"idle"' })
-return { 'ok', jid }
+return { 'ok' }

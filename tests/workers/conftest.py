@@ -1,0 +1,149 @@
+"""Real worker processes (Celery, threads pool, toy model) on the session's Redis and object store.
+
+`fleet` starts and stops them; a failing test shows the end of their logs.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from arc_fabric.ledger import JobRecord, Ledger, Limits, SessionRecord
+from arc_fabric.services.process import Child
+from arc_fabric.settings import Settings
+from arc_fabric.store.backends import backend_from_settings
+from tests.support.toy_model import ToyModel
+from workers.dispatch import Dispatcher
+
+ROOT = Path(__file__).resolve().parents[2]
+TOY = "python:tests.workers.faulty:make_model"
+INPUT = "inputs/toy.png"
+
+
+def eventually(condition: Callable[[], object], timeout: float = 15.0, what: str = "") -> object:
+    """Poll until `condition` is true; its value."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what or condition}"
+        time.sleep(0.05)
+    return value
+
+
+class Fleet:
+    """Worker processes of one test, and the client side to give them work."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings))
+        self.children: dict[str, Child] = {}
+        self.store = backend_from_settings(settings)
+        buffer = io.BytesIO()
+        Image.fromarray(ToyModel.sample_frame()).save(buffer, "PNG")
+        self.store.put(INPUT, buffer.getvalue())
+        self.dispatcher = Dispatcher(self.ledger)
+
+    def start(self, name: str = "gpu.0", *, wait: bool = True, plain: bool = False, **env: str) -> Child:
+        """Start a worker process; with `plain` by Celery's own command line."""
+        command = ["workers", name, "cpu"]
+        if plain:
+            command = ["celery", "-A", "workers.app", "worker", "-P", "threads", "-c", "1", "-l", "INFO",
+                       "-Q", f"{name},interactive,bulk", "-n", f"{name}@%h"]  # fmt: skip
+        child = Child(
+            name, [sys.executable, "-m", *command], self.settings.data_dir / "logs" / f"{name}.log",
+            env={**self.settings.to_env(), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **env}, cwd=ROOT,
+            orphan_signal=signal.SIGKILL,
+        )  # fmt: skip
+        self.children[name] = child
+        child.start()
+        if wait:
+            self.wait_up(name)
+        return child
+
+    def wait_up(self, name: str) -> None:
+        """Until the worker takes work."""
+        child = self.children[name]
+        child.wait_ready(lambda: any(
+            w.name == name and w.pid == child.pid and w.state in ("idle", "busy") for w in self.ledger.workers()
+        ), 60)  # fmt: skip
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        child = self.children[name]
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait(10)
+
+    def create(self, prompt: str = "pick up the red cup", seed: int = 7) -> SessionRecord:
+        """An open session with its root made."""
+        session, job = self.ledger.create_session(prompt=prompt, seed=seed, input_key=INPUT)
+        self.dispatcher.send(job)
+        self.done(job)
+        return self.ledger.session(session.id)
+
+    def submit(self, session: SessionRecord | str, kind: str = "step", **kwargs: object) -> JobRecord:
+        """Accept a job and send its ticket; keyword arguments are params but for if_head and key."""
+        named = {n: kwargs.pop(n) for n in ("if_head", "idempotency_key", "bulk") if n in kwargs}
+        session_id = session if isinstance(session, str) else session.id
+        job = self.ledger.submit(session_id, kind, kwargs, **named)
+        self.dispatcher.send(job)
+        return job
+
+    def fork(self, checkpoint_id: str, **kwargs: object) -> tuple[SessionRecord, JobRecord]:
+        """Fork and send the ticket."""
+        session, job = self.ledger.fork_session(checkpoint_id=checkpoint_id, **kwargs)
+        self.dispatcher.send(job)
+        return session, job
+
+    def done(self, job: JobRecord, timeout: float = 30.0, state: str = "succeeded") -> JobRecord:
+        """The finished job; the test fails if it ends otherwise."""
+        finished = self.ledger.wait_job(job.id, timeout)
+        assert finished.state == state, (finished, self.logs())
+        return finished
+
+    def step(self, session: SessionRecord | str, **kwargs: object) -> JobRecord:
+        """A step job, done."""
+        return self.done(self.submit(session, "step", **kwargs))
+
+    def latents(self, checkpoint_id: str) -> str:
+        """Digest of the latents that a node records."""
+        return self.ledger.node(checkpoint_id).internal["_digest"]
+
+    def logs(self) -> str:
+        """The end of every worker's log."""
+        return "\n".join(f"--- {name}\n{child.log_tail(40)}" for name, child in self.children.items())
+
+    def close(self) -> None:
+        """Stop everything."""
+        for child in self.children.values():
+            if child.running:
+                child.send(signal.SIGCONT)
+                child.send(signal.SIGTERM)
+        for child in self.children.values():
+            child.wait(8)
+            child.stop()
+        self.ledger.close()
+
+
+@pytest.fixture
+def fleet(settings: Settings) -> Iterator[Fleet]:
+    """No worker yet."""
+    made = Fleet(settings.replaced(model=TOY, lease_ttl_s=1.5))
+    yield made
+    made.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    """Print the workers' logs with a failure."""
+    report = yield
+    made = getattr(item, "funcargs", {}).get("fleet")
+    if report.when == "call" and report.failed and made is not None:
+        report.sections.append(("worker logs", made.logs()))
+    return report

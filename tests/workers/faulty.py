@@ -1,0 +1,46 @@
+"""The toy model with faults that a prompt asks for, so that a test can make a worker process misbehave.
+
+"raise"   the next call raises        "nan"   the next call returns NaN      "oom"   it runs out of memory
+"sleep N" every call takes N seconds  "segv"  the process dies
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import torch
+
+from tests.support.toy_model import ToyModel
+
+
+class FaultyModel(ToyModel):
+    """A toy model that reads its prompt."""
+
+    prompt = ""
+
+    def make_inputs(self, frames, prompt, **kwargs):
+        """Remember the prompt of the coming call."""
+        self.prompt = prompt
+        return super().make_inputs(frames, prompt, **kwargs)
+
+    def lazy_joint_video_action_causal(self, inputs, latent_video=None):
+        """Do what the prompt says, then step."""
+        word, _, rest = self.prompt.partition(" ")
+        if word == "raise":
+            self.fault = "denoise"
+        elif word == "nan":
+            self.fault = "nan"
+        elif word == "oom":
+            raise torch.OutOfMemoryError("the device is full")
+        elif word == "sleep":
+            time.sleep(float(rest))
+        elif word == "segv":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().lazy_joint_video_action_causal(inputs, latent_video)
+
+
+def make_model(device: str) -> FaultyModel:
+    """For the setting `model = python:tests.workers.faulty:make_model`."""
+    return FaultyModel(device)

@@ -1,0 +1,8 @@
+"""`python -m workers <name> [device]`: the same as `arc-fabric worker`, without the command line's extras."""
+
+import sys
+
+from workers.main import run_worker
+
+if __name__ == "__main__":
+    run_worker(*sys.argv[1:3])

@@ -1,0 +1,73 @@
+"""Sends tickets: one Celery message per job, with the job's id as its task id, so that Flower shows every job.
+
+A ticket only says "there is work for this session"; what may run is decided by the ledger's claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from kombu import Connection, Producer
+from kombu.pools import producers
+
+from arc_fabric.ledger import JobRecord, Ledger
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+TASK_PREFIX = "arc."
+
+
+class Dispatcher:
+    """Publishes tickets for jobs that the ledger has accepted, in the ledger's Redis. Thread-safe; no torch."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @cached_property
+    def _app(self) -> Celery:
+        from workers.app import app
+
+        return app
+
+    @cached_property
+    def _connection(self) -> Connection:
+        return self._app.connection_for_write(self._ledger.redis_url)
+
+    @contextmanager
+    def _producer(self) -> Iterator[Producer]:
+        with producers[self._connection].acquire(block=True, timeout=10) as producer:
+            yield producer
+
+    def send(self, job: JobRecord) -> None:
+        """Publish one ticket. If this process dies before it does, the reaper publishes it."""
+        self.send_many([job])
+
+    def send_many(self, jobs: list[JobRecord]) -> None:
+        """Publish several over one connection."""
+        with self._producer() as producer:
+            for job in jobs:
+                self._publish(job, producer)
+
+    def _publish(self, job: JobRecord, producer: Producer) -> None:
+        if job.finished_for_good:
+            return
+        self._app.send_task(
+            TASK_PREFIX + job.kind,
+            args=[job.id],
+            kwargs={"session": job.session_id},
+            task_id=job.id,
+            queue=job.queue,
+            priority=job.priority,
+            producer=producer,
+            retry=True,
+            retry_policy={"max_retries": 3, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5},
+        )
+
+    def heal(self, checkpoint_id: str) -> None:
+        """Ask any worker to make the payload of a committed checkpoint again, after all other work."""
+        with self._producer() as producer:
+            self._app.send_task("arc.heal", args=[checkpoint_id], queue="bulk", priority=9, producer=producer)

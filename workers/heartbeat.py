@@ -1,0 +1,71 @@
+"""Renews the lease and the worker's record; parks idle sessions; ends a process that lost its name."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from workers.process import WorkerProcess
+from workers.tickets import fenced
+
+log = logging.getLogger(__name__)
+_PARK_LOOK_S = 5.0
+
+
+class Heartbeat(threading.Thread):
+    """One renewal per third of the lease. `in_task_thread` runs a function between two tasks."""
+
+    def __init__(self, process: WorkerProcess, in_task_thread: Callable[[Callable[[], Any]], Any]) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self._process = process
+        self._in_task_thread = in_task_thread
+        self._ended = threading.Event()
+        self._next_look = time.monotonic() + _PARK_LOOK_S
+
+    def run(self) -> None:
+        """Until `end`."""
+        while not self._ended.wait(self._process.ledger.limits.lease_ttl_s / 3):
+            self.beat()
+            if time.monotonic() > self._next_look:
+                self._next_look = time.monotonic() + _PARK_LOOK_S
+                self._park()
+
+    def beat(self) -> None:
+        """One renewal. An outage of Redis is waited out: the lease is taken back when it answers."""
+        process = self._process
+        try:
+            held = process.ledger.renew_lease(process.name, process.boot_id, process.record())
+        except (RedisError, OSError) as error:
+            log.warning("heartbeat: %s", error)
+            return
+        if not held:
+            fenced(process)
+
+    def end(self) -> None:
+        """Stop renewing."""
+        self._ended.set()
+        self.join(2.0)
+
+    def _park(self) -> None:
+        runtime = self._process.runtime
+        if runtime is None or not runtime.resident_ids() or self._process.current_job:
+            return
+        self._in_task_thread(self._drop_unused)
+
+    def _drop_unused(self) -> None:
+        """Runs in the task thread: states leave memory when idle, closed, or owned by another worker."""
+        process, runtime = self._process, self._process.runtime
+        try:
+            owned = process.ledger.owned_sessions(process.name)
+        except (RedisError, OSError):
+            return
+        for session_id in runtime.resident_ids():
+            if session_id not in owned:
+                runtime.drop(session_id)
+        for session_id in runtime.drop_idle(process.settings.idle_park_s):
+            log.info("parked %s", session_id)

@@ -1,0 +1,58 @@
+"""Keeps the ledger and storage in agreement. Runs in the media worker.
+
+A node stays `pending` when its worker died between commit and upload, or between upload and report. Where the payload
+is stored the node is marked; where it is not, a worker is asked to make it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from redis.exceptions import RedisError
+
+from arc_fabric.errors import StoreError
+from arc_fabric.store.backends import Backend
+from arc_fabric.store.manifest import MANIFEST, key_of
+from workers.process import WorkerProcess
+
+log = logging.getLogger(__name__)
+ROUND_S = 5.0
+_HEAL_EVERY_S = 60.0
+_PER_ROUND = 100
+
+
+class Janitor(threading.Thread):
+    """A round every few seconds."""
+
+    def __init__(self, process: WorkerProcess, backend: Backend) -> None:
+        super().__init__(name="janitor", daemon=True)
+        self._process = process
+        self._backend = backend
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Until `end`."""
+        while not self._ended.wait(ROUND_S):
+            try:
+                self.round()
+            except (RedisError, OSError, StoreError) as error:
+                log.warning("janitor: %s", error)
+
+    def round(self) -> None:
+        """Look after the pending nodes of dead workers."""
+        process = self._process
+        if not process.ledger.hold("janitor", process.boot_id, 3 * ROUND_S):
+            return
+        ledger = process.ledger
+        for node in ledger.nodes(ledger.pending_nodes(_PER_ROUND)):
+            if ledger.is_alive(node.worker, node.boot):
+                continue
+            if self._backend.exists(key_of(node.id, MANIFEST)):
+                ledger.set_durability(node.id, "durable")
+            elif ledger.hold(f"heal:{node.id}", process.boot_id + node.id, _HEAL_EVERY_S):
+                process.dispatcher.heal(node.id)
+
+    def end(self) -> None:
+        """Stop."""
+        self._ended.set()

@@ -1,0 +1,115 @@
+"""What each kind of job does. A function here runs in the task thread and ends with the job's final commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from arc_fabric.errors import InvalidRequest, RewindBeyondRoot
+from arc_fabric.ids import new_id
+from arc_fabric.ledger import NodeRecord
+from arc_fabric.media.frames import pack_strip
+from workers.publish import send_live
+from workers.run import JobRun, NotOurs
+from workers.steps import take_steps
+
+_STORED_WITHIN_S = 600.0
+
+
+def create(run: JobRun) -> None:
+    """The root checkpoint: the initial frame and what it is conditioned on."""
+    params = run.job.params
+    seed = run.runtime.manager.default_seed if params["seed"] is None else params["seed"]
+    node_id = new_id("ckp")
+    node = NodeRecord(
+        id=node_id, session_id=run.session.id, tree_id=node_id, prompt=params["prompt"], seed=seed,
+        state=params["state"], job_id=run.job.id, worker=run.process.name, n_frames=1,
+        internal={"_input_key": params["input_key"], "_embodiment_id": params["embodiment_id"]},
+    )  # fmt: skip
+    with run.timed("step_s"):
+        session = run.payloads.make_root(node)
+    info = run.runtime.manager.info(node_id)
+    node.bytes_new, node.bytes_total = info.bytes_new, info.bytes_total
+    frames = session.snapshot.frames.numpy()
+    run.process.ledger.keep_framestrip(node_id, pack_strip(frames))
+    send_live(run.process.ledger, run.session.id, frames, 0)
+    changes = {"head": node_id, "root": node_id, "tree_id": node_id, "seed": seed, "n_frames": 1}
+    changes["model"] = run.process.settings.model
+    try:
+        run.commit(
+            node=node, changes=changes, final="succeeded",
+            result={"session_id": run.session.id, "checkpoint_id": node_id},
+        )  # fmt: skip
+    except NotOurs:
+        run.process.reporter.forget(run.runtime.store, node_id)
+        raise
+    run.runtime.keep(session)
+
+
+def step(run: JobRun) -> None:
+    """Advance the session; one commit per step."""
+    take_steps(run, run.job.progress["total"], {})
+
+
+def fork(run: JobRun) -> None:
+    """The fork itself was made when it was accepted; here it takes its first steps, if it was asked to."""
+    result: dict[str, Any] = {"session_id": run.session.id, "checkpoint_id": run.job.params["checkpoint_id"]}
+    if run.job.params["steps"]:
+        take_steps(run, run.job.params["steps"], result)
+    else:
+        run.succeed(result)
+
+
+def rewind(run: JobRun) -> None:
+    """Move the head up its lineage. Nodes stay, and so do the session's prompt and seed."""
+    ledger, params = run.process.ledger, run.job.params
+    path = ledger.path(run.session.head)
+    target = params.get("checkpoint_id")
+    if target is None:
+        n_steps = params.get("n_steps", 1)
+        if n_steps >= len(path):
+            raise RewindBeyondRoot(
+                f"Cannot rewind {n_steps} steps: the session is at step {len(path) - 1}.",
+                hint=f"n_steps can be at most {len(path) - 1}.", frame_index=len(path) - 1,
+            )  # fmt: skip
+        target = path[n_steps]
+    elif target not in path:
+        raise InvalidRequest(
+            f"Checkpoint {target} is not on the session's lineage.",
+            hint="Rewind goes to an ancestor of the head; fork the checkpoint to continue from elsewhere.",
+        )
+    frame_index = len(path) - 1 - path.index(target)
+    frames_per_step = run.runtime.model.geometry.frames_per_step
+    run.succeed(
+        {"head": target, "frame_index": frame_index},
+        head=target, frame_index=frame_index, n_frames=1 + frames_per_step * frame_index,
+    )  # fmt: skip
+
+
+def checkpoint(run: JobRun) -> None:
+    """Wait until the head is stored, and label it if asked to."""
+    head, params = run.session.head, run.job.params
+    run.payloads.fetch(head)
+    with run.timed("store_s"):
+        run.runtime.store.wait_durable(head, _STORED_WITHIN_S)
+    run.process.ledger.set_durability(head, "durable")
+    if params.get("label") is not None:
+        run.process.ledger.update_node(head, label=params["label"])
+    run.succeed({"checkpoint_id": head, "durability": "durable"})
+
+
+def close(run: JobRun) -> None:
+    """Close the session after everything that was accepted before."""
+    run.succeed({"head": run.session.head})
+    run.runtime.drop(run.session.id)
+
+
+def noop(run: JobRun) -> None:
+    """Nothing: measures the way through the queue, and shows that a worker serves."""
+    run.succeed({})
+
+
+KINDS: dict[str, Callable[[JobRun], None]] = {
+    "create": create, "step": step, "fork": fork, "rewind": rewind, "checkpoint": checkpoint, "close": close,
+    "noop": noop,
+}  # fmt: skip

@@ -1,0 +1,135 @@
+"""Start and end of a worker process, as steps of Celery's own start-up.
+
+Order: pin the device (before torch is imported) -> pool -> load and warm the model in the task thread -> take the
+lease -> consume. The end is the reverse: stop consuming, let the running step finish, store what is pending, release
+the lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import celeryd_init
+
+from workers import process as worker_process
+from workers.process import DEVICE_VARIABLE, MEDIA
+
+log = logging.getLogger(__name__)
+FLUSH_S = 15.0
+QUEUES = ("interactive", "bulk")
+
+
+class DevicePin:
+    """Chooses the device of this process and hides all others, before anything imports torch."""
+
+    def connect_to_celery(self) -> None:
+        """Run when Celery starts a worker, also from its own command line."""
+        celeryd_init.connect(self._on_init, weak=False)
+
+    def _on_init(self, sender: str, **_: Any) -> None:
+        name = sender.split("@", 1)[0]
+        self.pin(name, os.environ.get(DEVICE_VARIABLE) or default_device(name))
+
+    def pin(self, name: str, device: str) -> None:
+        """Make `device` the only one that torch will see (CUDA device n becomes cuda:0)."""
+        kind, _, index = device.partition(":")
+        if kind == "cuda":
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+            known = [part.strip() for part in visible.split(",")] if visible else None
+            number = int(index or 0)
+            os.environ["CUDA_VISIBLE_DEVICES"] = known[number] if known else str(number)
+        elif device == "cpu" or name.startswith(MEDIA):
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ[DEVICE_VARIABLE] = device
+
+
+pin_device = DevicePin()
+
+
+def default_device(name: str) -> str:
+    """The device of gpu.<n> by the setting `devices`."""
+    from arc_fabric.services.devices import worker_devices
+    from arc_fabric.settings import get_settings
+
+    if name.startswith(MEDIA):
+        return "none"
+    places = worker_devices(get_settings().devices)
+    number = int(name.rpartition(".")[2]) if name.rpartition(".")[2].isdigit() else 0
+    return places[number % len(places)]
+
+
+class ServeStep(bootsteps.StartStopStep):
+    """Between the pool and the consumer: our process comes to life, and ends in order."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        super().__init__(worker, **kwargs)
+        self._threads: list[Any] = []
+        self._heartbeat: Any = None
+
+    def start(self, worker: Any) -> None:
+        """Load the model and take the lease; returns when tickets may come."""
+        name = worker.hostname.split("@", 1)[0]
+        device = os.environ.get(DEVICE_VARIABLE, "cpu")
+        me = worker_process.start(name, device)
+        me.on_drain = lambda: _stop_soon(worker)
+        me.ledger.register_worker(me.name, me.boot_id, me.record(), role=me.role, serving=False)
+        in_task_thread: Callable[[Callable[[], Any]], Any] = worker.pool.executor.submit
+        if me.role != MEDIA:
+            from workers import loading
+
+            in_task_thread(lambda: loading.bring_up(me)).result()
+        self._begin(me, in_task_thread)
+
+    def _begin(self, me: worker_process.WorkerProcess, in_task_thread: Callable[..., Any]) -> None:
+        from workers.heartbeat import Heartbeat
+        from workers.reaper import Reaper
+        from workers.watchdog import Watchdog
+
+        me.serving = True
+        me.ledger.register_worker(me.name, me.boot_id, me.record(), role=me.role, serving=True)
+        self._heartbeat = Heartbeat(me, in_task_thread)
+        self._threads = [Reaper(me), Watchdog(me)]
+        if me.role == MEDIA:
+            from arc_fabric.store.backends import backend_from_settings
+            from workers.janitor import Janitor
+
+            self._threads.append(Janitor(me, backend_from_settings(me.settings)))
+        for thread in (self._heartbeat, *self._threads):
+            thread.start()
+        log.info("%s serves %s on %s", me.name, me.settings.model if me.runtime else "media", me.device)
+
+    def stop(self, worker: Any) -> None:
+        """The consumer has stopped: finish or give back the running job, store, release the lease."""
+        me = worker_process.current()
+        me.stopping.set()
+        if self._heartbeat is None:
+            return
+        self._heartbeat.beat()  # the record says draining: nobody gives us sessions from here on
+        while me.current_job is not None:
+            time.sleep(0.02)
+        for thread in self._threads:
+            thread.end()
+        if me.runtime is not None:
+            from workers import loading
+
+            loading.put_away(me, FLUSH_S)
+        self._heartbeat.end()
+        me.ledger.release_lease(me.name, me.boot_id)
+        jobs = me.ledger.sweep()  # our sessions find another worker at once
+        if jobs:
+            me.dispatcher.send_many(jobs)
+        log.info("%s has ended in order", me.name)
+
+
+def _stop_soon(worker: Any) -> None:
+    """Ask Celery for a warm shutdown from another thread."""
+    from celery.worker import state
+
+    state.should_stop = os.EX_TEMPFAIL

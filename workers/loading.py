@@ -1,0 +1,99 @@
+"""Brings a model up in the task thread, and puts everything away at the end. Imports torch."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from arc_fabric.errors import DeadlineExceeded, ModelUnavailable
+from arc_fabric.models.contract import WorldModel
+from arc_fabric.services.devices import threads_per_worker, worker_devices
+from arc_fabric.session import Session
+from arc_fabric.settings import Settings
+from arc_fabric.store import SnapshotStore
+from arc_fabric.store.backends import backend_from_settings
+from workers.durability import DurabilityReporter
+from workers.process import WorkerProcess
+from workers.runtime import Runtime, set_threads
+
+log = logging.getLogger(__name__)
+FACTORY = "python:"
+
+
+def bring_up(process: WorkerProcess) -> None:
+    """Load the model, warm it with one step in this thread (compiled code and graphs are per thread), and tell the
+    ledger what it is."""
+    settings = process.settings
+    set_threads(threads_per_worker(len(worker_devices(settings.devices)), settings.worker_threads))
+    begun = time.perf_counter()
+    model = load(settings.model, process.device)
+    warm(model)
+    process.reporter = DurabilityReporter(process.ledger)
+    process.runtime = Runtime(model, open_store(settings, process), max_checkpoints=settings.max_checkpoints)
+    process.ledger.write_model_card({
+        "name": settings.model, "geometry": asdict(model.geometry), "abilities": asdict(model.abilities),
+        "identity": model.identity().to_dict(),
+    })  # fmt: skip
+    log.info("%s: %s ready in %.1f s", process.name, settings.model, time.perf_counter() - begun)
+
+
+def load(name: str, device: str) -> WorldModel:
+    """The model of the setting `model`: a registered one, or `python:<module>:<callable taking a device>`."""
+    where = "cuda:0" if device.startswith("cuda") else device  # the other devices are hidden from this process
+    if not name.startswith(FACTORY):
+        from arc_fabric.models.registry import load_model
+
+        return load_model(name, where)
+    module, _, attribute = name.removeprefix(FACTORY).partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ModelUnavailable(f"The model {name!r} cannot be loaded: {error}.") from error
+    return factory(where)
+
+
+def warm(model: WorldModel) -> None:
+    """One step on a grey picture; nothing of it stays."""
+    from arc_fabric.manager import StateManager
+
+    geometry = model.geometry
+    grey = np.full((geometry.image_height, geometry.image_width, 3), 128, np.uint8)
+    manager = StateManager(model)
+    session = Session("warm-up", model, manager, "warm up", grey)
+    session.step(auto_checkpoint=False)
+    session.step(auto_checkpoint=False)
+    manager.clear()
+    manager.store.close()
+    model.action_head.seed = manager.default_seed
+
+
+def open_store(settings: Settings, process: WorkerProcess) -> SnapshotStore:
+    """The snapshot store of this process, reporting to the ledger."""
+    return SnapshotStore(
+        backend_from_settings(settings),
+        host_cache_bytes=settings.host_cache_bytes,
+        disk_cache_bytes=settings.disk_cache_bytes,
+        disk_cache_dir=settings.data_dir / "cache" / process.name,
+        upload_budget_bytes=settings.upload_budget_bytes,
+        policy=settings.snapshot_policy,
+        on_durable=process.reporter.durable,
+        on_failed=process.reporter.failed,
+    )
+
+
+def put_away(process: WorkerProcess, patience_s: float) -> None:
+    """Store what is pending and report it."""
+    assert process.runtime is not None
+    try:
+        process.runtime.store.flush(patience_s)
+    except DeadlineExceeded as error:
+        log.warning("%s", error)
+    process.reporter.close()
+    process.runtime.store.close(0.5)
+    if process.runtime.model.device.type == "cuda":
+        torch.cuda.synchronize(process.runtime.model.device)

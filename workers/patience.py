@@ -1,0 +1,42 @@
+"""Waiting out an outage of Redis or the object store, where giving up would lose finished work."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from arc_fabric.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+REDIS_OUTAGE = (RedisConnectionError, RedisTimeoutError, ConnectionError, TimeoutError)
+PATIENCE_S = 60.0
+_PAUSE_S = 0.3
+
+
+def through_outages(
+    call: Callable[[], T], *, of: tuple[type[Exception], ...] = REDIS_OUTAGE, patience_s: float = PATIENCE_S
+) -> T:
+    """`call()`, again and again while it fails with one of `of`, for at most `patience_s` seconds.
+
+    `call` must be safe to repeat (the ledger's scripts are).
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return call()
+        except of as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("waiting for %s: %s", type(error).__name__, error)
+            time.sleep(_PAUSE_S)
+
+
+def through_store_outages(call: Callable[[], T]) -> T:
+    """The same for the object store."""
+    return through_outages(call, of=(StoreUnavailable,))

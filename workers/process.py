@@ -1,0 +1,111 @@
+"""What one worker process is: its name, its boot, its clients, and what it is doing right now.
+
+One `WorkerProcess` exists per process (`current()`); the task thread, the heartbeat, the reaper and the watchdog
+share it. Fields that describe the present work are written by the task thread and only read by the others.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from arc_fabric.errors import ServiceError
+from arc_fabric.ledger import Ledger, Limits
+from arc_fabric.settings import Settings, get_settings
+from workers.dispatch import Dispatcher
+
+if TYPE_CHECKING:
+    from workers.durability import DurabilityReporter
+    from workers.runtime import Runtime
+
+MEDIA = "media"
+DEVICE_VARIABLE = "ARC_WORKER_DEVICE"
+"""Set by `arc-fabric worker --device`; the plain celery command line may set it too."""
+
+
+@dataclass
+class WorkerProcess:
+    """State of this process."""
+
+    name: str
+    device: str
+    settings: Settings
+    ledger: Ledger
+    boot_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    started: float = field(default_factory=time.time)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    serving: bool = False
+    draining: bool = False
+    runtime: Runtime | None = None
+    current_job: str | None = None
+    current_session: str | None = None
+    step_began: float | None = None
+    """time.monotonic() at the start of the model step that runs now."""
+    steps_done: int = 0
+    reporter: DurabilityReporter = field(init=False)
+    on_drain: Callable[[], None] = field(default=lambda: None)
+
+    def __post_init__(self) -> None:
+        self.dispatcher = Dispatcher(self.ledger)
+        self._itself = psutil.Process()
+
+    @property
+    def role(self) -> str:
+        """gpu (has a model, owns sessions) or media."""
+        return MEDIA if self.name.startswith(MEDIA) else "gpu"
+
+    @property
+    def state(self) -> str:
+        """What the workers' list shows."""
+        if not self.serving:
+            return "starting"
+        if self.draining or self.stopping.is_set():
+            return "draining"
+        return "busy" if self.current_job else "idle"
+
+    def drain(self) -> None:
+        """Take no more work and end; the supervisor starts the process again."""
+        self.draining = True
+        self.stopping.set()
+        self.on_drain()
+
+    def record(self) -> dict[str, Any]:
+        """The fields of the worker record that the heartbeat writes."""
+        fields: dict[str, Any] = {
+            "name": self.name, "state": self.state, "device": self.device, "boot_id": self.boot_id, "pid": os.getpid(),
+            "host": socket.gethostname(), "started": self.started, "current_job": self.current_job,
+            "current_session": self.current_session, "steps_done": self.steps_done, "model": None, "resident": [],
+            "memory": {"rss_bytes": self._itself.memory_info().rss},
+        }  # fmt: skip
+        if self.runtime is not None:
+            fields["model"] = self.settings.model
+            fields["resident"] = self.runtime.resident_ids()
+            fields["memory"] |= self.runtime.memory()
+        return fields
+
+
+_current: WorkerProcess | None = None
+
+
+def start(name: str, device: str) -> WorkerProcess:
+    """Make this process's WorkerProcess."""
+    global _current
+    settings = get_settings()
+    ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings))
+    _current = WorkerProcess(name, device, settings, ledger)
+    return _current
+
+
+def current() -> WorkerProcess:
+    """The WorkerProcess of this process; ServiceError outside a started worker."""
+    if _current is None:
+        raise ServiceError("This process is no Arc Fabric worker.", hint="Start one with 'arc-fabric worker'.")
+    return _current

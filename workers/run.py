@@ -1,0 +1,93 @@
+"""One job being executed: what its kind's code may use, and how its effects are committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from arc_fabric.ledger import Claim, Commit, JobRecord, NodeRecord, SessionRecord
+from arc_fabric.session import Session
+from workers.patience import through_outages
+from workers.payloads import Payloads
+from workers.process import WorkerProcess
+from workers.runtime import Runtime
+
+
+class NotOurs(Exception):
+    """The job was cancelled or the session has another owner: what was computed is dropped."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(answer)
+        self.answer = answer
+
+
+class GivesWay(Exception):
+    """The job yields between two steps."""
+
+
+@dataclass
+class JobRun:
+    """A claimed job in the task thread. `session` is kept in step with what was committed."""
+
+    process: WorkerProcess
+    runtime: Runtime
+    payloads: Payloads
+    job: JobRecord
+    session: SessionRecord
+    epoch: int
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, process: WorkerProcess, payloads: Payloads, claim: Claim) -> JobRun:
+        """From the ledger's answer to a ticket."""
+        assert process.runtime is not None and claim.job is not None and claim.session is not None
+        return cls(process, process.runtime, payloads, claim.job, claim.session, claim.session.epoch)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Add to one of the job's timings (seconds)."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[name] = round(self.timings.get(name, 0.0) + time.perf_counter() - start, 6)
+
+    def head(self) -> Session:
+        """The SDK session at the ledger's head, loaded or made again if it is not in memory."""
+        if not self.runtime.holds(self.session):
+            with self.timed("restore_s"):
+                how = self.payloads.fetch(self.session.head)
+                session = self.runtime.session(self.session)
+            self.timings["restored_" + how] = self.timings.get("restored_" + how, 0) + 1
+            return session
+        return self.runtime.session(self.session)
+
+    def commit(
+        self,
+        *,
+        node: NodeRecord | None = None,
+        changes: dict[str, Any] | None = None,
+        step: dict[str, Any] | None = None,
+        final: str | None = None,
+        result: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> int:
+        """One effect; returns how much other work waits for this worker. Raises NotOurs."""
+        change = Commit(
+            self.session.id, self.job.id, self.epoch, node=node, session=changes or {}, step=step, final=final,
+            result=result, error=error, timings=self.timings if final else {},
+        )  # fmt: skip
+        process = self.process
+        answer, waiting = through_outages(lambda: process.ledger.commit(process.name, process.boot_id, change))
+        if answer != "ok":
+            raise NotOurs(answer)
+        for name, value in (changes or {}).items():
+            setattr(self.session, name, value)
+        return waiting
+
+    def succeed(self, result: dict[str, Any], **changes: Any) -> None:
+        """End the job, with changes of the session if it has any."""
+        self.commit(final="succeeded", result=result, changes=changes)

@@ -1,0 +1,43 @@
+"""The Celery tasks: one name per kind of job, one body. `run_ticket` decides what is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from celery.exceptions import Ignore
+
+from arc_fabric.ledger.jobs import KINDS, OPENING_KINDS
+from workers import process
+from workers.app import app
+from workers.dispatch import TASK_PREFIX
+
+if TYPE_CHECKING:
+    from workers.tickets import Tickets
+
+_tickets: Tickets | None = None
+
+
+def tickets() -> Tickets:
+    """The ticket loop of this process, made in the task thread at its first ticket."""
+    global _tickets
+    if _tickets is None:
+        from workers.tickets import Tickets
+
+        _tickets = Tickets(process.current())
+    return _tickets
+
+
+def run_ticket(job_id: str, session: str | None = None) -> None:
+    """Body of every job task. `session` is for whoever looks at the task in Flower."""
+    if not tickets().run(job_id):
+        raise Ignore
+
+
+for _kind in (*OPENING_KINDS, *KINDS):
+    app.task(run_ticket, name=TASK_PREFIX + _kind)
+
+
+@app.task(name="arc.heal")
+def heal(checkpoint_id: str) -> None:
+    """Make a lost payload again."""
+    tickets().heal(checkpoint_id)

@@ -1,0 +1,134 @@
+"""From a ticket to executed jobs: claim, run, commit, until the ticket's own job is over.
+
+A ticket makes the worker run the session's mailbox from its first job up to the ticket's, so the order of jobs does
+not depend on the order of messages, and a lost ticket is made good by any later one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+import torch
+
+from arc_fabric.errors import ArcFabricError, ModelError, ModelOutOfMemory
+from arc_fabric.ledger import Claim
+from workers.kinds import KINDS
+from workers.patience import REDIS_OUTAGE, through_outages
+from workers.payloads import Payloads
+from workers.process import WorkerProcess
+from workers.run import GivesWay, JobRun, NotOurs
+
+log = logging.getLogger(__name__)
+DEVICE_ERRORS_TO_DRAIN = 3
+EXIT_FENCED = 3
+
+
+class Tickets:
+    """The task thread's loop. `run` is the whole of every Celery task."""
+
+    def __init__(self, process: WorkerProcess) -> None:
+        assert process.runtime is not None
+        self._process = process
+        self._payloads = Payloads(process.ledger, process.runtime)
+        self._device_errors = 0
+
+    def run(self, job_id: str) -> bool:
+        """Work on a ticket; False when it was handed on (to another worker, or to later)."""
+        process = self._process
+        while True:
+            claim = through_outages(lambda: process.ledger.claim(process.name, process.boot_id, job_id))
+            if claim.outcome == "done":
+                return True
+            if claim.outcome == "fenced":
+                fenced(process)
+            if claim.outcome == "elsewhere":
+                if claim.job is not None:
+                    process.dispatcher.send(claim.job)
+                return False
+            if not self._execute(claim, job_id):
+                return False
+
+    def heal(self, checkpoint_id: str) -> None:
+        """Make the payload of a committed checkpoint available again (see payloads.py)."""
+        self._payloads.fetch(checkpoint_id)
+
+    def _execute(self, claim: Claim, ticket: str) -> bool:
+        """Run one claimed job. False when the ticket has been handed on."""
+        process = self._process
+        run = JobRun.of(process, self._payloads, claim)
+        process.current_session, process.current_job = run.session.id, run.job.id
+        try:
+            self._attempt(run)
+        except GivesWay:
+            return not self._hand_on(run, ticket)
+        except NotOurs as answer:
+            log.info("job %s: %s, dropped", run.job.id, answer)
+            run.runtime.drop(run.session.id)
+        except REDIS_OUTAGE:
+            run.runtime.drop(run.session.id)
+            raise
+        finally:
+            process.current_job = process.current_session = None
+        if run.session.bulk or run.job.kind == "close":
+            run.runtime.drop(run.session.id)
+        return True
+
+    def _attempt(self, run: JobRun) -> None:
+        """Run the job's kind; what the model or the store raises fails the job, not the worker."""
+        try:
+            KINDS[run.job.kind](run)
+            self._device_errors = 0
+        except (GivesWay, NotOurs, *REDIS_OUTAGE):
+            raise
+        except Exception as error:  # a model may raise anything; the job record says what it was
+            run.runtime.drop(run.session.id)
+            self._count_device_error(error)
+            log.warning("job %s failed: %s", run.job.id, error, exc_info=not isinstance(error, ArcFabricError))
+            run.commit(final="failed", error=error_fields(error))
+
+    def _hand_on(self, run: JobRun, ticket: str) -> bool:
+        process = self._process
+        job = through_outages(lambda: process.ledger.requeue(
+            process.name, process.boot_id, run.session.id, run.job.id, ticket, run.epoch
+        ))  # fmt: skip
+        if job is None:
+            run.runtime.drop(run.session.id)
+            return False
+        process.dispatcher.send(job)
+        return True
+
+    def _count_device_error(self, error: Exception) -> None:
+        if not is_device_error(error):
+            return
+        self._device_errors += 1
+        if self._device_errors >= DEVICE_ERRORS_TO_DRAIN:
+            log.error("%d device errors in a row: draining, to be started again", self._device_errors)
+            self._process.drain()
+
+
+def is_device_error(error: Exception) -> bool:
+    """Whether the device, not the request, is to blame."""
+    if isinstance(error, (ModelOutOfMemory, torch.OutOfMemoryError, torch.AcceleratorError)):
+        return True
+    return isinstance(error, RuntimeError) and "CUDA error" in str(error)
+
+
+def error_fields(error: Exception) -> dict[str, object]:
+    """The `error` of a job record."""
+    if isinstance(error, ArcFabricError):
+        return error.to_dict()
+    told = ModelError(
+        f"{type(error).__name__}: {error}",
+        hint="The session is at its last committed checkpoint; try again, or rewind and change the inputs.",
+        exception=type(error).__name__,
+    )
+    return told.to_dict()
+
+
+def fenced(process: WorkerProcess) -> None:
+    """A newer process of this name holds the lease: whatever we do from here on would be refused."""
+    log.error("%s: another process of this name took over; this one ends", process.name)
+    time.sleep(0.1)  # lets the log line out
+    os._exit(EXIT_FENCED)
