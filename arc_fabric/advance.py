@@ -19,7 +19,7 @@ from arc_fabric.errors import NonFiniteLatents
 from arc_fabric.kv import rebuild_kv
 from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import WorldModel
-from arc_fabric.state import CallRecord, WorldStateSnapshot
+from arc_fabric.state import CallRecord, WorldStateSnapshot, identity_of
 
 PromptMode = Literal["keep", "recache", "reset"]
 PROMPT_MODES: tuple[str, ...] = get_args(PromptMode)
@@ -42,10 +42,10 @@ class StepRequest:
 
 
 def root_snapshot(
-    manager: StateManager, request: StepRequest, initial_frame: np.ndarray, embodiment_id: int
+    model: WorldModel, request: StepRequest, initial_frame: np.ndarray, embodiment_id: int
 ) -> WorldStateSnapshot:
     """The snapshot of a world in which nothing has happened yet."""
-    frame = manager.model.fit_image(initial_frame)
+    frame = model.fit_image(initial_frame)
     return WorldStateSnapshot(
         checkpoint_id=None,
         session_id=request.session_id,
@@ -54,8 +54,8 @@ def root_snapshot(
         seed=request.seed,
         state=_floats(request.state),
         embodiment_id=embodiment_id,
-        identity=manager.identity,
-        tokens_per_latent=manager.model.geometry.tokens_per_latent,
+        identity=identity_of(model),
+        tokens_per_latent=model.geometry.tokens_per_latent,
     )
 
 

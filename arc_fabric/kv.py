@@ -18,8 +18,9 @@ from arc_fabric.errors import CheckpointUnavailable, KVRebuildMismatch
 from arc_fabric.models.contract import Conditioning, WorldModel
 from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.manifest import Manifest, TensorRecord
+from arc_fabric.store.manifest import Manifest, is_rebuildable
 from arc_fabric.store.pieces import cut, matches
+from arc_fabric.store.snapshots import ReadCost
 
 log = logging.getLogger(__name__)
 WORTH_TRYING_S = 1.0
@@ -32,10 +33,8 @@ class KvRestorer:
     def __init__(self, model: WorldModel, store: SnapshotStore) -> None:
         self._model = model
         self._store = store
-        self._read_cost: float | None = None
-        """Seconds per byte."""
         self._rebuild_cost: float | None = None
-        """Seconds per latent frame."""
+        """Seconds per latent frame, as measured; None before the first rebuild."""
 
     def fill(self, snapshot: WorldStateSnapshot) -> None:
         """Fill the snapshot's KV. The head must hold its `clip_feas` and `ys`; its KV and counters are undefined
@@ -43,56 +42,54 @@ class KvRestorer:
 
         Raises CheckpointUnavailable when the KV is neither stored nor can be rebuilt, and KVRebuildMismatch.
         """
-        manifest = self._manifest(snapshot)
-        size = _stored_kv_bytes(manifest)
-        if self._model.abilities.rebuilds_kv and self._rebuild_is_faster(snapshot, size):
-            self._rebuild(snapshot, manifest)
-        elif size:
-            self._read(snapshot, size)
-        else:
+        can_rebuild = self._model.abilities.rebuilds_kv
+        cost = self._cost_of_reading(snapshot)
+        if cost.available and not (can_rebuild and self._rebuild_is_faster(snapshot, cost.seconds)):
+            self._read(snapshot, cost)
+        if snapshot.has_kv:
+            return
+        if not can_rebuild:
             raise CheckpointUnavailable(
                 f"The KV cache of checkpoint {snapshot.checkpoint_id} is not stored and this model cannot rebuild it.",
                 hint="Continue from a checkpoint whose KV is kept.",
                 checkpoint_id=snapshot.checkpoint_id,
             )
+        self._rebuild(snapshot)
 
-    def _manifest(self, snapshot: WorldStateSnapshot) -> Manifest | None:
-        try:
-            return self._store.manifest(snapshot.checkpoint_id) if snapshot.checkpoint_id else None
-        except CheckpointUnavailable:
-            return None
+    def _cost_of_reading(self, snapshot: WorldStateSnapshot) -> ReadCost:
+        if snapshot.checkpoint_id is None or self._store.durability(snapshot.checkpoint_id) == "absent":
+            return ReadCost(False, 0, 0.0)
+        return self._store.read_cost(snapshot.checkpoint_id, self._model.device)
 
-    def _rebuild_is_faster(self, snapshot: WorldStateSnapshot, size: int) -> bool:
-        """Whether to rebuild; a read of `size` bytes is the alternative (0: there is none)."""
-        if not size:
-            return True
-        read = size * (self._read_cost or 0.0)
+    def _rebuild_is_faster(self, snapshot: WorldStateSnapshot, read_s: float) -> bool:
         if self._rebuild_cost is None:
-            return read > WORTH_TRYING_S
-        return self._rebuild_cost * frames_in_kv(self._model, snapshot) < read
+            return read_s > WORTH_TRYING_S
+        return self._rebuild_cost * frames_in_kv(self._model, snapshot) < read_s
 
-    def _read(self, snapshot: WorldStateSnapshot, size: int) -> None:
+    def _read(self, snapshot: WorldStateSnapshot, cost: ReadCost) -> None:
+        """Read the KV; it stays empty when it was dropped from the store meanwhile."""
         started = time.perf_counter()
         tensors, _ = self._store.get(snapshot.checkpoint_id, self._model.device)
-        seconds = time.perf_counter() - started
-        self._read_cost = _smooth(self._read_cost, seconds / size)
         for name in KV_FIELDS:
             layers = sorted(key for key in tensors if key.startswith(LIST_FIELDS[name] + "/"))
             setattr(snapshot, name, [tensors[key] for key in layers])
-        log.info("restored KV of %s by reading %d bytes in %.3f s", snapshot.checkpoint_id, size, seconds)
+        seconds = time.perf_counter() - started
+        log.info("KV of %s: read %d bytes from storage in %.3f s", snapshot.checkpoint_id, cost.storage_bytes, seconds)
 
-    def _rebuild(self, snapshot: WorldStateSnapshot, manifest: Manifest | None) -> None:
+    def _rebuild(self, snapshot: WorldStateSnapshot) -> None:
         started = time.perf_counter()
         rebuild_kv(self._model, snapshot, [call.prompt for call in snapshot.calls])
         head = self._model.action_head
         lists = {name: list(getattr(head, LIST_FIELDS[name])) for name in KV_FIELDS}
-        if manifest is not None:
-            _verify(manifest, {f"{LIST_FIELDS[n]}/{i:02d}": t for n in KV_FIELDS for i, t in enumerate(lists[n])})
+        if snapshot.checkpoint_id is not None and self._store.durability(snapshot.checkpoint_id) != "absent":
+            named = {f"{LIST_FIELDS[name]}/{i:02d}": t for name, layers in lists.items() for i, t in enumerate(layers)}
+            _verify(self._store.manifest(snapshot.checkpoint_id), named)
         seconds = time.perf_counter() - started
-        self._rebuild_cost = _smooth(self._rebuild_cost, seconds / frames_in_kv(self._model, snapshot))
+        per_frame = seconds / frames_in_kv(self._model, snapshot)
+        self._rebuild_cost = per_frame if self._rebuild_cost is None else 0.7 * self._rebuild_cost + 0.3 * per_frame
         for name, layers in lists.items():
             setattr(snapshot, name, layers)
-        log.info("restored KV of %s by rebuilding it in %.3f s", snapshot.checkpoint_id, seconds)
+        log.info("KV of %s: rebuilt from latents in %.3f s", snapshot.checkpoint_id, seconds)
 
 
 @torch.no_grad()
@@ -115,20 +112,10 @@ def frames_in_kv(model: WorldModel, snapshot: WorldStateSnapshot) -> int:
     return snapshot.latent_video.shape[1] - model.geometry.latents_per_block
 
 
-def _stored_kv_bytes(manifest: Manifest | None) -> int:
-    """Bytes of the stored KV; 0 when it is not stored whole."""
-    records = _kv_records(manifest)
-    return sum(r.nbytes for r in records.values()) if all(r.loadable for r in records.values()) else 0
-
-
-def _kv_records(manifest: Manifest | None) -> dict[str, TensorRecord]:
-    tensors = {} if manifest is None else manifest.tensors
-    names = tuple(f"{LIST_FIELDS[name]}/" for name in KV_FIELDS)
-    return {name: record for name, record in tensors.items() if name.startswith(names)}
-
-
 def _verify(manifest: Manifest, tensors: dict[str, Tensor]) -> None:
-    for name, record in _kv_records(manifest).items():
+    for name, record in manifest.tensors.items():
+        if not is_rebuildable(name):
+            continue
         tensor, at = tensors.get(name), 0
         good = tensor is not None and tuple(tensor.shape) == record.shape
         for piece in record.pieces:
@@ -141,7 +128,3 @@ def _verify(manifest: Manifest, tensors: dict[str, Tensor]) -> None:
                 checkpoint_id=manifest.checkpoint_id,
                 tensor=name,
             )
-
-
-def _smooth(old: float | None, new: float) -> float:
-    return new if old is None else 0.7 * old + 0.3 * new

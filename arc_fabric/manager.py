@@ -11,7 +11,6 @@ model.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -25,12 +24,14 @@ from arc_fabric.errors import CheckpointNotFound, IdentityMismatch
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
 from arc_fabric.models.contract import WorldModel
-from arc_fabric.state import LIST_FIELDS, WorldStateSnapshot, owned
+from arc_fabric.state import LIST_FIELDS, WorldStateSnapshot, identity_of, owned
 from arc_fabric.store import SnapshotStore
 from arc_fabric.tree import TrajectoryTree, TreeNode
 
 HEAD_TENSORS = ("clip_feas", "ys", "language")
 HEAD_SCALARS = ("current_start_frame", "seed")
+LISTED = 10_000
+"""Checkpoints that `list_checkpoints` remembers; the oldest are forgotten there, not deleted."""
 Attachments = Mapping[str, bytes | Callable[[], bytes]]
 
 
@@ -84,7 +85,7 @@ class StateManager:
             finalize(self, self.store.close)
         self.tree = tree
         self.default_seed = int(model.action_head.seed)
-        self.identity: dict[str, Any] = json.loads(json.dumps(model.identity().to_dict()))
+        self.identity = identity_of(model)
         self._infos: dict[str, CheckpointInfo] = {}
         self._kv = KvRestorer(model, self.store)
         self._kept: OrderedDict[str, tuple[WorldStateSnapshot, int]] = OrderedDict()
@@ -121,6 +122,8 @@ class StateManager:
         if not snapshot.has_kv and not snapshot.is_root:
             self._kv.fill(snapshot)
             self._set_tensors(snapshot)
+            if snapshot.checkpoint_id in self._kept:
+                self._keep(snapshot)  # it has grown
         for name, attribute in LIST_FIELDS.items():
             setattr(self.model.action_head, attribute, [self._on_device(t) for t in getattr(snapshot, name)])
         for name in HEAD_SCALARS:
@@ -184,21 +187,21 @@ class StateManager:
         return snapshot.checkpoint_id
 
     def restore(self, checkpoint_id: str, force: bool = False) -> WorldStateSnapshot:
-        """Load a checkpoint and put it into the head. Raises CheckpointNotFound, CheckpointUnavailable, and
-        IdentityMismatch unless `force`."""
+        """Load a checkpoint and put it into the head. Raises CheckpointUnavailable, and IdentityMismatch unless
+        `force`."""
         snapshot = self.load(checkpoint_id, force)
         self.make_resident(snapshot)
         return snapshot
 
     def load(self, checkpoint_id: str, force: bool = False) -> WorldStateSnapshot:
-        """A checkpoint's snapshot, without touching the head; one that is still in use is shared, not
-        read."""
+        """A checkpoint's snapshot, without touching the head. One that is still in use is shared; otherwise all but the
+        KV is read from the store, and the KV follows when the head needs it (a full window never does)."""
         snapshot = self._live.get(checkpoint_id)
         if snapshot is None:
-            tensors, meta = self.store.get(checkpoint_id, self.model.device)
+            tensors, meta = self.store.get(checkpoint_id, self.model.device, kv=False)
             snapshot = WorldStateSnapshot.from_entries(tensors, meta)
-            self._check_identity(snapshot, force)
-            self._live[checkpoint_id] = snapshot
+        self._check_identity(snapshot, force)
+        self._keep(snapshot)
         return snapshot
 
     def load_meta(self, checkpoint_id: str) -> Mapping[str, Any]:
@@ -224,7 +227,7 @@ class StateManager:
         self._unkeep(checkpoint_id)
 
     def list_checkpoints(self, session_id: str | None = None) -> list[CheckpointInfo]:
-        """The checkpoints this manager made and has not deleted, oldest first."""
+        """The checkpoints this manager made and has not deleted (the latest 10,000), oldest first."""
         return [info for info in self._infos.values() if session_id in (None, info.session_id)]
 
     def info(self, checkpoint_id: str) -> CheckpointInfo | None:
@@ -237,6 +240,8 @@ class StateManager:
             snapshot.checkpoint_id, snapshot.session_id, snapshot.frame_index, snapshot.timestamp,
             snapshot.parent_checkpoint_id, snapshot.prompt_text, snapshot.seed, bytes_total, bytes_new,
         )  # fmt: skip
+        if len(self._infos) > LISTED:
+            del self._infos[next(iter(self._infos))]
 
     def _keep(self, snapshot: WorldStateSnapshot) -> None:
         """Share this snapshot with whoever asks for its checkpoint while it lives, and keep the latest alive."""

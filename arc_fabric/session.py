@@ -87,7 +87,7 @@ class Session:
         self.seed = state_manager.default_seed if seed is None else int(seed)
         first = _array(state, (model.geometry.state_dim,), "state")
         request = StepRequest(session_id, self.prompt, self.seed, state=first)
-        self.snapshot = root_snapshot(state_manager, request, np.asarray(initial_frame), embodiment_id)
+        self.snapshot = root_snapshot(model, request, np.asarray(initial_frame), embodiment_id)
         self.trajectory = Trajectory(state_manager, self.snapshot)
         self.checkpoint()
 
@@ -106,13 +106,23 @@ class Session:
     ) -> Session:
         """A session whose head is an existing checkpoint, of this or another session. Copies no tensor, makes
         no node; a new prompt or seed applies from the next step."""
+        snapshot = state_manager.load(checkpoint_id, force)
+        self = cls.from_snapshot(session_id, model, state_manager, snapshot)
+        self.prompt = self.prompt if prompt is None else _require_text(prompt)
+        self.seed = self.seed if seed is None else int(seed)
+        self.prompt_mode = _require_mode(prompt_mode)
+        return self
+
+    @classmethod
+    def from_snapshot(
+        cls, session_id: str, model: WorldModel, state_manager: StateManager, snapshot: WorldStateSnapshot
+    ) -> Session:
+        """A session that continues a snapshot at hand, for example one loaded from a file."""
         self = cls.__new__(cls)
         self._bind(session_id, model, state_manager)
-        self.snapshot = state_manager.load(checkpoint_id, force)
+        self.snapshot = snapshot
         self.trajectory = Trajectory(state_manager, self.snapshot)
-        self.prompt = self.snapshot.prompt_text if prompt is None else _require_text(prompt)
-        self.seed = self.snapshot.seed if seed is None else int(seed)
-        self.prompt_mode = _require_mode(prompt_mode)
+        self.prompt, self.seed = snapshot.prompt_text, snapshot.seed
         return self
 
     def _bind(self, session_id: str, model: WorldModel, state_manager: StateManager) -> None:

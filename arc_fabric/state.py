@@ -27,6 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from arc_fabric.errors import UnknownFormat
+from arc_fabric.models.contract import WorldModel
 from arc_fabric.store.entry import TensorEntry
 
 FORMAT_VERSION = 1
@@ -206,6 +207,11 @@ class WorldStateSnapshot:
 
 def _layers(tensors: Mapping[str, Tensor], attribute: str) -> list[Tensor]:
     return [tensors[name] for name in sorted(tensors) if name.startswith(attribute + "/")]
+
+
+def identity_of(model: WorldModel) -> dict[str, Any]:
+    """The model's identity as it reads in a stored manifest."""
+    return json.loads(json.dumps(model.identity().to_dict()))
 
 
 def owned(tensor: Tensor) -> Tensor:

@@ -1,0 +1,110 @@
+"""The web app under a real gunicorn with one real worker on the toy model, for the tests of webapp and client.
+
+Redis, the object store and the processes are real; only the model is small, so that a step takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from arc_fabric.ledger import Ledger
+from arc_fabric.services.parts import gunicorn_command
+from arc_fabric.services.ports import free_ports
+from arc_fabric.services.process import Child
+from arc_fabric.settings import Settings
+
+TOY = "python:tests.support.toy_model:load"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class WebServer:
+    """gunicorn on a free port, and a worker; `url` and `http` reach it."""
+
+    def __init__(self, settings: Settings, *, worker: bool = True, env: dict[str, str] | None = None) -> None:
+        port = free_ports(1)[0]
+        self.settings = settings.replaced(model=TOY, port=port, devices="cpu", worker_threads=1)
+        self.url = f"http://127.0.0.1:{port}"
+        self.http = httpx.Client(base_url=self.url, timeout=60)
+        self.ledger = Ledger(settings.redis_url)
+        logs = settings.data_dir / "logs"
+        shared = {**self.settings.to_env(), "PYTHONUNBUFFERED": "1", **(env or {})}
+        stop = ((signal.SIGTERM, 15.0),)
+        command = [sys.executable, "-m", "arc_fabric", "worker", "--name", "gpu.0", "--device", "cpu"]
+        self.web = Child(
+            "web", gunicorn_command(self.settings, port), logs / "web.log", env=shared, cwd=ROOT, stop_signals=stop
+        )
+        self.worker = Child("gpu.0", command, logs / "gpu.0.log", env=shared, cwd=ROOT, stop_signals=stop)
+        self._parts = [self.web, self.worker] if worker else [self.web]
+
+    def start(self) -> WebServer:
+        """Start both and wait until they are ready."""
+        for part in self._parts:
+            part.start()
+        try:
+            self.web.wait_ready(self._answers, 60)
+            if self.worker in self._parts:
+                self.worker.wait_ready(self._worker_is_up, 120)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop what runs, by process id."""
+        self.http.close()
+        for part in self._parts:
+            part.stop()
+
+    def log_tail(self, lines: int = 60) -> str:
+        """The ends of both logs."""
+        return "\n".join(f"--- {part.name}\n{part.log_tail(lines)}" for part in self._parts)
+
+    def ok(self, method: str, path: str, **request: Any) -> Any:
+        """The JSON body of a request that must succeed."""
+        answer = self.http.request(method, path, **request)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def problem(self, status: int, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """The problem body of a request that must be refused with `status`."""
+        answer = self.http.request(method, path, **request)
+        assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+        assert answer.headers["content-type"] == "application/problem+json"
+        body = answer.json()
+        assert body["status"] == status
+        assert body["detail"]
+        assert body["what_to_do"]
+        return body
+
+    def close_all(self) -> None:
+        """Free all session slots."""
+        for session in self.ledger.sessions("open").items:
+            self.ledger.close_session(session.id)
+
+    def threads(self) -> int:
+        """Threads of the web process, when they have stopped changing."""
+        last = -1
+        for _ in range(40):
+            lines = self.http.get("/metrics").text.splitlines()
+            now = next(int(line.split()[-1]) for line in lines if line.startswith("arc_fabric_web_threads"))
+            if now == last:
+                return now
+            last = now
+            time.sleep(0.3)
+        return last
+
+    def _answers(self) -> bool:
+        try:
+            return self.http.get("/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def _worker_is_up(self) -> bool:
+        worker = self.ledger.worker("gpu.0")
+        return worker is not None and worker.state in ("idle", "busy") and bool(self.ledger.model_card())
