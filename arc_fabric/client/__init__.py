@@ -1,0 +1,34 @@
+"""The Python client: sessions over HTTP, frames and latents as numpy, live events and frames as an iterator.
+
+>>> from arc_fabric.client import ArcFabric                                             # doctest: +SKIP
+>>> fabric = ArcFabric("http://127.0.0.1:8321")                                         # doctest: +SKIP
+>>> trunk = fabric.new_session("pick up the red cup", seed=7)                           # doctest: +SKIP
+>>> trunk.step(8)[-1].frame_index                                                       # doctest: +SKIP
+8
+>>> branch = trunk.fork(prompt="push the cup to the left", steps=4)                     # doctest: +SKIP
+>>> branch.frames().shape                                                               # doctest: +SKIP
+(97, 64, 64, 3)
+
+    fabric      ArcFabric: the server         transport   HTTP, retries, problems as errors
+    session     RemoteSession                 views       typed answers
+    stream      events and live frames        env         a Gymnasium environment over a session
+
+It imports neither torch nor the rest of the system; latents become torch tensors only when asked for.
+"""
+
+from arc_fabric.client.fabric import ArcFabric
+from arc_fabric.client.session import RemoteSession
+from arc_fabric.client.stream import LiveFrame, Stream
+from arc_fabric.client.views import Comparison, Job, Node, SessionInfo, Step
+
+__all__ = [
+    "ArcFabric",
+    "Comparison",
+    "Job",
+    "LiveFrame",
+    "Node",
+    "RemoteSession",
+    "SessionInfo",
+    "Step",
+    "Stream",
+]

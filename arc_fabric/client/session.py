@@ -1,0 +1,205 @@
+"""RemoteSession: one session on a server; the same words as the SDK's Session."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arc_fabric.client.views import Job, Node, SessionInfo, Step
+from arc_fabric.media.frames import decode_png, unpack_strip
+
+if TYPE_CHECKING:
+    import torch
+
+    from arc_fabric.client.fabric import ArcFabric, Progress
+
+OnFrame = Callable[[int, np.ndarray], None]
+Actions = Sequence[Sequence[Sequence[float]] | np.ndarray | None] | np.ndarray
+
+
+class RemoteSession:
+    """A session. `info` is what the server last said; methods that do work wait for it and refresh it."""
+
+    def __init__(self, fabric: ArcFabric, info: SessionInfo) -> None:
+        self._fabric = fabric
+        self.info = info
+
+    def __repr__(self) -> str:
+        return f"RemoteSession({self.id}, frame_index={self.info.frame_index}, prompt={self.info.prompt!r})"
+
+    @property
+    def id(self) -> str:
+        """Session id."""
+        return self.info.id
+
+    @property
+    def head(self) -> str | None:
+        """Its current checkpoint, as last known."""
+        return self.info.head
+
+    @property
+    def path(self) -> str:
+        """Its address below the server's URL."""
+        return f"/api/sessions/{self.id}"
+
+    def refresh(self) -> SessionInfo:
+        """Ask the server again."""
+        self.info = SessionInfo.of(self._fabric.transport.json("GET", self.path))
+        return self.info
+
+    def step(
+        self,
+        n: int = 1,
+        *,
+        actions: Actions | None = None,
+        state: Sequence[float] | None = None,
+        prompt: str | None = None,
+        seed: int | None = None,
+        if_head: str | None = None,
+        on_frame: OnFrame | None = None,
+        on_progress: Progress | None = None,
+        timeout: float = 600.0,
+    ) -> list[Step]:
+        """Run `n` steps and wait. `actions` per step: [horizon, dim] or None to let the policy predict.
+
+        `on_frame(number, image)` gets every new video frame, lossless and in order, as steps are committed.
+        """
+        params = {"steps": n, "actions": _plain(actions), "state": _plain(state), "prompt": prompt, "seed": seed,
+                  "if_head": if_head}  # fmt: skip
+        if on_frame is None:
+            done = self._fabric.wait(self.submit("step", **params).id, timeout=timeout, on_progress=on_progress)
+        else:
+            done = self._follow(params, on_frame, on_progress, timeout)
+        self.refresh()
+        return [Step.of(entry) for entry in (done.result or {}).get("steps", ())]
+
+    def fork(
+        self,
+        checkpoint_id: str | None = None,
+        *,
+        prompt: str | None = None,
+        seed: int | None = None,
+        prompt_mode: str = "keep",
+        steps: int = 0,
+        bulk: bool = False,
+        label: str | None = None,
+        wait: bool = True,
+        timeout: float = 600.0,
+        on_progress: Progress | None = None,
+    ) -> RemoteSession:
+        """A new session from a checkpoint (default: the head); `steps` of it run at once."""
+        body = {"checkpoint_id": checkpoint_id or self.refresh().head, "new_prompt": prompt, "new_seed": seed,
+                "prompt_mode": prompt_mode, "steps": steps, "bulk": bulk, "label": label}  # fmt: skip
+        answer = self._fabric.transport.json("POST", f"{self.path}/fork", body=body)
+        fork = RemoteSession(self._fabric, SessionInfo.of(answer["session"]))
+        if wait:
+            self._fabric.wait(answer["job"]["id"], timeout=timeout, on_progress=on_progress)
+            fork.refresh()
+        return fork
+
+    def rewind(self, n_steps: int = 1, *, checkpoint_id: str | None = None, timeout: float = 120.0) -> str:
+        """Move the head back by steps or to a checkpoint of the lineage; the new head."""
+        where = {"checkpoint_id": checkpoint_id} if checkpoint_id else {"n_steps": n_steps}
+        done = self._fabric.wait(self.submit("rewind", **where).id, timeout=timeout)
+        self.refresh()
+        return str((done.result or {})["head"])
+
+    def checkpoint(self, label: str | None = None, *, timeout: float = 120.0) -> str:
+        """Name the head and wait until it is in object storage; its id."""
+        done = self._fabric.wait(self.submit("checkpoint", label=label).id, timeout=timeout)
+        return str((done.result or {})["checkpoint_id"])
+
+    def submit(self, kind: str, **params: Any) -> Job:
+        """Submit step, rewind or checkpoint without waiting; `ArcFabric.wait` waits for it."""
+        return Job.of(self._fabric.transport.json("POST", f"{self.path}/{kind}", body=params)["job"])
+
+    def close(self) -> SessionInfo:
+        """Close it: its slot is free, its tree stays."""
+        self.info = SessionInfo.of(self._fabric.transport.json("DELETE", self.path)["session"])
+        return self.info
+
+    def reopen(self) -> SessionInfo:
+        """Open it again at its head."""
+        self.info = SessionInfo.of(self._fabric.transport.json("POST", f"{self.path}/reopen")["session"])
+        return self.info
+
+    def frame(self, n: int) -> np.ndarray:
+        """Video frame `n` (0 = the initial frame), uint8 [H, W, 3]."""
+        return decode_png(self._fabric.transport.bytes(f"{self.path}/frames/{n}"))
+
+    def frames(self, checkpoint_id: str | None = None) -> np.ndarray:
+        """All video frames from the root to the head (or to a checkpoint), uint8 [F, H, W, 3]."""
+        path = self._fabric.checkpoint(checkpoint_id or str(self.refresh().head)).lineage
+        return np.concatenate([self.strip(node) for node in path])
+
+    def strip(self, checkpoint_id: str) -> np.ndarray:
+        """The frames that one checkpoint added, uint8 [F, H, W, 3]."""
+        return unpack_strip(self._fabric.transport.bytes(f"/api/checkpoints/{checkpoint_id}/frames"))
+
+    def latents(self, n: int) -> np.ndarray:
+        """The latents that step `n` added, [B, K, C, h, w] (bfloat16 as float32, exactly)."""
+        data = self._fabric.transport.bytes(f"{self.path}/latents/{n}")
+        return np.load(io.BytesIO(data), allow_pickle=False)
+
+    def latents_torch(self, n: int) -> torch.Tensor:
+        """The same as a torch tensor in the stored dtype. Imports torch."""
+        import torch
+
+        data = self._fabric.transport.bytes(f"{self.path}/latents/{n}", format="safetensors")
+        (length,) = struct.unpack("<Q", data[:8])
+        entry = json.loads(data[8 : 8 + length])["latents"]
+        dtype = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+        raw = bytearray(data[8 + length :])
+        return torch.frombuffer(raw, dtype=dtype[entry["dtype"]]).reshape(entry["shape"])
+
+    def video(self, target: Path | str, **options: Any) -> Path:
+        """Save the branch as a clip; options: fps, start, end, format (default: by the file's name)."""
+        target = Path(target)
+        params = {"fps": options.get("fps"), "from": options.get("start"), "to": options.get("end"),
+                  "format": options.get("format") or target.suffix[1:] or "mp4"}  # fmt: skip
+        target.write_bytes(self._fabric.transport.bytes(f"{self.path}/video", **params))
+        return target
+
+    def tree(self) -> list[Node]:
+        """All nodes of the tree it grows in, parents before children."""
+        return [Node.of(node) for node in self._fabric.transport.json("GET", f"{self.path}/tree")["nodes"]]
+
+    def _follow(self, params: dict[str, Any], on_frame: OnFrame, on_progress: Progress | None, timeout: float) -> Job:
+        """Submit, and deliver the frames of each step when its commit is announced on the stream."""
+        deadline = time.monotonic() + timeout
+        with self._fabric.stream(self.id, frames=False) as stream:
+            job = self.submit("step", **params)
+            while time.monotonic() < deadline:
+                event = stream.next(timeout=5.0)
+                if not isinstance(event, dict):
+                    continue
+                data = event["data"]
+                if event["kind"] == "node.committed" and data["job_id"] == job.id:
+                    self._deliver(Node.of(data), on_frame)
+                if event["kind"].startswith("job.") and data["id"] == job.id:
+                    if on_progress is not None:
+                        on_progress(Job.of(data))
+                    if Job.of(data).ended:
+                        break
+        return self._fabric.wait(job.id, timeout=max(deadline - time.monotonic(), 0.0))
+
+    def _deliver(self, node: Node, on_frame: OnFrame) -> None:
+        first = 1 + (node.frame_index - 1) * node.n_frames
+        for number, image in enumerate(self.strip(node.id), first):
+            on_frame(number, image)
+
+
+def _plain(values: Any) -> Any:
+    """Arrays as lists of floats."""
+    if values is None or isinstance(values, (int, float)):
+        return values
+    if isinstance(values, np.ndarray):
+        return values.astype(float).tolist()
+    return [_plain(value) for value in values]

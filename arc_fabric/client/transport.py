@@ -1,0 +1,88 @@
+"""HTTP for the client: a broken connection or a busy server is tried again, a problem body becomes our error.
+
+A POST carries an Idempotency-Key, so sending it again never does the work twice.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+
+from arc_fabric import errors
+from arc_fabric.ids import new_id
+
+PAUSES_S = (0.1, 0.3, 1.0, 2.0, 4.0)
+_BUSY = (429, 502, 503, 504)
+
+
+class Transport:
+    """One server. Thread-safe."""
+
+    def __init__(self, url: str, token: str | None, timeout: float) -> None:
+        self.url = url.rstrip("/")
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        limits = httpx.Timeout(timeout, connect=5.0)
+        self._http = httpx.Client(base_url=self.url, headers=self.headers, timeout=limits)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def json(self, method: str, path: str, *, params: Any = None, body: Any = None, key: str | None = None) -> Any:
+        """A JSON answer. Members of `params` and `body` that are None are left out."""
+        headers = {"Idempotency-Key": key or new_id("key")} if method == "POST" else {}
+        request: dict[str, Any] = {"params": _given(params), "headers": headers}
+        if body is not None:
+            request["json"] = _given(body)
+        return self.send(method, path, **request).json()
+
+    def bytes(self, path: str, **params: Any) -> bytes:
+        """A file."""
+        return self.send("GET", path, params=_given(params)).content
+
+    def send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """One request, tried again where that is safe. Raises ServiceError or the error that the server names."""
+        pauses = iter(PAUSES_S)
+        while True:
+            pause = next(pauses, None)
+            try:
+                answer = self._http.request(method, path, **request)
+            except httpx.TransportError as broken:
+                if pause is None:
+                    raise errors.ServiceError(
+                        f"{self.url} does not answer: {type(broken).__name__}",
+                        hint="Check that 'arc-fabric up' runs and that the URL is right.",
+                        url=self.url,
+                    ) from broken
+            else:
+                if not answer.is_error:
+                    return answer
+                if answer.status_code not in _BUSY or pause is None:
+                    raise error_of(answer)
+            time.sleep(pause)
+
+
+def error_of(answer: httpx.Response) -> errors.ArcFabricError:
+    """The error that a problem body names."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = {}
+    detail = body.get("detail") or f"{answer.request.url} answered {answer.status_code}"
+    return named_error(body.get("code", ""), detail, body.get("what_to_do", ""), {"problem": body})
+
+
+def named_error(code: str, message: str, what_to_do: str, context: dict[str, Any]) -> errors.ArcFabricError:
+    """An instance of the class called `code` in `arc_fabric.errors`; the base class for unknown names."""
+    kind = getattr(errors, code, None)
+    if not (isinstance(kind, type) and issubclass(kind, errors.ArcFabricError)):
+        kind = errors.ArcFabricError
+    return kind(message, hint=what_to_do, **context)
+
+
+def _given(values: Any) -> Any:
+    if not isinstance(values, dict):
+        return values
+    return {name: value for name, value in values.items() if value is not None}
