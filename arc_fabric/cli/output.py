@@ -15,7 +15,10 @@ from arc_fabric.errors import ArcFabricError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
-out = Console(highlight=False)
+PIPED_WIDTH = 200
+"""Columns where nobody's terminal sets them: output that is piped is not cut."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 

@@ -1,53 +1,50 @@
-"""The HTTP API as the commands need it: JSON in, JSON out, problems as our errors, jobs with a progress bar."""
+"""The HTTP API as the commands need it: JSON as it comes, sessions by name, jobs with a progress bar."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from arc_fabric import errors
 from arc_fabric.cli.app import settings_of
 from arc_fabric.cli.output import err
-from arc_fabric.ids import new_id
+from arc_fabric.client import ArcFabric
+from arc_fabric.client.transport import named_error
 from arc_fabric.services.lock import read_running
 from arc_fabric.settings import Settings
 
 DEFAULT_URL = "http://127.0.0.1:8321"
-_POLL_S = 0.5
+_WAIT_S = 0.5
 _ENDED = ("succeeded", "failed", "cancelled")
 
 
 class Remote:
-    """One web app. `url` is its address."""
+    """One web app. `fabric` is its typed client; the methods here give JSON for `--json` to pass on."""
 
     def __init__(self, settings: Settings) -> None:
         running = read_running(settings.data_dir) or {}
         self.url = settings.url or running.get("url") or DEFAULT_URL
-        secret = settings.token.get_secret_value()
-        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=httpx.Timeout(90, connect=5))
+        _must_listen(self.url)
+        self.fabric = ArcFabric(self.url, settings.token.get_secret_value() or None)
 
     def get(self, path: str, **params: Any) -> dict[str, Any]:
         """GET a JSON object; parameters that are None are left out."""
-        return self._json("GET", path, params=_given(params))
+        return self._json("GET", path, params=params)
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:
-        """POST a JSON object, sent again with the same Idempotency-Key if the connection breaks."""
-        headers = {"Idempotency-Key": new_id("key")}
-        try:
-            return self._json("POST", path, json=_given(body), headers=headers)
-        except errors.ServiceError:
-            return self._json("POST", path, json=_given(body), headers=headers)
+        """POST a JSON object; members that are None are left out."""
+        return self._json("POST", path, body=body)
 
     def patch(self, path: str, **body: Any) -> dict[str, Any]:
-        """PATCH a JSON object."""
-        return self._json("PATCH", path, json=_given(body))
+        """PATCH a JSON object; members that are None are left out."""
+        return self._json("PATCH", path, body=body)
 
     def delete(self, path: str) -> dict[str, Any]:
         """DELETE a resource."""
@@ -69,6 +66,10 @@ class Remote:
             return self.get(f"/api/sessions/{name}")
         known = sorted(self.pages("/api/sessions"), key=lambda session: session["created"], reverse=True)
         found = next((session for session in known if name in ("last", session["label"])), None)
+        if found is None and name == "last":
+            raise errors.SessionNotFound(
+                "There are no sessions.", hint="Start one: arc-fabric new 'pick up the red cup'"
+            )
         if found is None:
             raise errors.SessionNotFound(f"No session is called {name!r}.", hint="'arc-fabric sessions' lists them.")
         return found
@@ -82,7 +83,7 @@ class Remote:
             with _bar(what, quiet) as advance:
                 while job["state"] not in _ENDED:
                     advance(job)
-                    job = self.get(f"/api/jobs/{job['id']}", wait=_POLL_S)
+                    job = self.get(f"/api/jobs/{job['id']}", wait=_WAIT_S)
                 advance(job)
         except KeyboardInterrupt:
             self.delete(f"/api/jobs/{job['id']}")
@@ -90,44 +91,21 @@ class Remote:
         if job["state"] == "cancelled":
             raise errors.Cancelled(f"Job {job['id']} was cancelled.", job_id=job["id"])
         if job["error"]:
-            raise _as_error(job["error"]["type"], job["error"]["message"], job["error"]["what_to_do"], {"job": job})
+            error = job["error"]
+            raise named_error(error["type"], error["message"], error["what_to_do"], {"job_id": job["id"]})
         return job
 
     def download(self, path: str, target: Path, **params: Any) -> int:
         """GET a file; the bytes written. A broken download leaves no file."""
+        data = self.fabric.transport.bytes(path, **params)
         part = target.with_name(target.name + ".part")
-        try:
-            with self._answer("GET", path, params=_given(params), stream=True) as answer, part.open("wb") as file:
-                for chunk in answer.iter_bytes():
-                    file.write(chunk)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-        return target.stat().st_size
+        part.write_bytes(data)
+        part.replace(target)
+        return len(data)
 
     def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        with self._answer(method, path, **request) as answer:
-            answer.read()
-            body: dict[str, Any] = answer.json()
-            return body
-
-    @contextmanager
-    def _answer(self, method: str, path: str, *, stream: bool = False, **request: Any) -> Iterator[httpx.Response]:
-        built = self._http.build_request(method, path, **request)
-        try:
-            answer = self._http.send(built, stream=stream)
-        except httpx.TransportError as error:
-            raise errors.ServiceError(
-                f"No Arc Fabric answers at {self.url} ({type(error).__name__}).",
-                hint="Start one with 'arc-fabric up', or name one with --url or ARC_FABRIC_URL.",
-            ) from None
-        try:
-            if answer.is_error:
-                answer.read()
-                raise _of_problem(answer)
-            yield answer
-        finally:
-            answer.close()
+        answer: dict[str, Any] = self.fabric.transport.json(method, path, **request)
+        return answer
 
 
 def remote_of(context: typer.Context) -> Remote:
@@ -135,24 +113,19 @@ def remote_of(context: typer.Context) -> Remote:
     return Remote(settings_of(context))
 
 
-def _given(values: dict[str, Any]) -> dict[str, Any]:
-    return {name.rstrip("_"): value for name, value in values.items() if value is not None}
-
-
-def _of_problem(answer: httpx.Response) -> errors.ArcFabricError:
+def _must_listen(url: str) -> None:
+    """The client waits out a restart of the server; a person who forgot to start one should hear at once."""
+    parts = urlsplit(url)
     try:
-        body = answer.json()
-    except ValueError:
-        body = {}
-    detail = body.get("detail") or f"The server answered {answer.status_code}."
-    return _as_error(body.get("code", ""), detail, body.get("what_to_do", ""), body)
-
-
-def _as_error(code: str, message: str, what_to_do: str, context: dict[str, Any]) -> errors.ArcFabricError:
-    kind = getattr(errors, code, errors.ArcFabricError)
-    if not (isinstance(kind, type) and issubclass(kind, errors.ArcFabricError)):
-        kind = errors.ArcFabricError
-    return kind(message, hint=what_to_do, **{k: v for k, v in context.items() if k not in ("message", "hint")})
+        socket.create_connection(
+            (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), 5
+        ).close()
+    except OSError as error:
+        raise errors.ServiceError(
+            f"No Arc Fabric answers at {url} ({error.strerror or type(error).__name__}).",
+            hint="Start one with 'arc-fabric up', or name one with --url or ARC_FABRIC_URL.",
+            url=url,
+        ) from None
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, ago, emit, out
-from arc_fabric.cli.remote import remote_of
+from arc_fabric.cli.remote import Remote, remote_of
 from arc_fabric.errors import InvalidRequest
 
 SessionName = Annotated[str, typer.Argument(metavar="SESSION", help="Id, label, or 'last'.")]
@@ -39,7 +39,9 @@ def sessions(
 def new(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="What shall happen.")],
-    frame: Annotated[str, typer.Option(help="Initial frame: sample:<name> or an image file.")] = "sample:red-cup",
+    frame: Annotated[
+        str | None, typer.Option(help="sample:<name> or an image file; default: the first sample.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the sampler.")] = None,
     label: Label = None,
     steps: Annotated[int, typer.Option("--steps", "-n", min=0, help="Steps to run at once.")] = 0,
@@ -47,7 +49,9 @@ def new(
 ) -> None:
     """Start a session from a frame and a prompt."""
     remote = remote_of(context)
-    answer = remote.post("/api/sessions", prompt=prompt, initial_frame=_frame(frame), seed=seed, label=label)
+    answer = remote.post(
+        "/api/sessions", prompt=prompt, initial_frame=_frame(frame or first_sample(remote)), seed=seed, label=label
+    )
     job = remote.finish(answer["job"], "new", quiet=as_json)
     if steps:
         job = remote.post(f"/api/sessions/{answer['session']['id']}/step", steps=steps)["job"]
@@ -153,15 +157,21 @@ def _table(items: list[dict[str, Any]]) -> None:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("session", "label", "state", "frame", "prompt", "seed", "worker", "updated"):
-        table.add_column(
-            column, justify="right" if column in ("frame", "seed") else "left", no_wrap=column == "session"
-        )
+        table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=30 if column == "session" else None)
     for item in items:
         style = None if item["state"] == "open" else "dim"
         cells = (item["id"], item["label"], item["state"], item["frame_index"], item["prompt"], item["seed"])
         more = (item["worker"], ago(item["updated"]))
         table.add_row(*("" if cell is None else escape(str(cell)) for cell in (*cells, *more)), style=style)
     out.print(table)
+
+
+def first_sample(remote: Remote) -> str:
+    """The sample frame to start from when none is chosen."""
+    names = remote.fabric.samples()
+    if not names:
+        raise InvalidRequest("This server has no sample frames.", hint="Give an image file with --frame.")
+    return f"sample:{names[0]}"
 
 
 def _frame(text: str) -> str:
@@ -173,7 +183,7 @@ def _frame(text: str) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def _at(remote: Any, session: dict[str, Any], index: int | None) -> str:
+def _at(remote: Remote, session: dict[str, Any], index: int | None) -> str:
     """The checkpoint of a session's lineage with this frame index; its head for None."""
     if index is None:
         return str(session["head"])

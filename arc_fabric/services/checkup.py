@@ -85,7 +85,8 @@ def redis_server(settings: Settings) -> Finding:
             policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
     except (redis.RedisError, OSError) as error:
         return Finding("redis", "broken", f"No answer: {type(error).__name__}.", "Start it, or correct redis_url.")
-    message = f"{facts.get('redis_version')} with {facts.get('used_memory_human')} in use"
+    kind = facts.get("server_name", "redis")
+    message = f"{kind} {facts.get(f'{kind}_version')}, {facts.get('used_memory_human')} in use"
     if policy not in ("noeviction", None):
         return Finding(
             "redis", "warning", f"{message}, maxmemory-policy {policy}", "Set it to noeviction: work would be lost."

@@ -1,0 +1,160 @@
+"""`arc-fabric up` as an operator meets it: one object of URLs, clean stops, clear refusals, no orphans."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import redis
+
+from tests.services.stack import RunningStack
+
+UP = [sys.executable, "-m", "arc_fabric", "up", "--json"]
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Whether a condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[RunningStack]:
+    """A small system of this test alone: one worker, no Flower."""
+    running = RunningStack(tmp_path / "data", "--devices", "cpu", "--no-flower")
+    yield running
+    if running.process is not None and running.process.poll() is None:
+        running.stop()
+
+
+def refused(*flags: str, env: dict[str, str] | None = None) -> dict[str, str]:
+    """The error object of an `up` that must not start."""
+    done = subprocess.run(
+        [*UP, *flags], capture_output=True, text=True, timeout=90, env={**os.environ, **(env or {})}, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return dict(json.loads(done.stdout)["error"])
+
+
+def test_the_json_object_names_everything(stack: RunningStack) -> None:
+    """Each part is healthy, has a pid and a log, and the URLs answer."""
+    facts = stack.facts
+    assert [part["name"] for part in facts["services"]] == ["redis", "s3", "gpu.0", "gpu.1", "media", "web", "flower"]
+    assert {part["state"] for part in facts["services"]} == {"healthy"}
+    assert all(psutil.pid_exists(part["pid"]) and Path(part["log"]).exists() for part in facts["services"])
+    assert httpx.get(facts["url"] + "/healthz").status_code == 200
+    assert httpx.get(facts["flower_url"] + "/healthcheck").status_code == 200
+    with redis.Redis.from_url(facts["redis_url"]) as client:
+        assert client.ping()
+    secret = json.loads((stack.data_dir / "secrets" / "s3.json").read_text())["secret_key"]
+    assert secret not in json.dumps(facts)
+
+
+def test_nothing_of_it_listens_beyond_loopback(stack: RunningStack) -> None:
+    """No process of the system, nor a child of one, has a socket open to other machines."""
+    for part in stack.facts["services"]:
+        leader = psutil.Process(part["pid"])
+        for process in (leader, *leader.children(recursive=True)):
+            found = [c.laddr.ip for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+            assert set(found) <= {"127.0.0.1", "::1"}, part["name"]
+
+
+def test_a_second_up_on_the_same_data_is_refused(stack: RunningStack) -> None:
+    """Two supervisors on one data directory would corrupt it."""
+    error = refused("--data-dir", str(stack.data_dir))
+    assert "Another 'arc-fabric up'" in error["message"]
+    assert str(stack.process.pid if stack.process else "") in error["message"]
+
+
+def test_a_busy_port_is_refused_and_leaves_nothing_running(tmp_path: Path) -> None:
+    """A port that is taken is named, and the servers that had started are stopped."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        error = refused("--data-dir", str(tmp_path), "--port", str(port), "--devices", "cpu")
+    assert f"Port {port}" in error["message"]
+    assert "another port" in error["what_to_do"]
+    ours = [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
+    assert not ours
+
+
+def test_a_child_that_dies_at_the_start_is_a_clear_error(tmp_path: Path) -> None:
+    """A worker that cannot load its model ends `up` with the worker's own last words, not with a hang."""
+    error = refused(
+        "--data-dir", str(tmp_path), "--devices", "cpu", "--no-flower", "--model", "nonesuch", "--port", "0"
+    )
+    assert "gpu.0" in error["message"]
+    assert "nonesuch" in error["message"]
+
+
+def test_an_external_redis_that_does_not_answer_is_a_clear_error(tmp_path: Path) -> None:
+    """The settings' Redis is used instead of the embedded one, and missed by name."""
+    error = refused("--data-dir", str(tmp_path), env={"ARC_FABRIC_REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert "redis at redis://127.0.0.1:1/0 does not answer" in error["message"]
+
+
+def test_beyond_loopback_without_tokens_is_refused(tmp_path: Path) -> None:
+    """The refusal comes before anything starts."""
+    error = refused("--data-dir", str(tmp_path / "new"), "--host", "0.0.0.0")
+    assert "no tokens" in error["message"]
+    assert not (tmp_path / "new").exists()
+
+
+def test_it_survives_deaths_and_keeps_its_data(own_stack: RunningStack) -> None:
+    """Dead children are started again; a killed supervisor leaves no orphan; a clean stop ends all; data stays."""
+    own_stack.start()
+    _remember(own_stack)
+    for service in ("web", "redis"):
+        os.kill(own_stack.pid(service), signal.SIGKILL)
+    time.sleep(0.3)
+    assert eventually(lambda: _answers(own_stack.url + "/readyz")), own_stack.logs()
+    assert _remembers(own_stack)
+
+    assert own_stack.process is not None
+    orphans = [own_stack.pid(service) for service in ("s3", "gpu.0", "media")]
+    own_stack.process.kill()
+    own_stack.process.wait()
+    own_stack.start()  # at once: it waits for the servers of the killed one to end
+    assert all(gone(pid) for pid in orphans)
+    assert _remembers(own_stack)
+
+    children = [part["pid"] for part in own_stack.facts["services"]]
+    assert own_stack.stop() == 0
+    assert all(gone(pid) for pid in children)
+    assert not (own_stack.data_dir / "running.json").exists()
+
+
+def _remember(running: RunningStack) -> None:
+    with redis.Redis.from_url(running.facts["redis_url"]) as client:
+        client.set("test:kept", "yes")
+
+
+def _remembers(running: RunningStack) -> bool:
+    with redis.Redis.from_url(running.facts["redis_url"]) as client:
+        return bool(client.get("test:kept") == b"yes")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
