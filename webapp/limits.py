@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from flask import Request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
 from arc_fabric.errors import InvalidRequest, PayloadTooLarge, RateLimited
@@ -71,9 +72,11 @@ def read_body(request: Request, max_bytes: int) -> None:
     with _deadline(request) as late:
         try:
             request.get_data(cache=True, parse_form_data=False)
+            if request.content_length is None:
+                request.stream.read(1)  # raises if the limit cut the body off
         except RequestEntityTooLarge:
             raise too_large(max_bytes, None) from None
-        except (ClientDisconnected, OSError, ValueError) as error:
+        except (ClientDisconnected, ParseException, OSError, ValueError) as error:
             if late.is_set():
                 raise RequestTimeout(f"The request body did not arrive within {BODY_SECONDS:.0f} s.") from None
             raise InvalidRequest(f"the request body is broken: {error}", hint="Send it again.") from None

@@ -87,3 +87,13 @@ class Made:
 def session(web: WebServer, picture: str) -> Made:
     """A session at its root."""
     return Made(web, picture)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Print the server's own logs with a failure."""
+    report = yield
+    server = getattr(item, "funcargs", {}).get("web_server")
+    if report.failed and server is not None:
+        report.sections = [("log of the web app", server.log_tail())]
+    return report
