@@ -114,8 +114,7 @@ def _continue_window(
     model, calls, past = manager.model, before.calls, before.latent_video
     images = before.frames.numpy()[-model.geometry.frames_per_latent :]
     if request.observed is not None:
-        images = request.observed
-        seen = model.encode_observed(images).cpu().transpose(1, 2)
+        seen = model.encode_observed(request.observed).detach().cpu().transpose(1, 2)
         past = torch.cat([past[:, : -seen.shape[1]], seen], 1)
     if changed and request.prompt_mode == "recache":
         rebuild_kv(model, before, [request.prompt] * len(calls))
@@ -131,7 +130,7 @@ def _collect(
 ) -> WorldStateSnapshot:  # fmt: skip
     """The snapshot after the call: the head's state, the window's latents, what the step added."""
     model = manager.model
-    new = video.detach().cpu().transpose(1, 2).clone()
+    new = video.detach().cpu().transpose(1, 2).clone(memory_format=torch.contiguous_format)
     window = new if opening.past is None else torch.cat([opening.past, new], 1)
     added = model.geometry.latents_per_block
     frames = model.decode(_for_model(model, window), start=window.shape[1] - added)
@@ -148,7 +147,7 @@ def _collect(
         state=_floats(request.state),
         embodiment_id=before.embodiment_id,
         latent_video=window,
-        step_latents=window[:, -added:].clone(),
+        step_latents=window[:, -added:].clone(memory_format=torch.contiguous_format),
         frames=torch.tensor(frames),
         observed=None if request.observed is None else torch.tensor(request.observed),
         action_history=torch.cat([*history, actions[None]]),

@@ -3,14 +3,22 @@
 >>> from arc_fabric import Session, StateManager
 >>> from arc_fabric.models.registry import load_model
 >>> model = load_model("tabletop", "cpu")
->>> manager = StateManager(model)
->>> trunk = Session("trunk", model, manager, "pick up the red cup", initial_frame)
->>> results = [trunk.step() for _ in range(8)]
->>> fork = trunk.fork(results[3].checkpoint_id, prompt="push the cup to the left")
->>> fork.step().frame_index, trunk.frame_index
-(5, 8)
->>> trunk.rewind(4) == results[3].checkpoint_id      # nothing is lost: the later nodes stay
+>>> manager = StateManager(model)                         # checkpoints stay in this process
+>>> frame = next(iter(model.samples().values()))
+>>> trunk = Session("trunk", model, manager, "pick up the red cup", frame)
+>>> steps = [trunk.step() for _ in range(3)]              # 3 x 8 frames, 3 checkpoints
+>>> steps[0].frames.shape, steps[0].action_source
+((8, 64, 64, 3), 'predicted')
+>>> fork = trunk.fork(steps[1].checkpoint_id, prompt="push the cup to the left")
+>>> fork.step().frame_index, trunk.frame_index            # the trunk is not disturbed
+(3, 3)
+>>> again = trunk.fork(steps[1].checkpoint_id).step()     # same prompt, same seed: same bits
+>>> bool((again.latents == steps[2].latents).all())
 True
+>>> trunk.rewind(2) == steps[0].checkpoint_id             # nothing is lost: later checkpoints stay
+True
+>>> len(manager.list_checkpoints("trunk"))                # the root and three steps
+4
 
 Several sessions of one manager may be stepped in any order: the head is swapped when needed.
 """
@@ -250,6 +258,8 @@ class Session:
         geometry = self.model.geometry
         given_state = self.snapshot.state if state is None and self.snapshot.is_root else state
         if observed is not None:
+            if not self.model.abilities.observes:
+                raise InvalidRequest("This model cannot take observed frames.", hint="Step without `observed`.")
             observed = np.stack([self.model.fit_image(np.asarray(frame)) for frame in observed])
         return StepRequest(
             self.session_id,

@@ -180,7 +180,7 @@ class WorldStateSnapshot:
         """Write one safetensors file with the JSON metadata in its header; replaced atomically."""
         path = Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        tensors = {name: tensor.detach().cpu().clone() for name, tensor in self.tensors().items()}
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.tensors().items()}
         try:
             save_file(tensors, temporary, metadata={"arc_fabric": json.dumps(self.meta(), allow_nan=False)})
             temporary.replace(path)

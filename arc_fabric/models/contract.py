@@ -7,10 +7,11 @@ state through the attributes named in `TENSORS`, `LISTS` and `SCALARS` and nothi
 Ownership rules
 - KV tensors are replaced, never written in place. The *lists* that hold them may be mutated: copy the list.
 - The newest block is not in the KV yet ("pending block"): the caller keeps the last `video_pred` and gives it
-  back as `latent_video`. Call 1 of a window prefills its first image (1 latent frame) and returns 1 + K latent frames
-  (K = `Geometry.latents_per_block`); later calls prefill the pending block and return K.
+  back as `latent_video`. Call 1 of a window prefills its first image (1 latent frame) and returns 1 + K
+  latent frames (K = `Geometry.latents_per_block`); later calls prefill the pending block and return K.
 - After call n of a window: `current_start_frame == 1 + K * n`; the KV holds `1 + K * (n - 1)` latent frames.
-- A call resets the window by itself when `images` has T == 1, when `language` is None or differs from the text given,
+- A call resets the window by itself when `images` has T == 1, when `language` is None or differs from the
+text given,
   or when `current_start_frame >= Geometry.window`. A reset drops the caches and encodes the image given.
 - A call that raises leaves undefined state: restore afterwards.
 """
@@ -45,6 +46,8 @@ class Abilities:
     rebuilds_kv: bool
     """`rebuild_kv` refills the caches bit-exactly from latents and per-block prompts."""
     predicts_actions: bool = True
+    observes: bool = False
+    """`encode_observed` turns real frames into the pending block, for closed-loop use."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ class Conditioning:
 
     prompt: str
     action: np.ndarray | None = None
-    """float32 [action_horizon, action_dim]: the clean actions that stand in the KV for this block, or None."""
+    """float32 [action_horizon, action_dim]: the clean actions that stand in the KV for this block, or
+    None."""
     state: np.ndarray | None = None
     """float32 [state_dim], or None."""
 
@@ -153,15 +157,21 @@ class WorldModel(Protocol):
         [B, action_horizon, action_dim] (the given actions where they were given)."""
 
     def decode(self, latents: torch.Tensor, start: int = 0) -> np.ndarray:
-        """Decode latent frames `start:` of one window, latents [1, C, T, h, w] from the window's anchor on, to uint8
-        [F, H, W, 3]. The anchor gives 1 frame, every later latent `frames_per_latent`. A pure function of its arguments."""
+        """Decode latent frames `start:` of one window, latents [1, C, T, h, w] from the window's anchor on,
+        to uint8 [F, H, W, 3]. The anchor gives 1 frame, every later latent `frames_per_latent`. A pure
+        function of its arguments."""
+
+    def encode_observed(self, frames: np.ndarray) -> torch.Tensor:
+        """Real frames uint8 [T, H, W, 3] seen since the last call -> latents [1, C, K, h, w] that stand for
+        the pending block in place of the imagined ones. Raises if `abilities.observes` is False."""
 
     def rebuild_kv(self, latents: torch.Tensor, blocks: list[Conditioning]) -> None:
-        """Refill `action_head`'s KV caches from one window's latents [1, C, T, h, w] that belong in the KV (T == 1 + K * (n - 1),
-        the pending block excluded). `blocks` has one entry per prefill: `blocks[0]` for the anchor, `blocks[i]` for block i
-        (n entries). An entry's prompt is that of the call that prefilled it (block i is prefilled by call i + 1, under
-        that call's prompt); its action and state are those of the call that generated it (None for the anchor). Reads
-        `clip_feas`, `ys` from the head; bit-exact with the step path. Raises if `abilities.rebuilds_kv` is False."""
+        """Refill `action_head`'s KV caches from one window's latents [1, C, T, h, w] that belong in the KV (T
+        == 1 + K * (n - 1), the pending block excluded). `blocks` has one entry per prefill: `blocks[0]` for
+        the anchor, `blocks[i]` for block i (n entries). An entry's prompt is that of the call that prefilled
+        it (block i is prefilled by call i + 1, under that call's prompt); its action and state are those of
+        the call that generated it (None for the anchor). Reads `clip_feas`, `ys` from the head; bit-exact
+        with the step path. Raises if `abilities.rebuilds_kv` is False."""
 
     def language_of(self, prompt: str) -> torch.Tensor:
         """The tensor that `action_head.language` holds for this prompt (int64 [1, L])."""

@@ -42,7 +42,9 @@ class ToyModel:
     the KV advanced and `current_start_frame` not, "nan" returns latents that are not finite.
     """
 
-    abilities = Abilities(steers_with_actions=True, batches=False, batch_bit_exact=False, rebuilds_kv=True)
+    abilities = Abilities(
+        steers_with_actions=True, batches=False, batch_bit_exact=False, rebuilds_kv=True, observes=True
+    )
     geometry = Geometry(
         image_height=SIZE,
         image_width=SIZE,

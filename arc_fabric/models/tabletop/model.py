@@ -47,7 +47,7 @@ WINDOW = 9
 class TabletopModel:
     """A `WorldModel` (see `arc_fabric.models.contract`): small, trained, deterministic, float32."""
 
-    abilities = Abilities(steers_with_actions=True, batches=True, batch_bit_exact=True, rebuilds_kv=True)
+    abilities = Abilities(steers_with_actions=True, batches=True, batch_bit_exact=True, rebuilds_kv=True, observes=True)
 
     def __init__(
         self, vae: CausalVAE, dit: CausalDiT, *, device: str | torch.device = "cpu",
@@ -193,6 +193,11 @@ class TabletopModel:
         video = torch.cat([images[:, :1], images[:, -HORIZON:]], 1)
         return self.action_head.vae.encode(video)[:, :, 1:]
 
+    @torch.inference_mode()
+    def encode_observed(self, frames: np.ndarray) -> Tensor:
+        """Real frames uint8 [T, 64, 64, 3], T >= 8, the last 8 of which stand for the pending block -> its latents."""
+        return self._pending({"images": torch.from_numpy(np.ascontiguousarray(frames))[None].to(self.device)}, None)
+
     def _row_by_row(self, inputs: Mapping[str, Tensor], pending: Tensor | None, rows: int) -> dict[str, Tensor]:
         head, seeds = self.action_head, self._seeds(rows)
         singles, outputs = [], []
@@ -258,21 +263,19 @@ class TabletopModel:
 
     @torch.inference_mode()
     def rebuild_kv(self, latents: Tensor, blocks: list[Conditioning]) -> None:
-        """Refill the caches from latents [1, C, 1 + 2 m, 8, 8]. `blocks[j].prompt` is the prompt under which block j
-        entered the KV; `blocks[0]` also covers the anchor. Poses are read from `action_head.ys`; actions and states
+        """Refill the caches from latents [1, C, 1 + 2 m, 8, 8]. `blocks[0].prompt` is the prompt under which the anchor
+        entered the KV, `blocks[j].prompt` that of block j. Poses are read from `action_head.ys`; actions and states
         in `blocks` are not needed."""
         count = latents.shape[2] - 1
-        if count < 0 or count % BLOCK or len(blocks) < max(1, count // BLOCK):
-            raise InvalidRequest(f"rebuild_kv needs 1 + {BLOCK} m latent frames and m conditionings; "
+        if count < 0 or count % BLOCK or len(blocks) != 1 + count // BLOCK:
+            raise InvalidRequest(f"rebuild_kv needs 1 + {BLOCK} m latent frames and 1 + m conditionings; "
                                  f"got {latents.shape[2]} and {len(blocks)}.")
         head = self.action_head
         head.kv_cache1, head.kv_cache_neg = [], []
         latents = latents.to(self.device, torch.float32)
-        self._write(head, latents[:, :, :1], self._texts(self.language_of(blocks[0].prompt)), 0)
-        for index in range(count // BLOCK):
-            first = 1 + BLOCK * index
-            texts = self._texts(self.language_of(blocks[index].prompt))
-            self._write(head, latents[:, :, first : first + BLOCK], texts, first)
+        for index, block in enumerate(blocks):
+            first, stop = (0, 1) if index == 0 else (1 + BLOCK * (index - 1), 1 + BLOCK * index)
+            self._write(head, latents[:, :, first:stop], self._texts(self.language_of(block.prompt)), first)
 
 
 def _state_pose(inputs: Mapping[str, Tensor]) -> Tensor:
