@@ -69,7 +69,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class TextEncoder(nn.Module):
-    """Hashed words -> one vector [B, width]: word embeddings, a width-3 convolution over word order, mean and max pooling.
+    """Hashed words -> one vector [B, width]: embeddings, a width-3 convolution over word order, mean and max pooling.
 
     Words never seen in training have near-zero embeddings and change little."""
 
@@ -183,8 +183,8 @@ class CausalDiT(nn.Module):
         self, x: Tensor, condition: Tensor, caches: list[Tensor], first: int
     ) -> tuple[Tensor, list[Tensor]]:
         """Run tokens x [B, F, TOKENS, d] (condition [B, F, d]) of latent frames `first`... over the caches
-        [2, B, seq, heads, head_dim] per layer (an empty list: no past). Returns tokens [B, F, TOKENS, d] and the chunk's
-        own keys and values, one [2, B, F * TOKENS, heads, head_dim] per layer."""
+        [2, B, seq, heads, head_dim] per layer (an empty list: no past). Returns tokens [B, F, TOKENS, d] and the
+        chunk's own keys and values, [2, B, F * TOKENS, heads, head_dim] per layer."""
         batch, frames = x.shape[:2]
         x, c = x.flatten(0, 1), condition.flatten(0, 1)
         cos, sin = (r.to(x.device) for r in rotary(self.shape.head_dim, first, frames))

@@ -35,7 +35,12 @@ class DitSettings:
     """Settings of stage 2 (table `dit` of the config file)."""
 
     seed: int = 2
-    episodes: int = 2500
+    first_episodes: int = 250
+    """Episodes made before training begins."""
+    episodes: int = 4000
+    """Episodes kept at most."""
+    new_every: int = 2
+    """Steps per new episode."""
     batch: int = 8
     steps: int = 100_000
     minutes: float = 80.0
@@ -74,7 +79,8 @@ class WindowModel(nn.Module):
         poses = integrate(batch.base[:, None].expand(-1, COPIES, -1, -1), shrink(a_t, t_a[..., None, None]))
         last = past[:, 0::2][:, None, :, None].expand_as(z_t)
         frame = (count, COPIES, BLOCKS, PER_BLOCK)
-        noisy = dit.tokens(z_t.flatten(0, 3), last.flatten(0, 3), a_t.reshape(-1, GROUP, 4), poses.reshape(-1, GROUP, 4))
+        noisy = dit.tokens(z_t.flatten(0, 3), last.flatten(0, 3),
+                           a_t.reshape(-1, GROUP, 4), poses.reshape(-1, GROUP, 4))
         c_block = dit.condition(text.repeat_interleave(COPIES * BLOCKS, 0), t_v.flatten(), t_a.flatten())
 
         x = torch.cat([clean, noisy])
@@ -187,7 +193,6 @@ def train_dit(
     torch.manual_seed(settings.seed)
     vae = CausalVAE().eval()
     vae.load_state_dict(vae_weights)
-    pool = LatentPool.build(vae, settings.seed, settings.episodes, folder / "latents.safetensors")
     model = WindowModel().to(device)
     optimizer = MuonAdam(model, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr,
                          adam_names=tuple(f"dit.{name}" for name in ADAM) + ADAM)
@@ -196,8 +201,12 @@ def train_dit(
     if resume:
         trainer.resume()
     rng = np.random.default_rng(settings.seed + 1 + trainer.step)
+    pool = LatentPool(vae, settings.seed + trainer.step, settings.episodes)
+    pool.grow(settings.first_episodes, "encoding")
 
-    def losses(_: int) -> dict[str, Tensor]:
+    def losses(step: int) -> dict[str, Tensor]:
+        if step % settings.new_every == 0:
+            pool.grow(1)
         batch = pool.draw(rng, settings.batch, settings.text_dropout)
         batch = Windows(**{k: v.to(device) for k, v in vars(batch).items()})
         noise = Noise.draw(settings.batch, vae.channels, settings, device)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arc_fabric.models.tabletop.physics import MAX_STEP, REACH, clamp, holding_opening
-from arc_fabric.models.tabletop.scene import GRIPPER_HIGH, GRIPPER_LOW, Body, Scene
+from arc_fabric.models.tabletop.scene import BODY_HIGH, BODY_LOW, GRIPPER_HIGH, GRIPPER_LOW, Body, Scene
 
 LIFT = 15.0
 """Tip height to which a picked object is lifted."""
@@ -65,6 +65,9 @@ def sensible(scene: Scene, task: Task) -> bool:
     """Whether the task leaves something to do: a push has at least 6 pixels to go, nothing is done already."""
     body = scene.bodies[scene.index_of(task.target)]
     room = {"left": body.x - LEFT, "right": RIGHT - body.x, "away": body.y - FAR + 1}.get(task.verb, 9.0)
+    if task.verb == "beside":
+        other = scene.bodies[scene.index_of(task.other)]
+        room = 0.0 if _taken(scene, body, other, _spot_beside(scene, body, other)) else room
     return room >= 6 and not done(scene, task)
 
 
@@ -159,12 +162,26 @@ def _put(scene: Scene, body: Body, other: Body, verb: str) -> tuple[float, float
         return _pick(scene, body)
     x, y, floor = other.x, other.y, other.top
     if verb == "beside":
-        x, floor = other.x + (BESIDE if other.x < 32 else -BESIDE), 0.0
+        x, floor = _spot_beside(scene, body, other), 0.0
     if max(abs(body.x - x), abs(body.y - y)) > 1.5:
         return _carry_to(scene, body, x, y, other.top + 3.5)
     if body.z > floor + 0.6:
         return x - body.x, y - body.y, floor - body.z, CLOSE
     return _rise(scene, g.z, OPEN)
+
+
+def _spot_beside(scene: Scene, body: Body, other: Body) -> float:
+    """The x next to `other` towards the middle of the table, or on its other side if something stands there."""
+    side = BESIDE if other.x < 32 else -BESIDE
+    far = other.x - side
+    taken = _taken(scene, body, other, other.x + side)
+    return far if taken and BODY_LOW[0] < far < BODY_HIGH[0] else other.x + side
+
+
+def _taken(scene: Scene, body: Body, other: Body, x: float) -> bool:
+    """A third object stands about (x, other.y)."""
+    rest = [b for b in scene.bodies if b is not body and b is not other]
+    return any(abs(b.x - x) < 9 and abs(b.y - other.y) < 5 for b in rest)
 
 
 def _carry_to(scene: Scene, body: Body, x: float, y: float, clear: float) -> tuple[float, float, float, float]:

@@ -1,14 +1,12 @@
-"""Training data of the transformer: windows of latents, states, actions and prompts, encoded once from new episodes."""
+"""Training data of the transformer: windows of latents, states, actions and prompts, encoded from new episodes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from rich.progress import track
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from arc_fabric.models.tabletop.language import token_ids
@@ -44,27 +42,31 @@ class Windows:
 
 
 class LatentPool:
-    """All windows of some episodes, kept as latents in memory."""
+    """Windows of episodes, kept as latents in memory. It starts small and grows while training runs; when it is full
+    a new episode takes the oldest one's place."""
 
-    def __init__(self, parts: dict[str, Tensor]) -> None:
-        self.parts = parts
+    def __init__(self, vae: CausalVAE, seed: int, capacity: int) -> None:
+        self._vae, self._rng, self._capacity = vae, np.random.default_rng(seed), capacity
+        self._parts: dict[str, Tensor] = {}
+        self.made = 0
 
-    @classmethod
-    def build(cls, vae: CausalVAE, seed: int, episodes: int, cache: Path | None = None) -> LatentPool:
-        """Simulate, render and encode; with `cache`, reuse or write that file."""
-        if cache is not None and cache.exists():
-            return cls(load_file(cache))
-        rng = np.random.default_rng(seed)
-        rows = [_encode(vae, sample_episode(rng, FRAMES)) for _ in track(range(episodes), "encoding")]
-        parts = {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
-        if cache is not None:
-            save_file(parts, cache)
-        return cls(parts)
+    def __len__(self) -> int:
+        return min(self.made, self._capacity)
+
+    def grow(self, episodes: int, note: str = "") -> None:
+        """Simulate, render and encode new episodes."""
+        for _ in track(range(episodes), note) if note else range(episodes):
+            row = _encode(self._vae, sample_episode(self._rng, FRAMES))
+            if not self._parts:
+                self._parts = {k: torch.zeros(self._capacity, *v.shape, dtype=v.dtype) for k, v in row.items()}
+            for key, value in row.items():
+                self._parts[key][self.made % self._capacity] = value
+            self.made += 1
 
     def draw(self, rng: np.random.Generator, count: int, text_dropout: float) -> Windows:
         """A random batch; early windows, where most happens, are drawn more often."""
-        parts = self.parts
-        episode = torch.from_numpy(rng.integers(0, len(parts["text"]), count))
+        parts = self._parts
+        episode = torch.from_numpy(rng.integers(0, len(self), count))
         weights = np.linspace(1.6, 0.7, STARTS)
         start = torch.from_numpy(rng.choice(STARTS, count, p=weights / weights.sum()))
         after = start[:, None] + torch.arange(WINDOW - 1)

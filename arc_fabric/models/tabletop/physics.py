@@ -165,7 +165,7 @@ def _shift(scene: Scene, index: int, dx: float, dy: float) -> None:
 
 
 def _push_others(scene: Scene, index: int, fixed: frozenset[int]) -> None:
-    """Bodies at the same height do not overlap: body `index` moves those it touches (not `fixed` ones), and they others."""
+    """Bodies at one height do not overlap: body `index` moves those it touches (not `fixed` ones), they others."""
     pusher = scene.bodies[index]
     for other, body in enumerate(scene.bodies):
         if other == index or other in fixed or abs(body.z - pusher.z) > 2.0:

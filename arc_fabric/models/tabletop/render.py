@@ -5,7 +5,7 @@ Shapes are drawn in small boxes around their anchor point and laid over the back
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -128,7 +128,7 @@ def render(kinds: Sequence[Kind], look: Look, gripper: Array, bodies: Array) -> 
     return canvas.image()
 
 
-def _sprite(track: Array, draw) -> tuple[Array, Array, Array]:  # noqa: ANN001
+def _sprite(track: Array, draw: Callable[[Array, Array], Array]) -> tuple[Array, Array, Array]:
     u, v, left, top = _grid(track[:, 0], track[:, 1] - track[:, 2])
     return draw(u, v), left, top
 

@@ -6,6 +6,7 @@ Everything here is a pure function of its arguments; both guidance branches run 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ class SamplerSettings:
 
 
 def block_noise(seed: int, start: int, channels: int) -> tuple[Tensor, Tensor]:
-    """Noise of one row's block, a function of seed and start frame only: [C, 2, 8, 8] and [8, 4], float32 on the CPU."""
+    """Noise of one row's block, a function of seed and start frame only: [C, 2, 8, 8] and [8, 4], on the CPU."""
     generator = torch.Generator().manual_seed((int(seed) * 1_000_003 + start) % 2**63)
     video = torch.randn(channels, BLOCK, 8, 8, generator=generator)
     return video, torch.randn(HORIZON, 4, generator=generator)
@@ -83,7 +84,7 @@ def denoise(
         batch = len(z)
         a, texts, caches = inputs.given, texts[:batch], [cache[:, :batch] for cache in caches]
     levels = settings.levels()
-    for now, then in zip(levels[:-1], levels[1:], strict=True):
+    for now, then in pairwise(levels):
         t_action = 0.0 if inputs.given is not None else now
         z0, a0 = _predict(dit, z, a, inputs, texts, caches, (now, t_action), settings.guidance)
         z = z0 + (then / now) * (z - z0)
@@ -97,7 +98,7 @@ def _predict(
     levels: tuple[float, float], guidance: float,
 ) -> tuple[Tensor, Tensor]:
     """Clean latents and actions as the model sees them from (z, a), guided where texts hold both branches."""
-    batch, channels = z.shape[:2]
+    batch = len(z)
     branches = len(texts) // batch
     poses = integrate(inputs.pose, shrink(a, torch.tensor(levels[1])))
     frames = z.transpose(1, 2).flatten(0, 1)

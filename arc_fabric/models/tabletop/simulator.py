@@ -43,6 +43,11 @@ class Episode:
         return render(self.kinds, self.look, self.gripper, self.bodies)
 
 
+def copy_scene(scene: Scene) -> Scene:
+    """An independent copy."""
+    return deepcopy(scene)
+
+
 def roll(scene: Scene, policy: Policy, frames: int, prompt: str = "") -> Episode:
     """Let `policy` act on a copy of `scene` until there are `frames` frames."""
     scene = deepcopy(scene)
