@@ -32,15 +32,34 @@ class Stretch:
         return self.entry.name if self.entry.axis is None else f"{self.entry.name}@{self.start}"
 
 
-def same_form(entry: TensorEntry, record: TensorRecord) -> bool:
-    """Whether a tensor could share pieces with a recorded one."""
-    shape = tuple(entry.tensor.shape)
-    if (dtype_name(entry.tensor), entry.axis, entry.unit) != (record.dtype, record.axis, record.unit):
-        return False
-    if entry.axis is None:
-        return shape == record.shape
-    drop = entry.axis
-    return shape[:drop] + shape[drop + 1 :] == record.shape[:drop] + record.shape[drop + 1 :]
+@dataclass(frozen=True)
+class Form:
+    """What of a tensor decides whether another could share pieces with it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    axis: int | None
+    unit: int
+
+    @classmethod
+    def of(cls, thing: TensorEntry | TensorRecord) -> Form:
+        """The form of a tensor at hand or of a recorded one."""
+        if isinstance(thing, TensorRecord):
+            return cls(thing.dtype, thing.shape, thing.axis, thing.unit)
+        return cls(dtype_name(thing.tensor), tuple(thing.tensor.shape), thing.axis, thing.unit)
+
+    @property
+    def length(self) -> int:
+        """Indices on the append axis; 1 for a whole tensor."""
+        return 1 if self.axis is None else self.shape[self.axis]
+
+    def fits(self, other: Form) -> bool:
+        """Equal but for the length of the append axis."""
+        if (self.dtype, self.axis, self.unit) != (other.dtype, other.axis, other.unit):
+            return False
+        return len(self.shape) == len(other.shape) and all(
+            a == b for i, (a, b) in enumerate(zip(self.shape, other.shape, strict=True)) if i != self.axis
+        )
 
 
 def stretches(entry: TensorEntry, parent: TensorRecord | None, *, want_bytes: bool) -> Iterator[Stretch]:
@@ -48,9 +67,9 @@ def stretches(entry: TensorEntry, parent: TensorRecord | None, *, want_bytes: bo
 
     With `want_bytes`, a matching piece whose bytes a light snapshot dropped is stored after all.
     """
-    length = 1 if entry.axis is None else entry.tensor.shape[entry.axis]
-    at = 0
-    if parent is not None and same_form(entry, parent):
+    form, at = Form.of(entry), 0
+    length = form.length
+    if parent is not None and form.fits(Form.of(parent)):
         for piece in parent.pieces:
             if at + piece.extent > length or not matches(cut(entry.tensor, entry.axis, at, piece.extent), piece):
                 break
@@ -61,9 +80,9 @@ def stretches(entry: TensorEntry, parent: TensorRecord | None, *, want_bytes: bo
         yield Stretch(entry, at, length - at, None)
 
 
-def expected_new(entry: TensorEntry, parent: TensorRecord | None) -> int:
-    """Bytes a tensor probably adds, from its form alone: a longer tensor extends its parent."""
-    if parent is None or entry.axis is None or not same_form(entry, parent):
+def expected_new(entry: TensorEntry, parent: Form | None) -> int:
+    """Bytes a tensor probably adds, from forms alone: a longer tensor extends its parent, another whole one is new."""
+    form = Form.of(entry)
+    if parent is None or entry.axis is None or not form.fits(parent) or form.length < parent.length:
         return entry.nbytes
-    length, known = entry.tensor.shape[entry.axis], parent.shape[entry.axis]
-    return entry.nbytes * (length - known) // length if length >= known and length else entry.nbytes
+    return entry.nbytes * (form.length - parent.length) // form.length if form.length else 0

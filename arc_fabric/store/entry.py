@@ -29,7 +29,9 @@ class TensorEntry:
 
     def __post_init__(self) -> None:
         if not self.name or self.name.startswith("/") or "@" in self.name:
-            raise InvalidRequest(f"Tensor name {self.name!r} is not usable: it must be non-empty, relative, without '@'.")
+            raise InvalidRequest(
+                f"Tensor name {self.name!r} is not usable: it must be non-empty, relative, without '@'."
+            )
         if self.axis is None:
             return
         if not 0 <= self.axis < self.tensor.dim():

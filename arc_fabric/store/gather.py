@@ -13,7 +13,8 @@ from arc_fabric.store.cutting import Stretch, stretches
 from arc_fabric.store.entry import TensorEntry
 from arc_fabric.store.fingerprint import fingerprint
 from arc_fabric.store.job import WriteJob
-from arc_fabric.store.manifest import Manifest, Piece, TensorRecord, digest_of, header_bytes
+from arc_fabric.store.layout import lay_out
+from arc_fabric.store.manifest import Piece, TensorRecord, digest_of
 from arc_fabric.store.pieces import byte_view, dtype_name, is_zero, on_accelerator
 from arc_fabric.store.tiers import DeviceTier, HostTier, version_of
 from arc_fabric.store.transfer import host_buffer, side_stream
@@ -35,11 +36,17 @@ class Gatherer:
         with side_stream({entry.tensor.device for entry in job.entries}, job.after), torch.no_grad():
             records = {entry.name: self._record(entry, parent.get(entry.name), job) for entry in job.entries}
         _check_unchanged(job)
-        self._place(job, records)
-        assert job.manifest is not None
+        job.manifest = lay_out(job, records)
+        self._host.pin(job.buffers)
+        for digest, buffer in job.buffers.items():
+            self._host.put(digest, buffer)
         for entry in job.entries:
             self._device.remember(entry.tensor, job.manifest.tensors[entry.name])
         job.entries = ()
+
+    def distrust(self, checkpoint_id: str) -> None:
+        """Share nothing more with a checkpoint that could not be stored."""
+        self._device.distrust(checkpoint_id)
 
     def _parent_tensors(self, job: WriteJob) -> dict[str, TensorRecord]:
         """The parent's tensors, or nothing to share with when they cannot be had now."""
@@ -76,46 +83,6 @@ class Gatherer:
         else:
             self._host.put(digest, buffer)
         return Piece(extent, length, digest, key=cut.key if want_bytes else "", fingerprint=mark)
-
-    def _place(self, job: WriteJob, records: dict[str, TensorRecord]) -> None:
-        """Lay the new pieces out in the checkpoint's file, KV last, each digest once, and make the manifest."""
-        fresh = _fresh_pieces(records)
-        header = header_bytes((p.key, r.dtype, r.piece_shape(p), p.length) for r, p in fresh)
-        homes: dict[str, Piece] = {}
-        at = len(header)
-        for _, piece in fresh:
-            homes[piece.digest] = replace(piece, checkpoint=job.checkpoint_id, offset=at)
-            at += piece.length
-        job.buffers = {digest: job.buffers[digest] for digest in homes}
-        self._host.pin(job.buffers)
-        for digest, buffer in job.buffers.items():
-            self._host.put(digest, buffer)
-        job.header = header
-        job.manifest = Manifest(
-            checkpoint_id=job.checkpoint_id,
-            parent_id=job.parent_id,
-            created=job.created,
-            tensors={name: _settle(record, homes) for name, record in records.items()},
-            meta=job.meta,
-            file={"length": at, "header_length": len(header), "header_digest": digest_of(header)},
-        )
-
-
-def _fresh_pieces(records: dict[str, TensorRecord]) -> list[tuple[TensorRecord, Piece]]:
-    found: dict[str, tuple[TensorRecord, Piece]] = {}
-    for record in sorted(records.values(), key=lambda r: r.name.startswith("kv_cache")):
-        for piece in record.pieces:
-            if piece.key and not piece.checkpoint:
-                found.setdefault(piece.digest, (record, piece))
-    return list(found.values())
-
-
-def _settle(record: TensorRecord, homes: dict[str, Piece]) -> TensorRecord:
-    pieces = tuple(
-        replace(homes[p.digest], extent=p.extent, fingerprint=p.fingerprint) if p.key and not p.checkpoint else p
-        for p in record.pieces
-    )
-    return replace(record, pieces=pieces)
 
 
 def _check_unchanged(job: WriteJob) -> None:

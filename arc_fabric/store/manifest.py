@@ -170,7 +170,7 @@ class Manifest:
     @property
     def bytes_new(self) -> int:
         """Bytes it added to storage: the pieces in its own file."""
-        return sum(piece.length for piece in self.pieces() if piece.checkpoint == self.checkpoint_id)
+        return sum(piece.length for _, piece in self.own_parts())
 
     def pieces(self) -> Iterable[Piece]:
         """Every piece of every tensor."""
@@ -178,12 +178,27 @@ class Manifest:
 
     def references(self) -> set[str]:
         """The checkpoints whose files it needs, itself included when it has a file."""
-        own = {self.checkpoint_id} if self.file else set()
+        own = set() if self.deleted else {self.checkpoint_id}
         return own | {piece.checkpoint for piece in self.pieces() if piece.checkpoint}
+
+    def own_parts(self) -> list[tuple[TensorRecord, Piece]]:
+        """The pieces in its own file, each once, in file order, with a tensor they belong to."""
+        found: dict[str, tuple[TensorRecord, Piece]] = {}
+        for record in self.tensors.values():
+            for piece in record.pieces:
+                if piece.checkpoint == self.checkpoint_id:
+                    found.setdefault(piece.key, (record, piece))
+        return sorted(found.values(), key=lambda part: part[1].offset)
 
     def tombstone(self) -> Manifest:
         """The manifest left when its payload is deleted: who it was, nothing to restore."""
-        return replace(self, tensors={}, attachments={}, meta={}, file={}, deleted=True)
+        file = {"kv_dropped": True} if self.kv_dropped else {}
+        return replace(self, tensors={}, attachments={}, meta={}, file=file, deleted=True)
+
+    @property
+    def kv_dropped(self) -> bool:
+        """Whether the KV pieces were taken out of its file after it was stored."""
+        return bool(self.file.get("kv_dropped"))
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object, with a digest over everything else in it."""

@@ -18,15 +18,18 @@ from typing import Any, Literal
 
 import torch
 
-from arc_fabric.errors import CheckpointUnavailable, Conflict, DeadlineExceeded, InvalidRequest
+from arc_fabric.errors import CheckpointUnavailable, Conflict, DamagedSnapshot, DeadlineExceeded, InvalidRequest
+from arc_fabric.store.accounting import node_bytes
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.budget import ByteBudget
 from arc_fabric.store.catalog import Catalog
-from arc_fabric.store.cutting import expected_new
+from arc_fabric.store.cutting import Form, expected_new
 from arc_fabric.store.entry import TensorEntry
+from arc_fabric.store.fetching import Fetcher
 from arc_fabric.store.gather import Gatherer
 from arc_fabric.store.job import Attachment, WriteJob
-from arc_fabric.store.manifest import MANIFEST, Manifest, check_id, key_of
+from arc_fabric.store.lightening import drop_kv
+from arc_fabric.store.manifest import MANIFEST, Manifest, check_id, is_rebuildable, key_of
 from arc_fabric.store.reading import Restorer
 from arc_fabric.store.tiers import DeviceTier, DiskTier, HostTier, version_of
 from arc_fabric.store.transfer import fix_device, mark
@@ -35,6 +38,18 @@ from arc_fabric.store.writer import Writer
 log = logging.getLogger(__name__)
 Policy = Literal["full", "light", "auto"]
 Durability = Literal["pending", "durable", "absent"]
+
+
+@dataclass(frozen=True)
+class ReadCost:
+    """What reading a checkpoint's KV takes."""
+
+    available: bool
+    """False: some of it is stored nowhere and must be rebuilt."""
+    storage_bytes: int
+    """Bytes that are neither alive on the device nor in host memory."""
+    seconds: float
+    """For these, at the rate measured lately."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +89,15 @@ class SnapshotStore:
         self._catalog = Catalog(self.backend)
         self._device = DeviceTier(device_cache_bytes)
         self._disk = DiskTier(disk_cache_dir, disk_cache_bytes) if disk_cache_dir and disk_cache_bytes else None
-        self._host = HostTier(host_cache_bytes)
-        self._restorer = Restorer(self.backend, self._device, self._host, self._disk)
+        self._host = HostTier(host_cache_bytes, self._disk.spill if self._disk else None)
+        self._fetcher = Fetcher(self.backend, self._disk)
+        self._restorer = Restorer(self._fetcher, self._device, self._host)
         gatherer = Gatherer(self._catalog, self._host, self._device)
         self._writer = Writer(
             self.backend, gatherer, self._catalog, self._host, self._budget, on_durable=on_durable, on_failed=on_failed
         )
         self._ids: set[str] = set()
+        self._pins: dict[str, frozenset[str]] = {}
         self._lock = threading.Lock()
 
     def put(
@@ -96,34 +113,32 @@ class SnapshotStore:
     ) -> PutReceipt:
         """Take a checkpoint; returns at once unless more bytes are in flight than the budget allows.
 
-        Raises Conflict when the id is taken, StoreUnavailable when the budget stays full for `timeout` seconds.
+        Raises Conflict when the id is taken (one that failed is free again), StoreUnavailable when the budget stays full for `timeout` seconds.
         """
         _check_entries(entries)
         clean_meta = json.loads(json.dumps(dict(meta), allow_nan=False))
-        parent = self._catalog.known(parent_id) if parent_id else None
-        expected = [expected_new(entry, parent.tensors.get(entry.name) if parent else None) for entry in entries]
-        keep_kv = self._keeps_kv(policy or self.policy)
-        reserved = sum(n for n, entry in zip(expected, entries, strict=True) if keep_kv or not entry.rebuildable)
+        forms = self._forms(parent_id)
+        expected = [0 if self._device.record_of(e.tensor) else expected_new(e, forms.get(e.name)) for e in entries]
         self._claim(checkpoint_id)
         try:
-            self._budget.acquire(reserved, timeout=timeout, why=self._writer.why_waiting)
+            self._budget.acquire(sum(expected), timeout=timeout, why=self._writer.why_waiting)
         except BaseException:
             self._ids.discard(checkpoint_id)
             raise
-        self._writer.submit(
-            WriteJob(
-                checkpoint_id=checkpoint_id,
-                parent_id=parent_id,
-                entries=tuple(entries),
-                meta=clean_meta,
-                attachments=dict(attachments or {}),
-                keep_kv=keep_kv,
-                reserved=reserved,
-                versions=tuple(version_of(entry.tensor) for entry in entries),
-                after=mark(entry.tensor.device for entry in entries),
-            )
+        job = WriteJob(
+            checkpoint_id=checkpoint_id,
+            parent_id=parent_id,
+            entries=tuple(entries),
+            meta=clean_meta,
+            attachments=dict(attachments or {}),
+            keep_kv=self._keeps_kv(policy or self.policy),
+            reserved=sum(expected),
+            versions=tuple(version_of(entry.tensor) for entry in entries),
+            after=mark(entry.tensor.device for entry in entries),
         )
-        return PutReceipt(reserved, sum(entry.nbytes for entry in entries), sum(1 for n in expected if n))
+        self._writer.submit(job)
+        stored = [n for n, entry in zip(expected, entries, strict=True) if n and (job.keep_kv or not entry.rebuildable)]
+        return PutReceipt(sum(stored), sum(entry.nbytes for entry in entries), len(stored))
 
     def get(
         self, checkpoint_id: str, device: torch.device | str = "cpu", *, kv: bool = True
@@ -140,8 +155,13 @@ class SnapshotStore:
             wanted = [entry for entry in entries if kv or not entry.rebuildable]
             return {entry.name: entry.tensor.to(where) for entry in wanted}, dict(job.meta)
         manifest = self.manifest(checkpoint_id)
-        records = [r for r in manifest.tensors.values() if r.loadable and (kv or not r.name.startswith("kv_cache"))]
-        return self._restorer.tensors(records, where), dict(manifest.meta)
+        try:
+            return self._tensors(manifest, where, kv=kv), dict(manifest.meta)
+        except DamagedSnapshot as error:
+            if not self._was_dropped(error):
+                raise
+            log.info("checkpoint %s: KV was dropped with %s", checkpoint_id, error.context["checkpoint_id"])
+            return self._tensors(manifest, where, kv=False), dict(manifest.meta)
 
     def manifest(self, checkpoint_id: str) -> Manifest:
         """What the checkpoint consists of (waits a moment when it is still being copied off the device)."""
@@ -191,19 +211,62 @@ class SnapshotStore:
                 self.backend.delete(key_of(checkpoint_id, name))
         self._catalog.forget(checkpoint_id)
 
+    def drop_kv(self, checkpoint_id: str) -> int:
+        """Make a durable checkpoint light: its own KV pieces leave storage. Returns the bytes freed.
+
+        It and its descendants stay restorable by a model that rebuilds KV from latents.
+        """
+        self.wait_durable(checkpoint_id)
+        manifest, freed = drop_kv(self.backend, checkpoint_id)
+        self._catalog.add(manifest)
+        return freed
+
+    def pin(self, checkpoint_id: str) -> None:
+        """Bring a checkpoint's pieces into host memory and keep them there until `unpin`."""
+        pieces = [piece for piece in self.manifest(checkpoint_id).pieces() if not piece.zero]
+        digests = frozenset(piece.digest for piece in pieces)
+        with self._lock:
+            if checkpoint_id in self._pins:
+                return
+            self._pins[checkpoint_id] = digests
+            self._host.pin(digests)
+        self._restorer.warm(pieces)
+
+    def unpin(self, checkpoint_id: str) -> None:
+        """Undo `pin`; no error when it is not pinned."""
+        with self._lock:
+            self._host.unpin(self._pins.pop(checkpoint_id, ()))
+
+    def evict(self, checkpoint_id: str) -> None:
+        """Drop the pieces that this checkpoint added from host memory, unless pinned. It stays restorable from below."""
+        self._host.evict(piece.digest for _, piece in self.manifest(checkpoint_id).own_parts())
+
     def status(self) -> dict[str, Any]:
-        """Whether storage answers, and what is in flight."""
+        """Whether storage answers (`state`: "ok" or "storage_down", `since`, `error`), and what is in flight."""
         return self._writer.status()
 
     def usage(self) -> dict[str, dict[str, Any]]:
         """Bytes, budget and counters by tier: device, host, disk, upload, read."""
-        tiers = {
+        tiers: dict[str, dict[str, Any]] = {
             "device": self._device.usage(),
-            "host": self._host.usage(),
+            "host": self._host.usage() | {"pinned_checkpoints": len(self._pins)},
             "upload": self._budget.state(),
-            "read": dict(self._restorer.counters),
+            "read": dict(self._restorer.counters + self._fetcher.counters),
         }
         return tiers | ({"disk": self._disk.usage()} if self._disk else {})
+
+    def node_bytes(self, checkpoint_ids: Iterable[str]) -> dict[str, Any]:
+        """Total, new, unique and shared bytes per checkpoint, and over all (see accounting.node_bytes)."""
+        return node_bytes([self.manifest(checkpoint_id) for checkpoint_id in checkpoint_ids])
+
+    def read_cost(self, checkpoint_id: str, device: torch.device | str = "cpu") -> ReadCost:
+        """What bringing this checkpoint's KV to `device` now would take: the figure to hold against a rebuild."""
+        where = fix_device(device)
+        records = [r for r in self.manifest(checkpoint_id).tensors.values() if is_rebuildable(r.name)]
+        if not all(self._restorer.available(record, where) for record in records):
+            return ReadCost(False, 0, 0.0)
+        size = sum(self._restorer.storage_bytes(record, where) for record in records)
+        return ReadCost(True, size, size * self._fetcher.seconds_per_byte)
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until everything put so far is durable. Raises DeadlineExceeded."""
@@ -216,13 +279,44 @@ class SnapshotStore:
             log.warning("closing with checkpoints not stored: %s", self._writer.why_waiting())
         self._writer.close()
         self._restorer.close()
+        self._fetcher.close()
+        if self._disk:
+            self._disk.close()
+
+    def _tensors(self, manifest: Manifest, device: torch.device, *, kv: bool) -> dict[str, torch.Tensor]:
+        """All tensors, with all of the KV or none of it."""
+        rest = [r for r in manifest.tensors.values() if not is_rebuildable(r.name)]
+        caches = [r for r in manifest.tensors.values() if is_rebuildable(r.name)] if kv else []
+        whole = all(self._restorer.available(record, device) for record in caches)
+        return self._restorer.tensors([*rest, *caches] if whole else rest, device)
+
+    def _was_dropped(self, error: DamagedSnapshot) -> bool:
+        """Whether a missing KV piece is missing because its owner's KV was dropped, here or by another process."""
+        if not is_rebuildable(str(error.context.get("piece", ""))):
+            return False
+        try:
+            return self._catalog.load(error.context["checkpoint_id"], fresh=True).kv_dropped
+        except CheckpointUnavailable:
+            return False
+
+    def _forms(self, parent_id: str | None) -> dict[str, Form]:
+        """The forms of the parent's tensors, as far as known without waiting."""
+        if parent_id is None:
+            return {}
+        job = self._writer.pending(parent_id)
+        entries = job.entries if job else ()
+        if entries:
+            return {entry.name: Form.of(entry) for entry in entries}
+        known = self._catalog.known(parent_id)
+        return {name: Form.of(record) for name, record in known.tensors.items()} if known else {}
 
     def _keeps_kv(self, policy: Policy) -> bool:
         return policy == "full" or (policy == "auto" and not self._budget.pressed)
 
     def _claim(self, checkpoint_id: str) -> None:
         with self._lock:
-            if check_id(checkpoint_id) in self._ids or self._catalog.known(checkpoint_id):
+            again = self._writer.forgive(check_id(checkpoint_id))
+            if (checkpoint_id in self._ids and not again) or self._catalog.known(checkpoint_id):
                 raise Conflict(f"Checkpoint {checkpoint_id} exists already.", hint="Ids are never reused.")
             self._ids.add(checkpoint_id)
 

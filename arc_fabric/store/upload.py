@@ -1,38 +1,116 @@
-"""Second half of the pipeline: host -> storage, in the order that makes a crash harmless."""
+"""Second half of the pipeline: host -> storage, in the order that makes a crash harmless and a collector safe."""
 
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 
-from arc_fabric.errors import Conflict
+from arc_fabric.errors import Conflict, StoreError
 from arc_fabric.store.backends import Backend
+from arc_fabric.store.condemned import LISTING_VALID_S, condemned
 from arc_fabric.store.job import WriteJob
-from arc_fabric.store.manifest import MANIFEST, TENSORS, digest_of, key_of
+from arc_fabric.store.layout import lay_out
+from arc_fabric.store.manifest import MANIFEST, TENSORS, Manifest, Piece, TensorRecord, digest_of, key_of
 from arc_fabric.store.pieces import byte_view
+from arc_fabric.store.tiers import HostTier
+
+log = logging.getLogger(__name__)
+Sleep = Callable[[float], None]
 
 
-def upload(job: WriteJob, backend: Backend) -> None:
-    """Store the new pieces, the attachments, then the manifest. May be repeated after a failure half-way.
+class Uploader:
+    """Stores the new pieces, the attachments, then the manifest: what lies around without a manifest is an orphan.
 
-    The manifest comes last: a checkpoint exists once it is there, and what lies around without one is an orphan.
+    Afterwards it makes sure that no collector took a file the manifest refers to (see collector.py): a file not condemned
+    now and still there cannot be deleted any more, because every later listing sees the manifest.
     """
-    assert job.manifest is not None
-    if backend.exists(key_of(job.checkpoint_id, MANIFEST)) and not _is_ours(job, backend):
-        raise Conflict(f"Checkpoint {job.checkpoint_id} is already stored.", hint="Ids are never reused.")
-    backend.put(key_of(job.checkpoint_id, TENSORS), [job.header, *map(byte_view, job.buffers.values())])
-    facts = {}
-    for name, value in job.attachments.items():
-        data = value if isinstance(value, bytes) else value()
-        backend.put(key_of(job.checkpoint_id, name), data)
-        facts[name] = {"length": len(data), "digest": digest_of(data)}
-    job.manifest = replace(job.manifest, attachments=facts)
-    stored = job.manifest.tombstone() if job.delete_requested else job.manifest
-    backend.put(key_of(job.checkpoint_id, MANIFEST), stored.encode())
+
+    def __init__(self, backend: Backend, host: HostTier, *, sleep: Sleep) -> None:
+        self._backend = backend
+        self._host = host
+        self._sleep = sleep
+
+    def upload(self, job: WriteJob) -> None:
+        """Make one job durable. May be repeated after a failure half-way. Raises StoreUnavailable, Conflict, StoreError."""
+        if self._backend.exists(key_of(job.checkpoint_id, MANIFEST)) and not self._is_ours(job):
+            raise Conflict(f"Checkpoint {job.checkpoint_id} is already stored.", hint="Ids are never reused.")
+        self._store(job)
+        if job.delete_requested or not self._endangered(_manifest(job)):
+            return
+        log.warning("checkpoint %s: a collector is at work on files it shares; checking again", job.checkpoint_id)
+        self._sleep(LISTING_VALID_S)
+        gone = self._missing(_manifest(job))
+        if gone:
+            self._adopt(job, gone)
+            self._store(job)
+
+    def _store(self, job: WriteJob) -> None:
+        manifest = _manifest(job)
+        self._backend.put(key_of(job.checkpoint_id, TENSORS), [job.header, *map(byte_view, job.buffers.values())])
+        facts = {}
+        for name, value in job.attachments.items():
+            data = value if isinstance(value, bytes) else value()
+            self._backend.put(key_of(job.checkpoint_id, name), data)
+            facts[name] = {"length": len(data), "digest": digest_of(data)}
+        job.manifest = replace(manifest, attachments=facts)
+        stored = job.manifest.tombstone() if job.delete_requested else job.manifest
+        self._backend.put(key_of(job.checkpoint_id, MANIFEST), stored.encode())
+
+    def _is_ours(self, job: WriteJob) -> bool:
+        """An earlier try of this very job got as far as the manifest, and its answer was lost."""
+        body = json.loads(self._backend.get(key_of(job.checkpoint_id, MANIFEST)))
+        return body.get("created") == job.created and body.get("file") == dict(_manifest(job).file)
+
+    def _endangered(self, manifest: Manifest) -> bool:
+        own = key_of(manifest.checkpoint_id, "")
+        needed = {key_of(i, TENSORS) for i in manifest.references()}
+        marked = any(key in needed or key.startswith(own) for key in condemned(self._backend))
+        return marked or bool(self._missing(manifest))
+
+    def _missing(self, manifest: Manifest) -> set[str]:
+        return {i for i in manifest.references() if not self._backend.exists(key_of(i, TENSORS))}
+
+    def _adopt(self, job: WriteJob, gone: set[str]) -> None:
+        """Store pieces whose file was collected in this checkpoint's own file, from host memory."""
+        records = {
+            name: _unsettle(record, gone | {job.checkpoint_id}) for name, record in _manifest(job).tensors.items()
+        }
+        for record in records.values():
+            for piece in record.pieces:
+                if piece.key and not piece.checkpoint and piece.digest not in job.buffers:
+                    buffer = self._host.get(piece.digest)
+                    if buffer is None:
+                        raise PiecesCollected(job.checkpoint_id, gone)
+                    job.buffers[piece.digest] = buffer
+                    self._host.pin([piece.digest])
+        job.manifest = lay_out(job, records)
 
 
-def _is_ours(job: WriteJob, backend: Backend) -> bool:
-    """An earlier try of this very job got as far as the manifest, and its answer was lost."""
-    assert job.manifest is not None
-    body = json.loads(backend.get(key_of(job.checkpoint_id, MANIFEST)))
-    return body.get("created") == job.manifest.created and body.get("file") == dict(job.manifest.file)
+class PiecesCollected(StoreError):
+    """A checkpoint shares pieces whose files were collected before it was stored, and no copy is at hand."""
+
+    hint = "Take the checkpoint again: its pieces are then stored anew."
+
+    def __init__(self, checkpoint_id: str, gone: set[str]) -> None:
+        super().__init__(f"{checkpoint_id} shares pieces with {', '.join(sorted(gone))}, whose payload was collected.")
+        self.gone = gone
+
+
+def _manifest(job: WriteJob) -> Manifest:
+    assert job.manifest is not None, "a job is gathered before it is uploaded"
+    return job.manifest
+
+
+def _unsettle(record: TensorRecord, homes: set[str]) -> TensorRecord:
+    """The record with the pieces of these files waiting for a place again."""
+    pieces: list[Piece] = []
+    at = 0
+    for piece in record.pieces:
+        moved = (
+            replace(piece, checkpoint="", offset=0, key=f"{record.name}@{at}") if piece.checkpoint in homes else piece
+        )
+        pieces.append(moved)
+        at += piece.extent
+    return replace(record, pieces=tuple(pieces))

@@ -15,7 +15,7 @@ from arc_fabric.store.catalog import Catalog
 from arc_fabric.store.gather import Gatherer
 from arc_fabric.store.job import WriteJob
 from arc_fabric.store.tiers import HostTier
-from arc_fabric.store.upload import upload
+from arc_fabric.store.upload import PiecesCollected, Uploader
 
 log = logging.getLogger(__name__)
 _UPLOADERS = 2
@@ -37,8 +37,9 @@ class Writer:
         on_durable: Callable[[str], None],
         on_failed: Callable[[str, Exception], None],
     ) -> None:
+        """`on_failed` is for errors that trying again does not cure."""
         self.budget = budget
-        self._backend = backend
+        self._uploader = Uploader(backend, host, sleep=lambda seconds: self._sleep(seconds))
         self._gatherer = gatherer
         self._catalog = catalog
         self._host = host
@@ -76,6 +77,11 @@ class Writer:
         """Why a checkpoint could not be stored."""
         return self._failed.get(checkpoint_id)
 
+    def forgive(self, checkpoint_id: str) -> bool:
+        """Forget that a checkpoint could not be stored, so that it can be put again; False if it had not failed."""
+        with self._changed:
+            return self._failed.pop(checkpoint_id, None) is not None
+
     def wait_idle(self, timeout: float | None) -> bool:
         """Wait until nothing is in flight."""
         with self._changed:
@@ -92,7 +98,9 @@ class Writer:
     def why_waiting(self) -> str:
         """One clause for people: why bytes do not leave."""
         down = self._down
-        return f"storage has not answered since {time.time() - down[0]:.0f} s ({down[1]})" if down else "storage is slow"
+        return (
+            f"storage has not answered since {time.time() - down[0]:.0f} s ({down[1]})" if down else "storage is slow"
+        )
 
     def close(self) -> None:
         """Stop the threads; what is in flight is abandoned."""
@@ -146,7 +154,7 @@ class Writer:
         pause = _RETRY_FIRST_S
         while True:
             try:
-                upload(job, self._backend)
+                self._uploader.upload(job)
             except StoreUnavailable as error:
                 if self._down is None:
                     self._down = time.time(), error.message
@@ -157,6 +165,10 @@ class Writer:
             else:
                 self._down = None
                 return
+
+    def _sleep(self, seconds: float) -> None:
+        if self._closing.wait(seconds):
+            raise StoreError("The store was closed while a checkpoint was being stored.")
 
     def _succeed(self, job: WriteJob) -> None:
         assert job.manifest is not None
@@ -173,7 +185,9 @@ class Writer:
         job.error = error
         job.state = "failed"
         job.entries = ()
-        self._catalog.forget(job.checkpoint_id)
+        for gone in {job.checkpoint_id} | (error.gone if isinstance(error, PiecesCollected) else set()):
+            self._catalog.forget(gone)
+            self._gatherer.distrust(gone)
         with self._changed:
             self._failed[job.checkpoint_id] = error
         self._settle(job)

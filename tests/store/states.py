@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import torch
 
 from arc_fabric.store import TensorEntry
@@ -20,7 +23,9 @@ class State:
         """A state with one latent frame of KV and zero cross-attention caches."""
         g = torch.Generator().manual_seed(seed)
         tensors = {name: noise(g, 2, 1, UNIT, 2, 8) for name in kv_names()}
-        tensors |= {f"crossattn_cache/{i:02d}": torch.zeros(2, 1, 16, 2, 8, dtype=torch.bfloat16) for i in range(LAYERS)}
+        tensors |= {
+            f"crossattn_cache/{i:02d}": torch.zeros(2, 1, 16, 2, 8, dtype=torch.bfloat16) for i in range(LAYERS)
+        }
         tensors |= {"clip_feas": noise(g, 1, 5, 16), "language": torch.arange(8).reshape(1, 8)}
         return cls(tensors | {"step_latents": noise(g, 1, 2, 4, 3, 3)})
 
@@ -62,6 +67,16 @@ def same_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(
         a[n].dtype == b[n].dtype
         and a[n].shape == b[n].shape
-        and torch.equal(a[n].contiguous().reshape(-1).view(torch.uint8), b[n].contiguous().reshape(-1).view(torch.uint8))
+        and torch.equal(
+            a[n].contiguous().reshape(-1).view(torch.uint8), b[n].contiguous().reshape(-1).view(torch.uint8)
+        )
         for n in a
     )
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    """Poll until it holds; fail loudly otherwise."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.01)

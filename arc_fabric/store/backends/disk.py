@@ -71,7 +71,7 @@ class DiskBackend(Backend):
         except OSError:
             return  # not empty, or gone already
 
-    def _open(self, key: str):  # noqa: ANN202
+    def _open(self, key: str):
         try:
             return self._path(key).open("rb", buffering=0)
         except (FileNotFoundError, NotADirectoryError):

@@ -23,9 +23,7 @@ class S3Backend(Backend):
     """One bucket. Requests that fail with 5xx or a broken connection are tried again a few times, then raise
     StoreUnavailable."""
 
-    def __init__(
-        self, endpoint: str, access_key: str, secret_key: str, bucket: str, *, secure: bool = False
-    ) -> None:
+    def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str, *, secure: bool = False) -> None:
         self.endpoint = endpoint.removeprefix("http://").removeprefix("https://").rstrip("/")
         self.bucket = bucket
         retries = urllib3.Retry(total=2, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504])
@@ -61,14 +59,17 @@ class S3Backend(Backend):
             return
         self._ask(key, lambda: self._read_range(key, offset, length, buffers))
 
+    def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        if length is not None:
+            return super().get(key, offset, length)
+        return self._ask(key, lambda: self._read_rest(key, offset))
+
     def head(self, key: str) -> ObjectInfo:
         found = self._ask(key, lambda: self._client.stat_object(self.bucket, key))
         return ObjectInfo(key, found.size or 0, found.last_modified.timestamp() if found.last_modified else 0.0)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        found = self._ask(
-            prefix, lambda: list(self._client.list_objects(self.bucket, prefix=prefix, recursive=True))
-        )
+        found = self._ask(prefix, lambda: list(self._client.list_objects(self.bucket, prefix=prefix, recursive=True)))
         for item in found:
             if item.object_name and not item.is_dir:
                 modified = item.last_modified.timestamp() if item.last_modified else 0.0
@@ -88,6 +89,14 @@ class S3Backend(Backend):
         try:
             for buffer in buffers:
                 _fill(response, buffer, key)
+        finally:
+            response.close()
+            response.release_conn()
+
+    def _read_rest(self, key: str, offset: int) -> bytes:
+        response = self._client.get_object(self.bucket, key, offset=offset)
+        try:
+            return response.read()
         finally:
             response.close()
             response.release_conn()

@@ -1,0 +1,169 @@
+"""A portable bundle: checkpoints with everything they refer to in one file, verifiable, for another installation.
+
+The file is an uncompressed zip: the objects under their own keys, and `bundle.json` with every object's length and digest,
+the checkpoints that were asked for, and facts the caller adds (tree nodes, a session). Any zip tool can look inside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from arc_fabric.errors import Conflict, DamagedSnapshot, InvalidRequest, StoreUnavailable, UnknownFormat
+from arc_fabric.store.backends.base import Backend
+from arc_fabric.store.manifest import MANIFEST, TENSORS, Manifest, check_id, decode_manifest, key_of
+from arc_fabric.store.reader import load_manifest
+
+FORMAT = "arc-fabric-bundle"
+VERSION = 1
+INDEX = "bundle.json"
+_CHUNK = 4 << 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle holds."""
+
+    checkpoints: tuple[str, ...]
+    """The checkpoints that were exported, as asked for."""
+    objects: Mapping[str, Mapping[str, Any]]
+    """key -> length, digest."""
+    extra: Mapping[str, Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all objects."""
+        return sum(facts["length"] for facts in self.objects.values())
+
+
+def export_bundle(
+    backend: Backend, checkpoint_ids: Iterable[str], path: Path, *, extra: Mapping[str, Any] | None = None
+) -> Bundle:
+    """Write checkpoints, their attachments and the files they share pieces with to `path` (replaced atomically).
+
+    Raises CheckpointUnavailable, DamagedSnapshot, StoreUnavailable.
+    """
+    wanted = tuple(dict.fromkeys(checkpoint_ids))
+    manifests = {checkpoint_id: _live(backend, checkpoint_id) for checkpoint_id in wanted}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    objects: dict[str, dict[str, Any]] = {}
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for key in _keys(manifests):
+                objects[key] = _copy_in(backend, key, archive)
+            body = {"format": FORMAT, "version": VERSION, "checkpoints": list(wanted), "objects": objects}
+            archive.writestr(INDEX, json.dumps(body | {"extra": dict(extra or {})}, indent=1))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Bundle(wanted, objects, dict(extra or {}))
+
+
+def read_bundle(path: Path) -> Bundle:
+    """The index of a bundle, after verifying every object's digest. Raises DamagedSnapshot, UnknownFormat."""
+    with _open(path) as archive:
+        bundle = _index(archive, path)
+        for key, facts in bundle.objects.items():
+            _verify(archive, key, facts, path)
+    return bundle
+
+
+def import_bundle(path: Path, backend: Backend) -> Bundle:
+    """Store a bundle's objects; those already there with the same bytes are left alone. Verifies everything first.
+
+    Raises Conflict when an id is taken by another checkpoint.
+    """
+    bundle = read_bundle(path)
+    with _open(path) as archive:
+        for key in bundle.objects:
+            _refuse_other(backend, key, archive)
+        for key in sorted(bundle.objects, key=lambda key: key.endswith(MANIFEST)):  # manifests last, as in a put
+            if not backend.exists(key):
+                backend.put(key, archive.read(key))
+    return bundle
+
+
+def _live(backend: Backend, checkpoint_id: str) -> Manifest:
+    manifest = load_manifest(backend, checkpoint_id)
+    if manifest.deleted:
+        raise InvalidRequest(f"The payload of checkpoint {checkpoint_id} was deleted; it cannot be exported.")
+    return manifest
+
+
+def _keys(manifests: Mapping[str, Manifest]) -> list[str]:
+    """Every object needed, once: tensors files, attachments, then manifests."""
+    needed = {owner for manifest in manifests.values() for owner in manifest.references()}
+    keys = [key_of(owner, TENSORS) for owner in sorted(needed)]
+    for checkpoint_id, manifest in manifests.items():
+        keys += [key_of(checkpoint_id, name) for name in manifest.attachments]
+    return [*keys, *(key_of(checkpoint_id, MANIFEST) for checkpoint_id in manifests)]
+
+
+def _copy_in(backend: Backend, key: str, archive: zipfile.ZipFile) -> dict[str, Any]:
+    hasher = blake3()
+    try:
+        length = backend.head(key).size
+        with archive.open(key, "w", force_zip64=True) as out:
+            for at in range(0, length, _CHUNK):
+                data = backend.get(key, at, min(_CHUNK, length - at))
+                hasher.update(data)
+                out.write(data)
+    except (KeyError, ValueError) as error:
+        raise DamagedSnapshot(f"{key} is missing or changed during the export.", object=key) from error
+    return {"length": length, "digest": hasher.hexdigest()}
+
+
+def _open(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise InvalidRequest(f"There is no file {path}.") from None
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DamagedSnapshot(f"{path} is not a complete bundle: {error}", object=str(path)) from error
+
+
+def _index(archive: zipfile.ZipFile, path: Path) -> Bundle:
+    try:
+        body = json.loads(archive.read(INDEX))
+        if body.get("format") != FORMAT:
+            raise KeyError("format")
+        if body["version"] != VERSION:
+            raise UnknownFormat(f"{path} has bundle version {body['version']}; this software reads {VERSION}.")
+        return Bundle(tuple(map(check_id, body["checkpoints"])), body["objects"], body["extra"])
+    except (KeyError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise DamagedSnapshot(f"{path} is not a bundle, or its index is damaged: {error}", object=str(path)) from error
+
+
+def _verify(archive: zipfile.ZipFile, key: str, facts: Mapping[str, Any], path: Path) -> None:
+    owner, _, name = key.removeprefix("checkpoints/").partition("/")
+    check_id(owner)
+    check_id(name)
+    hasher = blake3()
+    try:
+        with archive.open(key) as member:
+            while chunk := member.read(_CHUNK):
+                hasher.update(chunk)
+    except (KeyError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        raise DamagedSnapshot(f"{path}: {key} cannot be read: {error}", object=key) from error
+    if hasher.hexdigest() != facts["digest"]:
+        raise DamagedSnapshot(f"{path}: {key} does not match its digest.", object=key)
+    if name == MANIFEST:
+        decode_manifest(archive.read(key), owner)
+
+
+def _refuse_other(backend: Backend, key: str, archive: zipfile.ZipFile) -> None:
+    try:
+        present = backend.get(key)
+    except KeyError:
+        return
+    except ValueError as error:
+        raise StoreUnavailable(f"{key} changed while it was read.") from error
+    if present != archive.read(key):
+        raise Conflict(f"{key} is stored already, with other bytes.", hint="Import into another bucket.", object=key)

@@ -1,0 +1,117 @@
+"""The collector: finds payloads nobody needs, condemns them, and deletes them after a grace period.
+
+Safe beside writers and other collectors on any machine, without a lock:
+
+- What a stored manifest refers to is live. Everything else below `checkpoints/` is a candidate: payloads deleted by their owner,
+  files without a manifest that are older than the grace period.
+- Phase one condemns a candidate by writing a mark. Phase two, at least `grace_s` later (by the storage's clock), deletes
+  it, if a listing begun less than LISTING_VALID_S ago still finds it unneeded. A candidate that is needed again loses its mark.
+- A writer puts its manifest, then looks for marks on the files it refers to. It finds none: then any mark comes later, and the
+  listing before the deletion sees the manifest. It finds one: it waits until listings older than its manifest have
+  expired, and stores again what was deleted in between (upload.py).
+- All phases can be cut off and repeated. A manifest that cannot be read might refer to anything: nothing is deleted then.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from arc_fabric.store.backends.base import Backend, ObjectInfo
+from arc_fabric.store.condemned import LISTING_VALID_S, Mark, absolve, condemn, condemned, spare, storage_time
+from arc_fabric.store.manifest import MANIFEST, TENSORS
+from arc_fabric.store.scan import Scan, scan
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class GcReport:
+    """What one run found and did. Byte counts are of objects."""
+
+    dry_run: bool
+    checkpoints: int = 0
+    candidates: int = 0
+    candidate_bytes: int = 0
+    """What would be freed once every candidate's grace period has passed."""
+    condemned: int = 0
+    spared: int = 0
+    """Marks taken back because the object is needed again."""
+    deleted: int = 0
+    freed_bytes: int = 0
+    """Deleted now; in a dry run: could be deleted now."""
+    unreadable: list[str] = field(default_factory=list)
+    """Manifests that cannot be read; while there are any, nothing is deleted."""
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe form."""
+        return asdict(self)
+
+
+class Collector:
+    """One pass is `run`; run it as often as you like, from as many places as you like."""
+
+    def __init__(self, backend: Backend, *, grace_s: float = 3600.0) -> None:
+        self._backend = backend
+        self._grace_s = grace_s
+
+    def run(self, *, dry_run: bool = False) -> GcReport:
+        """Condemn what is not needed, delete what was condemned long enough ago. Raises StoreUnavailable."""
+        report, began = GcReport(dry_run), time.monotonic()
+        marks = condemned(self._backend)
+        now = storage_time(self._backend)
+        found = scan(self._backend)
+        report.checkpoints, report.unreadable = len(found.manifests), sorted(found.unreadable)
+        candidates = {info.key: info for info in self._candidates(found, now)}
+        report.candidates = len(candidates)
+        report.candidate_bytes = sum(info.size for info in candidates.values())
+        if not dry_run:
+            self._condemn(candidates, marks, report)
+            self._spare(candidates, marks, now, report)
+        due = [info for key, info in candidates.items() if key in marks and now - marks[key].since >= self._grace_s]
+        if not found.unreadable:
+            self._delete(due, found, report)
+        report.seconds = time.monotonic() - began
+        return report
+
+    def _candidates(self, found: Scan, now: float) -> Iterator[ObjectInfo]:
+        """Objects that no live manifest needs; of one checkpoint in the order in which they may be deleted."""
+        users = found.referenced()
+        for checkpoint_id, members in found.objects.items():
+            manifest = found.manifests.get(checkpoint_id)
+            if checkpoint_id in found.unreadable or (manifest and not manifest.deleted):
+                continue
+            young = manifest is None and now - max(i.modified for i in members.values()) < self._grace_s
+            if young:
+                continue
+            needed = {TENSORS, MANIFEST} if checkpoint_id in users else set()
+            for name in sorted(members, key=lambda name: (name == MANIFEST, name == TENSORS)):
+                if name not in needed:
+                    yield members[name]
+
+    def _condemn(self, candidates: dict[str, ObjectInfo], marks: dict[str, Mark], report: GcReport) -> None:
+        for key in candidates:
+            if key not in marks:
+                condemn(self._backend, key)
+                report.condemned += 1
+
+    def _spare(self, candidates: dict[str, ObjectInfo], marks: dict[str, Mark], now: float, report: GcReport) -> None:
+        for key, mark in marks.items():
+            if key not in candidates:
+                spare(self._backend, key, mark, now)
+                report.spared += not mark.spared
+
+    def _delete(self, due: list[ObjectInfo], found: Scan, report: GcReport) -> None:
+        for info in due:
+            if time.monotonic() - found.begun > LISTING_VALID_S / 2:
+                log.info("gc: the listing is too old to delete more; the rest is for the next run")
+                return
+            if not report.dry_run:
+                self._backend.delete(info.key)
+                absolve(self._backend, info.key)
+            report.deleted += 1
+            report.freed_bytes += info.size

@@ -1,0 +1,7 @@
+"""The tiers above object storage: tensors alive on a device, pieces in host memory, pieces on local disk."""
+
+from arc_fabric.store.tiers.device import DeviceTier, version_of
+from arc_fabric.store.tiers.disk import DiskTier
+from arc_fabric.store.tiers.host import HostTier
+
+__all__ = ["DeviceTier", "DiskTier", "HostTier", "version_of"]

@@ -1,0 +1,139 @@
+"""Tensors alive on a device."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+
+import torch
+
+from arc_fabric.store.manifest import Piece, TensorRecord
+
+
+class DeviceTier:
+    """Tensors still alive somewhere (in a model, in a caller's hands), with the pieces they consist of.
+
+    Weak references cost nothing; the latest are also held strongly within `budget` bytes. A tensor that was written in
+    place since (its version counter moved) is no longer believed. Thread-safe.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.counters: Counter[str] = Counter()
+        self._records: dict[int, _Alive] = {}
+        self._by_start: dict[tuple[str, str, str], dict[int, None]] = {}
+        self._held: OrderedDict[int, torch.Tensor] = OrderedDict()
+        self._held_bytes = 0
+        self._lock = threading.RLock()
+
+    def remember(self, tensor: torch.Tensor, record: TensorRecord) -> None:
+        """Note that `tensor` consists of `record`'s pieces."""
+        if not record.pieces:
+            return
+        me = id(tensor)
+        with self._lock:
+            self._forget(me)
+            start = _start(record, tensor.device)
+            ref = weakref.ref(tensor, lambda ref, me=me: self._died(me, ref))
+            self._records[me] = _Alive(ref, version_of(tensor), record, start)
+            self._by_start.setdefault(start, {})[me] = None
+            self._hold(me, tensor)
+
+    def record_of(self, tensor: torch.Tensor) -> TensorRecord | None:
+        """The pieces of this very tensor, if known."""
+        with self._lock:
+            found = self._records.get(id(tensor))
+            if found is None or found.ref() is not tensor or found.version != version_of(tensor):
+                return None
+            return found.record
+
+    def longest(self, wanted: TensorRecord, device: torch.device) -> tuple[torch.Tensor, int] | None:
+        """The living tensor on `device` that shares most leading pieces with `wanted`, and how many."""
+        best: tuple[torch.Tensor, int] | None = None
+        for tensor, record in self._candidates(wanted, device):
+            shared = _shared(wanted.pieces, record.pieces)
+            if shared and (best is None or shared > best[1] or (shared == best[1] and tensor.shape == wanted.shape)):
+                best = tensor, shared
+        self.counters["hits" if best else "misses"] += 1
+        return best
+
+    def distrust(self, checkpoint_id: str) -> None:
+        """Forget tensors with pieces in a checkpoint that could not be stored."""
+        with self._lock:
+            for me, alive in list(self._records.items()):
+                if any(piece.checkpoint == checkpoint_id for piece in alive.record.pieces):
+                    self._forget(me)
+
+    def usage(self) -> dict[str, int]:
+        """tensors known alive, bytes held, budget and the counters."""
+        with self._lock:
+            sizes = {"tensors": len(self._records), "bytes": self._held_bytes, "budget": self.budget}
+            return sizes | dict(self.counters)
+
+    def _candidates(self, wanted: TensorRecord, device: torch.device) -> list[tuple[torch.Tensor, TensorRecord]]:
+        found: list[tuple[torch.Tensor, TensorRecord]] = []
+        with self._lock:
+            for me in list(self._by_start.get(_start(wanted, device), ())):
+                alive = self._records.get(me)
+                tensor = alive.ref() if alive else None
+                if alive is None or tensor is None or alive.version != version_of(tensor):
+                    continue
+                if (alive.record.dtype, alive.record.axis) == (wanted.dtype, wanted.axis):
+                    found.append((tensor, alive.record))
+        return found
+
+    def _hold(self, me: int, tensor: torch.Tensor) -> None:
+        size = tensor.numel() * tensor.element_size()
+        if size > self.budget:
+            return
+        self._held[me] = tensor
+        self._held_bytes += size
+        while self._held_bytes > self.budget:
+            _, oldest = self._held.popitem(last=False)
+            self._held_bytes -= oldest.numel() * oldest.element_size()
+
+    def _died(self, me: int, ref: weakref.ref[torch.Tensor]) -> None:
+        with self._lock:
+            found = self._records.get(me)
+            if found is not None and found.ref is ref:
+                self._forget(me)
+
+    def _forget(self, me: int) -> None:
+        found = self._records.pop(me, None)
+        held = self._held.pop(me, None)
+        if held is not None:
+            self._held_bytes -= held.numel() * held.element_size()
+        if found is not None:
+            members = self._by_start.get(found.start, {})
+            members.pop(me, None)
+            if not members:
+                self._by_start.pop(found.start, None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Alive:
+    ref: weakref.ref[torch.Tensor]
+    version: int
+    record: TensorRecord
+    start: tuple[str, str, str]
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    """Counts in-place writes; 0 for inference tensors, which do not count them."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _start(record: TensorRecord, device: torch.device) -> tuple[str, str, str]:
+    first: Piece = record.pieces[0]
+    return str(device), record.dtype, first.digest or f"zero{first.length}"
+
+
+def _shared(wanted: tuple[Piece, ...], has: tuple[Piece, ...]) -> int:
+    count = 0
+    for want, have in zip(wanted, has, strict=False):
+        if (want.digest, want.length, want.extent) != (have.digest, have.length, have.extent):
+            break
+        count += 1
+    return count

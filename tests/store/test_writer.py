@@ -1,0 +1,125 @@
+"""The pipeline: steps do not wait, the byte budget holds, an outage loses nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from arc_fabric.errors import DeadlineExceeded, StoreError, StoreUnavailable
+from arc_fabric.store import SnapshotStore, TensorEntry
+from arc_fabric.store.backends import MemoryBackend
+from tests.store.faulty import FaultyBackend
+from tests.store.states import State, same_bits, wait_until
+
+Open = Callable[..., SnapshotStore]
+
+
+def _whole(size: int, seed: int) -> list[TensorEntry]:
+    data = torch.randint(0, 255, (size,), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    return [TensorEntry("frames", data)]
+
+
+def test_a_put_does_not_wait_for_storage(open_store: Open) -> None:
+    """With storage stuck, put returns at once and the state can already be read back."""
+    backend = FaultyBackend()
+    backend.gate.clear()
+    store = open_store(backend)
+    state = State.root()
+    began = time.monotonic()
+    store.put("a", state.entries(), {"n": 1})
+    assert time.monotonic() - began < 0.5
+    assert store.durability("a") == "pending"
+    assert same_bits(store.get("a")[0], state.tensors)
+    wait_until(lambda: store.status()["in_flight_bytes"] == store.manifest("a").bytes_new)
+    assert same_bits(store.get("a")[0], state.tensors)
+    backend.gate.set()
+    store.wait_durable("a", 10)
+    assert store.durability("a") == "durable"
+
+
+def test_durability_is_reported_once_per_checkpoint(open_store: Open) -> None:
+    """on_durable comes after the manifest is stored, for every checkpoint, whatever the callback raises."""
+    backend, told = MemoryBackend(), []
+
+    def tell(checkpoint_id: str) -> None:
+        told.append((checkpoint_id, backend.exists(f"checkpoints/{checkpoint_id}/manifest.json")))
+        raise RuntimeError("a careless callback")
+
+    store = open_store(backend, on_durable=tell)
+    for i in range(5):
+        store.put(f"c{i}", _whole(1000, i), {})
+    store.flush(10)
+    wait_until(lambda: len(told) == 5)
+    assert sorted(told) == [(f"c{i}", True) for i in range(5)]
+
+
+def test_a_full_budget_holds_the_next_put_back_and_says_why(open_store: Open) -> None:
+    """Storage down: puts go on within the budget, then wait with a clear status; all is stored when it returns."""
+    backend = FaultyBackend()
+    store = open_store(backend, upload_budget_bytes=2500)
+    backend.down = True
+    for i in range(2):
+        store.put(f"c{i}", _whole(1000, i), {})
+    wait_until(lambda: store.status()["state"] == "storage_down")
+    with pytest.raises(StoreUnavailable, match="has not answered"):
+        store.put("late", _whole(1000, 8), {}, timeout=0.2)
+    waiting = threading.Thread(target=lambda: store.put("c2", _whole(1000, 2), {}))
+    waiting.start()
+    wait_until(lambda: store.status()["waiting"] == 1)
+    assert store.status()["in_flight_bytes"] <= 2500
+    with pytest.raises(DeadlineExceeded):
+        store.wait_durable("c0", 0.1)
+    backend.down = False
+    waiting.join(10)
+    store.put("late", _whole(1000, 8), {})
+    store.flush(15)
+    assert store.status()["state"] == "ok"
+    fresh = open_store(backend.inner)
+    for i, name in ((0, "c0"), (1, "c1"), (2, "c2"), (8, "late")):
+        assert torch.equal(fresh.get(name)[0]["frames"], _whole(1000, i)[0].tensor)
+
+
+def test_one_put_larger_than_the_budget_is_let_in_alone(open_store: Open) -> None:
+    """A step may add more than the whole budget; it must not wait for ever."""
+    store = open_store(MemoryBackend(), upload_budget_bytes=10)
+    for i in range(3):
+        store.put(f"c{i}", _whole(1000, i), {}, timeout=10)
+    store.flush(10)
+
+
+def test_writing_into_a_tensor_before_it_is_copied_off_fails_loudly(open_store: Open) -> None:
+    """A tensor changed in place under the store fails that checkpoint; it never becomes a wrong snapshot."""
+    failed: list[str] = []
+    backend = FaultyBackend()
+    store = open_store(backend, on_failed=lambda checkpoint_id, error: failed.append(checkpoint_id))
+    slow = torch.randn(1, 64, 64)
+    hold = threading.Event()
+    original = store._writer._gatherer.gather  # the moment before the copy cannot be had from outside
+    store._writer._gatherer.gather = lambda job: (hold.wait(10), original(job))[1]
+    store.put("a", [TensorEntry("frames", slow)], {})
+    slow.add_(1)
+    hold.set()
+    with pytest.raises(StoreError, match="in place"):
+        store.wait_durable("a", 10)
+    wait_until(lambda: failed == ["a"])
+    assert store.durability("a") == "absent"
+    store.put("a", [TensorEntry("frames", slow)], {})
+    store.wait_durable("a", 10)
+
+
+def test_a_child_is_never_durable_before_what_it_shares(open_store: Open) -> None:
+    """The manifest of a child is stored after its parent's."""
+    backend = FaultyBackend()
+    store = open_store(backend)
+    state = State.root()
+    store.put("c0", state.entries(), {})
+    for i in range(1, 8):
+        state = state.step(i)
+        store.put(f"c{i}", state.entries(), {}, parent_id=f"c{i - 1}")
+    store.flush(20)
+    manifests = [key.split("/")[1] for key in backend.puts if key.endswith("manifest.json")]
+    assert manifests == sorted(manifests)
