@@ -16,7 +16,23 @@ from arc_fabric.cli import output
 from arc_fabric.errors import ArcFabricError, InvalidRequest
 from arc_fabric.settings import Settings, load_settings
 
-NOUNS = ("up", "worker", "web", "flower", "bucket", "sessions", "tree", "compare", "video", "doctor", "settings")
+MODULES = {
+    "up": ("up",),
+    "demo": ("demo",),
+    "worker": ("worker",),
+    "web": ("web",),
+    "flower": ("flower",),
+    "bucket": ("bucket",),
+    "sessions": ("sessions", "new", "step", "fork", "rewind", "checkpoint", "close"),
+    "tree": ("tree", "show"),
+    "compare": ("compare",),
+    "video": ("video",),
+    "eval": ("eval",),
+    "bench": ("bench",),
+    "doctor": ("doctor",),
+    "settings": ("settings",),
+}
+"""Which module of this package holds which commands, in the order of the help."""
 
 app = typer.Typer(
     help="Checkpoint, fork, rewind and compare the worlds of autoregressive video world models.",
@@ -50,6 +66,7 @@ def settings_of(context: typer.Context, **flags: Any) -> Settings:
 def main() -> None:
     """Run the command line; never shows a traceback for an error that we raise on purpose."""
     try:
+        _load(sys.argv[1:])
         app()
     except ArcFabricError as error:
         output.report_error(error, "--json" in sys.argv)
@@ -63,5 +80,11 @@ def _parse(choice: str) -> tuple[str, str]:
     return name.strip().replace("-", "_"), value
 
 
-for noun in NOUNS:
-    importlib.import_module(f"arc_fabric.cli.{noun}")
+def _load(words: list[str]) -> None:
+    """Import the modules of the commands among these words; all of them for help and completion.
+
+    A command that needs no torch, HTTP or servers does not pay for those that do.
+    """
+    named = [module for module, commands in MODULES.items() if set(commands) & set(words)]
+    for module in named or MODULES:
+        importlib.import_module(f"arc_fabric.cli.{module}")

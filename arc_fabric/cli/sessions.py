@@ -93,7 +93,7 @@ def fork(
     """Fork a new session from a checkpoint; no tensor is copied."""
     remote = remote_of(context)
     source = remote.session(session)
-    body = {"checkpoint_id": checkpoint or _at(remote, source, at), "new_prompt": prompt, "new_seed": seed}
+    body = {"checkpoint_id": checkpoint or checkpoint_at(remote, source, at), "new_prompt": prompt, "new_seed": seed}
     path = f"/api/sessions/{source['id']}/fork"
     answer = remote.post(path, **body, steps=steps or None, bulk=bulk or None, label=label)
     job = remote.finish(answer["job"], "fork", quiet=as_json)
@@ -183,7 +183,7 @@ def _frame(text: str) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def _at(remote: Remote, session: dict[str, Any], index: int | None) -> str:
+def checkpoint_at(remote: Remote, session: dict[str, Any], index: int | None) -> str:
     """The checkpoint of a session's lineage with this frame index; its head for None."""
     if index is None:
         return str(session["head"])

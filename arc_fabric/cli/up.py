@@ -38,7 +38,7 @@ def up(
     )
     stopping = threading.Event()
     _stop_on_signals(stopping)
-    stack = Stack(settings, report=_silent if as_json else _line, stopping=stopping)
+    stack = Stack(settings, report=silent if as_json else line, stopping=stopping)
     try:
         stack.start()
     except StartInterrupted:
@@ -70,7 +70,7 @@ def _announce(stack: Stack, as_json: bool) -> None:
         out.print(f"\n[bold green]Ready:[/] [link={stack.url}]{stack.url}[/]   [dim]Ctrl-C stops everything[/]")
 
 
-def _line(service: Service) -> None:
+def line(service: Service) -> None:
     """One line for a change of a service; what is starting is only worth a line if it restarts."""
     if service.state == "starting":
         return
@@ -80,5 +80,5 @@ def _line(service: Service) -> None:
     console.print(f"{_MARKS[service.state]} {service.name:<8} {service.url:<44} [dim]{detail}[/]", soft_wrap=True)
 
 
-def _silent(service: Service) -> None:
+def silent(service: Service) -> None:
     """With --json nothing is printed but the one object."""
