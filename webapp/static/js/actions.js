@@ -82,18 +82,33 @@ export async function cancel(job) {
   const detail = "The session stays at its last committed checkpoint; steps that are done are kept.";
   if (!await confirm(`Cancel this ${job.kind}?`, detail, "Cancel the job")) return false;
   return attempt(async () => {
-    const answer = await api.remove(`/api/jobs/${job.id}`);
-    if (answer.job) putJob(answer.job);
+    putJob(await api.remove(`/api/jobs/${job.id}`));
   });
 }
 
-/** Send a failed or cancelled job once more. */
+/** Send a failed or cancelled job once more. Steps that are committed are not run again. */
 export function retry(job) {
   return attempt(async () => {
-    const { job: again } = await api.post("/api/jobs", { kind: job.kind, session_id: job.session_id, params: job.params });
+    const { job: again } = await api.post("/api/jobs", { session_id: job.session_id, ...rest(job) });
     putJob(again);
-    toast(`${job.kind} sent again`, { kind: "good" });
+    toast(`${again.kind} sent again`, { kind: "good" });
   });
+}
+
+/** What is left of a job. A fork's session exists already: only its steps are left. */
+function rest(job) {
+  const { kind, params } = job;
+  const done = job.progress?.done ?? 0;
+  if (kind === "rewind") return { kind, params: optional({ n_steps: params.n_steps, checkpoint_id: params.checkpoint_id }) };
+  if (kind !== "step" && kind !== "fork") return { kind, params: optional({ label: params.label }) };
+  const { prompt, seed, state: robot } = params;
+  return { kind: "step", params: optional({ steps: Math.max(1, params.steps - done), actions: params.actions?.slice(done), prompt, seed, state: robot }) };
+}
+
+/** Does it make sense to send this job again? A session that could not be created has to be started anew. */
+export function canRetry(job) {
+  return ["failed", "cancelled"].includes(job.state) && ["step", "fork", "rewind", "checkpoint"].includes(job.kind)
+    && (job.kind !== "fork" || job.params.steps > 0);
 }
 
 export async function closeSession(session) {
@@ -109,9 +124,7 @@ export function reopenSession(session) {
 /** Change a node's label, bookmark, failed mark or score. */
 export function patchNode(id, change) {
   return attempt(async () => {
-    const answer = await api.patch(`/api/nodes/${id}`, change);
-    const node = answer.node ?? answer;
-    if (node.id) putNode(node);
+    putNode(await api.patch(`/api/nodes/${id}`, change));
   });
 }
 

@@ -3,6 +3,7 @@
  * what keeps them locked to the frame. While a frame of any pane is still loading the clock waits.
  */
 
+import { reducedMotion } from "./dom.js";
 import { emit } from "./store.js";
 import { fps } from "./lineage.js";
 
@@ -25,6 +26,8 @@ let anchorTime = 0;
 let anchorFrame = 0;
 let holdUntil = 0;
 const HOLD_MS = 900;
+const CATCH_UP_S = 0.4;
+let catching = false;
 
 /** @param {(frame: number) => boolean} fn */
 export function setReadiness(fn) {
@@ -90,9 +93,41 @@ export function setTotal(total) {
   const next = Math.max(1, total);
   if (next === clock.total) return;
   clock.total = next;
-  if (clock.follow) seek(next - 1, { keepFollow: true });
-  else if (clock.frame > next - 1) seek(next - 1);
+  if (clock.frame > next - 1) seek(next - 1, { keepFollow: true });
   else emit("frame");
+  if (clock.follow) catchUp();
+}
+
+/**
+ * Following, a new step's frames (they come in bursts) are played, not jumped over: at least at the model's rate, faster
+ * when behind, so that the picture is never more than CATCH_UP_S late.
+ */
+function catchUp() {
+  if (catching || clock.frame >= clock.total - 1) return;
+  if (reducedMotion()) {
+    seek(clock.total - 1, { keepFollow: true });
+    return;
+  }
+  catching = true;
+  let before = performance.now();
+  let exact = clock.frame;
+  const run = (now) => {
+    const last = clock.total - 1;
+    if (!clock.follow || clock.playing || clock.frame >= last) {
+      catching = false;
+      return;
+    }
+    exact = Math.min(last, exact + ((now - before) / 1000) * Math.max(fps(), (last - exact) / CATCH_UP_S));
+    before = now;
+    const target = Math.floor(exact + 1e-6);
+    if (!canShow(target)) exact = clock.frame;
+    else if (target > clock.frame) {
+      clock.frame = target;
+      emit("frame");
+    }
+    requestAnimationFrame(run);
+  };
+  requestAnimationFrame(run);
 }
 
 function anchor(now) {

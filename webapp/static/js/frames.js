@@ -6,7 +6,10 @@
 import { framesPerStep, locate, lineage, totalFrames } from "./lineage.js";
 import { state } from "./store.js";
 
-/** @typedef {{image: ImageBitmap, x: number, y: number, w: number, h: number}} Picture */
+/**
+ * @typedef {{image: ImageBitmap, x: number, y: number, w: number, h: number, live?: LiveFrame}} Picture
+ * @typedef {{bitmap: ImageBitmap, sent: number, drawn: boolean}} LiveFrame  `sent`: the server's stamp, ms since the epoch
+ */
 
 const BUDGET_BYTES = 384e6;
 const PARALLEL = 6;
@@ -14,7 +17,7 @@ const RETRY_MS = [300, 800, 2000, 4000];
 
 /** @type {Map<string, {bitmap: ImageBitmap|null, count: number, failed: boolean, tries: number}>} in order of use */
 const strips = new Map();
-/** @type {Map<string, Map<number, ImageBitmap>>} live frames by session and frame number */
+/** @type {Map<string, Map<number, LiveFrame>>} by session and frame number */
 const live = new Map();
 const queue = [];
 let running = 0;
@@ -69,11 +72,11 @@ export function prefetch(pane, frame, stepsAhead = 6) {
 }
 
 /** A frame of a running step arrived. */
-export function putLive(sessionId, frame, bitmap) {
+export function putLive(sessionId, frame, bitmap, sent) {
   if (!live.has(sessionId)) live.set(sessionId, new Map());
   const frames = live.get(sessionId);
-  frames.get(frame)?.close();
-  frames.set(frame, bitmap);
+  frames.get(frame)?.bitmap.close();
+  frames.set(frame, { bitmap, sent, drawn: false });
   onLoad();
 }
 
@@ -81,7 +84,7 @@ export function putLive(sessionId, frame, bitmap) {
 export function dropLive(sessionId, first = 0) {
   const frames = live.get(sessionId);
   if (!frames) return;
-  for (const [number, bitmap] of frames) {
+  for (const [number, { bitmap }] of frames) {
     if (number < first) continue;
     bitmap.close();
     frames.delete(number);
@@ -93,8 +96,9 @@ export function heldBytes() {
   return usedBytes;
 }
 
-function whole(image) {
-  return { image, x: 0, y: 0, w: image.width, h: image.height };
+function whole(frame) {
+  const { bitmap } = frame;
+  return { image: bitmap, x: 0, y: 0, w: bitmap.width, h: bitmap.height, live: frame };
 }
 
 function cut(strip, index) {
@@ -170,7 +174,7 @@ function dropShadowed() {
   for (const pane of state.panes) {
     const frames = live.get(pane.sessionId);
     if (!frames) continue;
-    for (const [number, bitmap] of frames) {
+    for (const [number, { bitmap }] of frames) {
       const place = number < totalFrames(pane.nodeId) ? locate(pane.nodeId, number) : null;
       if (!place || !strips.get(place.node.id)?.bitmap) continue;
       bitmap.close();

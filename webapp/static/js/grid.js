@@ -4,6 +4,7 @@ import { sessionColour } from "./colours.js";
 import { attr, fill, h, text } from "./dom.js";
 import { clip, count } from "./format.js";
 import { leaves } from "./lineage.js";
+import { branchNames } from "./names.js";
 import { openNode } from "./selection.js";
 import { LETTERS, on, state } from "./store.js";
 import { search } from "./tree-walk.js";
@@ -23,6 +24,7 @@ const FILTERS = {
   pending: ["Not stored yet", (node) => node.durability === "pending"],
 };
 const cards = new Map();
+let nameOf = branchNames();
 
 export function buildGrid() {
   let sort = "newest";
@@ -35,6 +37,7 @@ export function buildGrid() {
   const none = h("p", { class: "hint grid-none" }, "No branch matches.");
   const refresh = () => {
     if (state.view !== "grid") return;
+    nameOf = branchNames();
     const hits = words.value.trim() ? search(words.value) : null;
     const all = leaves();
     const list = all.filter((node) => FILTERS[filter][1](node) && (!hits || hits.has(node.id))).sort(SORTS[sort][1]);
@@ -82,10 +85,6 @@ function card(node, letters, running) {
   el.style.setProperty("--own", sessionColour(node.session_id));
   attr(el, "aria-label", `${nameOf(node)}, step ${node.frame_index}${node.failed ? ", failed" : ""}`);
   return el;
-}
-
-function nameOf(node) {
-  return node.label || state.sessions.get(node.session_id)?.label || node.prompt || "initial frame";
 }
 
 function walk(event) {

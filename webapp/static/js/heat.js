@@ -35,12 +35,13 @@ function render({ el, canvas, kinds, facts }, scale) {
 }
 
 function summary(rows) {
+  if (rows.every(({ a, b }) => equal(a, b))) return rows.length > 1 ? "all equal, bit for bit" : "equal, bit for bit";
   if (!state.compare) return state.compareError ? "not available yet" : "…";
   return rows.map(({ a, b, values }) => {
     const name = `${LETTERS[a]}·${LETTERS[b]}`;
-    if (equal(a, b)) return `${name} equal, bit for bit`;
-    return values.length ? `${name} ≤ ${short(Math.max(...values))}` : `${name} –`;
-  }).join("   ") + (rows.some(({ a, b }) => !equal(a, b)) ? `  (${UNITS[kind]})` : "");
+    if (equal(a, b)) return `${name} equal`;
+    return values.length ? `${name} up to ${short(Math.max(...values), 2)}` : `${name} –`;
+  }).join("; ") + ` (${UNITS[kind]})`;
 }
 
 function draw(canvas, rows, most, scale) {

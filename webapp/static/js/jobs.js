@@ -1,6 +1,6 @@
 /** The list of jobs: progress, elapsed time, cancel, retry, the whole error. */
 
-import { cancel, retry } from "./actions.js";
+import { canRetry, cancel, retry } from "./actions.js";
 import { fill, h, text } from "./dom.js";
 import { clip, clockTime, seconds, sessionName } from "./format.js";
 import { icon } from "./icons.js";
@@ -52,7 +52,7 @@ function build(job, letter) {
       h("span", { class: "job-session dim", title: state.sessions.get(job.session_id)?.prompt ?? "" }, clip(sessionName(state.sessions.get(job.session_id)), 22)),
       h("time", { class: "dim elapsed" }),
       active && h("button", { class: "button small quiet", type: "button", onclick: () => cancel(job) }, "Cancel"),
-      ["failed", "cancelled"].includes(job.state) && job.kind !== "create" && h("button", { class: "button small quiet", type: "button", onclick: () => retry(job) }, icon("retry"), "Retry")),
+      canRetry(job) && h("button", { class: "button small quiet", type: "button", onclick: () => retry(job) }, icon("retry"), "Retry")),
     job.state === "running" && total > 1 && bar(done, total),
     job.error && errorBox(job),
   ];

@@ -31,7 +31,7 @@ export async function loadSurroundings() {
     api.list("/api/jobs", 2).then((items) => items.slice().reverse().forEach(putJob)),
     api.list("/api/workers").then((items) => { state.workers.clear(); items.forEach((worker) => putWorker(worker)); }),
     api.list("/api/samples").then((items) => { state.samples = items; }),
-    api.get("/api/model").then((model) => { state.model = model.model ?? model; }),
+    api.get("/api/model").then((model) => { state.model = model; }),
   ];
   const results = await Promise.allSettled(parts);
   const failed = results.find((result) => result.status === "rejected");
@@ -92,10 +92,17 @@ function showFrom(sessionId, link) {
 /** A new session's first job ended: its tree can be opened. */
 export function openAwaited() {
   const session = state.awaited && state.sessions.get(state.awaited);
+  if (session?.state === "closed") giveUpAwaiting();
   if (!session?.tree_id || !session.head) return;
   state.awaited = null;
   clock.follow = true;
   openTreeOf(session.id);
+}
+
+/** The first job failed (its toast says why): back to what was on screen. */
+function giveUpAwaiting() {
+  state.awaited = null;
+  touch("tree", "panes");
 }
 
 /** After an outage: read again what may have changed; the replay of events fills the rest. */

@@ -30,10 +30,10 @@ buildBanner(at("banner"));
 buildTreePanel(at("tree"));
 buildStage(at("stage"));
 at("controls").append(buildNodeCard(), buildTabs([
-  { id: "step", label: "Step", panel: buildStepForm() },
-  { id: "fork", label: "Fork", panel: buildForkForm() },
-  { id: "new", label: "New", panel: buildNewForm() },
-  { id: "sessions", label: "Sessions", panel: buildSessionsList() },
+  { id: "step", label: "Step", content: buildStepForm() },
+  { id: "fork", label: "Fork", content: buildForkForm() },
+  { id: "new", label: "New", content: buildNewForm() },
+  { id: "sessions", label: "Sessions", content: buildSessionsList() },
 ]), h("div", { class: "controls-rest" }, buildJobs()));
 
 listenToKeys();

@@ -7,7 +7,7 @@ import { ROW } from "./tree-layout.js";
 
 const WIDTH = 132;
 const HEIGHT = 74;
-const SHOW_FROM = 30; // items; smaller trees are in view anyway
+const SHOW_FROM = 40; // items; smaller trees are in view anyway
 
 /** @param {(x: number, row: number) => void} moveTo */
 export function buildMinimap(moveTo) {

@@ -2,7 +2,6 @@
 
 import { context, paint } from "./draw.js";
 import { LETTERS, state } from "./store.js";
-import { token } from "./colours.js";
 
 /** @typedef {import("./frames.js").Picture} Picture */
 
@@ -44,8 +43,14 @@ function drawWipe(ctx, a, b) {
   ctx.clip();
   paint(ctx, a);
   ctx.restore();
-  ctx.fillStyle = token("--text");
+  ctx.fillStyle = "#fff";
+  ctx.shadowColor = "#000";
+  ctx.shadowBlur = 4;
   ctx.fillRect(split - 1, 0, 2, height);
+  ctx.beginPath();
+  ctx.roundRect(split - 5, height / 2 - 18, 10, 36, 5);
+  ctx.fill();
+  ctx.shadowBlur = 0;
 }
 
 /** |A - B|, largest channel, times the gain, on a perceptual scale: equal worlds are exactly black. */
@@ -110,5 +115,6 @@ export function describe() {
   const [a, b] = state.pair.map((index) => LETTERS[index]);
   if (state.mode === "wipe") return `Wipe between ${a} and ${b}, ${Math.round(overlay.wipe * 100)} % ${a}`;
   if (state.mode === "blink") return `Blink: ${overlay.second ? b : a} is shown`;
+  if (overlay.max === 0) return `${a} and ${b} are identical in this frame`;
   return `Difference of ${a} and ${b}, times ${overlay.gain}: mean ${overlay.mean.toFixed(2)}, largest ${overlay.max} of 255`;
 }

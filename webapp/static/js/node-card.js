@@ -37,7 +37,7 @@ function build(node) {
     h("p", { class: "node-prompt", title: node.prompt }, clip(node.prompt || "initial frame", 90)),
     label,
     h("div", { class: "node-buttons" },
-      h("div", { class: "segments", role: "group", "aria-label": "Open in pane" }, h("span", { class: "segments-label" }, "Open in"), ...openers(node)),
+      h("div", { class: "segments", role: "group", "aria-label": "Open in pane" }, ...openers(node)),
       h("button", { class: "button small", type: "button", title: "Fork here (G)", onclick: () => showTab("fork", { focus: "textarea" }) }, icon("fork"), "Fork"),
       h("button", { class: "button small", type: "button", disabled: !canRewind(node, session), title: "Move the active session's head back to this checkpoint",
         onclick: () => rewind(session.id, { checkpoint_id: node.id }) }, icon("rewind"), "Rewind here")),
@@ -47,7 +47,7 @@ function build(node) {
 
 function openers(node) {
   return LETTERS.slice(0, Math.min(3, state.panes.length + 1)).map((letter, at) => h("button", { type: "button", class: `segment letter-${letter.toLowerCase()}`,
-    "aria-pressed": String(state.panes[at]?.nodeId === node.id), "aria-label": `Open in pane ${letter}`, onclick: () => { open(node.id, { at }); touch("selection"); } }, letter));
+    "aria-pressed": String(state.panes[at]?.nodeId === node.id), title: `Open in pane ${letter}`, "aria-label": `Open in pane ${letter}`, onclick: () => { open(node.id, { at }); touch("selection"); } }, letter));
 }
 
 function marks(node) {

@@ -4,7 +4,7 @@ import { paneColour } from "./colours.js";
 import { clock } from "./clock.js";
 import { attr, h, text } from "./dom.js";
 import { context, fitCanvas, paint } from "./draw.js";
-import { clip, sessionName } from "./format.js";
+import { clip, sessionName, short } from "./format.js";
 import { icon } from "./icons.js";
 import { stepsAt, totalFrames } from "./lineage.js";
 import { activate, close } from "./panes.js";
@@ -62,7 +62,7 @@ export class PaneView {
     if (node?.durability === "damaged") chips.push(["bad", "damaged"]);
     if (node?.durability === "pending") chips.push(["wait", "storing"]);
     if (session?.state === "closed") chips.push(["calm", "closed"]);
-    if (node?.score !== null && node?.score !== undefined) chips.push(["calm", `score ${Number(node.score).toPrecision(3)}`]);
+    if (node?.score !== null && node?.score !== undefined) chips.push(["calm", `score ${short(node.score)}`]);
     this.chips.replaceChildren(...chips.map(([kind, label]) => h("span", { class: `chip ${kind}` }, label)));
   }
 
@@ -80,7 +80,7 @@ export class PaneView {
     text(this.note, missing ? "This frame could not be loaded" : ended ? `ended at frame ${last}` : "");
     this.el.classList.toggle("ended", ended);
     const step = Math.min(stepsAt(frame), stepsAt(last));
-    text(this.where, `step ${step} of ${stepsAt(last)}`);
+    text(this.where, `step ${step} / ${stepsAt(last)}`);
     attr(this.canvas, "aria-label", `${LETTERS[this.index]}, frame ${Math.min(frame, last)}: ${clip(state.nodes.get(pane.nodeId)?.prompt, 80)}`);
   }
 }

@@ -8,6 +8,7 @@ import { describe, drawPair, overlay, startBlink } from "./modes.js";
 import { PaneView } from "./pane.js";
 import { measure } from "./panes.js";
 import { LETTERS, on, state } from "./store.js";
+import { noteDrawn } from "./stream.js";
 
 const views = [];
 const root = h("div", { class: "panes" });
@@ -85,6 +86,7 @@ function draw() {
   if (loading) return;
   if (state.mode === "side") pictures.forEach((picture, index) => views[index]?.draw(picture, frame));
   else drawOverlay(pictures);
+  pictures.forEach(noteDrawn);
   shown.frame = frame;
   shown.panes = state.panes.map(() => frame);
   shown.draws += 1;

@@ -7,12 +7,12 @@ import { buildGrid } from "./grid.js";
 import { buildPlayer } from "./player.js";
 import { on, state } from "./store.js";
 import { buildTracks } from "./tracks.js";
-import { buildStageBar, buildTransport } from "./transport.js";
+import { buildOverlayBar, buildStageBar, buildTransport } from "./transport.js";
 
 /** @param {HTMLElement} panel */
 export function buildStage(panel) {
   const bar = buildStageBar();
-  const videos = h("div", { class: "videos" }, buildPlayer(), buildTransport(), buildTracks(), buildDiffTable());
+  const videos = h("div", { class: "videos" }, buildPlayer(), buildOverlayBar(), buildTransport(), buildTracks(), buildDiffTable());
   const grid = buildGrid();
   const empty = buildEmpty();
   panel.append(bar, videos, grid, empty);

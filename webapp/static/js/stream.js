@@ -3,7 +3,7 @@
  * growing pauses and asks for what it missed (`last_id`).
  */
 
-import { putLive, dropLive } from "./frames.js";
+import { putLive } from "./frames.js";
 import { state, touch } from "./store.js";
 
 const CREDIT = 8; // frames the server may have on the way per pane
@@ -19,7 +19,8 @@ export const stream = {
   opened: 0,
   replayed: 0,
   frames: 0,
-  /** ms from the server's stamp to the drawn picture */ latencies: [],
+  /** ms from the server's stamp until a live frame was decoded */ arrivals: [],
+  /** ms from the server's stamp until it was drawn, for those that were */ latencies: [],
 };
 
 let socket = null;
@@ -118,14 +119,19 @@ async function onFrame(buffer) {
   send({ type: "credit", pane, n: 1 });
   if (!sessionId) return;
   const bitmap = await createImageBitmap(new Blob([new Uint8Array(buffer, 16)], { type: "image/jpeg" }));
-  putLive(sessionId, number, bitmap);
   stream.frames += 1;
-  stream.latencies.push(Date.now() - sent * 1000);
-  if (stream.latencies.length > LATENCIES_KEPT) stream.latencies.shift();
-  touch("live");
+  keep(stream.arrivals, Date.now() - sent * 1000);
+  putLive(sessionId, number, bitmap, sent * 1000);
 }
 
-/** A session's step ended: forget its live frames beyond what was committed. */
-export function endOfStep(sessionId, committedFrames) {
-  dropLive(sessionId, committedFrames);
+/** A picture was drawn: if it is a live frame's first time, note how long it took. */
+export function noteDrawn(picture) {
+  if (!picture.live || picture.live.drawn) return;
+  picture.live.drawn = true;
+  keep(stream.latencies, Date.now() - picture.live.sent);
+}
+
+function keep(list, value) {
+  list.push(value);
+  if (list.length > LATENCIES_KEPT) list.shift();
 }

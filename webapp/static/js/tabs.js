@@ -6,17 +6,15 @@ const tabs = new Map();
 let current = null;
 
 /**
- * @param {{id: string, label: string, panel: HTMLElement}[]} list
+ * @param {{id: string, label: string, content: HTMLElement}[]} list
  * @returns {HTMLElement}
  */
 export function buildTabs(list) {
   const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Controls" });
   const panels = h("div", { class: "tab-panels" });
-  for (const { id, label, panel } of list) {
+  for (const { id, label, content } of list) {
     const tab = h("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `panel-${id}`, class: "tab", onclick: () => showTab(id) }, label);
-    Object.assign(panel, { id: `panel-${id}` });
-    panel.setAttribute("role", "tabpanel");
-    panel.setAttribute("aria-labelledby", `tab-${id}`);
+    const panel = h("div", { role: "tabpanel", id: `panel-${id}`, "aria-labelledby": `tab-${id}` }, content);
     tabs.set(id, { tab, panel });
     bar.append(tab);
     panels.append(panel);

@@ -1,6 +1,6 @@
-/** `window.arc.state()`: what the page shows, in numbers, for tests and for reports of trouble. */
+/** `window.arc`: what the page shows, in numbers, and a way to seek; for tests and for reports of trouble. */
 
-import { clock } from "./clock.js";
+import { clock, pause, seek } from "./clock.js";
 import { heldBytes } from "./frames.js";
 import { divergenceFrame } from "./panes.js";
 import { shown } from "./player.js";
@@ -9,7 +9,13 @@ import { stream } from "./stream.js";
 import { treeStats } from "./tree.js";
 
 export function exposeForTests() {
-  window.arc = { state: snapshot };
+  window.arc = {
+    state: snapshot,
+    seek(frame) {
+      pause();
+      seek(frame);
+    },
+  };
 }
 
 function snapshot() {
@@ -19,6 +25,6 @@ function snapshot() {
     panes: state.panes.map((pane) => ({ ...pane })), active: state.active, selected: state.selected, mode: state.mode, view: state.view, pair: [...state.pair],
     frame: clock.frame, total: clock.total, playing: clock.playing, waiting: clock.waiting, follow: clock.follow, speed: clock.speed,
     shown: { ...shown, panes: [...shown.panes] }, divergence: divergenceFrame(), compare: state.compare, tree: { ...treeStats },
-    stream: { opened: stream.opened, lastId: stream.lastId, frames: stream.frames, latencies: [...stream.latencies] }, pictureBytes: heldBytes(),
+    stream: { opened: stream.opened, lastId: stream.lastId, frames: stream.frames, arrivals: [...stream.arrivals], latencies: [...stream.latencies] }, pictureBytes: heldBytes(),
   };
 }

@@ -20,17 +20,14 @@ function button(name, label, onclick, props = {}) {
 export function buildStageBar() {
   const views = h("div", { class: "segments", role: "group", "aria-label": "View" });
   const modes = h("div", { class: "segments", role: "group", "aria-label": "Compare mode" });
-  const extra = h("div", { class: "bar-extra" });
   const smooth = h("button", { class: "icon-button", type: "button", onclick: toggleSmooth }, icon("pixels"));
-  const el = h("div", { class: "stage-bar" }, views, modes, extra, h("span", { class: "spacer" }), smooth);
+  const el = h("div", { class: "stage-bar" }, views, modes, h("span", { class: "spacer" }), smooth);
   on("view panes mode nodes", () => {
     views.replaceChildren(segment("Videos", state.view === "videos", () => setView("videos")),
       segment("Branches", state.view === "grid", () => setView("grid")));
     modes.hidden = state.view === "grid";
     modes.replaceChildren(...Object.entries(MODE_NAMES).map(([mode, name]) => segment(name, state.mode === mode,
       () => setMode(mode), { disabled: mode !== "side" && state.panes.length < 2, title: modeTitle(mode) })));
-    extra.hidden = state.view === "grid" || state.mode === "side";
-    extra.replaceChildren(...modeExtras());
     attr(smooth, "aria-pressed", !state.smooth);
     attr(smooth, "aria-label", "Show pixels");
     attr(smooth, "title", state.smooth ? "Show the model's pixels as they are" : "Smooth the picture");
@@ -46,7 +43,17 @@ function segment(label, on_, onclick, props = {}) {
   return h("button", { type: "button", class: "segment", "aria-pressed": String(on_), onclick, ...props }, label);
 }
 
-function modeExtras() {
+/** Under the overlay: which pair, how strong, which first. */
+export function buildOverlayBar() {
+  const el = h("div", { class: "overlay-bar" });
+  on("panes mode", () => {
+    el.hidden = state.mode === "side";
+    if (!el.hidden) el.replaceChildren(...overlayControls());
+  });
+  return el;
+}
+
+function overlayControls() {
   const list = [];
   if (pairs().length > 1) {
     list.push(h("div", { class: "segments", role: "group", "aria-label": "Pair" }, ...pairs().map(([a, b]) => segment(
@@ -76,14 +83,14 @@ export function buildTransport() {
   const playButton = button("play", "Play", toggle, { class: "icon-button play" });
   const speed = h("button", { class: "button small quiet speed", type: "button", onclick: () => changeSpeed(1), oncontextmenu: slower });
   const counter = h("output", { class: "counter", "aria-live": "off" });
-  const live = h("button", { class: "button small quiet live-button", type: "button", title: "Follow the newest frame (End)", onclick: followHead },
+  const live = h("button", { class: "button small live-button", type: "button", title: "Follow the newest frame (End)", onclick: followHead },
     h("span", { class: "dot" }), "Live");
   const loop = button("loop", "Loop from the divergence", () => { clock.loop = !clock.loop; emit("play"); });
   const el = h("div", { class: "transport", role: "group", "aria-label": "Playback" },
     button("first", "First frame (Home)", () => seek(0)), button("prev", "Back one frame (,)", () => nudge(-1)), playButton,
     button("next", "On one frame (.)", () => nudge(1)), button("last", "Newest frame (End)", followLive),
     speed, loop, counter, h("span", { class: "spacer" }),
-    h("button", { class: "button small quiet", type: "button", title: "Go to where the branches part ([ and ])", onclick: () => jump(-1) }, "Divergence"), live);
+    h("button", { class: "button small", type: "button", title: "Go to where the branches part ([ and ])", onclick: () => jump(-1) }, "Divergence"), live);
   on("play", () => {
     playButton.replaceChildren(icon(clock.playing ? "pause" : "play"));
     attr(playButton, "aria-label", clock.playing ? "Pause" : "Play");

@@ -3,18 +3,18 @@
 import { sessionColour } from "./colours.js";
 import { attr, svg, text } from "./dom.js";
 import { clip, count } from "./format.js";
-import { ROW } from "./tree-layout.js";
+import { PILL, ROW } from "./tree-layout.js";
 
-const LABEL_LENGTH = 34;
+const LONGEST_NAME = 60;
 
 /** New elements for an item; `updateItem` fills them. */
 export function itemView(item) {
   const g = svg("g", { id: `t-${item.id}`, "data-item": item.id, role: "treeitem" });
   if (item.run) {
-    g.append(svg("rect", { x: -9, y: -9, width: 54, height: 18, rx: 9 }), svg("text", { x: 18, y: 4, "text-anchor": "middle", class: "run-label" }));
+    g.append(svg("rect", { x: -9, y: -9, width: PILL, height: 18, rx: 9 }), svg("text", { x: PILL / 2 - 9, y: 4, "text-anchor": "middle", class: "run-label" }));
   } else {
     g.append(svg("circle", { r: 12, class: "halo" }), svg("circle", { r: 6, class: "dot" }), svg("path", { class: "glyph" }),
-      svg("text", { y: 4, class: "row-label" }), svg("text", { y: -10, "text-anchor": "middle", class: "step-label" }));
+      svg("text", { class: "row-label" }), svg("text", { class: "step-label" }));
   }
   return g;
 }
@@ -28,7 +28,7 @@ export function itemView(item) {
 export function updateItem(g, item, node, look) {
   attr(g, "transform", `translate(${item.x} ${item.row * ROW})`);
   const key = [item.leaf, item.run?.length, node.durability, node.failed, node.bookmarked, node.label, node.children.length, look.selected, look.running,
-    look.found, look.faded, look.letters, look.heads.map((s) => s.id + s.state + s.label).join(), sessionColour(node.session_id)].join("|");
+    look.found, look.faded, look.letters, look.name, item.own - item.x, look.heads.map((s) => s.id + s.state + s.label).join(), sessionColour(node.session_id)].join("|");
   if (g.arcKey === key) return;
   g.arcKey = key;
   attr(g, "class", classes(item, node, look));
@@ -59,20 +59,22 @@ function updateNode(g, item, node, look) {
   halo.style.stroke = colour;
   attr(glyph, "d", node.failed ? "M-3-3l6 6M3-3l-6 6" : node.bookmarked ? "M0-4l1.2 2.5 2.8.4-2 2 .5 2.8L0 2.400l-2.500 1.300.5-2.800-2-2 2.800-.4z" : "");
   text(step, item.leaf || node.children.length > 1 || look.selected || node.parent === null ? String(node.frame_index) : "");
+  attr(step, "x", item.leaf ? 13 : -5);
+  attr(step, "y", item.leaf ? 4 : 19);
+  attr(step, "text-anchor", item.leaf ? "start" : "end");
   labelRow(label, item, node, look);
   attr(g, "aria-label", spoken(node, look));
 }
 
-/** The words at the end of a row: pane letters, then what the branch is called. */
+/** Above a branch's own stretch: pane letters and what it is called. Under a head that is no leaf: its session. */
 function labelRow(label, item, node, look) {
-  const names = look.heads.filter((session) => session.head === node.id);
-  if (!item.leaf && !look.letters && !names.length) return label.replaceChildren();
-  const parts = [...look.letters].map((letter) => svg("tspan", { class: `tree-letter ${letter.toLowerCase()}` }, `${letter} `));
-  const words = item.leaf ? node.label || names[0]?.label || node.prompt : names.map((s) => s.label || "").filter(Boolean).join(", ");
-  if (words && item.leaf) parts.push(svg("tspan", {}, clip(words, LABEL_LENGTH)));
-  attr(label, "x", item.leaf ? 14 : 12);
-  attr(label, "y", item.leaf ? 4 : 18);
-  return label.replaceChildren(...parts);
+  const letters = [...look.letters].map((letter) => svg("tspan", { class: `tree-letter ${letter.toLowerCase()}` }, `${letter} `));
+  const names = look.heads.map((session) => session.label).filter(Boolean).join(", ");
+  const words = item.leaf ? look.name : node.label || names;
+  attr(label, "x", item.leaf ? item.own - item.x - 4 : 6);
+  attr(label, "y", -12);
+  attr(label, "text-anchor", item.leaf ? "start" : "end");
+  label.replaceChildren(...letters, words ? svg("tspan", {}, clip(words, LONGEST_NAME)) : "");
 }
 
 function spoken(node, look) {
@@ -85,7 +87,7 @@ function spoken(node, look) {
 /** The line from the item on the left; it bends where a branch leaves its trunk. */
 export function edgePath(el, item, colour, lit) {
   const { from } = item;
-  const x0 = from.x + (from.run ? 45 : 0);
+  const x0 = from.x + (from.run ? PILL - 9 : 0);
   const y0 = from.row * ROW;
   const y1 = item.row * ROW;
   const x1 = item.x - (item.run ? 9 : 0);

@@ -3,9 +3,11 @@
  * straight on. Runs of plain single-child nodes fold into one pill. Pure and linear in the number of nodes.
  */
 
-export const COLUMN = 30;
-export const ROW = 30;
-const RUN_WIDTH = 66;
+export const COLUMN = 26;
+export const ROW = 38;
+/** Width of a pill, and from its left edge to the next item. */
+export const PILL = 50;
+const RUN_WIDTH = PILL + COLUMN - 9;
 const SHORTEST_RUN = 3;
 
 /**
@@ -16,6 +18,7 @@ const SHORTEST_RUN = 3;
  * @property {Item|null} from  item to the left
  * @property {string[]|null} run  ids of the folded nodes
  * @property {boolean} leaf
+ * @property {number} own  x where the stretch begins that this item shares with no later branch
  */
 
 /**
@@ -31,6 +34,7 @@ export function layOut(nodes, rootId, stays, unfolded) {
   let rows = 0;
   let width = 0;
   const place = (item, ids) => {
+    item.own = ownStart(nodes, item);
     items.push(item);
     for (const id of ids) byNode.set(id, item);
     if (item.x > width) width = item.x;
@@ -54,6 +58,11 @@ export function layOut(nodes, rootId, stays, unfolded) {
     for (let i = node.children.length - 1; i >= 0; i -= 1) stack.push([node.children[i], left, i === 0 ? row : -1]);
   }
   return { items, byNode, rows: rows + 1, width: width + COLUMN };
+}
+
+function ownStart(nodes, { x, row, from }) {
+  const continues = from && from.row === row && (from.run || nodes.get(from.id).children.length === 1);
+  return continues ? from.own : x;
 }
 
 /** X of an item that follows `left`; a pill is wider than a dot. */

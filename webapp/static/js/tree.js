@@ -2,8 +2,10 @@
 
 import { sessionColour } from "./colours.js";
 import { h, svg } from "./dom.js";
+import { clip } from "./format.js";
 import { lineage } from "./lineage.js";
 import { buildMinimap } from "./minimap.js";
+import { branchNames } from "./names.js";
 import { LETTERS, on, state, touch } from "./store.js";
 import { openNode, select } from "./selection.js";
 import { edgePath, itemView, updateItem } from "./tree-items.js";
@@ -12,10 +14,12 @@ import { hideTip, showTip } from "./tree-tip.js";
 import { neighbour, search } from "./tree-walk.js";
 
 const MARGIN = 26;
+const LETTER_WIDTH = 7.2;
 const unfolded = new Set();
 let layout = null;
 let heads = new Map();
 let running = new Set();
+let nameOf = () => "";
 let found = new Set();
 let view = d3.zoomIdentity.translate(MARGIN, MARGIN + 6);
 const drawn = new Map();
@@ -90,6 +94,7 @@ function update() {
   layout = layOut(state.nodes, root.id, stays, unfolded);
   keepInPlace(anchor);
   path = new Set(state.selected ? lineage(state.selected).map((node) => node.id) : []);
+  nameOf = branchNames();
   treeStats.layoutMs = performance.now() - began;
   treeStats.nodes = state.nodes.size;
   treeStats.items = layout.items.length;
@@ -161,11 +166,17 @@ function show(item) {
   updateItem(entry.dot, item, node, {
     selected: item.run ? false : item.id === state.selected, heads: heads.get(item.id) ?? [], running: running.has(item.id),
     found: item.run ? item.run.some((id) => found.has(id)) : found.has(item.id), faded: found.size > 0,
-    letters: letters(item.id),
+    letters: letters(item.id), name: item.leaf ? clip(nameOf(node), room(item)) : "",
   });
   if (entry.edge) {
     edgePath(entry.edge, item, sessionColour(node.session_id), path.has(item.id));
   }
+}
+
+/** Letters that fit between a branch's label and the panel's edge, in coarse steps so that panning redraws little. */
+function room(item) {
+  const free = (canvas.clientWidth - view.applyX(item.own)) / (view.k * LETTER_WIDTH);
+  return Math.max(14, Math.floor(free / 3) * 3);
 }
 
 function letters(id) {

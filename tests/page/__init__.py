@@ -1,0 +1,1 @@
+"""The page in a real Chromium, on the real server with the real model."""

@@ -1,0 +1,85 @@
+"""A Chromium for the test session, the whole system for it to talk to, and a page that must stay silent.
+
+    chromium      one browser process (playwright)       world    worlds over HTTP; its sessions are closed after each test
+    page_stack    `arc-fabric up` with the real model    view     a page; the test fails on any console error or warning
+
+Without a Chromium the tests are skipped; in CI, where root could have installed one, they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.page.view import View
+from tests.page.world import World
+from tests.services.stack import RunningStack
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+MODEL = "python:tests.page.stumbling:make_model"
+BUILD = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        reason = "no Chromium on PATH: install it with `apt-get install chromium fonts-dejavu-core`"
+        if os.environ.get("CI") == "true" and os.geteuid() == 0 and shutil.which("apt-get"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def page_stack(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The whole system for the tests of the page. Asks for the browser first: without one it need not start."""
+    running = RunningStack(tmp_path_factory.mktemp("page"), "--devices", "cpu", "--no-flower", "--model", MODEL)
+    try:
+        yield running.start()
+    finally:
+        if running.process is not None:
+            running.stop()
+
+
+@pytest.fixture
+def world(page_stack: RunningStack) -> Iterator[World]:
+    """Worlds on that system."""
+    made = World(page_stack.url)
+    yield made
+    made.close_sessions()
+    made.close()
+
+
+@pytest.fixture
+def view(chromium: Any) -> Iterator[View]:
+    """A page in a context of its own."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="no-preference")
+    made = View(context.new_page())
+    yield made
+    noise = [line for line in made.noise if not any(re.search(allowed, line) for allowed in made.allowed)]
+    context.close()
+    assert not noise, f"the page complained: {noise}"
+
+
+@pytest.fixture(scope="session")
+def shots() -> Path:
+    """Where screenshots go; the folder is not in the repository."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    return BUILD

@@ -1,0 +1,19 @@
+/** What a branch is called. */
+
+import { leaves } from "./lineage.js";
+import { state } from "./store.js";
+
+/**
+ * Names of leaves: the label of the node, else of its session; where one session has several branches (it was rewound),
+ * the prompt is added to tell them apart.
+ * @returns {(leaf: import("./types.js").Node) => string}
+ */
+export function branchNames() {
+  const branches = new Map();
+  for (const leaf of leaves()) branches.set(leaf.session_id, (branches.get(leaf.session_id) ?? 0) + 1);
+  return (leaf) => {
+    const label = state.sessions.get(leaf.session_id)?.label;
+    if (leaf.label || !label) return leaf.label || leaf.prompt || "initial frame";
+    return branches.get(leaf.session_id) > 1 ? `${label} · ${leaf.prompt}` : label;
+  };
+}
