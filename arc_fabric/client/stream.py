@@ -81,9 +81,10 @@ class Stream:
     def open(self) -> None:
         """Connect and subscribe. Raises ServiceError or the error that the server names."""
         try:
-            self._socket = connect(
+            opening = connect(
                 self._url, additional_headers=self._headers, compression=None, max_size=1 << 24, open_timeout=10
             )
+            self._socket = opening.__enter__()
             self.hello = json.loads(self._socket.recv(timeout=10))
             panes = self._ids if self._frames else []
             self._say({"type": "subscribe", "session_ids": panes, "last_id": self.last_id})

@@ -1,0 +1,152 @@
+"""Tokens, scopes, cookies, origins, headers, and a clean stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from arc_fabric.errors import InvalidRequest
+from arc_fabric.settings import Settings, load_settings
+from tests.api.conftest import Made
+from tests.support.web_server import WebServer
+
+READER, WRITER = "r" * 24, "w" * 24
+
+
+def bearer(secret: str) -> dict[str, str]:
+    """The header of a token."""
+    return {"Authorization": f"Bearer {secret}"}
+
+
+@pytest.fixture(scope="module")
+def guarded(web_server: WebServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    """A second web app on the same data that wants tokens."""
+    settings: Settings = web_server.settings.replaced(
+        tokens=f"looker:read:{READER},doer:write:{WRITER}", data_dir=tmp_path_factory.mktemp("guarded")
+    )
+    server = WebServer(settings, worker=False).start()
+    yield server
+    server.stop()
+
+
+def test_without_a_token_only_the_shell_is_shown(guarded: WebServer) -> None:
+    """Health, login, static files and the API's description; everything else is a 401."""
+    for path in ("/healthz", "/readyz", "/login", "/openapi", "/openapi/openapi.json", "/static/icon.svg"):
+        assert guarded.http.get(path).status_code == 200, path
+    for path in ("/api/sessions", "/api/model", "/metrics", "/api/nowhere"):
+        problem = guarded.problem(401, "GET", path)
+        assert "Bearer" in problem["what_to_do"]
+    assert guarded.http.get("/").headers["location"] == "/login"
+    guarded.problem(401, "GET", "/api/sessions", headers=bearer("wrong" * 5))
+    with pytest.raises(InvalidStatus) as refused:
+        connect("ws" + guarded.url[4:] + "/ws/stream").__enter__()
+    assert refused.value.response.status_code == 401
+
+
+def test_scopes(guarded: WebServer, picture: str) -> None:
+    """A read token looks, a write token works; the refusal names what is missing."""
+    assert guarded.http.get("/api/sessions", headers=bearer(READER)).status_code == 200
+    body = {"prompt": "p", "initial_frame": picture}
+    problem = guarded.problem(403, "POST", "/api/sessions", json=body, headers=bearer(READER))
+    assert (problem["scope"], problem["needed"]) == ("read", "write")
+    assert READER not in str(problem)
+    answer = guarded.ok("POST", "/api/sessions", json=body, headers=bearer(WRITER))
+    guarded.ok("DELETE", f"/api/sessions/{answer['session_id']}", headers=bearer(WRITER))
+
+
+def test_the_pages_cookie(guarded: WebServer) -> None:
+    """Login gives an HttpOnly, SameSite cookie that holds no secret; with it writing needs the page's own origin."""
+    assert guarded.http.post("/login", data={"token": "nonsense"}).status_code == 401
+    answer = guarded.http.post("/login", data={"token": WRITER})
+    assert answer.status_code == 303
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert WRITER not in cookie
+    value = {"Cookie": cookie.split(";")[0]}
+    assert guarded.http.get("/api/sessions", headers=value).status_code == 200
+    assert guarded.http.get("/", headers=value).status_code == 200
+    guarded.problem(403, "POST", "/api/jobs", json={"kind": "close"}, headers=value)
+    own = value | {"Origin": guarded.url}
+    guarded.problem(422, "POST", "/api/jobs", json={"kind": "close"}, headers=own)
+    guarded.problem(403, "POST", "/api/jobs", json={}, headers=value | {"Origin": "http://evil.example"})
+    for forged in (value["Cookie"][:-2] + "00", "arc_fabric=doer.99999999999.x", "arc_fabric=", "arc_fabric=a.b"):
+        assert guarded.http.get("/api/sessions", headers={"Cookie": forged}).status_code == 401, forged
+    guarded.http.cookies.clear()
+
+
+def test_foreign_pages_and_names_are_refused_without_tokens_too(web: WebServer) -> None:
+    """On loopback a web site can reach us through the browser: its Origin gives it away, or its Host does."""
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        web.problem(403, "POST", "/api/sessions", json={}, headers=headers)
+    web.problem(403, "GET", "/api/sessions", headers={"Host": "evil.example"})
+    assert web.http.get("/api/sessions", headers={"Host": "localhost:1"}).status_code == 200
+    web.problem(422, "POST", "/api/sessions", json={}, headers={"Origin": web.url})
+
+
+def test_every_answer_carries_the_security_headers(web: WebServer) -> None:
+    """A strict policy without inline code, nosniff, no framing, a request id; errors too."""
+    for path in ("/", "/api/sessions", "/api/nowhere", "/openapi", "/static/icon.svg"):
+        headers = web.http.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-request-id"].startswith("req_")
+
+
+def test_pages_have_no_inline_code(web: WebServer) -> None:
+    """The strict policy would block it."""
+    for path in ("/", "/openapi", "/login"):
+        text = web.http.get(path, follow_redirects=True).text
+        assert "<style" not in text
+        assert "<script>" not in text
+        assert " onclick" not in text
+
+
+def test_the_openapi_page_works_offline(web: WebServer) -> None:
+    """Everything it loads comes from this server."""
+    page = web.http.get("/openapi").text
+    assert "http://" not in page
+    assert "https://" not in page
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "openapi.js", "pages.css"):
+        assert web.http.get(f"/openapi/{asset}").status_code == 200
+    assert web.http.get("/openapi/..%2fapp.py").status_code == 404
+    document = web.ok("GET", "/openapi/openapi.json")
+    assert document["openapi"].startswith("3.1")
+
+
+def test_other_addresses_need_tokens() -> None:
+    """A server that others could reach without a token is refused by the settings, in clear words."""
+    with pytest.raises(InvalidRequest, match="no tokens"):
+        load_settings(host="0.0.0.0")
+
+
+def test_one_client_cannot_flood(web: WebServer) -> None:
+    """Beyond the rate the answer is 429 with Retry-After, and it passes."""
+    from webapp.limits import RateLimiter
+
+    limiter = RateLimiter(rate=100.0, burst=3.0)
+    for _ in range(3):
+        limiter.check("a")
+    with pytest.raises(Exception, match="requests per second"):
+        limiter.check("a")
+    limiter.check("b")
+    time.sleep(0.05)
+    limiter.check("a")
+
+
+def test_sigterm_with_open_streams_and_long_polls_is_quick(web_server: WebServer, session: Made) -> None:
+    """The web app stops within 5 seconds although a viewer is connected."""
+    server = WebServer(web_server.settings, worker=False).start()
+    viewer = connect("ws" + server.url[4:] + "/ws/stream").__enter__()
+    viewer.recv(timeout=5)
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 5
+    assert server.web.returncode == 0
+    viewer.close()
