@@ -13,7 +13,7 @@ from arc_fabric.models.tabletop.model import TabletopModel
 
 CUP = "pick up the red cup"
 PUSH = "push the cup to the left"
-NAME = "two cups"
+NAME = "two-cups"
 
 
 @dataclass

@@ -1,19 +1,26 @@
-"""Initial frames to start sessions from, drawn from fixed seeds."""
+"""Initial frames to start sessions from.
+
+The same pictures lie beside this file as `samples/<name>.png`, where the web finds them without torch;
+`python -m arc_fabric.models.tabletop.samples` writes them anew.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from PIL import Image
 
 from arc_fabric.models.tabletop.render import render_scene
 from arc_fabric.models.tabletop.scene import KIND_BY_NAME, Body, Gripper, Look, Scene
 
 _PLACES: dict[str, tuple[tuple[float, float, float], tuple[tuple[str, float, float], ...]]] = {
-    "cup and block": ((24.0, 44.0, 15.0), (("red cup", 36.0, 48.0), ("blue block", 18.0, 51.0))),
-    "two cups": ((32.0, 42.0, 16.0), (("red cup", 40.0, 46.0), ("green cup", 24.0, 49.0))),
-    "cup, bowl and block": (
+    "cup-and-block": ((24.0, 44.0, 15.0), (("red cup", 36.0, 48.0), ("blue block", 18.0, 51.0))),
+    "two-cups": ((32.0, 42.0, 16.0), (("red cup", 40.0, 46.0), ("green cup", 24.0, 49.0))),
+    "bowl-and-block": (
         (20.0, 45.0, 15.0), (("red cup", 33.0, 44.0), ("yellow bowl", 46.0, 51.0), ("blue block", 22.0, 53.0)),
     ),
-    "full table": (
+    "full-table": (
         (44.0, 46.0, 16.0),
         (("red cup", 30.0, 50.0), ("green cup", 45.0, 43.0), ("yellow bowl", 46.0, 54.0), ("blue block", 17.0, 44.0)),
     ),
@@ -39,3 +46,14 @@ def samples() -> dict[str, np.ndarray]:
 def sample_state(name: str) -> np.ndarray:
     """Proprioceptive state that belongs to a sample frame, float32 [4]."""
     return sample_scene_named(name).proprio()
+
+
+def write_pictures(folder: Path) -> None:
+    """Write every sample frame as `<folder>/<name>.png`."""
+    folder.mkdir(exist_ok=True)
+    for name, frame in samples().items():
+        Image.fromarray(frame).save(folder / f"{name}.png")
+
+
+if __name__ == "__main__":
+    write_pictures(Path(__file__).with_name("samples"))
