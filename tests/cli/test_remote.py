@@ -1,0 +1,102 @@
+"""The commands against the running system: the main job as typed in a terminal, and what scripts get."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def trunk(remote_cli: Cli, picture: str) -> Iterator[str]:
+    """A session at step 3; closed afterwards with its forks."""
+    words = ("new", "pick up the red cup", "--frame", picture, "--seed", "7", "--label", "trunk", "-n", "3", "--json")
+    session = remote_cli(*words).json["session"]
+    yield session["id"]
+    for item in remote_cli("sessions", "--state", "open", "--json").json["items"]:
+        remote_cli("close", item["id"])
+
+
+def test_the_main_job_in_a_terminal(remote_cli: Cli, trunk: str, tmp_path: Path) -> None:
+    """Fork, step, rewind, retry, look at the tree, compare, save a video."""
+    fork = remote_cli("fork", trunk, "--at", "2", "--prompt", "push the cup to the left", "-n", "2", "--json").json
+    assert fork["session"]["frame_index"] == 4
+    assert fork["session"]["parent_session"] == trunk
+    assert remote_cli("step", trunk, "-n", "1", "--json").json["job"]["result"]["frame_index"] == 4
+    assert "at frame 3" in remote_cli("rewind", trunk).out
+    retry = remote_cli("step", trunk, "--prompt", "carefully pick up the red cup", "--json").json
+    assert retry["session"]["prompt"] == "carefully pick up the red cup"
+    remote_cli("checkpoint", trunk, "--label", "here it goes well")
+
+    drawn = remote_cli("tree", trunk).out
+    assert "carefully pick up the red cup" in drawn
+    assert "push the cup to the left" in drawn
+    assert "here it goes well" in drawn
+    assert drawn.count("◀ head") == 2
+    assert len(remote_cli("tree", trunk, "--json").json["nodes"]) == 8
+    assert len(remote_cli("tree", trunk, "--full").out.splitlines()) > 8
+
+    compared = remote_cli("compare", trunk, fork["session"]["id"], "--json").json
+    assert compared["common_frame_index"] == 2
+    assert "common ancestor" in remote_cli("compare", trunk, fork["session"]["id"]).out
+
+    target = tmp_path / "branch.mp4"
+    assert remote_cli("video", trunk, "-o", str(target), "--json").json["bytes"] == target.stat().st_size
+    assert target.read_bytes()[4:8] == b"ftyp"
+
+
+def test_sessions_are_found_by_id_label_and_last(remote_cli: Cli, trunk: str) -> None:
+    """A session has three names."""
+    for name in (trunk, "trunk", "last"):
+        assert remote_cli("show", name if name != "trunk" else trunk, "--json").json["id"] == trunk
+        assert remote_cli("step", name, "--json").json["session"]["id"] == trunk
+    assert trunk in remote_cli("sessions").out
+    assert "nonesuch" in remote_cli("step", "nonesuch", code=1).err
+
+
+def test_show_tells_all_about_a_checkpoint_and_a_job(remote_cli: Cli, trunk: str) -> None:
+    """Ids of every kind can be looked up."""
+    outcome = remote_cli("step", trunk, "--json").json
+    assert remote_cli("show", outcome["session"]["head"], "--json").json["id"] == outcome["session"]["head"]
+    assert remote_cli("show", outcome["job"]["id"], "--json").json["state"] == "succeeded"
+    assert "frame_index" in remote_cli("show", trunk).out
+    assert "is no id" in remote_cli("show", "nonesuch", code=1).err
+
+
+def test_no_wait_returns_at_once(remote_cli: Cli, trunk: str) -> None:
+    """A job can be left to run."""
+    started = time.monotonic()
+    job = remote_cli("step", trunk, "-n", "20", "--no-wait", "--json").json["job"]
+    assert job["state"] in ("queued", "running")
+    assert time.monotonic() - started < 5
+
+
+def test_the_server_s_refusals_reach_the_terminal(remote_cli: Cli, trunk: str, tmp_path: Path) -> None:
+    """What happened and what to do, exit code 1, in both forms; nothing half-done stays."""
+    error = remote_cli("rewind", trunk, "-n", "99", "--json", code=1).json["error"]
+    assert error["type"] == "RewindBeyondRoot"
+    assert "no frame index 99" in remote_cli("fork", trunk, "--at", "99", code=1).err
+    (tmp_path / "text.png").write_text("no image")
+    assert (
+        remote_cli("new", "x", "--frame", str(tmp_path / "text.png"), "--json", code=1).json["error"]["type"]
+        == "InvalidImage"
+    )
+    assert "no image file" in remote_cli("new", "x", "--frame", "nowhere.png", code=1).err
+    assert "no JSON file" in remote_cli("step", trunk, "--actions", "nowhere.json", code=1).err
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_eval_ranks_prompts_and_seeds(remote_cli: Cli, trunk: str) -> None:
+    """Bulk forks are scored, best first, and marked in the tree; they take no session slot."""
+    facts = remote_cli("eval", trunk, "--seeds", "1,2", "-n", "2", "--json").json
+    assert [run["state"] for run in facts["runs"]] == ["succeeded", "succeeded"]
+    scores = [run["score"] for run in facts["runs"]]
+    assert scores == sorted(scores)
+    nodes = {node["id"]: node for node in remote_cli("tree", trunk, "--json").json["nodes"]}
+    assert all(nodes[run["leaf"]]["score"] == pytest.approx(run["score"]) for run in facts["runs"])
+    assert len(remote_cli("sessions", "--state", "open", "--json").json["items"]) == 1
+    assert "expected 1,2,3 or 0-7" in remote_cli("eval", trunk, "--seeds", "one", code=1).err
