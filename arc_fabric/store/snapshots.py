@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Literal
 
 import torch
 
-from arc_fabric.errors import CheckpointUnavailable, Conflict, DamagedSnapshot, DeadlineExceeded, InvalidRequest
+from arc_fabric.errors import CheckpointUnavailable, Conflict, DamagedSnapshot, DeadlineExceeded, InvalidRequest, UnknownFormat
 from arc_fabric.store.accounting import node_bytes
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.budget import ByteBudget
@@ -199,12 +200,16 @@ class SnapshotStore:
             raise CheckpointUnavailable(f"Checkpoint {checkpoint_id} is not in the store.", checkpoint_id=checkpoint_id)
 
     def delete_payload(self, checkpoint_id: str) -> None:
-        """Drop a checkpoint's payload. Pieces that others refer to stay; the collector frees the rest."""
+        """Drop a checkpoint's payload, also a damaged one. Pieces that others refer to stay; the collector frees the
+        rest. Raises CheckpointUnavailable when there is none."""
         job = self._writer.pending(check_id(checkpoint_id))
         if job:
             job.delete_requested = True
             job.done.wait()
-        manifest = self._catalog.load(checkpoint_id, fresh=True)
+        try:
+            manifest = self._catalog.load(checkpoint_id, fresh=True)
+        except (DamagedSnapshot, UnknownFormat):
+            manifest = Manifest(checkpoint_id, None, time.time(), {}, {})
         if not manifest.deleted:
             self.backend.put(key_of(checkpoint_id, MANIFEST), manifest.tombstone().encode())
             for name in manifest.attachments:

@@ -43,6 +43,7 @@ class Uploader:
         self._sleep(LISTING_VALID_S)
         gone = self._missing(_manifest(job))
         if gone:
+            self._backend.delete(key_of(job.checkpoint_id, MANIFEST))  # it must not dangle, whatever comes
             self._adopt(job, gone)
             self._store(job)
 

@@ -59,9 +59,10 @@ def test_host_memory_is_asked_before_storage(open_store: Open) -> None:
     backend = FaultyBackend()
     states = _stored(open_store, backend)
     store = open_store(backend)
-    del_me, _ = store.get("c3")
-    wait_until(lambda: store.usage()["host"]["bytes"] >= sum(t.nbytes for n, t in del_me.items() if "cross" not in n))
-    del del_me
+    first, _ = store.get("c3")
+    size = sum(tensor.nbytes for name, tensor in first.items() if "cross" not in name)
+    wait_until(lambda: store.usage()["host"]["bytes"] >= size)
+    del first
     backend.reads.clear()
     assert same_bits(store.get("c3")[0], states[3].tensors)
     assert _read_bytes(backend) == 0

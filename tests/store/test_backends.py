@@ -1,0 +1,92 @@
+"""One suite over all backends."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from arc_fabric.errors import StoreUnavailable
+from arc_fabric.services.ports import free_ports
+from arc_fabric.store.backends import Backend, DiskBackend, S3Backend
+
+
+def test_what_is_put_is_read(backend: Backend) -> None:
+    """Whole, in ranges, from several parts, and empty."""
+    backend.put("a/b", [b"hello ", memoryview(bytearray(b"world"))])
+    backend.put("a/empty", b"")
+    assert backend.get("a/b") == b"hello world"
+    assert backend.get("a/b", 6, 5) == b"world"
+    assert backend.get("a/b", 6) == b"world"
+    assert backend.get("a/empty") == b""
+    first, second = bytearray(2), bytearray(3)
+    backend.readinto("a/b", 1, [memoryview(first), memoryview(second)])
+    assert bytes(first + second) == b"ello "
+    assert backend.head("a/b").size == 11
+
+
+def test_a_missing_object_is_a_key_error_and_a_short_one_a_value_error(backend: Backend) -> None:
+    """The two are told apart, and deleting what is not there is no error."""
+    for read in (lambda: backend.get("no"), lambda: backend.get("no", 0, 4), lambda: backend.head("no")):
+        with pytest.raises(KeyError):
+            read()
+    backend.put("short", b"123")
+    for offset in (1, 3, 10):
+        with pytest.raises(ValueError, match="short"):
+            backend.get("short", offset, 5)
+    backend.delete("no")
+    assert not backend.exists("no") and backend.exists("short")
+
+
+def test_listing_is_by_prefix_and_in_order(backend: Backend) -> None:
+    """Prefixes need not end at a slash; overwritten objects are listed once; deleted ones not."""
+    for key in ("x/2", "x/1", "x1/a", "y"):
+        backend.put(key, b"1")
+    backend.put("x/1", b"22")
+    backend.delete("y")
+    assert [(info.key, info.size) for info in backend.list("x")] == [("x/1", 2), ("x/2", 1), ("x1/a", 1)]
+    assert [info.key for info in backend.list("x/")] == ["x/1", "x/2"]
+    assert list(backend.list("nothing/")) == []
+
+
+def test_many_threads_at_once(backend: Backend) -> None:
+    """Writers and readers of different and of the same keys do not disturb one another."""
+    wrong: list[str] = []
+
+    def work(me: int) -> None:
+        for i in range(10):
+            backend.put(f"own/{me}", bytes([me]) * (i + 1))
+            backend.put("shared", bytes([me]) * 1000)
+            if backend.get(f"own/{me}") != bytes([me]) * (i + 1) or len(set(backend.get("shared"))) != 1:
+                wrong.append(f"{me}/{i}")
+
+    threads = [threading.Thread(target=work, args=(me,)) for me in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_large_object_goes_up_in_parts(s3_backend: S3Backend) -> None:
+    """More than one multipart part; ranges across the border read back."""
+    data = bytearray(70 << 20)
+    data[(64 << 20) - 2 : (64 << 20) + 2] = b"edge"
+    s3_backend.put("large", data)
+    assert s3_backend.head("large").size == len(data)
+    assert s3_backend.get("large", (64 << 20) - 2, 4) == b"edge"
+
+
+def test_a_store_that_does_not_answer_is_unavailable() -> None:
+    """A refused connection is StoreUnavailable, which is worth retrying, with the endpoint named."""
+    backend = S3Backend(f"127.0.0.1:{free_ports(1)[0]}", "key", "secret-key", "bucket")
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1"):
+        backend.head("x")
+
+
+def test_keys_cannot_leave_the_directory(tmp_path: Path) -> None:
+    """A disk backend refuses keys that climb out of its folder."""
+    backend = DiskBackend(tmp_path / "store")
+    with pytest.raises(ValueError, match="leaves"):
+        backend.put("../outside", b"x")
