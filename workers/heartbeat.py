@@ -39,6 +39,9 @@ class Heartbeat(threading.Thread):
         """One renewal. An outage of Redis is waited out: the lease is taken back when it answers."""
         process = self._process
         try:
+            if not process.serving:
+                process.ledger.announce_worker(process.name, process.boot_id, process.record())
+                return
             held = process.ledger.renew_lease(process.name, process.boot_id, process.record())
         except (RedisError, OSError) as error:
             log.warning("heartbeat: %s", error)

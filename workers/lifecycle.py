@@ -75,33 +75,39 @@ class ServeStep(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """Load the model and take the lease; returns when tickets may come."""
-        name = worker.hostname.split("@", 1)[0]
-        device = os.environ.get(DEVICE_VARIABLE, "cpu")
-        me = worker_process.start(name, device)
-        me.on_drain = lambda: _stop_soon(worker)
-        me.ledger.register_worker(me.name, me.boot_id, me.record(), role=me.role, serving=False)
+        from workers.heartbeat import Heartbeat
+
+        me = worker_process.start(worker.hostname.split("@", 1)[0], os.environ.get(DEVICE_VARIABLE, "cpu"))
+        me.on_drain = _stop_soon
         in_task_thread: Callable[[Callable[[], Any]], Any] = worker.pool.executor.submit
+        self._heartbeat = Heartbeat(me, in_task_thread)
+        self._heartbeat.beat()
+        self._heartbeat.start()
         if me.role != MEDIA:
             from workers import loading
 
-            in_task_thread(lambda: loading.bring_up(me)).result()
-        self._begin(me, in_task_thread)
+            try:
+                in_task_thread(lambda: loading.bring_up(me)).result()
+            except BaseException:
+                log.exception("%s: the model did not come up", me.name)
+                self._heartbeat.end()
+                me.ledger.announce_worker(me.name, me.boot_id, me.record() | {"state": "down"})
+                raise
+        self._serve(me)
 
-    def _begin(self, me: worker_process.WorkerProcess, in_task_thread: Callable[..., Any]) -> None:
-        from workers.heartbeat import Heartbeat
+    def _serve(self, me: worker_process.WorkerProcess) -> None:
         from workers.reaper import Reaper
         from workers.watchdog import Watchdog
 
         me.serving = True
-        me.ledger.register_worker(me.name, me.boot_id, me.record(), role=me.role, serving=True)
-        self._heartbeat = Heartbeat(me, in_task_thread)
+        me.ledger.serve(me.name, me.boot_id, me.record())
         self._threads = [Reaper(me), Watchdog(me)]
         if me.role == MEDIA:
             from arc_fabric.store.backends import backend_from_settings
             from workers.janitor import Janitor
 
             self._threads.append(Janitor(me, backend_from_settings(me.settings)))
-        for thread in (self._heartbeat, *self._threads):
+        for thread in self._threads:
             thread.start()
         log.info("%s serves %s on %s", me.name, me.settings.model if me.runtime else "media", me.device)
 
@@ -109,7 +115,7 @@ class ServeStep(bootsteps.StartStopStep):
         """The consumer has stopped: finish or give back the running job, store, release the lease."""
         me = worker_process.current()
         me.stopping.set()
-        if self._heartbeat is None:
+        if not me.serving:
             return
         self._heartbeat.beat()  # the record says draining: nobody gives us sessions from here on
         while me.current_job is not None:
@@ -128,7 +134,7 @@ class ServeStep(bootsteps.StartStopStep):
         log.info("%s has ended in order", me.name)
 
 
-def _stop_soon(worker: Any) -> None:
+def _stop_soon() -> None:
     """Ask Celery for a warm shutdown from another thread."""
     from celery.worker import state
 

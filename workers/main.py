@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.settings import get_settings
+from workers import process
 from workers.lifecycle import QUEUES, default_device, pin_device
 from workers.process import MEDIA
 
@@ -27,3 +29,9 @@ def run_worker(name: str, device: str | None = None) -> None:
         "worker", "--pool=threads", "--concurrency=1", f"--queues={queues}", f"--hostname={name}@%h",
         "--without-gossip", "--without-mingle", f"--loglevel={os.environ.get('LOGLEVEL', settings.log_level)}",
     ])  # fmt: skip
+    # Celery's own exit status does not get here.
+    me = process.current()
+    if not me.serving:
+        sys.exit(os.EX_UNAVAILABLE)
+    if me.draining:
+        sys.exit(os.EX_TEMPFAIL)

@@ -80,11 +80,21 @@ class WorkerProcess:
     def record(self) -> dict[str, Any]:
         """The fields of the worker record that the heartbeat writes."""
         fields: dict[str, Any] = {
-            "name": self.name, "state": self.state, "device": self.device, "boot_id": self.boot_id, "pid": os.getpid(),
-            "host": socket.gethostname(), "started": self.started, "current_job": self.current_job,
-            "current_session": self.current_session, "steps_done": self.steps_done, "model": None, "resident": [],
+            "name": self.name,
+            "role": self.role,
+            "state": self.state,
+            "device": self.device,
+            "boot_id": self.boot_id,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": self.started,
+            "current_job": self.current_job,
+            "current_session": self.current_session,
+            "steps_done": self.steps_done,
+            "model": None,
+            "resident": [],
             "memory": {"rss_bytes": self._itself.memory_info().rss},
-        }  # fmt: skip
+        }
         if self.runtime is not None:
             fields["model"] = self.settings.model
             fields["resident"] = self.runtime.resident_ids()

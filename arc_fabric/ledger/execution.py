@@ -58,15 +58,13 @@ class Execution(Fleet):
     def _lease_ms(self) -> int:
         return int(self.limits.lease_ttl_s * 1000)
 
-    def register_worker(self, name: str, boot_id: str, record: dict[str, Any], *, role: str, serving: bool) -> None:
-        """Announce a worker: first while it loads (`serving` False: no lease), then when it takes work."""
-        self.scripts.run(
-            "register",
-            name,
-            boot_id,
-            self._lease_ms() if serving else 0,
-            codec.pack(record | {"_role": role, "boot_id": boot_id, "name": name}),
-        )
+    def announce_worker(self, name: str, boot_id: str, record: dict[str, Any]) -> None:
+        """Write the record of a process that does not serve (yet): it loads its model, or could not."""
+        self.scripts.run("register", name, boot_id, 0, codec.pack(record))
+
+    def serve(self, name: str, boot_id: str, record: dict[str, Any]) -> None:
+        """Take the lease of this name, also from an older process that still has it: work may come."""
+        self.scripts.run("register", name, boot_id, self._lease_ms(), codec.pack(record))
 
     def renew_lease(self, name: str, boot_id: str, record: dict[str, Any]) -> bool:
         """Heartbeat; False when a newer process of the same name holds the lease: this one must end."""

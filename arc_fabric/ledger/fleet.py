@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from arc_fabric.ledger import codec, keys
 from arc_fabric.ledger.events import Events
 from arc_fabric.ledger.records import WorkerRecord
 
+_LOADING_SEEN_S = 15.0
+"""A worker that loads its model has no lease yet; its heartbeat says that it lives."""
 SHARED_QUEUES = ("interactive", "bulk", "media")
 
 
@@ -24,7 +28,8 @@ class Fleet(Events):
         found = []
         for name, stored, lease, owned in zip(names, answers[::3], answers[1::3], answers[2::3], strict=True):
             record = WorkerRecord.from_fields({"name": name} | codec.decode(stored))
-            if lease != record.boot_id and record.state != "starting":
+            loads = record.state == "starting" and time.time() - record.last_seen < _LOADING_SEEN_S
+            if lease != record.boot_id and not loads:
                 record.state = "down"
             record.sessions = sorted(owned)
             record.queued = self._queue_length(name)

@@ -161,6 +161,8 @@ class WorkerRecord(Record):
     name: str
     state: str = "down"
     """starting, idle, busy, draining or down (no live lease)."""
+    role: str = "gpu"
+    """gpu (has a model, owns sessions) or media."""
     device: str = ""
     model: str | None = None
     boot_id: str = ""

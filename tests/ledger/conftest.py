@@ -23,7 +23,7 @@ class Hand:
     @classmethod
     def up(cls, ledger: Ledger, name: str, boot: str = "boot") -> Hand:
         """A worker that has loaded its model."""
-        ledger.register_worker(name, boot, {"state": "idle", "device": "cpu"}, role="gpu", serving=True)
+        ledger.serve(name, boot, {"name": name, "boot_id": boot, "role": "gpu", "state": "idle", "device": "cpu"})
         return cls(ledger, name, boot)
 
     def claim(self, job: JobRecord) -> Claim:

@@ -18,7 +18,9 @@ from PIL import Image
 
 from arc_fabric.ledger import JobRecord, Ledger, Limits, SessionRecord
 from arc_fabric.services.process import Child
-from arc_fabric.settings import Settings
+from arc_fabric.services.valkey import ValkeyServer
+from arc_fabric.services.weed import WeedServer
+from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import backend_from_settings
 from tests.support.toy_model import ToyModel
 from workers.dispatch import Dispatcher
@@ -133,17 +135,53 @@ class Fleet:
 
 @pytest.fixture
 def fleet(settings: Settings) -> Iterator[Fleet]:
-    """No worker yet."""
+    """No worker yet; for tests that kill what they start."""
     made = Fleet(settings.replaced(model=TOY, lease_ttl_s=1.5))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def running(
+    redis_server: ValkeyServer, s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    """Two workers for the tests of one module."""
+    pair = s3_server.credentials
+    made = Fleet(
+        load_settings(
+            data_dir=tmp_path_factory.mktemp("pair"),
+            redis_url=f"redis://127.0.0.1:{redis_server.port}/63",
+            s3_endpoint=s3_server.endpoint,
+            s3_access_key=pair.access_key,
+            s3_secret_key=pair.secret_key,
+            s3_bucket="arc-fabric",
+            devices="cpu,cpu",
+            model=TOY,
+        )
+    )
+    made.ledger.redis.flushdb()
+    made.start("gpu.0", wait=False)
+    made.start("gpu.1")
+    made.wait_up("gpu.0")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def two(running: Fleet) -> Iterator[Fleet]:
+    """Both workers, with no session open before and after."""
+    yield running
+    for session in running.ledger.sessions(state="open").items:
+        running.ledger.close_session(session.id)
+    eventually(lambda: all(w.state in ("idle", "busy") for w in running.ledger.workers()))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
     """Print the workers' logs with a failure."""
     report = yield
-    made = getattr(item, "funcargs", {}).get("fleet")
+    used = getattr(item, "funcargs", {})
+    made = used.get("fleet") or used.get("two")
     if report.when == "call" and report.failed and made is not None:
         report.sections.append(("worker logs", made.logs()))
     return report

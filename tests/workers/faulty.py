@@ -43,4 +43,5 @@ class FaultyModel(ToyModel):
 
 def make_model(device: str) -> FaultyModel:
     """For the setting `model = python:tests.workers.faulty:make_model`."""
+    time.sleep(float(os.environ.get("ARC_TEST_LOAD_S", "0")))
     return FaultyModel(device)

@@ -70,9 +70,7 @@ def test_a_dead_or_frozen_workers_session_continues_elsewhere(fleet: Fleet, how:
         assert_unbroken(fleet.ledger, session, prompt, 24)
 
 
-def test_committed_steps_whose_payload_died_with_the_worker_are_made_again(
-    fleet: Fleet, s3_server: WeedServer
-) -> None:
+def test_committed_steps_whose_payload_died_with_the_worker_are_made_again(fleet: Fleet, s3_server: WeedServer) -> None:
     """Steps are committed while storage stands still, the worker is killed: the next worker replays them bit for
     bit under the same ids, and they become durable."""
     fleet.start("gpu.0")

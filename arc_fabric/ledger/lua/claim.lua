@@ -59,6 +59,6 @@ redis.call('HSET', session, 'running_job', quote(jid))
 count_queued(sid)
 redis.call('ZADD', 'arc:busy', now, sid)
 redis.call('HDEL', session, '_resends')
-set(worker_key(worker), { current_job = quote(jid), current_session = quote(sid), state = '"busy"' })
+works_on(worker, jid, sid)
 if first then emit_job(jid, 'job.started') end
 return { 'run', redis.call('HGETALL', key), redis.call('HGETALL', session) }

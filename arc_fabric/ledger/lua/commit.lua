@@ -51,7 +51,7 @@ end
 redis.call('HSET', key, '_attempts', '0')
 redis.call('ZADD', 'arc:busy', now, sid)
 if final ~= '' then
-  set(worker_key(worker), { current_job = 'null', current_session = 'null', state = '"idle"' })
+  works_on(worker, nil, nil)
   finish(sid, jid, final, result, error, timings)
   if get(key, 'kind') == '"close"' and final == 'succeeded' then close_session(sid) end
 else

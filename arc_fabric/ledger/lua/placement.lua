@@ -21,13 +21,20 @@ local function live_gpu_workers()
   local names = redis.call('SMEMBERS', 'arc:workers')
   table.sort(names)
   for _, name in ipairs(names) do
-    local fields = redis.call('HMGET', worker_key(name), '_role', 'state')
+    local fields = redis.call('HMGET', worker_key(name), 'role', 'state')
     local boot = live_boot(name)
     if boot and fields[1] == '"gpu"' and fields[2] ~= '"draining"' then
       found[#found + 1] = { name = name, boot = boot }
     end
   end
   return found
+end
+
+-- What a worker does from now on (nil: nothing). A draining worker stays draining.
+local function works_on(name, jid, sid)
+  local key = worker_key(name)
+  set(key, { current_job = quote(jid), current_session = quote(sid) })
+  if get(key, 'state') ~= '"draining"' then redis.call('HSET', key, 'state', jid and '"busy"' or '"idle"') end
 end
 
 -- Returns name, boot, reason; name is nil when no worker is up.

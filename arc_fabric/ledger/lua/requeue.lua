@@ -9,5 +9,5 @@ own(sid, name, new_boot)
 local ticket = ARGV[7]
 route(ticket, name, reason, get(job_key(ticket), 'bulk') == 'true', get(session, '_epoch'))
 redis.call('ZADD', 'arc:busy', now, sid)
-set(worker_key(worker), { current_job = 'null', current_session = 'null', state = '"idle"' })
+works_on(worker, nil, nil)
 return { 'ok' }

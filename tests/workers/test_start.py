@@ -1,0 +1,25 @@
+"""What a worker does before it serves."""
+
+from __future__ import annotations
+
+from tests.workers.conftest import Fleet
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_worker_with_a_reason(fleet: Fleet) -> None:
+    """No lease, no tickets, an exit status for the supervisor, the cause in the log, and the record says down."""
+    fleet.settings = fleet.settings.replaced(model="python:tests.workers.faulty:no_such_model")
+    child = fleet.start("gpu.0", wait=False)
+    assert child.wait(30) == 69
+    assert "ModelUnavailable" in child.log_tail(60)
+    assert fleet.ledger.worker("gpu.0").state == "down"
+
+
+def test_a_worker_that_loads_is_starting_and_gets_nothing(fleet: Fleet) -> None:
+    """While the model loads the record says so; a session created meanwhile waits and then runs there."""
+    fleet.start("gpu.0", wait=False, ARC_TEST_LOAD_S="2")
+    session, job = fleet.ledger.create_session(prompt="p", input_key="inputs/toy.png")
+    fleet.dispatcher.send(job)
+    assert session.worker is None
+    fleet.children["gpu.0"].wait_ready(lambda: [w.state for w in fleet.ledger.workers()] == ["starting"], 30)
+    assert fleet.ledger.counts()["workers_alive"] == 0
+    assert fleet.done(job).worker == "gpu.0"
