@@ -49,6 +49,7 @@ def blueprint(name: str, tag: str, description: str, **options: Any) -> APIBluep
         url_prefix="/api",
         abp_tags=[Tag(name=tag, description=description)],
         abp_responses=common,
+        operation_id_callback=lambda *, name, **_: name,
         **options,
     )
 

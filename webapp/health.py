@@ -18,7 +18,10 @@ from webapp.context import Context, ctx
 from webapp.schemas.views import Health
 
 health = APIBlueprint(
-    "health", __name__, abp_tags=[Tag(name="operations", description="The model, its workers and the storage.")]
+    "health",
+    __name__,
+    abp_tags=[Tag(name="operations", description="The model, its workers and the storage.")],
+    operation_id_callback=lambda *, name, **_: name,
 )
 _PLAIN = {"description": "Prometheus text format 0.0.4.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 

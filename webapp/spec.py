@@ -7,10 +7,10 @@ import functools
 from typing import Any
 
 from flask_openapi3 import OpenAPI
+from pydantic.json_schema import models_json_schema
 
 from arc_fabric.settings import Settings
-from webapp.schemas import bodies
-from webapp.schemas.views import Problem
+from webapp.schemas import bodies, views
 
 DESCRIPTION = """Checkpoint a world at any frame, fork it with another prompt, seed or actions, rewind when a
 trajectory fails, and compare the branches.
@@ -32,11 +32,8 @@ class ApiSpec(OpenAPI):
 
 
 def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """Put in the limits of the settings, the multipart form, the problem schema and the security."""
-    schemas = spec["components"]["schemas"]
-    schemas["Problem"] = Problem.model_json_schema()
-    schemas.pop("ValidationErrorModel", None)
-    _hoist_definitions(schemas)
+    """Put in exact schemas, the limits of the settings, the multipart form and the security."""
+    schemas = spec["components"]["schemas"] = _schemas()
     _set_limits(spec, settings)
     for path, item in spec["paths"].items():
         for operation in item.values():
@@ -50,20 +47,35 @@ def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
     return spec
 
 
+def _schemas() -> dict[str, Any]:
+    """Pydantic's own schemas: flask-openapi3's copies lose `additionalProperties` and `examples`."""
+    given = [(model, "validation") for model in (*bodies.Body.__subclasses__(), bodies.JobForms)]
+    shown = [(model, "serialization") for model in (*views.View.__subclasses__(), views.CheckpointAnswer)]
+    _, made = models_json_schema(given + shown, ref_template="#/components/schemas/{model}")
+    return made["$defs"]
+
+
 def _finish_operation(path: str, operation: dict[str, Any]) -> None:
-    """Only /api answers validation errors, as problems; flask-openapi3 adds its own shape everywhere."""
+    """Plain text, no null in parameters, and no validation answers in flask-openapi3's own shape."""
     answers = operation["responses"]
-    refused = answers.get("422", {})
-    if "application/json" in refused.get("content", {}):
+    if "application/json" in answers.get("422", {}).get("content", {}):
         del answers["422"]
+    if "description" in operation:
+        operation["description"] = operation["description"].replace("<br/>", "\n").strip()
+    for parameter in operation.get("parameters", ()):
+        _without_null(parameter)
     if not path.startswith("/api/") and path != "/metrics":
         operation["security"] = []
 
 
-def _hoist_definitions(schemas: dict[str, Any]) -> None:
-    """Local `$defs` of a schema live in the components already."""
-    for schema in schemas.values():
-        schema.pop("$defs", None)
+def _without_null(parameter: dict[str, Any]) -> None:
+    """A parameter is there or not; there is no null in a URL or header."""
+    schema = parameter["schema"]
+    choices = [choice for choice in schema.pop("anyOf", ()) if choice != {"type": "null"}]
+    for choice in choices:
+        schema.update(choice | {"description": schema.get("description", "")})
+    if schema.get("default", 0) is None:
+        del schema["default"]
 
 
 def _set_limits(node: Any, settings: Settings) -> None:

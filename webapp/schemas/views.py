@@ -124,12 +124,6 @@ class SessionAnswer(View):
     session: SessionView
 
 
-class JobAnswer(View):
-    """One job."""
-
-    job: JobView
-
-
 class WorkAccepted(View):
     """Accepted work; poll the job at the Location, or wait with ?wait=."""
 
@@ -167,12 +161,6 @@ class JobsAnswer(View):
     items: list[dict[str, Any]] = Field(description="{job} or {problem} each; {session} too for create and fork.")
 
 
-class NodeAnswer(View):
-    """One node."""
-
-    node: NodeView
-
-
 class TreeAnswer(View):
     """A tree (parents before children) and the sessions that grow in it; with format=d3 nested from the root."""
 
@@ -190,12 +178,11 @@ class EventPage(View):
     next: str | None = Field(description="Pass it as last_id for the following ones.")
 
 
-class CheckpointAnswer(View):
+class CheckpointAnswer(NodeView):
     """A checkpoint with its sizes, durability and lineage."""
 
-    checkpoint: NodeView
     lineage: list[CheckpointId] = Field(description="Ids from the root to this checkpoint.")
-    storage: dict[str, Any] = Field(description="{manifest, pinned, keys} as far as stored.")
+    storage: dict[str, Any] = Field(description="{objects: {name: bytes}, manifest: path} as far as stored.")
 
 
 class CompareAnswer(View):
