@@ -1,4 +1,4 @@
-"""The demo: three forks with rewind on failure, over the real path (HTTP -> queue -> worker -> model -> storage -> stream).
+"""The demo: three forks with rewind on failure, by HTTP, queue, worker, model, storage and stream.
 
     trunk   8 steps of "pick up the red cup", each a checkpoint
     fork A  same prompt, same seed: must equal the trunk continued without a fork, bit for bit
@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from arc_fabric import scoring
+from arc_fabric.client import LiveFrame
 from arc_fabric.errors import ArcFabricError, ServiceError
 from arc_fabric.media.contact_sheet import Strip, contact_sheet
 
@@ -39,7 +40,7 @@ CAREFUL = "carefully pick up the red cup"
 SAMPLE = "sample:cup-and-block"
 SEED, OTHER_SEED = 7, 42
 STEPS = 8
-_POLL_S = 0.1
+_STREAM_PATIENCE_S = 2.0
 
 
 @dataclass
@@ -79,6 +80,7 @@ class Demo:
         self.branches: dict[str, Branch] = {}
         self.limit = float("nan")
         self.fork_point = ""
+        self.live_frames = 0
 
     def run(self) -> dict[str, Any]:
         """The seven parts."""
@@ -155,27 +157,40 @@ class Demo:
         self.console.print(self._scores(("R",)))
 
     def _step(self, letters: Sequence[str], **params: Any) -> None:
-        """Eight steps of each branch, side by side, with a progress bar each."""
-        jobs = {letter: self.branches[letter].session.submit("step", steps=STEPS, **params) for letter in letters}
+        """Eight steps of each branch, side by side, followed on the WebSocket stream with a progress bar each."""
+        by_session = {self.branches[letter].session.id: self.branches[letter] for letter in letters}
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.console) as progress:
-            bars = {letter: progress.add_task(self.branches[letter].title, total=STEPS) for letter in letters}
+        with Progress(*columns, console=self.console) as progress, self.arc.stream(*by_session) as stream:
+            bars = {id_: progress.add_task(branch.title, total=STEPS) for id_, branch in by_session.items()}
+            jobs = {id_: branch.session.submit("step", steps=STEPS, **params) for id_, branch in by_session.items()}
             while jobs:
-                for letter, job in list(jobs.items()):
-                    jobs[letter] = job = self.arc.job(job.id)
-                    progress.update(bars[letter], completed=job.progress["done"])
+                item = stream.next(timeout=_STREAM_PATIENCE_S)
+                if isinstance(item, LiveFrame):
+                    self.live_frames += 1
+                    continue
+                for id_, job in self._news(item, jobs).items():
+                    progress.update(bars[id_], completed=job.progress["done"])
                     if job.ended:
-                        self._keep(self.branches[letter], jobs.pop(letter))
-                time.sleep(_POLL_S)
+                        del jobs[id_]
+                        self._keep(by_session[id_], job)
+
+    def _news(self, item: dict[str, Any] | None, jobs: dict[str, Job]) -> dict[str, Job]:
+        """The jobs that an event of the stream speaks of; all of them, asked by HTTP, where it is silent."""
+        if item is None:
+            return {id_: self.arc.job(job.id) for id_, job in jobs.items()}
+        known = {job.id: id_ for id_, job in jobs.items()}
+        if item["kind"] not in ("job.progress", "job.finished") or item["data"]["id"] not in known:
+            return {}
+        return {known[item["data"]["id"]]: self.arc.job(item["data"]["id"])}
 
     def _keep(self, branch: Branch, job: Job) -> None:
-        if job.state != "succeeded":
+        if job.state != "succeeded" or job.result is None:
             raise ServiceError(f"Branch {branch.letter} ended as {job.state}: {job.error}", job=job.id)
         branch.leaf = job.result["head"]
         for step in job.result["steps"]:
             node = self.arc.checkpoint(step["checkpoint_id"])
             branch.steps.append(step)
-            branch.magnitudes += scoring.step_magnitudes(np.array([node["actions"]])).tolist()
+            branch.magnitudes += scoring.step_magnitudes(np.array([node.actions])).tolist()
 
     def _scores(self, letters: Sequence[str]) -> Table:
         table = Table("branch", "prompt", "seed", "score", "threshold", "verdict", box=None, padding=(0, 2))
@@ -192,6 +207,7 @@ class Demo:
             "wall_s": wall_s,
             "steps": len(steps),
             "step_wall_s_median": float(np.median([step["wall_s"] for step in steps])),
+            "live_frames_received": self.live_frames,
             "bytes_written": sum(step["bytes_new"] for step in steps),
         }
         return {
@@ -209,18 +225,19 @@ class Demo:
         strips = []
         for branch in self.branches.values():
             name = f"branch_{branch.letter}.mp4"
-            (self.output / name).write_bytes(self.arc.checkpoint_video(branch.leaf))
+            video = self.arc.transport.bytes(f"/api/checkpoints/{branch.leaf}/video", format="mp4")
+            (self.output / name).write_bytes(video)
             strips.append(self._strip(branch))
         contact_sheet(strips, heading="3 forks with rewind on failure", split=STEPS + 1).save(
             self.output / "contact_sheet.png"
         )
-        tree = self.branches["T"].session.tree()
+        tree = self.arc.transport.json("GET", f"{self.branches['T'].session.path}/tree")
         (self.output / "tree.json").write_text(json.dumps(tree, indent=1))
         (self.output / "report.json").write_text(json.dumps(report, indent=1))
 
     def _strip(self, branch: Branch) -> Strip:
         """The last frame of every step, the initial frame first."""
-        frames = self.arc.checkpoint_frames(branch.leaf)
+        frames = branch.session.frames(branch.leaf)
         stride = self.arc.model()["geometry"]["frames_per_step"]
         note = f"score {branch.score:.2f}, threshold {self.limit:.2f}"
         columns = [f"step {n}" for n in range(2 * STEPS + 1)]
