@@ -27,6 +27,7 @@ MODULES = {
     "tree": ("tree", "show"),
     "compare": ("compare",),
     "video": ("video",),
+    "storage": ("export", "import", "gc", "fsck"),
     "eval": ("eval",),
     "bench": ("bench",),
     "doctor": ("doctor",),

@@ -1,0 +1,130 @@
+"""What is stored: gc, fsck, export, import. They work on the object store, with or without a running system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from arc_fabric.cli.app import app, settings_of
+from arc_fabric.cli.output import JsonFlag, emit, out, size
+from arc_fabric.cli.remote import Remote, remote_of
+from arc_fabric.cli.tree import whole_tree
+from arc_fabric.errors import CheckpointUnavailable
+from arc_fabric.services.reach import reachable_store
+from arc_fabric.store.backends import backend_from_settings
+from arc_fabric.store.bundle import export_bundle, import_bundle
+from arc_fabric.store.check import Checker
+from arc_fabric.store.collector import Collector
+
+
+@app.command()
+def gc(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what could be freed.")] = False,
+    grace: Annotated[
+        float | None, typer.Option(min=0, help="Seconds to wait before deleting; default gc_grace_s.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Delete stored data that nothing refers to. Safe while the system runs; what it finds new waits out the grace."""
+    with reachable_store(settings_of(context, gc_grace_s=grace)) as settings:
+        report = Collector(backend_from_settings(settings), grace_s=settings.gc_grace_s).run(dry_run=dry_run)
+    emit(report.to_dict(), as_json, _gc)
+
+
+@app.command()
+def fsck(
+    context: typer.Context,
+    read_data: Annotated[bool, typer.Option("--read-data", help="Read stored bytes and check their digests.")] = False,
+    share: Annotated[float, typer.Option(min=0, max=1, help="With --read-data: the part of the data to read.")] = 1.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check that everything the checkpoints refer to is stored and undamaged. Exit code 1 if something is not."""
+    with reachable_store(settings_of(context)) as settings:
+        checker = Checker(backend_from_settings(settings), read_data=share if read_data else 0.0)
+        report = checker.run()
+    emit(report.to_dict(), as_json, _fsck)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command(name="export")
+def export_(
+    context: typer.Context,
+    branch: Annotated[str, typer.Argument(metavar="SESSION", help="Session (id, label, 'last') or checkpoint.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default <id>.zip.")] = None,
+    whole: Annotated[bool, typer.Option("--tree", help="The whole tree, not only this branch.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a branch's checkpoints, from the root to its head, into one verifiable file."""
+    remote = remote_of(context)
+    nodes = _nodes(remote, branch, whole)
+    late = [node["id"] for node in nodes if node["durability"] != "durable"]
+    if late:
+        raise CheckpointUnavailable(
+            f"{len(late)} of {len(nodes)} checkpoints are not stored: {', '.join(late[:3])} ...",
+            hint="Wait until they are durable ('arc-fabric tree' shows it); deleted ones cannot be exported.",
+        )
+    target = output or Path(f"{branch}.zip")
+    with reachable_store(settings_of(context)) as settings:
+        backend = backend_from_settings(settings)
+        bundle = export_bundle(backend, [node["id"] for node in nodes], target, extra={"nodes": nodes})
+    facts = {"file": str(target), "bytes": target.stat().st_size, "checkpoints": list(bundle.checkpoints)}
+    emit(facts, as_json, _bundle)
+
+
+@app.command(name="import")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that 'export' wrote.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Verify a bundle and store its checkpoints here, for the SDK to restore."""
+    with reachable_store(settings_of(context)) as settings:
+        bundle = import_bundle(file, backend_from_settings(settings))
+    emit({"file": str(file), "bytes": bundle.size, "checkpoints": list(bundle.checkpoints)}, as_json, _bundle)
+
+
+def _nodes(remote: Remote, branch: str, whole: bool) -> list[dict[str, Any]]:
+    """The nodes to export, the root first."""
+    if branch.startswith("ckp_"):
+        leaf, session = branch, remote.get(f"/api/checkpoints/{branch}")["session_id"]
+    else:
+        found = remote.session(branch)
+        leaf, session = found["head"], found["id"]
+    nodes: list[dict[str, Any]] = whole_tree(remote, session)["nodes"]
+    if whole:
+        return nodes
+    known = {node["id"]: node for node in nodes}
+    path = []
+    while leaf in known:
+        path.append(known[leaf])
+        leaf = known[leaf]["parent"]
+    return path[::-1]
+
+
+def _gc(facts: dict[str, Any]) -> None:
+    verb = "could be freed now" if facts["dry_run"] else "freed"
+    out.print(f"{facts['checkpoints']} checkpoints; {size(facts['freed_bytes'])} in {facts['deleted']} objects {verb}")
+    waiting = facts["candidates"] - facts["deleted"]
+    if waiting:
+        rest = facts["candidate_bytes"] - facts["freed_bytes"]
+        out.print(f"{size(rest)} in {waiting} objects wait until their grace period is over")
+    for key in facts["unreadable"]:
+        out.print(f"[red]unreadable manifest {key}[/]: nothing is deleted while there is one; see 'arc-fabric fsck'")
+
+
+def _fsck(facts: dict[str, Any]) -> None:
+    read = f", {facts['pieces_read']} pieces ({size(facts['bytes_read'])}) read" if facts["pieces_read"] else ""
+    out.print(f"{facts['checkpoints']} checkpoints, {facts['objects']} objects, {facts['pieces']} pieces{read}")
+    for problem in facts["problems"]:
+        mend = " (can be rebuilt from latents)" if problem["rebuildable"] else ""
+        out.print(f"[red]{problem['kind']}[/] {problem['object']}: {problem['what']}{mend}", soft_wrap=True)
+        out.print(f"  affects {', '.join(problem['checkpoints'])}", soft_wrap=True)
+    out.print("[green]all good[/]" if facts["ok"] else f"[bold red]{len(facts['affected'])} checkpoints affected[/]")
+
+
+def _bundle(facts: dict[str, Any]) -> None:
+    out.print(f"{facts['file']}  {len(facts['checkpoints'])} checkpoints, {size(facts['bytes'])}", soft_wrap=True)
