@@ -6,25 +6,33 @@ import { state, touch } from "./store.js";
 
 /** Jobs kept for the list. */
 const JOBS_KEPT = 200;
+const STAGE = { queued: 0, running: 1, succeeded: 2, failed: 2, cancelled: 2 };
 
 /** @param {{kind: string, session_id: string, data: Object}} event */
 export function apply(event) {
   const { kind, data } = event;
   if (kind.startsWith("session.")) putSession(data);
-  else if (kind.startsWith("job.")) putJob(data);
+  else if (kind.startsWith("job.")) putJob(data, { told: true });
   else if (kind.startsWith("node.")) putNode(data, { committed: kind === "node.committed" });
   else if (kind.startsWith("worker.")) putWorker(data, kind === "worker.down");
 }
 
 /** @param {import("./types.js").Session} session */
 export function putSession(session) {
+  if (state.sessions.get(session.id)?.updated > session.updated) return;
   state.sessions.set(session.id, { ...state.sessions.get(session.id), ...session });
   movePanes();
   touch("sessions");
 }
 
-/** @param {import("./types.js").Job} job */
-export function putJob(job) {
+/**
+ * @param {import("./types.js").Job} job
+ * @param {{told?: boolean}} [options]  `told` by an event, in order. An answer to a request may be older than what events
+ *   have said since: it never takes a job back.
+ */
+export function putJob(job, { told = false } = {}) {
+  const known = state.jobs.get(job.id);
+  if (!told && known && STAGE[known.state] > STAGE[job.state]) return;
   state.jobs.set(job.id, job);
   if (state.jobs.size > JOBS_KEPT) dropOldestJob();
   const session = state.sessions.get(job.session_id);
@@ -75,7 +83,7 @@ export function putTree(tree) {
   if (state.treeId !== tree.tree_id) forgetLineages();
   state.treeId = tree.tree_id;
   state.nodes = nodes;
-  for (const session of tree.sessions ?? []) state.sessions.set(session.id, session);
+  for (const session of tree.sessions ?? []) putSession(session);
   state.treeStatus = nodes.size ? "ready" : "empty";
   state.treeError = null;
   movePanes();

@@ -15,7 +15,7 @@ export function buildForkForm() {
   const steps = stepsField(8, 0);
   const label = h("input", { name: "label", maxlength: "200", placeholder: "optional" });
   let promptMode = "keep";
-  const mode = choice("Older frames under a new prompt", [["keep", "Keep"], ["rebuild", "Rebuild"]], promptMode, (value) => { promptMode = value; });
+  const mode = choice("Cache of older frames", [["keep", "Keep"], ["rebuild", "Rebuild"]], promptMode, (value) => { promptMode = value; });
   const go = h("button", { class: "button primary grow", type: "submit" }, icon("fork"), "Fork");
   const form = h("form", { class: "form", id: "fork-form", novalidate: true },
     h("div", { class: "fork-from" }, picture, from),

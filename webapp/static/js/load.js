@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { clock, followLive, play, seek } from "./clock.js";
-import { putJob, putTree, putWorker } from "./events.js";
+import { putJob, putSession, putTree, putWorker } from "./events.js";
 import { retryMissing } from "./frames.js";
 import { readLink } from "./link.js";
 import { open, openAll, setMode, startShow } from "./panes.js";
@@ -27,8 +27,8 @@ export async function boot() {
 /** Sessions, jobs, workers, samples, model: each may fail alone. */
 export async function loadSurroundings() {
   const parts = [
-    api.list("/api/sessions").then((items) => items.forEach((session) => state.sessions.set(session.id, session))),
-    api.list("/api/jobs", 2).then((items) => items.slice().reverse().forEach(putJob)),
+    api.list("/api/sessions").then((items) => items.forEach(putSession)),
+    api.list("/api/jobs", 2).then((items) => items.slice().reverse().forEach((job) => putJob(job))),
     api.list("/api/workers").then((items) => { state.workers.clear(); items.forEach((worker) => putWorker(worker)); }),
     api.list("/api/samples").then((items) => { state.samples = items; }),
     api.get("/api/model").then((model) => { state.model = model; }),

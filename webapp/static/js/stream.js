@@ -3,6 +3,7 @@
  * growing pauses and asks for what it missed (`last_id`).
  */
 
+import { putSession } from "./events.js";
 import { putLive } from "./frames.js";
 import { state, touch } from "./store.js";
 
@@ -96,8 +97,7 @@ function onText(data) {
     handlers.event(message);
   } else if (message.type === "hello") {
     stream.lastId ??= message.last_id;
-    for (const session of message.sessions ?? []) state.sessions.set(session.id, session);
-    touch("sessions");
+    message.sessions.forEach(putSession);
   } else if (message.type === "error" && message.code !== "EventsLost") handlers.problem(message); // lost events: the resync reads all again
 }
 
