@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.services.stack import RunningStack
 
 
 @pytest.fixture
@@ -100,3 +101,22 @@ def test_eval_ranks_prompts_and_seeds(remote_cli: Cli, trunk: str) -> None:
     assert all(nodes[run["leaf"]]["score"] == pytest.approx(run["score"]) for run in facts["runs"])
     assert len(remote_cli("sessions", "--state", "open", "--json").json["items"]) == 1
     assert "expected 1,2,3 or 0-7" in remote_cli("eval", trunk, "--seeds", "one", code=1).err
+
+
+def test_storage_commands_on_the_running_system(
+    remote_cli: Cli, trunk: str, stack: RunningStack, tmp_path: Path
+) -> None:
+    """Check, export, import and collect while the system runs; a damaged bundle is refused."""
+    here = ("--set", f"data_dir={stack.data_dir}")
+    remote_cli("checkpoint", trunk)
+    assert remote_cli(*here, "fsck", "--read-data", "--json").json["ok"] is True
+    assert "all good" in remote_cli(*here, "fsck").out
+    assert remote_cli(*here, "gc", "--dry-run", "--json").json["deleted"] == 0
+    assert "freed" in remote_cli(*here, "gc").out
+
+    bundle = tmp_path / "trunk.zip"
+    exported = remote_cli(*here, "export", trunk, "-o", str(bundle), "--json").json
+    assert len(exported["checkpoints"]) == 4
+    assert remote_cli(*here, "import", str(bundle), "--json").json["checkpoints"] == exported["checkpoints"]
+    bundle.write_bytes(bundle.read_bytes()[:-100])
+    assert "not a complete bundle" in remote_cli(*here, "import", str(bundle), code=1).err
