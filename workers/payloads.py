@@ -83,10 +83,11 @@ class Payloads:
     def _replay(self, checkpoint_id: str) -> str:
         store, manager = self._runtime.store, self._runtime.manager
         todo: list[NodeRecord] = []
-        for node in reversed(self._ledger.lineage(checkpoint_id)):
-            if manager.is_resident(node.id) or through_store_outages(lambda n=node: store.durability(n.id)) != "absent":
+        for ancestor in self._ledger.path(checkpoint_id):
+            stored = through_store_outages(lambda i=ancestor: store.durability(i))
+            if manager.is_resident(ancestor) or stored != "absent":
                 break
-            todo.append(node)
+            todo.append(self._ledger.node(ancestor))
         log.warning("replaying %d lost checkpoints up to %s", len(todo), checkpoint_id)
         for node in reversed(todo):
             self._make_again(node)

@@ -1,0 +1,52 @@
+"""Hurts one process after the other, by a seeded choice."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+
+from tests.chaos.world import World
+
+WEIGHTS = {
+    "kill -9 worker": 40, "freeze worker": 20, "stop worker": 6, "kill -9 media": 4, "kill -9 redis": 12,
+    "kill -9 store": 8, "kill -9 web": 10,
+}  # fmt: skip
+
+
+class Killer:
+    """`hurt()` does one thing and returns what it was."""
+
+    def __init__(self, world: World, seed: str) -> None:
+        self.done: Counter[str] = Counter()
+        self.hit_running = 0
+        self._world = world
+        self._random = random.Random(seed)
+
+    def hurt(self) -> str:
+        """One act of violence, and the healing that belongs to it."""
+        world, what = self._world, self._random.choices(list(WEIGHTS), weights=list(WEIGHTS.values()))[0]
+        worker, pause = self._random.choice(("gpu.0", "gpu.1")), self._random.uniform(0.1, 1.5)
+        if "worker" in what:
+            self.hit_running += world.runs_a_job(worker)
+        if what == "kill -9 worker":
+            world.kill(worker)
+        elif what == "freeze worker":
+            world.freeze(worker, 1.5 + pause)
+        elif what == "stop worker":
+            world.stop_in_order(worker)
+        elif what == "kill -9 media":
+            world.kill("media")
+        elif what == "kill -9 redis":
+            world.kill_redis(pause)
+        elif what == "kill -9 store":
+            world.kill_store(pause)
+        elif what == "kill -9 web":
+            world.kill("web")
+        self.done[what] += 1
+        world.revive()
+        return what
+
+    def rest(self) -> None:
+        """A while in which work may go on."""
+        time.sleep(self._random.uniform(0.1, 1.2))

@@ -1,0 +1,146 @@
+"""The processes of one chaos run, and how each is hurt and healed."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from arc_fabric.ledger import Ledger, Limits
+from arc_fabric.services.ports import free_ports
+from arc_fabric.services.process import Child
+from arc_fabric.services.valkey import ValkeyServer
+from arc_fabric.services.weed import WeedServer
+from arc_fabric.settings import Settings, load_settings
+from arc_fabric.store.backends import backend_from_settings
+from tests.support.toy_model import ToyModel
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKERS = ("gpu.0", "gpu.1", "media")
+
+
+class World:
+    """Redis, object store, two workers, a media worker and the web, all on loopback under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.redis = ValkeyServer(folder)
+        self.s3 = WeedServer(folder, bucket="arc-fabric")
+        self.redis.start()
+        self.s3.start()
+        pair = self.s3.credentials
+        self.settings: Settings = load_settings(
+            data_dir=folder, redis_url=self.redis.url, s3_endpoint=self.s3.endpoint, s3_access_key=pair.access_key,
+            s3_secret_key=pair.secret_key, devices="cpu,cpu", worker_threads=1, lease_ttl_s=1.5,
+            model="python:tests.workers.faulty:make_model", log_level="INFO",
+        )  # fmt: skip
+        self.ledger = Ledger(self.settings.redis_url, limits=Limits.from_settings(self.settings))
+        self.web_port = free_ports(1)[0]
+        self.children = {name: self._worker(name) for name in WORKERS} | {"web": self._web()}
+
+    @property
+    def url(self) -> str:
+        """Where the web answers."""
+        return f"http://127.0.0.1:{self.web_port}"
+
+    def start(self) -> None:
+        """Everything up; workers serving."""
+        for child in self.children.values():
+            child.start()
+        for name in ("gpu.0", "gpu.1"):
+            self.children[name].wait_ready(lambda n=name: self._serves(n), 60)
+
+    def picture(self) -> bytes:
+        """The initial frame of every session, PNG."""
+        buffer = io.BytesIO()
+        Image.fromarray(ToyModel.sample_frame()).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    def backend(self) -> object:
+        """The object store's client."""
+        return backend_from_settings(self.settings)
+
+    def runs_a_job(self, name: str) -> bool:
+        """Whether the worker is in the middle of a job."""
+        record = self.ledger.worker(name)
+        return record is not None and record.current_job is not None
+
+    def kill(self, name: str) -> None:
+        """kill -9 and start again."""
+        child = self.children[name]
+        if child.running:
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait(10)
+        child.start()
+
+    def stop_in_order(self, name: str) -> None:
+        """SIGTERM, then start again."""
+        child = self.children[name]
+        child.send(signal.SIGTERM)
+        if child.wait(20) is None:
+            raise AssertionError(f"{name} did not end within 20 s of SIGTERM\n{child.log_tail(60)}")
+        child.start()
+
+    def freeze(self, name: str, seconds: float) -> None:
+        """SIGSTOP for longer than the lease, then SIGCONT."""
+        child = self.children[name]
+        child.send(signal.SIGSTOP)
+        time.sleep(seconds)
+        child.send(signal.SIGCONT)
+
+    def kill_redis(self, pause: float) -> None:
+        """kill -9, some time without, start on the same append-only file."""
+        os.kill(self.redis.child.pid, signal.SIGKILL)
+        self.redis.child.wait(10)
+        time.sleep(pause)
+        self.redis.start()
+
+    def kill_store(self, pause: float) -> None:
+        """The same for the object store."""
+        os.kill(self.s3.child.pid, signal.SIGKILL)
+        self.s3.child.wait(10)
+        time.sleep(pause)
+        self.s3.start()
+
+    def revive(self) -> None:
+        """Whatever ended by itself (a fenced process) is started again, as a supervisor would."""
+        for child in self.children.values():
+            if not child.running:
+                child.start()
+
+    def stop(self) -> None:
+        """Stop all, workers first."""
+        for child in self.children.values():
+            if child.running:
+                child.send(signal.SIGCONT)
+                child.send(signal.SIGTERM)
+        for child in self.children.values():
+            child.wait(15)
+            child.stop()
+        self.s3.stop()
+        self.redis.stop()
+        self.ledger.close()
+
+    def logs(self, lines: int = 40) -> str:
+        """The end of every log."""
+        return "\n".join(f"--- {name}\n{child.log_tail(lines)}" for name, child in self.children.items())
+
+    def _serves(self, name: str) -> bool:
+        pid = self.children[name].pid
+        return any(w.pid == pid and w.state in ("idle", "busy") for w in self.ledger.workers())
+
+    def _worker(self, name: str) -> Child:
+        return self._child(name, ["workers", name, *(["cpu"] if name != "media" else [])])
+
+    def _web(self) -> Child:
+        bind = f"--bind=127.0.0.1:{self.web_port}"
+        return self._child("web", ["gunicorn", "--config", "python:webapp.gunicorn_conf", bind, "webapp.wsgi:app"])
+
+    def _child(self, name: str, module: list[str]) -> Child:
+        env = {**self.settings.to_env(), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        log = self.settings.data_dir / "logs" / f"{name}.log"
+        return Child(name, [sys.executable, "-m", *module], log, env=env, cwd=ROOT, orphan_signal=signal.SIGKILL)
