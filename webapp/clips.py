@@ -53,10 +53,13 @@ def plan(pictures: Pictures, head: str, start: int, end: int | None, *, fps: flo
     path = pictures.lineage(head)
     total = sum(node.n_frames for node in path)
     end = total if end is None else end
-    if end > total or start >= total:
-        raise FrameNotFound(f"the branch has {total} video frames, 0 to {total - 1}", n_frames=total)
-    if not start < end <= start + MAX_FRAMES:
-        raise InvalidRequest(f"from {start} to {end} is no range of 1 to {MAX_FRAMES} frames")
+    if not start < end <= total:
+        raise FrameNotFound(
+            f"the branch has {total} video frames, 0 to {total - 1}: none are from {start} to {end} (exclusive)",
+            n_frames=total,
+        )
+    if end - start > MAX_FRAMES:
+        raise InvalidRequest(f"a clip has at most {MAX_FRAMES} frames, not {end - start}")
     needed = next(i for i, count in enumerate(_running(path), 1) if count >= end)
     return Clip(path[:needed], start, end, fps, form)
 

@@ -104,7 +104,7 @@ def checkpoint(session_id: str, body: CheckpointBody, key: str | None) -> JobRec
 
 def check_state(state: list[float] | None) -> None:
     """The state's length is the model's, once a worker has said what it is."""
-    expected = _geometry().get("state_dim")
+    expected = model_geometry().get("state_dim")
     if state is not None and expected is not None and len(state) != expected:
         raise InvalidRequest(f"state has {len(state)} numbers; this model takes {expected}", state_dim=expected)
 
@@ -117,7 +117,7 @@ def check_actions(actions: list[list[list[float]] | None] | None, steps: int) ->
         raise InvalidRequest(
             f"actions has {len(actions)} entries and steps is {steps}: give one entry (or null) per step"
         )
-    horizon, dim = _geometry().get("action_horizon"), _geometry().get("action_dim")
+    horizon, dim = model_geometry().get("action_horizon"), model_geometry().get("action_dim")
     for number, chunk in enumerate(actions):
         if chunk is None or horizon is None:
             continue
@@ -139,7 +139,7 @@ def _take_image(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _fitting(width: int, height: int) -> dict[str, Any]:
-    geometry = _geometry()
+    geometry = model_geometry()
     note = "the worker scales it to the model's size"
     if geometry:
         note = f"scaled to the model's {geometry['image_width']} x {geometry['image_height']} pixels"
@@ -172,7 +172,8 @@ def _answered_before(key: str | None) -> bool:
     return key is not None and bool(ctx().ledger.redis.exists(f"arc:idem:{key}"))
 
 
-def _geometry() -> dict[str, Any]:
+def model_geometry() -> dict[str, Any]:
+    """Sizes of the running model; empty before the first worker is up."""
     card = ctx().ledger.model_card()
     geometry = card.get("geometry")
     return geometry if isinstance(geometry, dict) else {}

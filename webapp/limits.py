@@ -19,6 +19,7 @@ RATE_PER_SECOND = 300.0
 BURST = 900.0
 LONG_POLLS = 24
 MAX_WAIT_S = 60.0
+MAX_DRAIN = 512 << 20
 
 
 class RateLimiter:
@@ -66,6 +67,7 @@ class LongPolls:
 def read_body(request: Request, max_bytes: int) -> None:
     """Read the whole body now, so that a slow or broken upload ends here with a clear answer."""
     if request.content_length is not None and request.content_length > max_bytes:
+        _drain(request)
         raise too_large(max_bytes, request.content_length)
     if not request.content_length and "chunked" not in request.headers.get("Transfer-Encoding", ""):
         return
@@ -75,11 +77,21 @@ def read_body(request: Request, max_bytes: int) -> None:
             if request.content_length is None:
                 request.stream.read(1)  # raises if the limit cut the body off
         except RequestEntityTooLarge:
+            _drain(request)
             raise too_large(max_bytes, None) from None
         except (ClientDisconnected, ParseException, OSError, ValueError) as error:
             if late.is_set():
                 raise RequestTimeout(f"The request body did not arrive within {BODY_SECONDS:.0f} s.") from None
             raise InvalidRequest(f"the request body is broken: {error}", hint="Send it again.") from None
+
+
+def _drain(request: Request) -> None:
+    """Take the rest of a refused body, within reason: a client that still sends may not see the answer."""
+    source = request.environ["wsgi.input"]
+    left = MAX_DRAIN
+    with _deadline(request), suppress(ParseException, OSError, ValueError):
+        while left > 0 and (chunk := source.read(1 << 20)):
+            left -= len(chunk)
 
 
 def too_large(max_bytes: int, got: int | None) -> PayloadTooLarge:

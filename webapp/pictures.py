@@ -93,7 +93,7 @@ class Pictures:
         return to_numpy(*self.latents(checkpoint_id))
 
     def lineage(self, checkpoint_id: str) -> tuple[Ancestor, ...]:
-        """The path root..checkpoint; walks up only as far as no descendant's path is known."""
+        """The path root..checkpoint."""
         return self._paths.get(checkpoint_id, lambda: self._walk(checkpoint_id))
 
     def locate(self, head: str, n: int) -> tuple[str, int]:
@@ -111,15 +111,12 @@ class Pictures:
         )
 
     def _walk(self, checkpoint_id: str) -> tuple[Ancestor, ...]:
+        """One node more than its parent's path where that is known, else the whole path in one go."""
         node = self._ledger.node(checkpoint_id)
-        tail = [ancestor_of(node)]
-        while node.parent is not None:
-            known = self._paths.peek(node.parent)
-            if known is not None:
-                return (*known, *reversed(tail))
-            node = self._ledger.node(node.parent)
-            tail.append(ancestor_of(node))
-        return tuple(reversed(tail))
+        known = self._paths.peek(node.parent) if node.parent else None
+        if known is not None:
+            return (*known, ancestor_of(node))
+        return tuple(ancestor_of(node) for node in self._ledger.lineage(checkpoint_id))
 
     def _load_strip(self, checkpoint_id: str) -> bytes:
         kept = self._ledger.framestrip(checkpoint_id)

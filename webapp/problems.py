@@ -40,6 +40,9 @@ _NOT_FOUND: dict[str, type[NotFound]] = {
     "job_id": JobNotFound,
 }
 
+_UNION_TAGS = ("one", "many", "create", "fork", "step", "rewind", "checkpoint", "close", "subscribe", "credit", "ping")
+"""Which member of a union pydantic tried: no part of a field's name for the reader."""
+
 
 def problem(
     status: int, code: str, detail: str, *, what_to_do: str = "", context: dict[str, Any] | None = None
@@ -92,7 +95,7 @@ def of_validation(error: ValidationError) -> ArcFabricError:
 
 
 def _field(item: dict[str, Any]) -> dict[str, Any]:
-    name = ".".join(str(part) for part in item["loc"]) or "body"
+    name = ".".join(str(part) for part in item["loc"] if part not in _UNION_TAGS) or "body"
     return {"field": name, "expected": item["msg"], "rule": item["type"], "got": _shown(item.get("input"))}
 
 

@@ -13,7 +13,8 @@ from werkzeug.exceptions import UnsupportedMediaType
 from arc_fabric.errors import InvalidRequest
 
 FILE_FIELD = "initial_frame"
-TEXT_FIELDS = frozenset({"prompt", "label", FILE_FIELD, "new_prompt"})
+TEXT_FIELDS = frozenset({"prompt", "label", FILE_FIELD})
+LIST_FIELDS = frozenset({"state"})
 
 
 class ApiRequest(Request):
@@ -33,10 +34,11 @@ class ApiRequest(Request):
         return parse_json(data)
 
     def _form(self) -> dict[str, Any]:
-        """Form fields as JSON: text fields as they are, the others parsed, a file as base64."""
-        fields: dict[str, Any] = {
-            name: value if name in TEXT_FIELDS else _parse_field(name, value) for name, value in self.form.items()
-        }
+        """Form fields as JSON: text as it is, numbers parsed, repeated fields as lists, a file as base64."""
+        fields: dict[str, Any] = {}
+        for name, values in self.form.lists():
+            parsed = [value if name in TEXT_FIELDS else _number(name, value) for value in values]
+            fields[name] = parsed if name in LIST_FIELDS or len(parsed) > 1 else parsed[0]
         for name, file in self.files.items():
             fields[name] = base64.b64encode(file.read()).decode()
         return fields
@@ -53,11 +55,14 @@ def parse_json(data: bytes | str) -> dict[str, Any] | list[Any]:
     return value
 
 
-def _parse_field(name: str, value: str) -> Any:
+def _number(name: str, value: str) -> int | float:
     try:
-        return json.loads(value, parse_constant=_no_constant)
+        parsed = json.loads(value, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):
-        raise InvalidRequest(f"form field {name!r} is no JSON value: {value[:80]!r}") from None
+        parsed = None
+    if isinstance(parsed, bool) or not isinstance(parsed, (int, float)):
+        raise InvalidRequest(f"form field {name!r} is no number: {value[:80]!r}")
+    return parsed
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -26,14 +26,25 @@ class ApiSpec(OpenAPI):
 
     @functools.cached_property
     def document(self) -> dict[str, Any]:
-        """The document as served at /openapi/openapi.json."""
+        """The document without what only a running model knows."""
         self.generate_spec_json()
         return finish(copy.deepcopy(self.spec_json), self.config["SETTINGS"])
+
+    def document_for(self, geometry: dict[str, Any]) -> dict[str, Any]:
+        """The document as served at /openapi/openapi.json: with the model's own shapes, once one runs."""
+        if not geometry:
+            return self.document
+        document = copy.deepcopy(self.document)
+        _set_shapes(document["components"]["schemas"], geometry)
+        form = document["paths"]["/api/sessions"]["post"]["requestBody"]["content"]["multipart/form-data"]
+        _set_shapes(form, geometry)
+        return document
 
 
 def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Put in exact schemas, the limits of the settings, the multipart form and the security."""
-    schemas = spec["components"]["schemas"] = _schemas()
+    schemas = _schemas()
+    spec["components"] = {"schemas": schemas}
     _set_limits(spec, settings)
     for path, item in spec["paths"].items():
         for operation in item.values():
@@ -92,9 +103,28 @@ def _set_limits(node: Any, settings: Settings) -> None:
             _set_limits(value, settings)
 
 
+def _set_shapes(node: Any, geometry: dict[str, Any]) -> None:
+    """State and action arrays have exactly the model's sizes."""
+    sizes = {
+        bodies.STATE_MAX: geometry["state_dim"],
+        bodies.ROW_MAX: geometry["action_dim"],
+        bodies.HORIZON_MAX: geometry["action_horizon"],
+    }
+    if isinstance(node, dict):
+        if node.get("maxItems") in sizes:
+            node["minItems"] = node["maxItems"] = sizes[node["maxItems"]]
+        for value in node.values():
+            _set_shapes(value, geometry)
+    elif isinstance(node, list):
+        for value in node:
+            _set_shapes(value, geometry)
+
+
 def _multipart(schema: dict[str, Any]) -> dict[str, Any]:
     """The same members as a form, the image as a file."""
     form = copy.deepcopy(schema)
+    for member in form["properties"].values():
+        _without_null({"schema": member})
     form["properties"]["initial_frame"] = {
         "type": "string",
         "format": "binary",

@@ -151,14 +151,17 @@ def test_job_form_takes_any_kind_and_lists(session: Made, picture: str) -> None:
     forms = [
         {"kind": "rewind", "session_id": session.id, "params": {"n_steps": 1}},
         {"kind": "step", "session_id": "ses_" + "0" * 26},
-        {"kind": "step", "session_id": session.id, "params": {"steps": "two"}},
+        {"kind": "step", "session_id": session.id, "params": {"if_head": "ckp_" + "0" * 26}},
         {"kind": "create", "params": {"prompt": "p", "initial_frame": picture}},
     ]
     items = web.ok("POST", "/api/jobs?wait=30", json=forms)["items"]
     assert items[0]["job"]["result"]["frame_index"] == 1
     assert items[1]["problem"]["code"] == "SessionNotFound"
-    assert items[2]["problem"]["errors"][0]["field"] == "steps"
+    assert items[2]["problem"]["code"] == "HeadMoved"
     assert items[3]["session"]["state"] == "open"
+    forms[0]["params"] = {"n_steps": "two"}
+    problem = web.problem(422, "POST", "/api/jobs", json=forms)
+    assert problem["errors"][0]["field"] == "0.params.n_steps"
 
 
 def test_events_can_be_read_without_a_socket(session: Made) -> None:

@@ -172,7 +172,7 @@ def test_frames_and_latents_beyond_the_end(session: Made) -> None:
     assert session.web.problem(404, "GET", f"{session.path}/latents/2")["frame_index"] == 1
     session.web.problem(404, "GET", f"{session.path}/latents/0")
     session.web.problem(404, "GET", f"{session.path}/video?to=10")
-    session.web.problem(422, "GET", f"{session.path}/video?from=5&to=5")
+    session.web.problem(404, "GET", f"{session.path}/video?from=5&to=5")
     session.web.problem(404, "GET", f"/api/checkpoints/{session.now()['head']}/frames/8")
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from flask import Response
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
-from arc_fabric.errors import ArcFabricError, InvalidRequest
+from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import JobRecord, SessionRecord
 from webapp import intake, problems
 from webapp.answers import accepted, blueprint, errors, json_answer, wait_for, wait_seconds
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
-from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, JobForm, JobForms, RewindBody, StepBody
+from webapp.schemas.bodies import CheckpointForm, CreateForm, ForkForm, JobForm, JobForms, RewindForm, StepForm
 from webapp.schemas.ids import JobPath, Query, WorkHeaders
 from webapp.schemas.views import JobPage, JobsAnswer, JobView
 
-B = TypeVar("B", bound=BaseModel)
 jobs = blueprint("jobs", "jobs", "Accepted work and how far it is.")
 
 
@@ -67,10 +66,10 @@ def submit_jobs(header: WorkHeaders, query: WaitQuery, body: JobForms) -> Respon
     """Submit one job or many
 
     One form: answered like the kind's own route. A list: `{items}`, one entry per job in that order, each
-    `{job}` (and `{session}`) or `{problem}`; one that is refused does not stop the others.
+    `{job}` (and `{session}`) or `{problem}`: a well-formed job that is refused does not stop the others.
     """
     seconds = wait_seconds(header, query.wait)
-    if isinstance(body.root, JobForm):
+    if not isinstance(body.root, list):
         extra, job = _submit(body.root, header.idempotency_key)
         return accepted(job, seconds, extra)
     deadline = time.monotonic() + seconds
@@ -93,31 +92,20 @@ def _entry(form: JobForm, key: str | None, index: int) -> tuple[dict[str, Any], 
 
 
 def _submit(form: JobForm, key: str | None) -> tuple[dict[str, Any], JobRecord]:
-    """Check `params` as the kind's own route would, and accept."""
+    """Accept it as the kind's own route would."""
     key = form.idempotency_key or key
-    if form.kind == "create":
-        return _opened(*intake.open_session(_params(CreateSession, form), key)[:2])
-    if form.kind == "fork":
-        return _opened(*intake.fork(_params(ForkBody, form), key))
-    if form.session_id is None:
-        raise InvalidRequest(f"session_id is missing: a {form.kind} job needs a session")
-    if form.kind == "step":
-        return {}, intake.step(form.session_id, _params(StepBody, form), key)
-    if form.kind == "rewind":
-        return {}, intake.rewind(form.session_id, _params(RewindBody, form), key)
-    if form.kind == "checkpoint":
-        return {}, intake.checkpoint(form.session_id, _params(CheckpointBody, form), key)
-    if form.params:
-        raise InvalidRequest("a close job takes no params")
+    if isinstance(form, CreateForm):
+        return _opened(*intake.open_session(form.params, key)[:2])
+    if isinstance(form, ForkForm):
+        return _opened(*intake.fork(form.params, key))
+    if isinstance(form, StepForm):
+        return {}, intake.step(form.session_id, form.params, key)
+    if isinstance(form, RewindForm):
+        return {}, intake.rewind(form.session_id, form.params, key)
+    if isinstance(form, CheckpointForm):
+        return {}, intake.checkpoint(form.session_id, form.params, key)
     return {}, ctx().ledger.submit(form.session_id, "close", idempotency_key=key)
 
 
 def _opened(session: SessionRecord, job: JobRecord) -> tuple[dict[str, Any], JobRecord]:
     return {"session_id": session.id, "session": session.to_dict()}, job
-
-
-def _params(model: type[B], form: JobForm) -> B:
-    try:
-        return model.model_validate(form.params)
-    except ValidationError as error:
-        raise problems.of_validation(error) from None

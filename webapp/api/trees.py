@@ -23,7 +23,7 @@ class TreeQuery(Query):
     """Form and page of a tree."""
 
     format: Literal["flat", "d3"] = Field("flat", description="flat: a list; d3: nested {id, name, ..., children}.")
-    cursor: str | None = Field(None, pattern=r"^ckp_[0-9a-hjkmnp-tv-z]{26}$", description="`next` of the page before.")
+    cursor: str | None = Field(None, pattern=r"^[0-9]{1,9}$", description="`next` of the page before.")
     limit: int = Field(20_000, ge=1, le=20_000, description="Nodes per page (flat only).")
 
 

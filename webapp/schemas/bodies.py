@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
 
 from webapp.schemas.ids import CheckpointId, SessionId
 
-PROMPT_MAX, STEPS_MAX = 1_000_003, 1_000_003
-"""Stand-ins: the settings max_prompt_chars and max_steps_per_job decide (see webapp.spec)."""
+PROMPT_MAX, STEPS_MAX, STATE_MAX, ROW_MAX, HORIZON_MAX = 1_000_003, 1_000_003, 4099, 4103, 4111
+"""Stand-ins: settings (max_prompt_chars, max_steps_per_job) and the running model decide, see webapp.spec."""
 
 Prompt = Annotated[
     str,
@@ -22,10 +22,11 @@ Prompt = Annotated[
 ]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of the sampler.", examples=[42])]
 Label = Annotated[str, Field(max_length=200, description="A name for people.", examples=["grasp from the left"])]
-Vector = Annotated[list[float], Field(max_length=256)]
-Chunk = Annotated[list[Vector], Field(min_length=1, max_length=256)]
+Row = Annotated[list[float], Field(max_length=ROW_MAX)]
+Chunk = Annotated[list[Row], Field(min_length=1, max_length=HORIZON_MAX)]
 State = Annotated[
-    Vector, Field(description="Robot state, float [state_dim] in the model's own units.", examples=[[0.1, 0.2, 0.0]])
+    list[float],
+    Field(max_length=STATE_MAX, description="Robot state, float [state_dim] in the model's own units."),
 ]
 Actions = Annotated[
     list[Chunk | None],
@@ -36,13 +37,22 @@ Actions = Annotated[
     ),
 ]
 PromptMode = Annotated[
-    Literal["keep", "rebuild"],
-    Field(description="What a new prompt does to the window's older KV: keep it, or rebuild it under the new one."),
+    Literal["keep", "recache", "reset"],
+    Field(
+        description="What a new prompt does to the window's older KV: keep it; recache: rebuild it under the new "
+        "prompt; reset: start a new window."
+    ),
 ]
 Steps = Annotated[int, Field(ge=1, le=STEPS_MAX, description="Steps; each adds frames_per_step video frames.")]
 IfHead = Annotated[
     CheckpointId, Field(description="Refuse with 409 unless this is the session's head when the job is accepted.")
 ]
+
+
+_BOTH = {
+    "required": ["n_steps", "checkpoint_id"],
+    "properties": {"n_steps": {"type": "integer"}, "checkpoint_id": {"type": "string"}},
+}
 
 
 class Body(BaseModel):
@@ -83,6 +93,8 @@ class StepBody(Body):
 class RewindBody(Body):
     """Move the head back; nothing is deleted. Give n_steps or checkpoint_id, not both."""
 
+    model_config = ConfigDict(json_schema_extra={"not": _BOTH})
+
     n_steps: int | None = Field(None, ge=1, le=2**31 - 1, description="Steps to go back (default 1).", examples=[2])
     checkpoint_id: CheckpointId | None = None
     if_head: IfHead | None = None
@@ -110,31 +122,78 @@ class ForkBody(Body):
 
 
 class NodePatch(Body):
-    """Change what people may change on a node."""
+    """Change what people may change on a node: at least one member."""
 
-    model_config = ConfigDict(openapi_extra={"required": True})
+    model_config = ConfigDict(openapi_extra={"required": True}, json_schema_extra={"minProperties": 1})
 
     label: Label | None = None
-    bookmarked: bool | None = None
-    failed: bool | None = Field(None, description="Marks the branch as failed from here.")
+    bookmarked: bool = False
+    failed: bool = Field(False, description="Marks the branch as failed from here.")
     score: float | None = Field(None, ge=-1e9, le=1e9, description="Score of an evaluation.")
 
 
-class JobForm(Body):
-    """Any kind of job in one form; `params` is the body of the kind's own route."""
+class _Form(Body):
+    """What all kinds share."""
 
-    model_config = ConfigDict(openapi_extra={"required": True})
-
-    kind: Literal["step", "rewind", "checkpoint", "fork", "create", "close"] = Field(
-        description="What to do.", examples=["step"]
-    )
-    session_id: SessionId | None = Field(None, description="The session (not for create and fork).")
-    params: dict[str, Any] = Field(default_factory=dict, examples=[{"steps": 4}])
     idempotency_key: str | None = Field(None, min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
 
 
-class JobForms(RootModel[JobForm | list[JobForm]]):
+class CreateForm(_Form):
+    """As POST /api/sessions."""
+
+    kind: Literal["create"]
+    params: CreateSession
+
+
+class ForkForm(_Form):
+    """As POST /api/sessions/{id}/fork."""
+
+    kind: Literal["fork"]
+    params: ForkBody
+
+
+class StepForm(_Form):
+    """As POST /api/sessions/{id}/step."""
+
+    kind: Literal["step"]
+    session_id: SessionId
+    params: StepBody = Field(default_factory=StepBody)
+
+
+class RewindForm(_Form):
+    """As POST /api/sessions/{id}/rewind."""
+
+    kind: Literal["rewind"]
+    session_id: SessionId
+    params: RewindBody = Field(default_factory=RewindBody)
+
+
+class CheckpointForm(_Form):
+    """As POST /api/sessions/{id}/checkpoint."""
+
+    kind: Literal["checkpoint"]
+    session_id: SessionId
+    params: CheckpointBody = Field(default_factory=CheckpointBody)
+
+
+class CloseForm(_Form):
+    """Close the session after the work accepted before."""
+
+    kind: Literal["close"]
+    session_id: SessionId
+
+
+JobForm = Annotated[
+    CreateForm | ForkForm | StepForm | RewindForm | CheckpointForm | CloseForm, Field(discriminator="kind")
+]
+_Many = Annotated[list[JobForm], Field(min_length=1, max_length=100)]
+
+
+class JobForms(RootModel[Any]):
     """One job, or up to 100 at once, accepted in this order."""
 
     model_config = ConfigDict(openapi_extra={"required": True})
-    root: JobForm | Annotated[list[JobForm], Field(min_length=1, max_length=100)]
+    root: Annotated[
+        Annotated[JobForm, Tag("one")] | Annotated[_Many, Tag("many")],
+        Discriminator(lambda body: "many" if isinstance(body, list) else "one"),
+    ]
