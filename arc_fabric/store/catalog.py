@@ -17,12 +17,13 @@ class Catalog:
         self._backend = backend
         self._size = size
         self._known: OrderedDict[str, Manifest] = OrderedDict()
+        self._dropped: set[str] = set()
         self._lock = threading.Lock()
 
     def add(self, manifest: Manifest) -> None:
         """Remember a manifest."""
         with self._lock:
-            self._known[manifest.checkpoint_id] = manifest
+            self._known[manifest.checkpoint_id] = manifest.without_kv_of(self._dropped) if self._dropped else manifest
             self._known.move_to_end(manifest.checkpoint_id)
             while len(self._known) > self._size:
                 self._known.popitem(last=False)
@@ -40,7 +41,19 @@ class Catalog:
         if found is None:
             found = load_manifest(self._backend, checkpoint_id)
             self.add(found)
+            found = self.known(checkpoint_id) or found
         return found
+
+    def drop_kv_of(self, checkpoint_id: str) -> None:
+        """From now on no manifest claims that KV in this checkpoint's file is stored."""
+        with self._lock:
+            self._dropped.add(checkpoint_id)
+            for name, manifest in self._known.items():
+                self._known[name] = manifest.without_kv_of({checkpoint_id})
+
+    def is_dropped(self, checkpoint_id: str) -> bool:
+        """Whether `drop_kv_of` was called for it."""
+        return checkpoint_id in self._dropped
 
     def forget(self, checkpoint_id: str) -> None:
         """Drop it from the cache."""

@@ -91,8 +91,15 @@ class Fetcher:
         try:
             self._backend.readinto(key, first.offset, [view for several in views for view in several])
         except (KeyError, ValueError) as error:
+            if len(run) > 1:  # name the piece that is missing, and read those that are not
+                for slot in run:
+                    self._from_storage([slot])
+                return
             raise DamagedSnapshot(
-                f"{key} is missing or cut short.", checkpoint_id=first.checkpoint, object=key, piece=first.key
+                f"{key} is missing or cut short before the end of {first.key}.",
+                checkpoint_id=first.checkpoint,
+                object=key,
+                piece=first.key,
             ) from error
         for slot, several in zip(run, views, strict=True):
             if _digest(several) != slot.piece.digest:

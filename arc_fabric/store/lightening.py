@@ -10,7 +10,6 @@ from arc_fabric.store.manifest import (
     MANIFEST,
     TENSORS,
     Manifest,
-    Piece,
     digest_of,
     header_bytes,
     is_rebuildable,
@@ -35,18 +34,8 @@ def drop_kv(backend: Backend, checkpoint_id: str) -> tuple[Manifest, int]:
     end = max([start, *(piece.offset + piece.length for _, piece in kept)])
     header = header_bytes(((p.key, r.dtype, r.piece_shape(p), p.length) for r, p in kept), pad_to=start)
     file = {"length": end, "header_length": start, "header_digest": digest_of(header), "kv_dropped": True}
-    tensors = {
-        name: replace(record, pieces=tuple(_without_place(piece, checkpoint_id) for piece in record.pieces))
-        for name, record in manifest.tensors.items()
-    }
-    lean = replace(manifest, tensors=tensors, file=file)
+    lean = replace(manifest.without_kv_of({checkpoint_id}), file=file)
     data = backend.get(key_of(checkpoint_id, TENSORS), start, end - start)
     backend.put(key_of(checkpoint_id, MANIFEST), lean.encode())
     backend.put(key_of(checkpoint_id, TENSORS), [header, data])
     return lean, manifest.bytes_new - lean.bytes_new
-
-
-def _without_place(piece: Piece, checkpoint_id: str) -> Piece:
-    if piece.checkpoint != checkpoint_id or not is_rebuildable(piece.key):
-        return piece
-    return replace(piece, checkpoint="", offset=0, key="")

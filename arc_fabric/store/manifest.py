@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,6 +84,12 @@ class Piece:
     def stored(self) -> bool:
         """The bytes can be had (zeros always can)."""
         return self.zero or bool(self.checkpoint)
+
+    def dropped_with(self, checkpoints: Set[str]) -> Piece:
+        """Without its place, if it is KV in one of these checkpoints' files."""
+        if self.checkpoint not in checkpoints or not is_rebuildable(self.key):
+            return self
+        return replace(self, checkpoint="", offset=0, key="")
 
     def to_json(self) -> dict[str, Any]:
         """Its form in a manifest."""
@@ -189,6 +195,14 @@ class Manifest:
                 if piece.checkpoint == self.checkpoint_id:
                     found.setdefault(piece.key, (record, piece))
         return sorted(found.values(), key=lambda part: part[1].offset)
+
+    def without_kv_of(self, checkpoints: Set[str]) -> Manifest:
+        """The same with the KV pieces that lie in these checkpoints' files dropped."""
+        tensors = {
+            name: replace(record, pieces=tuple(piece.dropped_with(checkpoints) for piece in record.pieces))
+            for name, record in self.tensors.items()
+        }
+        return replace(self, tensors=tensors)
 
     def tombstone(self) -> Manifest:
         """The manifest left when its payload is deleted: who it was, nothing to restore."""

@@ -29,6 +29,10 @@ class _Gap:
     target: torch.Tensor
 
 
+class EvictedMeanwhile(Exception):
+    """A piece that only host memory held was evicted between the decision to use it and its use."""
+
+
 class Restorer:
     """Makes tensors of records. Thread-safe. Moves only what is not alive on the device already."""
 
@@ -42,7 +46,10 @@ class Restorer:
         self._lock = threading.Lock()
 
     def tensors(self, records: Sequence[TensorRecord], device: torch.device) -> dict[str, torch.Tensor]:
-        """Every record as a tensor on `device`. A tensor that is alive there comes back itself, not copied."""
+        """Every record as a tensor on `device`. A tensor that is alive there comes back itself, not copied.
+
+        Raises EvictedMeanwhile, DamagedSnapshot, StoreUnavailable.
+        """
         made: dict[str, torch.Tensor] = {}
         gaps: list[_Gap] = []
         for record in records:
@@ -111,6 +118,8 @@ class Restorer:
             else:
                 held.append(buffer)
                 gap.target.copy_(as_piece(buffer, gap.record, gap.piece), non_blocking=True)
+        if not all(gap.piece.stored for gap in absent):
+            raise EvictedMeanwhile
         self.counters["moved_bytes"] += sum(gap.piece.length for gap in gaps)
         if device.type == "cpu":
             self._fetcher.fill([Slot(gap.piece, gap.target) for gap in absent])

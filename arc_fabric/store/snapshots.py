@@ -13,9 +13,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -31,7 +32,8 @@ from arc_fabric.store.gather import Gatherer
 from arc_fabric.store.job import Attachment, WriteJob
 from arc_fabric.store.lightening import drop_kv
 from arc_fabric.store.manifest import MANIFEST, Manifest, check_id, is_rebuildable, key_of
-from arc_fabric.store.reading import Restorer
+from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.reading import EvictedMeanwhile, Restorer
 from arc_fabric.store.tiers import DeviceTier, DiskTier, HostTier, version_of
 from arc_fabric.store.transfer import fix_device, mark
 from arc_fabric.store.writer import Writer
@@ -39,6 +41,8 @@ from arc_fabric.store.writer import Writer
 log = logging.getLogger(__name__)
 Policy = Literal["full", "light", "auto"]
 Durability = Literal["pending", "durable", "absent"]
+Restored = tuple[dict[str, torch.Tensor], dict[str, Any]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ class SnapshotStore:
 
     def get(
         self, checkpoint_id: str, device: torch.device | str = "cpu", *, kv: bool = True
-    ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    ) -> Restored:
         """The checkpoint's tensors on `device`, and its meta.
 
         KV tensors (`kv_cache*`) are left out when `kv` is False, and when a light snapshot does not hold them.
@@ -155,14 +159,7 @@ class SnapshotStore:
         if job and entries and not job.delete_requested:
             wanted = [entry for entry in entries if kv or not entry.rebuildable]
             return {entry.name: entry.tensor.to(where) for entry in wanted}, dict(job.meta)
-        manifest = self.manifest(checkpoint_id)
-        try:
-            return self._tensors(manifest, where, kv=kv), dict(manifest.meta)
-        except DamagedSnapshot as error:
-            if not self._was_dropped(error):
-                raise
-            log.info("checkpoint %s: KV was dropped with %s", checkpoint_id, error.context["checkpoint_id"])
-            return self._tensors(manifest, where, kv=False), dict(manifest.meta)
+        return self._unless_dropped(lambda: self._restore(checkpoint_id, where, kv=kv))
 
     def manifest(self, checkpoint_id: str) -> Manifest:
         """What the checkpoint consists of (waits a moment when it is still being copied off the device)."""
@@ -223,6 +220,7 @@ class SnapshotStore:
         """
         self.wait_durable(checkpoint_id)
         manifest, freed = drop_kv(self.backend, checkpoint_id)
+        self._note_dropped(checkpoint_id)
         self._catalog.add(manifest)
         return freed
 
@@ -235,7 +233,7 @@ class SnapshotStore:
                 return
             self._pins[checkpoint_id] = digests
             self._host.pin(digests)
-        self._restorer.warm(pieces)
+        self._unless_dropped(lambda: self._restorer.warm(self.manifest(checkpoint_id).pieces()))
 
     def unpin(self, checkpoint_id: str) -> None:
         """Undo `pin`; no error when it is not pinned."""
@@ -288,21 +286,37 @@ class SnapshotStore:
         if self._disk:
             self._disk.close()
 
-    def _tensors(self, manifest: Manifest, device: torch.device, *, kv: bool) -> dict[str, torch.Tensor]:
+    def _restore(self, checkpoint_id: str, device: torch.device, *, kv: bool) -> Restored:
         """All tensors, with all of the KV or none of it."""
+        manifest = self.manifest(checkpoint_id)
         rest = [r for r in manifest.tensors.values() if not is_rebuildable(r.name)]
         caches = [r for r in manifest.tensors.values() if is_rebuildable(r.name)] if kv else []
-        whole = all(self._restorer.available(record, device) for record in caches)
-        return self._restorer.tensors([*rest, *caches] if whole else rest, device)
+        if caches and all(self._restorer.available(record, device) for record in caches):
+            with suppress(EvictedMeanwhile):
+                return self._restorer.tensors([*rest, *caches], device), dict(manifest.meta)
+        return self._restorer.tensors(rest, device), dict(manifest.meta)
 
-    def _was_dropped(self, error: DamagedSnapshot) -> bool:
-        """Whether a missing KV piece is missing because its owner's KV was dropped, here or by another process."""
-        if not is_rebuildable(str(error.context.get("piece", ""))):
-            return False
+    def _unless_dropped(self, read: Callable[[], T]) -> T:
+        """Read; when a KV piece is missing because its owner's KV was dropped elsewhere, take note and read again."""
+        while True:
+            try:
+                return read()
+            except DamagedSnapshot as error:
+                owner = str(error.context.get("checkpoint_id", ""))
+                if not is_rebuildable(str(error.context.get("piece", ""))) or not self._dropped_elsewhere(owner):
+                    raise
+                log.info("the KV of checkpoint %s was dropped by another process", owner)
+                self._note_dropped(owner)
+
+    def _dropped_elsewhere(self, owner: str) -> bool:
         try:
-            return self._catalog.load(error.context["checkpoint_id"], fresh=True).kv_dropped
+            return not self._catalog.is_dropped(owner) and load_manifest(self.backend, owner).kv_dropped
         except CheckpointUnavailable:
             return False
+
+    def _note_dropped(self, owner: str) -> None:
+        self._catalog.drop_kv_of(owner)
+        self._device.distrust(owner)
 
     def _forms(self, parent_id: str | None) -> dict[str, Form]:
         """The forms of the parent's tensors, as far as known without waiting."""
