@@ -11,7 +11,6 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from arc_fabric.errors import InvalidRequest
 from arc_fabric.ledger import JobRecord
 from webapp.context import ctx
 from webapp.limits import MAX_WAIT_S
@@ -94,14 +93,3 @@ def accepted(job: JobRecord, seconds: float, extra: dict[str, Any] | None = None
         headers["Idempotency-Replayed"] = "true"
     body = (extra or {}) | {"job": job.to_dict()}
     return json_answer(body, 200 if job.finished_for_good else 202, headers)
-
-
-def check_prompt(prompt: str | None, field: str = "prompt") -> None:
-    """The setting may allow less than the schema."""
-    limit = ctx().settings.max_prompt_chars
-    if prompt is not None and len(prompt) > limit:
-        raise InvalidRequest(
-            f"{field} has {len(prompt)} characters; at most {limit} are accepted",
-            hint="Shorten the prompt, or raise max_prompt_chars on the server.",
-            max_prompt_chars=limit,
-        )

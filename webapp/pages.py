@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from arc_fabric.errors import Unauthorized
 from webapp import auth
 from webapp.context import ctx
-from webapp.intake import model_geometry
+from webapp.model import geometry
 from webapp.spec import ApiSpec
 
 SWAGGER = files("flask_openapi3_swagger").joinpath("templates", "swagger")
@@ -85,7 +85,7 @@ def _openapi_page() -> str:
 def _openapi_json() -> Response:
     app = current_app
     assert isinstance(app, ApiSpec)
-    return Response(json.dumps(app.document_for(model_geometry())), mimetype="application/json")
+    return Response(json.dumps(app.document_for(geometry())), mimetype="application/json")
 
 
 def _openapi_asset(name: str) -> AnyResponse:

@@ -66,6 +66,7 @@ def test_bad_images_are_refused(web: WebServer, frame: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        ({"prompt": "p", "initial_frame": "x", "state": [1.0] * 99}, "state"),
         ({"prompt": 17, "initial_frame": "x"}, "prompt"),
         ({"prompt": None, "initial_frame": "x"}, "prompt"),
         ({"initial_frame": "x"}, "prompt"),

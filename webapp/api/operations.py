@@ -14,7 +14,7 @@ from arc_fabric.errors import ModelUnavailable, NotFound
 from webapp.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.context import Context, ctx
 from webapp.headers import immutable
-from webapp.intake import sample_names, sample_png
+from webapp.model import sample_names, sample_png
 from webapp.schemas.views import Facts, Listing
 
 operations = blueprint("operations", "operations", "The model, its workers and the storage.")

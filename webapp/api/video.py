@@ -16,6 +16,7 @@ from webapp.api.pictures import head_of, revalidated
 from webapp.clips import Clip, clip_bytes, plan
 from webapp.context import ctx
 from webapp.headers import immutable
+from webapp.model import geometry
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath
 
 videos = blueprint("videos", "frames", "Frames, latents, videos: what a branch looks like.")
@@ -109,5 +110,4 @@ def _clip_answer(clip: Clip) -> Response:
 
 
 def _model_fps() -> float:
-    geometry = ctx().ledger.model_card().get("geometry")
-    return float(geometry["fps"]) if isinstance(geometry, dict) else 8.0
+    return float(geometry().get("fps", 8.0))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
+from webapp.model import sample_names
+from webapp.schemas import checks
 from webapp.schemas.ids import CheckpointId, SessionId
 
 PROMPT_MAX, STEPS_MAX, STATE_MAX, ROW_MAX, HORIZON_MAX = 1_000_003, 1_000_003, 4099, 4103, 4111
@@ -13,6 +15,7 @@ PROMPT_MAX, STEPS_MAX, STATE_MAX, ROW_MAX, HORIZON_MAX = 1_000_003, 1_000_003, 4
 
 Prompt = Annotated[
     str,
+    AfterValidator(checks.prompt),
     Field(
         min_length=1,
         max_length=PROMPT_MAX,
@@ -22,15 +25,17 @@ Prompt = Annotated[
 ]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of the sampler.", examples=[42])]
 Label = Annotated[str, Field(max_length=200, description="A name for people.", examples=["grasp from the left"])]
-Row = Annotated[list[float], Field(max_length=ROW_MAX)]
-Chunk = Annotated[list[Row], Field(min_length=1, max_length=HORIZON_MAX)]
+Row = Annotated[list[float], AfterValidator(checks.row), Field(max_length=ROW_MAX)]
+Chunk = Annotated[list[Row], AfterValidator(checks.chunk), Field(min_length=1, max_length=HORIZON_MAX)]
 State = Annotated[
     list[float],
+    AfterValidator(checks.state),
     Field(max_length=STATE_MAX, description="Robot state, float [state_dim] in the model's own units."),
 ]
 Actions = Annotated[
     list[Chunk | None],
     Field(
+        min_length=1,
         max_length=1000,
         description="One entry per step: float [action_horizon][action_dim], or null to let the policy predict. "
         "GET /api/model gives names, sizes and limits.",
@@ -43,7 +48,11 @@ PromptMode = Annotated[
         "prompt; reset: start a new window."
     ),
 ]
-Steps = Annotated[int, Field(ge=1, le=STEPS_MAX, description="Steps; each adds frames_per_step video frames.")]
+Steps = Annotated[
+    int,
+    AfterValidator(checks.steps),
+    Field(ge=1, le=STEPS_MAX, description="Steps; each adds frames_per_step video frames."),
+]
 IfHead = Annotated[
     CheckpointId, Field(description="Refuse with 409 unless this is the session's head when the job is accepted.")
 ]
@@ -70,7 +79,7 @@ class CreateSession(Body):
     initial_frame: str = Field(
         description="`sample:<name>` (GET /api/samples), or a PNG, JPEG or WebP in base64, at most 4096 x 4096 pixels; "
         "it is scaled to the model's size. As multipart/form-data: a file.",
-        examples=["sample:red_cup"],
+        examples=[f"sample:{name}" for name in sample_names()[:1]],
         min_length=1,
     )
     seed: Seed | None = None
@@ -82,12 +91,20 @@ class CreateSession(Body):
 class StepBody(Body):
     """Advance the world."""
 
-    steps: Steps = 1
+    steps: Steps | None = Field(None, description="Default: one per entry of `actions`, else 1.")
     actions: Actions | None = None
     state: State | None = None
     prompt: Prompt | None = None
     seed: Seed | None = None
     if_head: IfHead | None = None
+
+    @model_validator(mode="after")
+    def _one_action_chunk_per_step(self) -> Self:
+        given = len(self.actions) if self.actions else None
+        if self.steps is not None and given is not None and given != self.steps:
+            raise ValueError(f"actions has {given} entries and steps is {self.steps}: give one (or null) per step")
+        self.steps = self.steps or given or 1
+        return self
 
 
 class RewindBody(Body):
@@ -98,6 +115,12 @@ class RewindBody(Body):
     n_steps: int | None = Field(None, ge=1, le=2**31 - 1, description="Steps to go back (default 1).", examples=[2])
     checkpoint_id: CheckpointId | None = None
     if_head: IfHead | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.n_steps is not None and self.checkpoint_id is not None:
+            raise ValueError("give n_steps or checkpoint_id, not both")
+        return self
 
 
 class CheckpointBody(Body):
@@ -116,7 +139,9 @@ class ForkBody(Body):
     new_prompt: Prompt | None = None
     new_seed: Seed | None = None
     prompt_mode: PromptMode = "keep"
-    steps: int = Field(0, ge=0, le=STEPS_MAX, description="Steps to run after the fork, in the same job.")
+    steps: Annotated[int, AfterValidator(checks.steps)] = Field(
+        0, ge=0, le=STEPS_MAX, description="Steps to run after the fork, in the same job."
+    )
     bulk: bool = Field(False, description="Evaluation run: low priority, needs no session slot, closes at its end.")
     label: Label | None = None
 
