@@ -25,16 +25,16 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """`count` different ports that are free now."""
+def free_ports(count: int, host: str = "127.0.0.1", *, pair: int = 0) -> list[int]:
+    """`count` different ports that are free now; with `pair`, the port that many above each is free, too."""
     found: list[int] = []
     with ExitStack() as held:
-        for port in random.sample(range(_LOWEST, _HIGHEST), 50 * count + 200):
+        for port in random.sample(range(_LOWEST, _HIGHEST - pair), 50 * count + 200):
             if len(found) == count:
                 return found
-            probe = held.enter_context(_probe(host))
             with suppress(OSError):
-                probe.bind((host, port))
+                for part in {port, port + pair}:
+                    held.enter_context(_probe(host)).bind((host, part))
                 found.append(port)
     raise ServiceError(f"No {count} free ports between {_LOWEST} and {_HIGHEST} on {host}.")
 

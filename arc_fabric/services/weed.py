@@ -27,13 +27,12 @@ from arc_fabric.services.ports import free_ports, is_free
 from arc_fabric.services.process import Child
 
 _READY_S = 60.0
-_STOP_S = 20.0
+_STOP_S = 8.0
 _PROBE = b"arc-fabric"
 _PROBE_KEY = "probe/ready"
-_PORTS = (  # flags of every port it opens, HTTP and gRPC
-    *("master.port", "volume.port", "filer.port", "s3.port", "admin.port"),
-    *("master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3.port.grpc", "admin.port.grpc"),
-)
+_PORTS = ("master.port", "volume.port", "filer.port", "s3.port", "admin.port")
+_GRPC = 10_000
+"""Beside each of its ports it opens this one above for gRPC; parts of it rely on the distance."""
 
 
 class WeedServer:
@@ -46,7 +45,7 @@ class WeedServer:
         self.credentials = credentials.load_or_make(data_dir / "secrets" / "s3.json")
         (self._folder / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
         credentials.write_private(self._identities, json.dumps(self._identity_file()))
-        self._ports = _lasting_ports(data_dir / "s3-ports.json")
+        self._ports = _lasting_ports(data_dir / "s3" / "ports.json")
         self.port = self._ports["s3.port"] = port or self._ports["s3.port"]
         self.child = Child(
             "s3",
@@ -76,9 +75,12 @@ class WeedServer:
     def stop(self) -> None:
         """Stop it; what was written is on disk."""
         self.child.stop()
-        for port in self._ports.values():  # two of its sockets are put in /tmp whatever the options, and left there
-            for part in ("admin", "s3"):
-                Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
+        for (
+            name,
+            port,
+        ) in self._ports.items():  # its gRPC sockets are in /tmp whatever the options; some it leaves there
+            part = name.removesuffix(".port")
+            Path(f"/tmp/seaweedfs-{part}-grpc-{port + _GRPC}.sock").unlink(missing_ok=True)
 
     def answers(self) -> bool:
         """Whether an object can be written and read back."""
@@ -98,6 +100,9 @@ class WeedServer:
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
             "master.telemetry": "false",
+            # With its old state a lone master may refuse writes for 15 s ("warming up") until the volume server, its
+            # neighbour in this process, has reported three times. Without, it learns all there is from the first.
+            "master.resumeState": "false",
             "s3.localSocket": "run/s3.sock",
             "filer.localSocket": "run/filer.sock",
         }
@@ -111,10 +116,11 @@ class WeedServer:
 
 
 def _lasting_ports(file: Path) -> dict[str, int]:
-    """The ports of the last start where they are free: the master keeps its state under its port's number."""
-    last = json.loads(file.read_text()) if file.exists() else {}
-    fresh = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
-    ports = {name: last[name] if is_free(last.get(name, 0)) and name in last else fresh[name] for name in _PORTS}
+    """The ports of the last start if they are free, so that the URL stays the same."""
+    last: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    if set(last) == set(_PORTS) and all(is_free(port) and is_free(port + _GRPC) for port in last.values()):
+        return last
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS), pair=_GRPC), strict=True))
     credentials.write_private(file, json.dumps(ports))
     return ports
 
@@ -144,7 +150,7 @@ def ensure_bucket(endpoint: str, access_key: str, secret_key: str, bucket: str, 
 @contextmanager
 def _client(endpoint: str, access_key: str, secret_key: str, secure: bool) -> Iterator[Minio]:
     """A client that does not wait or retry."""
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=1, read=3), retries=False)
+    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=1, read=2), retries=False)
     try:
         yield Minio(endpoint, access_key, secret_key, secure=secure, http_client=pool)
     finally:
