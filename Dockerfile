@@ -1,7 +1,8 @@
 # One image for every part: the command chooses (see docker-compose.yml).
-# Build for GPUs with: docker compose build --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130
+# TORCH_OPTIONS goes to the pip call that installs torch: name PyTorch's own index there to get its CPU build or the
+# build for your CUDA version (docs/operations.md).
 FROM python:3.11-slim
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_OPTIONS=
 
 WORKDIR /app
 RUN useradd --create-home arc && mkdir /data && chown arc /data
@@ -9,8 +10,7 @@ COPY constraints.txt pyproject.toml README.md LICENSE celeryconfig.py ./
 COPY arc_fabric arc_fabric
 COPY workers workers
 COPY webapp webapp
-RUN pip install --no-cache-dir --constraint constraints.txt --index-url "$TORCH_INDEX" \
-      --extra-index-url https://pypi.org/simple torch==2.13.0 \
+RUN pip install --no-cache-dir --constraint constraints.txt $TORCH_OPTIONS torch==2.13.0 \
  && pip install --no-cache-dir --constraint constraints.txt . \
  && pip install --no-cache-dir --no-deps openpi-client==0.1.2
 

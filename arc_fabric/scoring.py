@@ -2,8 +2,8 @@
 
 The heuristic of the demo: the magnitude of a step is the mean Euclidean norm of its actions' motion part (the gripper
 opening, the last dimension, is left out: it saturates by design). A branch's score is the mean over its steps. The
-threshold comes from data: the steps of a reference trajectory, median + `k` x 1.4826 x MAD, the usual robust outlier bound
-(Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993).
+threshold comes from data: the steps of a reference trajectory, median + `k` x 1.4826 x MAD, the usual robust outlier
+bound (Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993).
 
 >>> import numpy as np
 >>> calm, wild = np.full((4, 8, 4), 0.1), np.full((4, 8, 4), 2.0)

@@ -65,7 +65,7 @@ def gpus(settings: Settings) -> Finding:
         return Finding("devices", "broken", error.message, error.what_to_do)
     present = len([path for path in Path("/dev").glob("nvidia*") if path.name[6:].isdigit()])
     if present and devices.torch_cuda() is None:
-        mend = "Install a CUDA build of torch 2.13.0 from download.pytorch.org."
+        mend = "Install the build of torch 2.13.0 for your CUDA version (see pytorch.org, Get Started)."
         return Finding("devices", "warning", f"{present} GPUs, but this build of torch cannot use them.", mend)
     if any(place.startswith("cuda") for place in places):
         return _cuda_works(places)
