@@ -24,7 +24,7 @@ from arc_fabric.errors import CheckpointNotFound, IdentityMismatch
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
 from arc_fabric.models.contract import WorldModel
-from arc_fabric.state import LIST_FIELDS, WorldStateSnapshot, identity_of, owned
+from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot, identity_of, owned
 from arc_fabric.store import SnapshotStore
 from arc_fabric.tree import TrajectoryTree, TreeNode
 
@@ -98,7 +98,8 @@ class StateManager:
         tensors and never writes into them), parts of larger tensors and the caller's own `language` are
         cloned."""
         head = self.model.action_head
-        lists = {name: list(getattr(head, attr) or ()) for name, attr in LIST_FIELDS.items()}
+        kept = LIST_FIELDS if self.model.abilities.uses_crossattn_cache else KV_FIELDS
+        lists = {name: list(getattr(head, LIST_FIELDS[name]) or ()) for name in kept}
         tensors = {name: _copy_of(getattr(head, name)) for name in ("clip_feas", "ys")}
         return WorldStateSnapshot(
             checkpoint_id=None,

@@ -48,6 +48,8 @@ class Abilities:
     predicts_actions: bool = True
     observes: bool = False
     """`encode_observed` turns real frames into the pending block, for closed-loop use."""
+    uses_crossattn_cache: bool = True
+    """False: the cross-attention caches are never written (all zero), so that snapshots leave them out."""
 
 
 @dataclass(frozen=True)

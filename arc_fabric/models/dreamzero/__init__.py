@@ -1,0 +1,23 @@
+"""DreamZero behind the model contract, on its public code as it is (github: dreamzero0/dreamzero).
+
+    loading      load(checkpoint dir, device): the real VLA through its own policy class
+    checkpoint   what must lie in a checkpoint directory; its digest
+    policy       cameras, prompts, states and actions through DreamZero's own transforms
+    model        DreamZeroModel, the contract around a loaded VLA
+
+None of DreamZero's code is in this package; see docs/dreamzero.md for how to install it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arc_fabric.models.dreamzero.model import DreamZeroModel
+
+
+def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
+    """Load a DreamZero checkpoint. Raises ModelUnavailable, saying what is missing and what to do."""
+    from arc_fabric.models.dreamzero.loading import load as load_now
+
+    return load_now(checkpoint_dir, device)
