@@ -10,6 +10,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import Ledger
@@ -25,8 +26,10 @@ _KEPT_S = 120.0
 class DurabilityReporter:
     """Give `durable` and `failed` to the SnapshotStore as its callbacks; `forget` drops what was never committed."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, on_loss: Callable[[str], None]) -> None:
+        """`on_loss` hears why a checkpoint could not be stored from this process."""
         self._ledger = ledger
+        self._on_loss = on_loss
         self._stored: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._dropped: queue.SimpleQueue[tuple[SnapshotStore, str]] = queue.SimpleQueue()
         self._early: dict[str, float] = {}
@@ -43,8 +46,12 @@ class DurabilityReporter:
         self._stored.put(checkpoint_id)
 
     def failed(self, checkpoint_id: str, error: Exception) -> None:
-        """Storing failed for good. The node stays pending; the janitor has its payload made again."""
-        log.error("checkpoint %s was not stored: %s", checkpoint_id, error)
+        """Storing failed for good, and with it all that shares its pieces. The node stays pending.
+
+        This happens when a worker that was taken for dead stores a checkpoint which we make again at that moment.
+        A fresh process sees what is stored, and makes the rest again.
+        """
+        self._on_loss(f"checkpoint {checkpoint_id} was not stored: {error}")
 
     def forget(self, store: SnapshotStore, checkpoint_id: str) -> None:
         """Delete the payload of a step that was not committed (cancelled or fenced)."""

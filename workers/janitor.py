@@ -18,7 +18,7 @@ from workers.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 ROUND_S = 5.0
-_HEAL_EVERY_S = 60.0
+_HEAL_EVERY_S = 20.0
 _PER_ROUND = 100
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from arc_fabric.errors import InvalidRequest, RewindBeyondRoot
+from arc_fabric.errors import InvalidRequest, RewindBeyondRoot, StoreError, StoreUnavailable
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
+from workers.patience import through_store_outages
 from workers.publish import send_live
-from workers.run import JobRun, NotOurs
+from workers.run import GivesWay, JobRun, NotOurs
 from workers.steps import take_steps
 
 _STORED_WITHIN_S = 600.0
@@ -89,9 +90,16 @@ def rewind(run: JobRun) -> None:
 def checkpoint(run: JobRun) -> None:
     """Wait until the head is stored, and label it if asked to."""
     head, params = run.session.head, run.job.params
-    run.payloads.fetch(head)
-    with run.timed("store_s"):
-        run.runtime.store.wait_durable(head, _STORED_WITHIN_S)
+    try:
+        through_store_outages(lambda: run.payloads.fetch(head))
+        with run.timed("store_s"):
+            through_store_outages(lambda: run.runtime.store.wait_durable(head, _STORED_WITHIN_S))
+    except StoreUnavailable:
+        raise
+    except StoreError as error:
+        # It could not be stored from here (see durability.py); a fresh process makes it again and stores it.
+        run.process.drain(f"storing {head} failed: {error}")
+        raise GivesWay from error
     run.process.ledger.set_durability(head, "durable")
     if params.get("label") is not None:
         run.process.ledger.update_node(head, label=params["label"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 import time
 from dataclasses import asdict
 
@@ -29,11 +30,12 @@ def bring_up(process: WorkerProcess) -> None:
     """Load the model, warm it with one step in this thread (compiled code and graphs are per thread), and tell the
     ledger what it is."""
     settings = process.settings
+    sys.setswitchinterval(0.0005)  # the task thread shall not wait 5 ms for the GIL between two small kernels
     set_threads(threads_per_worker(len(worker_devices(settings.devices)), settings.worker_threads))
     begun = time.perf_counter()
     model = load(settings.model, process.device)
     warm(model)
-    process.reporter = DurabilityReporter(process.ledger)
+    process.reporter = DurabilityReporter(process.ledger, process.drain)
     process.runtime = Runtime(model, open_store(settings, process), max_checkpoints=settings.max_checkpoints)
     process.ledger.write_model_card({
         "name": settings.model, "geometry": asdict(model.geometry), "abilities": asdict(model.abilities),

@@ -6,12 +6,14 @@ share it. Fields that describe the present work are written by the task thread a
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from workers.durability import DurabilityReporter
     from workers.runtime import Runtime
 
+log = logging.getLogger(__name__)
 MEDIA = "media"
 DEVICE_VARIABLE = "ARC_WORKER_DEVICE"
 """Set by `arc-fabric worker --device`; the plain celery command line may set it too."""
@@ -50,6 +53,8 @@ class WorkerProcess:
     step_began: float | None = None
     """time.monotonic() at the start of the model step that runs now."""
     steps_done: int = 0
+    side: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "side"))
+    """Encodes, shows and commits one step while the task thread computes the next."""
     reporter: DurabilityReporter = field(init=False)
     on_drain: Callable[[], None] = field(default=lambda: None)
 
@@ -71,8 +76,11 @@ class WorkerProcess:
             return "draining"
         return "busy" if self.current_job else "idle"
 
-    def drain(self) -> None:
+    def drain(self, why: str) -> None:
         """Take no more work and end; the supervisor starts the process again."""
+        if self.draining:
+            return
+        log.error("draining, to be started again: %s", why)
         self.draining = True
         self.stopping.set()
         self.on_drain()

@@ -10,7 +10,7 @@ from typing import Any
 
 from arc_fabric.ledger import Claim, Commit, JobRecord, NodeRecord, SessionRecord
 from arc_fabric.session import Session
-from workers.patience import through_outages
+from workers.patience import through_outages, through_store_outages
 from workers.payloads import Payloads
 from workers.process import WorkerProcess
 from workers.runtime import Runtime
@@ -59,8 +59,8 @@ class JobRun:
         """The SDK session at the ledger's head, loaded or made again if it is not in memory."""
         if not self.runtime.holds(self.session):
             with self.timed("restore_s"):
-                how = self.payloads.fetch(self.session.head)
-                session = self.runtime.session(self.session)
+                how = through_store_outages(lambda: self.payloads.fetch(self.session.head))
+                session = through_store_outages(lambda: self.runtime.session(self.session))
             self.timings["restored_" + how] = self.timings.get("restored_" + how, 0) + 1
             return session
         return self.runtime.session(self.session)
@@ -74,19 +74,18 @@ class JobRun:
         final: str | None = None,
         result: dict[str, Any] | None = None,
         error: dict[str, Any] | None = None,
-    ) -> int:
-        """One effect; returns how much other work waits for this worker. Raises NotOurs."""
+    ) -> None:
+        """One effect. Raises NotOurs."""
         change = Commit(
             self.session.id, self.job.id, self.epoch, node=node, session=changes or {}, step=step, final=final,
             result=result, error=error, timings=self.timings if final else {},
         )  # fmt: skip
         process = self.process
-        answer, waiting = through_outages(lambda: process.ledger.commit(process.name, process.boot_id, change))
+        answer = through_outages(lambda: process.ledger.commit(process.name, process.boot_id, change))
         if answer != "ok":
             raise NotOurs(answer)
         for name, value in (changes or {}).items():
             setattr(self.session, name, value)
-        return waiting
 
     def succeed(self, result: dict[str, Any], **changes: Any) -> None:
         """End the job, with changes of the session if it has any."""

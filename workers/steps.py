@@ -1,8 +1,13 @@
-"""Model steps of a job: take one, show it, commit it, look whether others wait."""
+"""Model steps of a job: take one, show it, commit it, look whether others wait.
+
+The task thread computes; a second thread encodes the frames, shows them and commits, while the next step of the same
+job is being computed already. Commits stay in order: the next one is begun only after the last one was accepted.
+"""
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -19,12 +24,24 @@ from workers.run import GivesWay, JobRun, NotOurs
 def take_steps(run: JobRun, total: int, result: dict[str, Any]) -> None:
     """Steps `done`..`total` of the job, each committed; ends the job with `result` and the list of its steps."""
     _take_up_inputs(run)
-    done = run.job.progress["done"]
+    session = run.head()
+    done, parent = run.job.progress["done"], run.session.head
+    line = _Commits(run)
     while done < total:
         done += 1
-        waiting = _one_step(run, done, total, result)
-        if done < total and (waiting or run.process.stopping.is_set()):
+        strip: Future[bytes] = Future()
+        try:
+            taken = _compute(run, session, done, strip)
+        except BaseException:
+            line.wait()  # what was computed before counts
+            raise
+        node = _node(run, session, taken, parent)
+        parent = node.id
+        line.add(taken, node, strip, result if done == total else None)
+        if done < total and _should_give_way(run):
+            line.wait()
             raise GivesWay
+    line.wait()
 
 
 def _take_up_inputs(run: JobRun) -> None:
@@ -35,35 +52,75 @@ def _take_up_inputs(run: JobRun) -> None:
         run.session.seed = params["seed"] if params.get("seed") is not None else run.session.seed
 
 
-def _one_step(run: JobRun, number: int, total: int, result: dict[str, Any]) -> int:
-    session = run.head()
-    params, checkpoint_id = run.job.params, new_id("ckp")
-    action = params["actions"][number - 1] if params.get("actions") else None
-    strip: list[bytes] = []
+def _should_give_way(run: JobRun) -> bool:
+    process = run.process
+    return process.stopping.is_set() or process.ledger.others_waiting(process.name, run.session.id)
 
-    def attach(frames: np.ndarray) -> dict[str, bytes]:
-        strip.append(pack_strip(frames))
-        return {STRIP: strip[0]}
+
+def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes]) -> StepResult:
+    """The model call, and the handing over of its snapshot to the store (which awaits the strip by itself)."""
+    params = run.job.params
+    action = params["actions"][number - 1] if params.get("actions") else None
+
+    def attach(frames: np.ndarray) -> dict[str, Any]:
+        run.process.side.submit(_encode, frames, strip)
+        return {STRIP: strip.result}
 
     run.process.step_began = time.monotonic()
     try:
         with run.timed("step_s"):
-            taken = session.step(action, params.get("state"), checkpoint_id=checkpoint_id, attachments=attach)
+            return session.step(action, params.get("state"), checkpoint_id=new_id("ckp"), attachments=attach)
     finally:
         run.process.step_began = None
-    with run.timed("publish_s"):
-        run.process.ledger.keep_framestrip(checkpoint_id, strip[0])
-        first = 1 + len(taken.frames) * (taken.frame_index - 1)
-        send_live(run.process.ledger, run.session.id, taken.frames, first)
+
+
+def _encode(frames: np.ndarray, strip: Future[bytes]) -> None:
     try:
-        return _commit(run, session, taken, last=number == total, result=result)
-    except NotOurs:
-        run.process.reporter.forget(run.runtime.store, checkpoint_id)
+        strip.set_result(pack_strip(frames))
+    except BaseException as error:
+        strip.set_exception(error)
         raise
 
 
-def _commit(run: JobRun, session: Session, taken: StepResult, *, last: bool, result: dict[str, Any]) -> int:
-    node = _node(run, session, taken)
+class _Commits:
+    """The commits of one job, one at a time, in the process's side thread."""
+
+    def __init__(self, run: JobRun) -> None:
+        self._run = run
+        self._last: Future[None] | None = None
+
+    def add(self, taken: StepResult, node: NodeRecord, strip: Future[bytes], result: dict[str, Any] | None) -> None:
+        """Begin a commit once the one before was accepted; `result` ends the job. Raises NotOurs for that one."""
+        try:
+            self.wait()
+        except NotOurs:
+            self._run.process.reporter.forget(self._run.runtime.store, node.id)
+            raise
+        self._last = self._run.process.side.submit(self._show_and_commit, taken, node, strip, result)
+
+    def wait(self) -> None:
+        """Until everything begun is committed. Raises NotOurs when it was refused."""
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
+
+    def _show_and_commit(
+        self, taken: StepResult, node: NodeRecord, strip: Future[bytes], result: dict[str, Any] | None
+    ) -> None:
+        run, ledger = self._run, self._run.process.ledger
+        with run.timed("publish_s"):
+            ledger.keep_framestrip(node.id, strip.result())
+            send_live(ledger, run.session.id, taken.frames, 1 + len(taken.frames) * (taken.frame_index - 1))
+        try:
+            with run.timed("commit_s"):
+                _commit(run, node, result)
+        except NotOurs:
+            run.process.reporter.forget(run.runtime.store, node.id)
+            raise
+        run.process.steps_done += 1
+
+
+def _commit(run: JobRun, node: NodeRecord, result: dict[str, Any] | None) -> None:
     facts = {
         "checkpoint_id": node.id,
         "frame_index": node.frame_index,
@@ -74,25 +131,22 @@ def _commit(run: JobRun, session: Session, taken: StepResult, *, last: bool, res
     changes = {
         "head": node.id,
         "frame_index": node.frame_index,
-        "n_frames": 1 + len(taken.frames) * node.frame_index,
-        "prompt": run.session.prompt,
-        "seed": session.seed,
+        "n_frames": 1 + node.n_frames * node.frame_index,
+        "prompt": node.prompt,
+        "seed": node.seed,
     }
-    with run.timed("commit_s"):
-        waiting = run.commit(
-            node=node, changes=changes, step=facts, final="succeeded" if last else None,
-            result=result | {"head": node.id, "frame_index": node.frame_index} if last else None,
-        )  # fmt: skip
-    run.process.steps_done += 1
-    return waiting
+    if result is not None:
+        result = result | {"head": node.id, "frame_index": node.frame_index}
+    final = "succeeded" if result is not None else None
+    run.commit(node=node, changes=changes, step=facts, final=final, result=result)
 
 
-def _node(run: JobRun, session: Session, taken: StepResult) -> NodeRecord:
+def _node(run: JobRun, session: Session, taken: StepResult, parent: str) -> NodeRecord:
     info = run.runtime.manager.info(taken.checkpoint_id)
     snapshot = session.snapshot
     return NodeRecord(
         id=taken.checkpoint_id,
-        parent=run.session.head,
+        parent=parent,
         session_id=run.session.id,
         tree_id=run.session.tree_id,
         frame_index=taken.frame_index,

@@ -104,8 +104,7 @@ class Tickets:
             return
         self._device_errors += 1
         if self._device_errors >= DEVICE_ERRORS_TO_DRAIN:
-            log.error("%d device errors in a row: draining, to be started again", self._device_errors)
-            self._process.drain()
+            self._process.drain(f"{self._device_errors} device errors in a row")
 
 
 def is_device_error(error: Exception) -> bool:

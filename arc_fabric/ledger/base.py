@@ -11,7 +11,7 @@ from redis import Redis
 
 from arc_fabric import errors
 from arc_fabric.ledger import codec, keys
-from arc_fabric.ledger.connection import connect
+from arc_fabric.ledger.connection import connect, connect_blocking
 from arc_fabric.ledger.records import JobRecord, Limits, SessionRecord
 from arc_fabric.ledger.scripts import Scripts
 
@@ -35,11 +35,14 @@ class LedgerBase:
         self.redis_url = redis_url
         self.limits = limits or Limits()
         self.redis: Redis = connect(redis_url)
+        self.blocking: Redis = connect_blocking(redis_url)
+        """For XREAD BLOCK: each waiting thread holds one connection of its pool."""
         self.scripts = Scripts(self.redis)
 
     def close(self) -> None:
         """Close the connections."""
         self.redis.close()
+        self.blocking.close()
 
     def ping(self) -> bool:
         """Whether Redis answers."""
@@ -65,6 +68,14 @@ class LedgerBase:
         if not fields:
             raise errors.JobNotFound(f"No job {job_id}.", job_id=job_id)
         return JobRecord.from_fields(fields)
+
+    def _accepted(self, answer: list[Any]) -> JobRecord:
+        """The job in a submit script's answer; what was accepted before is read."""
+        if len(answer) < 3:
+            job = self.job(answer[1])
+            job.replayed = answer[0] == "replayed"
+            return job
+        return JobRecord.from_fields(codec.decode_flat(answer[2]))
 
     def _newest_ids(self, key: str, cursor: str | None, count: int) -> list[str]:
         """Ids of a zero-score sorted set, newest first, starting after `cursor`."""

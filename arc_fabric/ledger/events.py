@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from arc_fabric.ledger import codec, keys
-from arc_fabric.ledger.connection import BLOCK_S, connect_blocking, connect_bytes
+from arc_fabric.ledger.connection import BLOCK_S, connect_bytes
 from arc_fabric.ledger.nodes import Nodes
 from arc_fabric.ledger.records import Event
 
@@ -53,18 +53,17 @@ class Events(Nodes):
         """
         last = self.last_event_id() if last_id is None else last_id
         streams = [keys.EVENTS] if session_ids is None else [keys.session_events(s) for s in session_ids]
-        with connect_blocking(self.redis_url) as client:
-            while True:
-                try:
-                    answer = client.xread(dict.fromkeys(streams, last), count=200, block=int(BLOCK_S * 1000))
-                except (RedisError, OSError):
-                    time.sleep(0.2)
-                    answer = []
-                for event in _in_order(answer):
-                    last = event.id
-                    yield event
-                if not answer and poll:
-                    yield None
+        while True:
+            try:
+                answer = self.blocking.xread(dict.fromkeys(streams, last), count=200, block=int(BLOCK_S * 1000))
+            except (RedisError, OSError):
+                time.sleep(0.2)
+                answer = []
+            for event in _in_order(answer):
+                last = event.id
+                yield event
+            if not answer and poll:
+                yield None
 
     def publish_event(self, kind: str, data: dict[str, Any], session_id: str | None = None) -> None:
         """Add an event that no script adds by itself."""

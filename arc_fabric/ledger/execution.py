@@ -48,10 +48,6 @@ class Commit:
     timings: dict[str, float] = field(default_factory=dict)
 
 
-def _record_fields(flat: list[str]) -> dict[str, Any]:
-    return codec.decode(dict(zip(flat[::2], flat[1::2], strict=True)))
-
-
 class Execution(Fleet):
     """The part of the ledger that workers call."""
 
@@ -80,18 +76,18 @@ class Execution(Fleet):
         if answer[0] == "run":
             return Claim(
                 "run",
-                JobRecord.from_fields(_record_fields(answer[1])),
-                SessionRecord.from_fields(_record_fields(answer[2])),
+                JobRecord.from_fields(codec.decode_flat(answer[1])),
+                SessionRecord.from_fields(codec.decode_flat(answer[2])),
             )
         if answer[0] == "elsewhere" and answer[1]:
             return Claim("elsewhere", self.job(answer[1]))
         return Claim(answer[0])
 
-    def commit(self, worker: str, boot_id: str, change: Commit) -> tuple[str, int]:
+    def commit(self, worker: str, boot_id: str, change: Commit) -> str:
         """Write one effect atomically.
 
-        Returns ("ok", other interactive work for this worker), ("ended", 0) when the job was cancelled or is over, or
-        ("fenced", 0) when the session has another owner: drop what was computed.
+        Returns "ok", "ended" when the job was cancelled or is over, or "fenced" when the session has another owner:
+        drop what was computed.
         """
         node = change.node
         node_fields = {}
@@ -114,7 +110,11 @@ class Execution(Fleet):
             codec.dumps(change.error),
             codec.dumps(change.timings),
         )
-        return answer[0], int(answer[1]) if answer[0] == "ok" else 0
+        return str(answer[0])
+
+    def others_waiting(self, worker: str, session_id: str) -> bool:
+        """Whether interactive work of other sessions waits for this worker."""
+        return self.scripts.run("waiting", worker, session_id)[0] == "yes"
 
     def requeue(
         self, worker: str, boot_id: str, session_id: str, job_id: str, ticket: str, epoch: int

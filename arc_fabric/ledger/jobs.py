@@ -11,7 +11,7 @@ from arc_fabric.errors import DeadlineExceeded, InvalidRequest
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import codec, keys
 from arc_fabric.ledger.base import digest, raise_refusal
-from arc_fabric.ledger.connection import BLOCK_S, connect_blocking
+from arc_fabric.ledger.connection import BLOCK_S
 from arc_fabric.ledger.records import JobRecord, Page
 from arc_fabric.ledger.sessions import Sessions
 
@@ -58,9 +58,7 @@ class Jobs(Sessions):
             self.limits.affinity_queue_bound,
         )
         raise_refusal(answer)
-        accepted = self.job(answer[1])
-        accepted.replayed = answer[0] == "replayed"
-        return accepted
+        return self._accepted(answer)
 
     def _total(self, kind: str, params: dict[str, Any]) -> int:
         """How many commits the job will make."""
@@ -86,31 +84,22 @@ class Jobs(Sessions):
         """The job once it has finished, or as it is after `timeout` seconds (look at its state)."""
         deadline = time.monotonic() + timeout
         job = self.job(job_id)
-        if job.finished_for_good or timeout <= 0:
-            return job
-        stream = keys.session_events(job.session_id)
-        with connect_blocking(self.redis_url) as client:
-            last = "$"
-            while not job.finished_for_good:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return job
-                try:
-                    if last == "$":
-                        tail = client.xrevrange(stream, count=1)
-                        last = tail[0][0] if tail else "0"
-                        job = self.job(job_id)
-                        continue
-                    lines = client.xread({stream: last}, block=max(1, int(min(left, BLOCK_S) * 1000)))
-                    if lines:
-                        last = lines[0][1][-1][0]
-                        if not any(fields["kind"] == "job.finished" for _, fields in lines[0][1]):
-                            continue
+        stream, last = keys.session_events(job.session_id), job.internal.get("_event", "0")
+        while not job.finished_for_good and (left := deadline - time.monotonic()) > 0:
+            block_ms = max(1, int(min(left, BLOCK_S) * 1000))
+            try:
+                answer = self.blocking.xread({stream: last}, block=block_ms)
+                if not answer:  # also finds a job whose last event was trimmed off the stream
                     job = self.job(job_id)
-                except (RedisError, OSError):
-                    if time.monotonic() >= deadline:
-                        raise
-                    time.sleep(min(0.2, max(0.0, left)))
+            except (RedisError, OSError):
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.2)
+                continue
+            for line_id, fields in answer[0][1] if answer else ():
+                last = line_id
+                if fields["kind"] == "job.finished" and job_id in fields["data"]:
+                    job = self.job(job_id)
         return job
 
     def result(self, job_id: str, timeout: float) -> JobRecord:

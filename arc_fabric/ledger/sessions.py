@@ -106,9 +106,10 @@ class Sessions(LedgerBase):
             self.limits.affinity_queue_bound,
         )
         raise_refusal(answer)
-        accepted = self.job(answer[1])
-        accepted.replayed = answer[0] == "replayed"
-        return self.session(accepted.session_id), accepted
+        accepted = self._accepted(answer)
+        if len(answer) < 4:
+            return self.session(accepted.session_id), accepted
+        return SessionRecord.from_fields(codec.decode_flat(answer[3])), accepted
 
     def close_session(self, session_id: str) -> SessionRecord:
         """Close at once: the slot is free, unfinished jobs are cancelled, the state is dropped, the tree stays."""

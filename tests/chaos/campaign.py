@@ -45,7 +45,7 @@ def run(folder: Path, *, seed: int, kills: int, jobs: int, say: Callable[[str], 
         world.start()
         allowance = Allowance()
         opener = Client(world, "opener", f"{seed}-open", [], allowance)
-        sessions = [opener.open(PROMPTS[i % 2], f"{seed}-open-{i}") for i in range(SESSIONS)]
+        sessions = [opener.open(PROMPTS[i], f"{seed}-open-{i}") for i in range(SESSIONS)]
         clients = [Client(world, f"client-{i}", f"{seed}-{i}", sessions, allowance) for i in range(CLIENTS)]
         killer = Killer(world, f"{seed}-kill")
         for client in clients:

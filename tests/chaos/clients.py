@@ -13,7 +13,7 @@ import httpx
 
 from tests.chaos.world import World
 
-PROMPTS = ("pick up the red cup", "push the cup to the left", "sleep 0.02", "sleep 0.05", "sleep 0.1")
+PROMPTS = ("pick up the red cup", "push the cup to the left", "sleep 0.05", "sleep 0.1", "sleep 0.2")
 
 
 @dataclass

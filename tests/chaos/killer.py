@@ -14,6 +14,9 @@ WEIGHTS = {
 }  # fmt: skip
 
 
+PATIENCE_S = 4.0
+
+
 class Killer:
     """`hurt()` does one thing and returns what it was."""
 
@@ -26,9 +29,8 @@ class Killer:
     def hurt(self) -> str:
         """One act of violence, and the healing that belongs to it."""
         world, what = self._world, self._random.choices(list(WEIGHTS), weights=list(WEIGHTS.values()))[0]
-        worker, pause = self._random.choice(("gpu.0", "gpu.1")), self._random.uniform(0.1, 1.5)
-        if "worker" in what:
-            self.hit_running += world.runs_a_job(worker)
+        pause = self._random.uniform(0.1, 1.5)
+        worker = self._victim() if "worker" in what else ""
         if what == "kill -9 worker":
             world.kill(worker)
         elif what == "freeze worker":
@@ -46,6 +48,18 @@ class Killer:
         self.done[what] += 1
         world.revive()
         return what
+
+    def _victim(self) -> str:
+        """A worker in the middle of a job, if one is found within a few seconds."""
+        names = self._random.sample(("gpu.0", "gpu.1"), 2)
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            busy = [name for name in names if self._world.runs_a_job(name)]
+            if busy:
+                self.hit_running += 1
+                return busy[0]
+            time.sleep(0.02)
+        return names[0]
 
     def rest(self) -> None:
         """A while in which work may go on."""

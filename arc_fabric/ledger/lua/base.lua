@@ -58,11 +58,12 @@ local function emit(sid, kind, data)
     redis.call('XADD', 'arc:events:' .. sid, 'MAXLEN', '~', SESSION_EVENTS_KEPT, id,
       'session_id', sid, 'kind', kind, 'time', now, 'data', data)
   end
+  return id
 end
 
 local function emit_session(sid, kind) emit(sid, kind, view(session_key(sid))) end
 local function emit_job(jid, kind)
-  emit(bare(get(job_key(jid), 'session_id')), kind, view(job_key(jid)))
+  return emit(bare(get(job_key(jid), 'session_id')), kind, view(job_key(jid)))
 end
 
 local function refuse(error, message, context)

@@ -37,7 +37,8 @@ local function accept(sid, jid, fields, idempotency, digest, name, reason, bulk)
     redis.call('HSET', 'arc:idem:' .. idempotency, 'job', jid, 'digest', digest)
     redis.call('EXPIRE', 'arc:idem:' .. idempotency, IDEMPOTENCY_S)
   end
-  emit_job(jid, 'job.queued')
+  -- Whoever waits for the job reads the session's stream from here on.
+  redis.call('HSET', key, '_event', quote(emit_job(jid, 'job.queued')))
 end
 
 local function too_many(max_total, sid, max_session)

@@ -54,4 +54,4 @@ if not bulk then
 end
 emit_session(sid, 'session.created')
 accept(sid, jid, cjson.decode(ARGV[4]), idempotency, digest, name, reason, bulk)
-return { 'ok', jid }
+return { 'ok', jid, redis.call('HGETALL', job_key(jid)), redis.call('HGETALL', session_key(sid)) }

@@ -29,4 +29,4 @@ if redis.call('LLEN', mailbox_key(sid)) == 0 or not owner_alive(owner, boot) the
   own(sid, name, new_boot)
 end
 accept(sid, jid, fields, idempotency, digest, name, reason, bulk)
-return { 'ok', jid }
+return { 'ok', jid, redis.call('HGETALL', job_key(jid)) }
