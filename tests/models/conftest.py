@@ -20,4 +20,3 @@ def model(loaded: TabletopModel) -> TabletopModel:
     loaded.action_head.seed = 1140
     loaded.exact_batches = True
     return loaded
-

@@ -59,6 +59,4 @@ def restore(model: TabletopModel, kept: dict[str, Any]) -> None:
 
 def equal(a: list[Stepped], b: list[Stepped]) -> bool:
     """The same bits, latents and actions."""
-    return all(
-        torch.equal(x.video, y.video) and torch.equal(x.action, y.action) for x, y in zip(a, b, strict=True)
-    )
+    return all(torch.equal(x.video, y.video) and torch.equal(x.action, y.action) for x, y in zip(a, b, strict=True))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from arc_fabric.models.tabletop import judge, physics
 from arc_fabric.models.tabletop.experts import Task, act, done, sensible
 from arc_fabric.models.tabletop.language import LENGTH, NAMES, TEMPLATES, phrase, sample_task, token_ids
 from arc_fabric.models.tabletop.pose import integrate, pose_of_state
 from arc_fabric.models.tabletop.render import render_scene
-from arc_fabric.models.tabletop.samples import sample_names, sample_scene_named, sample_state, samples
+from arc_fabric.models.tabletop.samples import FOLDER, sample_names, sample_scene_named, sample_state, samples
 from arc_fabric.models.tabletop.scene import KIND_BY_NAME, Body, Gripper, Scene, sample_scene
 from arc_fabric.models.tabletop.simulator import record, replay, sample_episode
 
@@ -56,7 +57,6 @@ def test_a_high_gripper_touches_nothing():
 def test_steps_are_limited_and_stay_in_the_workspace():
     """Actions beyond 2 px per frame are cut, and dead reckoning agrees with the simulator."""
     scene = _scene(("red cup", 50, 54))
-
 
     actions = np.random.default_rng(0).uniform(-1, 1, (60, 4)).astype(np.float32)
     start = pose_of_state(torch.from_numpy(scene.proprio()))
@@ -161,3 +161,9 @@ def test_samples():
         assert sample_state(name).shape == (4,)
         assert judge.read(frame)["red cup"].area > 30
         assert sensible(sample_scene_named(name), Task("left", "red cup"))
+
+
+def test_sample_pictures_are_up_to_date():
+    """The PNG files that ship show what the simulator draws."""
+    for name, frame in samples().items():
+        assert np.array_equal(np.asarray(Image.open(FOLDER / f"{name}.png")), frame)

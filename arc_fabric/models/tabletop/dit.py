@@ -30,10 +30,10 @@ class DitShape:
     """Sizes of the transformer."""
 
     channels: int = 8
-    width: int = 192
+    width: int = 128
     layers: int = 6
-    heads: int = 6
-    text_width: int = 96
+    heads: int = 4
+    text_width: int = 64
 
     @property
     def head_dim(self) -> int:

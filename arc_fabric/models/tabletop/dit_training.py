@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from arc_fabric.models.tabletop.dit import TOKENS, VIDEO_TOKENS, Block, CausalDiT, rotary, rotate
 from arc_fabric.models.tabletop.latent_pool import LatentPool, Windows
-from arc_fabric.models.tabletop.loop import Budget, Trainer
+from arc_fabric.models.tabletop.loop import Budget, Peers, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 from arc_fabric.models.tabletop.pose import integrate, shrink
 from arc_fabric.models.tabletop.scene import KINDS
@@ -27,7 +27,7 @@ from arc_fabric.models.tabletop.weights import export
 BLOCKS, PER_BLOCK, PAST = 4, 2, 7
 """Blocks per window, latent frames per block, latent frames of the clean stream that a later block can see."""
 COPIES = 3
-ADAM = ("text.words", "place", "head_", "embed_", "noise", "final", "read_pose", "truth")
+ADAM = ("words", "place", "head_", "embed_", "noise", "final", "read_pose", "truth", "modulation")
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,16 @@ class DitSettings:
     """Settings of stage 2 (table `dit` of the config file)."""
 
     seed: int = 2
-    first_episodes: int = 250
+    first_episodes: int = 40
     """Episodes made before training begins."""
     episodes: int = 4000
     """Episodes kept at most."""
-    new_every: int = 2
+    new_every: int = 5
     """Steps per new episode."""
-    batch: int = 8
+    batch: int = 4
     steps: int = 100_000
     minutes: float = 80.0
-    muon_lr: float = 0.01
+    muon_lr: float = 0.012
     adam_lr: float = 1.5e-3
     text_dropout: float = 0.12
     shift: float = 3.0
@@ -187,21 +187,26 @@ class Noise:
 
 def train_dit(
     settings: DitSettings, vae_weights: dict[str, Tensor], folder: Path, weights: Path,
-    *, device: str = "cpu", resume: bool = False,
+    *, device: str = "cpu", resume: bool = False, rank: int = 0, peers: int = 1,
 ) -> None:
-    """Train, checkpoint to `folder/dit.safetensors`, export averaged weights to `weights` at every save."""
+    """Train, checkpoint to `folder/dit-<rank>.safetensors`, export averaged weights to `weights` at every save."""
+    seed = settings.seed + 1000 * rank
     torch.manual_seed(settings.seed)
     vae = CausalVAE().eval()
     vae.load_state_dict(vae_weights)
     model = WindowModel().to(device)
     optimizer = MuonAdam(model, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr,
-                         adam_names=tuple(f"dit.{name}" for name in ADAM) + ADAM)
-    trainer = Trainer(model, optimizer, Budget(settings.steps, settings.minutes), folder / "dit.safetensors",
-                      average=settings.average)
+                         adam_names=ADAM)
+    together = Peers(folder, rank, peers) if peers > 1 else None
+    trainer = Trainer(model, optimizer, Budget(settings.steps, settings.minutes), folder / f"dit-{rank}.safetensors",
+                      average=settings.average, peers=together)
+    if together is not None:
+        together.forget()
     if resume:
         trainer.resume()
-    rng = np.random.default_rng(settings.seed + 1 + trainer.step)
-    pool = LatentPool(vae, settings.seed + trainer.step, settings.episodes)
+    torch.manual_seed(seed + trainer.step)
+    rng = np.random.default_rng(seed + 1 + trainer.step)
+    pool = LatentPool(vae, seed + trainer.step, settings.episodes)
     pool.grow(settings.first_episodes, "encoding")
 
     def losses(step: int) -> dict[str, Tensor]:
@@ -218,6 +223,7 @@ def train_dit(
 
     def save() -> None:
         state = {k.removeprefix("dit."): v for k, v in trainer.averaged().items() if k.startswith("dit.")}
-        export(weights, dit=state)
+        if rank == 0:
+            export(weights, dit=state)
 
     trainer.train(losses, title="dit", on_save=save)

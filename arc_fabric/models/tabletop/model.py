@@ -1,7 +1,7 @@
 """The tabletop model behind DreamZero's surface.
 
 >>> model = TabletopModel.load()
->>> frame, state = samples()["cup and block"], sample_state("cup and block")
+>>> frame, state = samples()["cup-and-block"], sample_state("cup-and-block")
 >>> out = model.lazy_joint_video_action_causal(model.make_inputs(frame[None], "pick up the red cup", state=state))
 >>> model.decode(out["video_pred"]).shape
 (9, 64, 64, 3)

@@ -14,20 +14,20 @@ NS = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic Newton-Schulz iteration."""
 
 
-def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
+def orthogonalise(matrices: Tensor, steps: int = 4) -> Tensor:
     """Newton-Schulz on a stack [n, rows, cols]: nearly the orthogonal factor of each."""
     a, b, c = NS
-    x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x = (matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    return (x.mT if tall else x).to(matrices.dtype)
 
 
 class MuonAdam:
-    """Updates the parameters of a module; names in `adam_names` (prefixes) and all vectors go to AdamW."""
+    """Updates the parameters of a module; names that contain one of `adam_names`, and all vectors, go to AdamW."""
 
     def __init__(
         self, model: nn.Module, *, muon_lr: float, adam_lr: float, weight_decay: float = 0.01,
@@ -39,7 +39,7 @@ class MuonAdam:
         self._muon: dict[tuple[int, int], list[tuple[str, Tensor]]] = defaultdict(list)
         self._adam: list[tuple[str, Tensor]] = []
         for name, p in model.named_parameters():
-            if p.ndim < 2 or name.startswith(adam_names):
+            if p.ndim < 2 or any(part in name for part in adam_names):
                 self._adam.append((name, p))
                 self.state[f"{name}.v"] = torch.zeros_like(p)
             else:

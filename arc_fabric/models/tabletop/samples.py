@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pathlib import Path
+
 import numpy as np
+from PIL import Image
 from PIL import Image
 
 from arc_fabric.models.tabletop.render import render_scene
 from arc_fabric.models.tabletop.scene import KIND_BY_NAME, Body, Gripper, Look, Scene
+
+FOLDER = Path(__file__).with_name("samples")
+"""Where the pictures are."""
 
 _PLACES: dict[str, tuple[tuple[float, float, float], tuple[tuple[str, float, float], ...]]] = {
     "cup-and-block": ((24.0, 44.0, 15.0), (("red cup", 36.0, 48.0), ("blue block", 18.0, 51.0))),
@@ -57,3 +63,14 @@ def write_pictures(folder: Path) -> None:
 
 if __name__ == "__main__":
     write_pictures(Path(__file__).with_name("samples"))
+
+
+def write_pictures() -> None:
+    """Draw the PNG files."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, frame in samples().items():
+        Image.fromarray(frame).save(FOLDER / f"{name}.png")
+
+
+if __name__ == "__main__":
+    write_pictures()

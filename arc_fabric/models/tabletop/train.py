@@ -41,7 +41,7 @@ def main() -> None:
 
         vae_weights = load_part(args.weights, "vae")
         train_dit(DitSettings(**config["dit"]), vae_weights, args.folder, args.weights, device=args.device,
-                  resume=args.resume)
+                  resume=args.resume, rank=args.rank, peers=args.peers)
 
 
 def _arguments() -> argparse.Namespace:
@@ -52,6 +52,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--peers", type=int, default=1, help="processes that train the transformer together")
+    parser.add_argument("--rank", type=int, default=0, help="number of this process among its peers, from 0")
     parser.add_argument("--minutes", type=float, help="training time of each stage, instead of the config's")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --folder")
     return parser.parse_args()
