@@ -69,8 +69,10 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
+def _finite(text: str) -> float | int:
+    """JSON has one kind of number: 3.0 is a whole one (but -0.0 keeps its sign)."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text[:40]} is too large")
-    return value
+    negative_zero = value == 0 and math.copysign(1.0, value) < 0
+    return int(value) if value.is_integer() and abs(value) < 2**53 and not negative_zero else value

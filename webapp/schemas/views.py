@@ -156,9 +156,13 @@ class JobPage(View):
 
 
 class JobsAnswer(View):
-    """One entry per job asked for, in that order."""
+    """For a list: one entry per job, in that order. For one form: what the kind's own route answers."""
 
-    items: list[dict[str, Any]] = Field(description="{job} or {problem} each; {session} too for create and fork.")
+    items: list[dict[str, Any]] | None = Field(
+        None, description="{job} or {problem} each; {session} too for create and fork."
+    )
+    job: JobView | None = None
+    session: SessionView | None = None
 
 
 class TreeAnswer(View):

@@ -1,0 +1,71 @@
+"""docs/api.md and the OpenAPI document say everything that the server does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arc_fabric import errors
+from tests.support.web_server import WebServer
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()
+MESSAGES = ("hello", "event", "error", "pong", "subscribe", "credit", "ping")
+
+
+@pytest.fixture(scope="module")
+def document(web_server: WebServer) -> dict[str, Any]:
+    """The served OpenAPI document."""
+    return web_server.ok("GET", "/openapi/openapi.json")
+
+
+def test_every_route_is_documented_and_every_documented_route_exists(document: dict[str, Any]) -> None:
+    """The tables of docs/api.md are the routes of the server, no more and no less."""
+    served = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
+    written = set(re.findall(r"^\| `((?:GET|POST|PATCH|DELETE|PUT) /[^`?]*)` \|", TEXT, re.MULTILINE))
+    assert written == served
+
+
+def test_routes_outside_the_description_are_known(web_server: WebServer) -> None:
+    """Pages and WebSockets are named in the text."""
+    for path in ("/ws/stream", "/ws/sessions/{session_id}/stream", "/login", "/logout", "/static/*", "/openapi"):
+        assert path in TEXT
+
+
+def test_every_error_is_documented() -> None:
+    """Each class of arc_fabric.errors is named."""
+    names = [name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert [name for name in names if f"`{name}`" not in TEXT] == []
+
+
+def test_every_message_and_event_is_documented() -> None:
+    """Message types, and the kinds that the ledger's scripts and the workers emit."""
+    assert [name for name in MESSAGES if f"`{name}`" not in TEXT] == []
+    root = Path(__file__).resolve().parents[2]
+    sources = [
+        *root.glob("arc_fabric/ledger/**/*.lua"),
+        *root.glob("arc_fabric/ledger/*.py"),
+        *root.glob("workers/*.py"),
+    ]
+    kinds = {
+        kind
+        for source in sources
+        for kind in re.findall(r"""['"]((?:session|job|node|worker)\.[a-z]+)['"]""", source.read_text())
+    }
+    assert kinds
+    assert sorted(kind for kind in kinds if f"`{kind}`" not in TEXT) == []
+
+
+def test_operations_and_members_have_descriptions(document: dict[str, Any]) -> None:
+    """Summary, tag and answers everywhere; a description on every parameter and on every member of a body."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            assert operation["summary"], (method, path)
+            assert operation["tags"], (method, path)
+            assert all(parameter.get("description") for parameter in operation.get("parameters", [])), (method, path)
+    for name in ("CreateSession", "StepBody", "ForkBody", "RewindBody", "NodePatch"):
+        for member, schema in document["components"]["schemas"][name]["properties"].items():
+            text = schema.get("description") or any(x.get("description") for x in schema.get("anyOf", []))
+            assert text or member in ("bookmarked",), (name, member)
