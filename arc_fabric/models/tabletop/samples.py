@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pathlib import Path
-
 import numpy as np
-from PIL import Image
 from PIL import Image
 
 from arc_fabric.models.tabletop.render import render_scene
@@ -52,17 +49,6 @@ def samples() -> dict[str, np.ndarray]:
 def sample_state(name: str) -> np.ndarray:
     """Proprioceptive state that belongs to a sample frame, float32 [4]."""
     return sample_scene_named(name).proprio()
-
-
-def write_pictures(folder: Path) -> None:
-    """Write every sample frame as `<folder>/<name>.png`."""
-    folder.mkdir(exist_ok=True)
-    for name, frame in samples().items():
-        Image.fromarray(frame).save(folder / f"{name}.png")
-
-
-if __name__ == "__main__":
-    write_pictures(Path(__file__).with_name("samples"))
 
 
 def write_pictures() -> None:
