@@ -73,6 +73,8 @@ class Child:
         """Start it (again); its output is appended to the log."""
         if self.running:
             raise RuntimeError(f"{self.name} already runs as {self.pid}")
+        if self._process is not None:
+            _kill_group(self._process.pid)  # what a killed leader left behind may still hold its port
         self.log.parent.mkdir(parents=True, exist_ok=True)
         tether = [sys.executable, "-I", "-S", str(_TETHER), str(int(self._orphan_signal)), str(os.getpid())]
         with self.log.open("ab") as output:
