@@ -77,6 +77,8 @@ class Geometry:
     """Actions per step; one per new video frame where `steers_with_actions`."""
     state_dim: int
     cameras: int = 1
+    observed_frames: int = 0
+    """Real frames that closed-loop use gives per step; 0: `frames_per_step`."""
     action_low: tuple[float, ...] = ()
     action_high: tuple[float, ...] = ()
     action_names: tuple[str, ...] = ()

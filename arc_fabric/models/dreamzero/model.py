@@ -176,6 +176,7 @@ def _geometry(vla: Any, transforms: Transforms, image_size: tuple[int, int]) -> 
         action_horizon=head.action_horizon,
         state_dim=transforms.state_dim,
         cameras=transforms.cameras,
+        observed_frames=FRAMES_PER_LATENT,
         action_names=transforms.action_names,
     )
 

@@ -1,0 +1,53 @@
+"""Serve a policy: `python -m arc_fabric.openpi --model tabletop --port 8000`, or `--url` of a running Arc
+Fabric."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+
+from arc_fabric.errors import ArcFabricError
+from arc_fabric.openpi.backend import Backend
+from arc_fabric.openpi.server import make_server
+
+
+def main() -> int:
+    """Until SIGINT or SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m arc_fabric.openpi", description=__doc__)
+    parser.add_argument("--url", help="a running Arc Fabric; without it a model is loaded here")
+    parser.add_argument("--model", default="tabletop", help="tabletop, or dreamzero:<checkpoint dir>")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--seed", type=int)
+    options = parser.parse_args()
+    try:
+        backend = _backend(options)
+        server = make_server(backend, options.host, options.port, api_key=os.environ.get("ARC_FABRIC_OPENPI_KEY"))
+    except (ArcFabricError, OSError) as error:
+        print(f"{error} {getattr(error, 'what_to_do', '')}".strip(), file=sys.stderr)
+        return 1
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"policy server at ws://{options.host}:{server.socket.getsockname()[1]}", flush=True)
+    server.serve_forever()
+    return 0
+
+
+def _backend(options: argparse.Namespace) -> Backend:
+    if options.url:
+        from arc_fabric.client import ArcFabric
+        from arc_fabric.openpi.remote import RemoteBackend
+
+        return RemoteBackend(ArcFabric(options.url, os.environ.get("ARC_FABRIC_TOKEN")), seed=options.seed)
+    from arc_fabric.models.registry import load_model
+    from arc_fabric.openpi.local import LocalBackend
+
+    return LocalBackend(load_model(options.model, options.device), seed=options.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

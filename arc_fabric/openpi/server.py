@@ -1,0 +1,128 @@
+"""The policy server: a WebSocket at the root of a port of its own, as OpenPI and RoboArena clients expect it.
+
+The server speaks first: its metadata. Then each message is an observation, answered by actions. OpenPI
+clients send no `endpoint` and get a map with `actions`; RoboArena clients send `endpoint` "infer" or "reset"
+and get the bare array, or a text. A text in answer to an observation is an error, in both dialects. An
+episode is what shares a `session_id`, or a connection where none is sent; it ends by `reset`, by another
+`session_id`, or with its connection.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.sync.server import Server, ServerConnection, serve
+
+from arc_fabric.errors import ArcFabricError, Forbidden, InvalidRequest
+from arc_fabric.openpi.backend import Act, Backend, Episode
+from arc_fabric.openpi.observation import episode_name, read_observation
+from arc_fabric.openpi.wire import pack, unpack
+
+log = logging.getLogger(__name__)
+MAX_MESSAGE_BYTES = 64 << 20
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def make_server(backend: Backend, host: str = "127.0.0.1", port: int = 8000, *, api_key: str | None = None) -> Server:
+    """A server that is bound (`.socket.getsockname()`) and waits for `serve_forever()`; `shutdown()` ends it.
+
+    Beyond loopback an `api_key` is required; clients send it as `Authorization: Api-Key <key>`.
+    """
+    if host not in _LOOPBACK and not api_key:
+        raise Forbidden(f"Refusing to listen on {host} without an API key.", hint="Set one, or listen on 127.0.0.1.")
+
+    def admit(connection: ServerConnection, request: Request) -> Response | None:
+        if request.path == "/healthz":
+            return connection.respond(200, "OK\n")
+        if api_key and not _has_key(request.headers, api_key):
+            return connection.respond(401, "Send 'Authorization: Api-Key <key>'.\n")
+        return None
+
+    def handle(connection: ServerConnection) -> None:
+        _Conversation(backend, connection).run()
+
+    return serve(handle, host, port, process_request=admit, compression=None, max_size=MAX_MESSAGE_BYTES)
+
+
+def _has_key(headers: Headers, api_key: str) -> bool:
+    return hmac.compare_digest(headers.get("Authorization", "").encode(), f"Api-Key {api_key}".encode())
+
+
+class _Conversation:
+    """One client's connection."""
+
+    def __init__(self, backend: Backend, connection: ServerConnection) -> None:
+        self._backend = backend
+        self._connection = connection
+        self._episode: Episode | None = None
+        self._name: str | None = None
+
+    def run(self) -> None:
+        """Until the client leaves."""
+        try:
+            self._connection.send(pack(self._backend.metadata()))
+            for data in self._connection:
+                self._connection.send(self._answer(data))
+        except ConnectionClosed:
+            log.info("client left")
+        finally:
+            self._end()
+
+    def _answer(self, data: str | bytes) -> str | bytes:
+        try:
+            message = unpack(data) if isinstance(data, bytes) else None
+            if not isinstance(message, dict):
+                raise InvalidRequest("A message must be a msgpack map.")
+            return self._serve(message)
+        except ArcFabricError as error:
+            return f"{error.code}: {error.message} {error.what_to_do}".strip()
+        except Exception as error:  # a client must get an answer, whatever the model raised
+            log.exception("a call failed")
+            return f"{type(error).__name__}: {error}"
+
+    def _serve(self, message: Mapping[str, Any]) -> str | bytes:
+        endpoint = message.get("endpoint")
+        if endpoint == "reset":
+            self._end()
+            return "reset successful"
+        if endpoint not in (None, "infer"):
+            raise InvalidRequest(f"There is no endpoint {endpoint!r}; expected 'infer' or 'reset'.")
+        started = time.perf_counter()
+        act = self._infer(message)
+        if endpoint == "infer":
+            return pack(act.actions)
+        return pack(_openpi_answer(act, 1000 * (time.perf_counter() - started)))
+
+    def _infer(self, message: Mapping[str, Any]) -> Act:
+        observation, name = read_observation(message), episode_name(message)
+        if self._episode is not None and name != self._name:
+            self._end()
+        if self._episode is None:
+            self._episode, self._name = self._backend.begin(observation), name
+        return self._episode.act(observation)
+
+    def _end(self) -> None:
+        episode, self._episode = self._episode, None
+        if episode is not None:
+            episode.close()
+
+
+def _openpi_answer(act: Act, milliseconds: float) -> dict[str, Any]:
+    return {
+        "actions": act.actions,
+        "server_timing": {"infer_ms": milliseconds},
+        "arc_fabric": {
+            "session_id": act.session_id,
+            "checkpoint_id": act.checkpoint_id,
+            "frame_index": act.frame_index,
+            "closed_loop": act.closed_loop,
+            "state_used": act.state_used,
+        },
+    }
