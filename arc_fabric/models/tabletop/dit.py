@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arc_fabric.models.tabletop.language import BUCKETS
-from arc_fabric.models.tabletop.pose import GRID, POSE_FEATURES, show_to_action, show_to_video
+from arc_fabric.models.tabletop.pose import GRID, NEAR_FEATURES, POSE_FEATURES, show_to_action, show_to_video
 
 PATCH = 2
 VIDEO_TOKENS = GRID * GRID
@@ -141,7 +141,7 @@ class CausalDiT(nn.Module):
         d, patch = shape.width, shape.channels * PATCH * PATCH
         self.text = TextEncoder(shape)
         self.noise = nn.Sequential(nn.Linear(128, d), nn.SiLU(), nn.Linear(d, d))
-        self.embed_video = nn.Linear(2 * patch + ACTIONS * POSE_FEATURES, d)
+        self.embed_video = nn.Linear(2 * patch + ACTIONS * (POSE_FEATURES + NEAR_FEATURES), d)
         self.embed_action = nn.Linear(4 * ACTIONS + ACTIONS * POSE_FEATURES, d)
         self.place = nn.Parameter(0.02 * torch.randn(TOKENS, d))
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))

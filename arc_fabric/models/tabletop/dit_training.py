@@ -52,7 +52,7 @@ class DitSettings:
     past_noise: float = 0.2
     action_weight: float = 1.0
     truth_weight: float = 0.1
-    average: float = 0.998
+    average: float = 0.996
 
 
 class WindowModel(nn.Module):
