@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import Any
 
 from celery import bootsteps
@@ -87,7 +88,7 @@ class ServeStep(bootsteps.StartStopStep):
             from workers import loading
 
             try:
-                in_task_thread(lambda: loading.bring_up(me)).result()
+                _result(in_task_thread(lambda: loading.bring_up(me)), me)
             except BaseException:
                 log.exception("%s: the model did not come up", me.name)
                 self._heartbeat.end()
@@ -132,6 +133,18 @@ class ServeStep(bootsteps.StartStopStep):
         if jobs:
             me.dispatcher.send_many(jobs)
         log.info("%s has ended in order", me.name)
+
+
+def _result(coming_up: Future[None], me: worker_process.WorkerProcess) -> None:
+    """Wait for the model, unless SIGTERM comes first: then there is nothing to put away, and no thread to wait for."""
+    from celery.worker import state
+
+    while not wait([coming_up], timeout=0.2).done:
+        if state.should_stop is not None or state.should_terminate is not None:
+            me.ledger.announce_worker(me.name, me.boot_id, me.record() | {"state": "down"})
+            log.info("%s was stopped before its model was up", me.name)
+            os._exit(os.EX_OK)
+    coming_up.result()
 
 
 def _stop_soon() -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --seed N --kills K --jobs J [--keep FOLDER] [--json FILE]`."""
+"""`python -m tests.chaos --seed N --kills K --jobs J [--minutes M] [--keep FOLDER] [--json FILE]`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="what to choose; printed, so that a run can be repeated")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--jobs", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop killing after so long, and audit")
     parser.add_argument("--keep", type=Path, default=None, help="folder for data and logs (default: a temporary one)")
     parser.add_argument("--json", type=Path, default=None, help="write the outcome here")
     options = parser.parse_args()
@@ -26,8 +27,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="arc-chaos-") as temporary:
         folder = options.keep or Path(temporary)
         outcome = campaign.run(
-            folder, seed=seed, kills=options.kills, jobs=options.jobs, say=lambda line: print(line, flush=True)
-        )
+            folder, seed=seed, kills=options.kills, jobs=options.jobs, minutes=options.minutes,
+            say=lambda line: print(line, flush=True),
+        )  # fmt: skip
     text = json.dumps(outcome.to_dict(), indent=1)
     print(text)
     if options.json:

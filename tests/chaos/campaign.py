@@ -38,8 +38,10 @@ class Outcome:
         return dict(vars(self)) | {"total_kills": sum(self.kills.values())}
 
 
-def run(folder: Path, *, seed: int, kills: int, jobs: int, say: Callable[[str], None] = print) -> Outcome:
-    """Do it; the outcome's `problems` is empty when all held."""
+def run(
+    folder: Path, *, seed: int, kills: int, jobs: int, minutes: float = 1e9, say: Callable[[str], None] = print
+) -> Outcome:
+    """Do it; the outcome's `problems` is empty when all held. After `minutes` no more is killed or asked."""
     world, began = World(folder), time.monotonic()
     try:
         world.start()
@@ -50,13 +52,18 @@ def run(folder: Path, *, seed: int, kills: int, jobs: int, say: Callable[[str], 
         killer = Killer(world, f"{seed}-kill")
         for client in clients:
             client.start()
+        allowed = 0
         for number in range(kills):
+            if time.monotonic() - began > 60 * minutes:
+                say(f"time is up after {number} kills")
+                break
+            allowed = jobs * (number + 1) // kills
             allowance.more(jobs * (number + 1) // kills - jobs * number // kills)
             killer.rest()
             what = killer.hurt()
             if number % 10 == 9 or number == kills - 1:
                 say(f"{number + 1}/{kills} {what}; {sum(len(c.promises) for c in clients)} jobs accepted")
-        _let_ask(clients, jobs)
+        _let_ask(clients, allowed)
         promises = [p for c in (opener, *clients) for p in c.promises]
         outcome = Outcome(seed, dict(killer.done), len(promises), 0.0)
         outcome.hit_running = killer.hit_running

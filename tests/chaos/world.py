@@ -21,6 +21,7 @@ from arc_fabric.store.backends import backend_from_settings
 from tests.support.toy_model import ToyModel
 
 ROOT = Path(__file__).resolve().parents[2]
+STOP_S = 40.0
 WORKERS = ("gpu.0", "gpu.1", "media")
 
 
@@ -81,8 +82,8 @@ class World:
         """SIGTERM, then start again."""
         child = self.children[name]
         child.send(signal.SIGTERM)
-        if child.wait(20) is None:
-            raise AssertionError(f"{name} did not end within 20 s of SIGTERM\n{child.log_tail(60)}")
+        if child.wait(STOP_S) is None:
+            raise AssertionError(f"{name} did not end within {STOP_S} s of SIGTERM\n{child.log_tail(60)}")
         child.start()
 
     def freeze(self, name: str, seconds: float) -> None:

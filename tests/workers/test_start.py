@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import time
+
 from tests.workers.conftest import Fleet
 
 
@@ -9,7 +12,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_worker_with_a_reason(fleet: Flee
     """No lease, no tickets, an exit status for the supervisor, the cause in the log, and the record says down."""
     fleet.settings = fleet.settings.replaced(model="python:tests.workers.faulty:no_such_model")
     child = fleet.start("gpu.0", wait=False)
-    assert child.wait(30) == 69
+    assert child.wait(90) == 69
     assert "ModelUnavailable" in child.log_tail(60)
     assert fleet.ledger.worker("gpu.0").state == "down"
 
@@ -23,3 +26,13 @@ def test_a_worker_that_loads_is_starting_and_gets_nothing(fleet: Fleet) -> None:
     fleet.children["gpu.0"].wait_ready(lambda: [w.state for w in fleet.ledger.workers()] == ["starting"], 30)
     assert fleet.ledger.counts()["workers_alive"] == 0
     assert fleet.done(job).worker == "gpu.0"
+
+
+def test_sigterm_while_the_model_loads_ends_at_once(fleet: Fleet) -> None:
+    """There is nothing to put away; the record says down."""
+    child = fleet.start("gpu.0", wait=False, ARC_TEST_LOAD_S="60")
+    child.wait_ready(lambda: [w.state for w in fleet.ledger.workers()] == ["starting"], 30)
+    time.sleep(1)
+    child.send(signal.SIGTERM)
+    assert child.wait(10) == 0
+    assert fleet.ledger.worker("gpu.0").state == "down"
