@@ -46,7 +46,9 @@ class World:
         """Step and wait; the job."""
         return self.wait(self.ok("POST", f"/api/sessions/{session_id}/step", json=body)["job"])
 
-    def fork(self, session: dict[str, Any], *, checkpoint: str | None = None, steps: int = 0, **body: Any) -> dict[str, Any]:
+    def fork(
+        self, session: dict[str, Any], *, checkpoint: str | None = None, steps: int = 0, **body: Any
+    ) -> dict[str, Any]:
         """A fork of the session's head (or of a checkpoint) after `steps` steps."""
         body = {"checkpoint_id": checkpoint or session["head"], "steps": steps} | body
         answer = self.ok("POST", f"/api/sessions/{session['id']}/fork", json=body)
@@ -64,12 +66,20 @@ class World:
     def branches(self, trunk_steps: int = 4, steps: int = 4) -> list[dict[str, Any]]:
         """Three forks of one trunk: the same again, another prompt, another seed."""
         trunk = self.plant(trunk_steps, label="trunk")
-        wishes = ({"label": "same"}, {"label": "push", "new_prompt": "push the cup to the left"}, {"label": "seed 42", "new_seed": 42})
+        wishes = (
+            {"label": "same"},
+            {"label": "push", "new_prompt": "push the cup to the left"},
+            {"label": "seed 42", "new_seed": 42},
+        )
         return [self.fork(trunk, steps=steps, **wish) for wish in wishes]
 
     def link(self, sessions: list[dict[str, Any]], **query: Any) -> str:
         """A deep link that shows the heads of these sessions side by side."""
-        words = {"session": sessions[0]["id"], "panes": ",".join(session["head"] for session in sessions), "mode": "side"} | query
+        words = {
+            "session": sessions[0]["id"],
+            "panes": ",".join(session["head"] for session in sessions),
+            "mode": "side",
+        } | query
         return f"{self.url}/?" + "&".join(f"{name}={value}" for name, value in words.items())
 
     def close_sessions(self) -> None:

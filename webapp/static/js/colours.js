@@ -26,7 +26,16 @@ function order(sessionId) {
   return orderOf.get(sessionId);
 }
 
-/** The resolved value of a custom property, for canvases. */
+const tokens = new Map();
+let tokensOf = "";
+
+/** The resolved value of a custom property, for canvases; read once per theme (reading computes styles). */
 export function token(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const { theme } = document.documentElement.dataset;
+  if (theme !== tokensOf) {
+    tokens.clear();
+    tokensOf = theme;
+  }
+  if (!tokens.has(name)) tokens.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return tokens.get(name);
 }

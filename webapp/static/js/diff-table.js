@@ -8,7 +8,7 @@ import { LETTERS, on, state } from "./store.js";
 
 export function buildDiffTable() {
   const el = h("section", { class: "diff-table", "aria-label": "Parameters of the branches" });
-  on("panes nodes sessions compare", () => {
+  on("panes branch sessions compare", () => {
     el.hidden = !state.panes.length;
     const columns = state.panes.map(facts);
     const verdict = pairs().map(([a, b]) => equal(a, b)).join();

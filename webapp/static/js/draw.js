@@ -2,15 +2,20 @@
 
 import { state } from "./store.js";
 
-/** Match a canvas's pixels to its size on screen. True when it changed (its content is gone then). */
-export function fitCanvas(canvas) {
-  const ratio = devicePixelRatio || 1;
-  const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
-  const height = Math.max(1, Math.round(canvas.clientHeight * ratio));
-  if (canvas.width === width && canvas.height === height) return false;
-  canvas.width = width;
-  canvas.height = height;
-  return true;
+/**
+ * Keep a canvas's pixels at its size on screen. Sizes come from the browser (never read while drawing: that would force
+ * a layout per frame); a changed canvas is empty, so `redraw` is called.
+ */
+export function keepFitted(canvas, redraw) {
+  new ResizeObserver(([entry]) => {
+    const ratio = devicePixelRatio || 1;
+    const width = Math.max(1, Math.round(entry.contentRect.width * ratio));
+    const height = Math.max(1, Math.round(entry.contentRect.height * ratio));
+    if (canvas.width === width && canvas.height === height) return;
+    canvas.width = width;
+    canvas.height = height;
+    redraw();
+  }).observe(canvas);
 }
 
 /** A 2D context with the reader's choice of smoothing. */

@@ -1,7 +1,7 @@
 /** What a server event means for the page's state. */
 
 import { dropLive } from "./frames.js";
-import { forgetLineages, totalFrames } from "./lineage.js";
+import { forgetLineages, lineage, totalFrames } from "./lineage.js";
 import { state, touch } from "./store.js";
 
 /** Jobs kept for the list. */
@@ -58,6 +58,7 @@ export function putNode(node, { committed = false } = {}) {
   const known = state.nodes.get(node.id);
   node.children = known?.children ?? node.children ?? [];
   state.nodes.set(node.id, node);
+  state.treeVersion += 1;
   const parent = state.nodes.get(node.parent);
   if (parent && !parent.children.includes(node.id)) parent.children.push(node.id);
   const session = state.sessions.get(node.session_id);
@@ -68,6 +69,7 @@ export function putNode(node, { committed = false } = {}) {
   }
   movePanes();
   touch("nodes");
+  if (state.panes.some((pane) => lineage(pane.nodeId)[node.frame_index]?.id === node.id)) touch("branch");
 }
 
 export function putWorker(worker, down = false) {
@@ -83,11 +85,12 @@ export function putTree(tree) {
   if (state.treeId !== tree.tree_id) forgetLineages();
   state.treeId = tree.tree_id;
   state.nodes = nodes;
+  state.treeVersion += 1;
   for (const session of tree.sessions ?? []) putSession(session);
   state.treeStatus = nodes.size ? "ready" : "empty";
   state.treeError = null;
   movePanes();
-  touch("nodes", "sessions");
+  touch("nodes", "branch", "sessions");
 }
 
 /** Panes that follow a session move with its head. */

@@ -22,9 +22,11 @@ export function seconds(s) {
   return `${minutes}:${String(Math.round(s % 60)).padStart(2, "0")} min`;
 }
 
+const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
 /** Epoch seconds as a local clock time. */
 export function clockTime(epoch) {
-  return new Date(epoch * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return CLOCK.format(epoch * 1000);
 }
 
 /** The tail of an id, enough to tell two apart: "ckp_…7Q4ZK". */

@@ -51,7 +51,7 @@ function draw(canvas, rows, most, scale) {
   canvas.style.height = `${rows.length * ROW}px`;
   const ctx = canvas.getContext("2d");
   ctx.scale(ratio, ratio);
-  ctx.font = `600 10px ${getComputedStyle(document.body).fontFamily}`;
+  ctx.font = `600 10px ${token("--font")}`;
   ctx.textBaseline = "middle";
   rows.forEach(({ a, b, start, values }, row) => {
     const y = row * ROW;

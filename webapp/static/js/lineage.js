@@ -86,7 +86,12 @@ export function commonAncestor(nodeIds) {
   }
 }
 
-/** Leaves of the tree: nodes without children, newest last. */
+let leafCache = { version: -1, list: [] };
+
+/** Leaves of the tree: nodes without children. */
 export function leaves() {
-  return [...state.nodes.values()].filter((node) => node.children.length === 0);
+  if (leafCache.version !== state.treeVersion) {
+    leafCache = { version: state.treeVersion, list: [...state.nodes.values()].filter((node) => node.children.length === 0) };
+  }
+  return leafCache.list;
 }

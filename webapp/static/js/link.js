@@ -41,7 +41,10 @@ export function writeLink() {
 export function watchLink() {
   const later = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => history.replaceState(null, "", writeLink()), PAUSE_MS);
+    timer = setTimeout(() => {
+      const link = writeLink();
+      if (link !== location.pathname + location.search && link !== location.search) history.replaceState(null, "", link);
+    }, PAUSE_MS);
   };
   on("panes mode view play", later);
   on("frame", () => { if (!clock.playing) later(); });

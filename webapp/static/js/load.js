@@ -7,6 +7,7 @@ import { retryMissing } from "./frames.js";
 import { readLink } from "./link.js";
 import { open, openAll, setMode, startShow } from "./panes.js";
 import { state, touch } from "./store.js";
+import { noteOpening } from "./tree.js";
 import { problem, toast } from "./toasts.js";
 
 /** Everything at the start. The link decides the tree, panes, frame and mode; else the newest session does. */
@@ -56,10 +57,11 @@ export async function openTreeOf(sessionId, { link, fresh = false } = {}) {
     touch("tree");
     return;
   }
-  state.treeStatus = "loading";
+  if (state.treeStatus !== "ready") state.treeStatus = "loading";
   touch("tree");
   try {
     const tree = await api.tree(sessionId);
+    noteOpening();
     state.panes = [];
     state.selected = null;
     state.compare = null;

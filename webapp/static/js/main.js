@@ -39,7 +39,7 @@ at("controls").append(buildNodeCard(), buildTabs([
 listenToKeys();
 watchCompare();
 watchLink();
-on("panes nodes", measure);
+on("panes branch", measure);
 on("panes", () => subscribe(state.panes.map((pane) => pane.sessionId)));
 on("sessions", openAwaited);
 on("tree", () => state.treeStatus === "empty" && showTab("new"));
@@ -57,7 +57,7 @@ connect({
 });
 boot().catch(problem).finally(() => {
   state.ready = true;
-  touch("ready", "sessions", "nodes", "jobs", "workers", "panes", "selection", "mode", "view", "connection", "tree");
+  touch("ready", "sessions", "nodes", "branch", "jobs", "workers", "panes", "selection", "mode", "view", "connection", "tree");
 });
 
 /** A failed job is told at once; its whole error stands in the job list. */

@@ -7,6 +7,7 @@ import { ROW } from "./tree-layout.js";
 
 const WIDTH = 132;
 const HEIGHT = 74;
+const REPAINT_MS = 300;
 const SHOW_FROM = 40; // items; smaller trees are in view anyway
 
 /** @param {(x: number, row: number) => void} moveTo */
@@ -35,7 +36,7 @@ export function buildMinimap(moveTo) {
       el.hidden = layout.items.length < SHOW_FROM;
       if (el.hidden || stale) return;
       stale = true;
-      setTimeout(repaint, 120);
+      setTimeout(repaint, REPAINT_MS);
     },
     setView({ x0, x1, y0, y1 }) {
       if (el.hidden || !layout) return;

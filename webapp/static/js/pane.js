@@ -3,12 +3,12 @@
 import { paneColour } from "./colours.js";
 import { clock } from "./clock.js";
 import { attr, h, text } from "./dom.js";
-import { context, fitCanvas, paint } from "./draw.js";
+import { context, keepFitted, paint } from "./draw.js";
 import { clip, sessionName, short } from "./format.js";
 import { icon } from "./icons.js";
 import { stepsAt, totalFrames } from "./lineage.js";
 import { activate, close } from "./panes.js";
-import { LETTERS, state } from "./store.js";
+import { LETTERS, emit, state } from "./store.js";
 
 /** A pane's elements and how to refresh them. */
 export class PaneView {
@@ -18,6 +18,7 @@ export class PaneView {
     this.title = h("span", { class: "pane-title" });
     this.chips = h("span", { class: "chips" });
     this.canvas = h("canvas", { class: "picture", role: "img" });
+    keepFitted(this.canvas, () => emit("redraw"));
     this.note = h("span", { class: "pane-note" });
     this.where = h("span", { class: "pane-where" });
     this.tools = h("span", { class: "pane-tools" });
@@ -69,7 +70,6 @@ export class PaneView {
   /** Draw a picture (or say that it is missing) for a frame. */
   draw(picture, frame) {
     const pane = state.panes[this.index];
-    fitCanvas(this.canvas);
     const ctx = context(this.canvas);
     const missing = picture === "missing";
     if (missing) ctx.clearRect(0, 0, this.canvas.width, this.canvas.height);

@@ -2,7 +2,7 @@
 
 import { clock, setReadiness } from "./clock.js";
 import { attr, h, reducedMotion, text } from "./dom.js";
-import { fitCanvas } from "./draw.js";
+import { keepFitted } from "./draw.js";
 import { onPicture, paneTotal, pictureOf, prefetch } from "./frames.js";
 import { describe, drawPair, overlay, startBlink } from "./modes.js";
 import { PaneView } from "./pane.js";
@@ -18,18 +18,19 @@ const caption = h("p", { class: "overlay-caption" });
 const overlayBox = h("div", { class: "overlay frame", tabindex: "0", role: "slider" }, stage, ...legend);
 const overlayEl = h("figure", { class: "overlay-wrap" }, overlayBox, caption);
 let stopBlink = null;
+let drawnKey = [];
 
 /** What is on the screen now, for tests: the frame each visible canvas shows. */
 export const shown = { frame: -1, panes: [], draws: 0 };
 
 /** @returns {HTMLElement} */
 export function buildPlayer() {
-  on("panes active sessions nodes jobs mode", refresh);
+  on("panes active sessions branch jobs mode model", refresh);
   on("frame", draw);
   on("redraw", redraw);
   onPicture(pictureCame);
   setReadiness((frame) => state.panes.every((pane) => pictureOf(pane, frame) !== "loading"));
-  new ResizeObserver(redraw).observe(root);
+  keepFitted(stage, redraw);
   overlayBox.addEventListener("pointermove", (event) => { if (event.buttons || event.pointerType === "mouse") wipeTo(event); });
   overlayBox.addEventListener("pointerdown", wipeTo);
   overlayBox.addEventListener("keydown", wipeByKey);
@@ -84,6 +85,9 @@ function draw() {
   const loading = pictures.includes("loading");
   root.classList.toggle("loading", loading);
   if (loading) return;
+  const key = keyOf(pictures, frame);
+  if (shown.frame === frame && key.every((part, i) => part === drawnKey[i])) return;
+  drawnKey = key;
   if (state.mode === "side") pictures.forEach((picture, index) => views[index]?.draw(picture, frame));
   else drawOverlay(pictures);
   pictures.forEach(noteDrawn);
@@ -92,10 +96,15 @@ function draw() {
   shown.draws += 1;
 }
 
+/** What the screen would show: drawing it twice would only cost time. */
+function keyOf(pictures, frame) {
+  return [frame, state.mode, ...pictures.flatMap((picture) => [picture.image ?? picture, picture.y]),
+    ...state.panes.flatMap((pane) => [pane.nodeId, pane.follows])];
+}
+
 function drawOverlay(pictures) {
   const [a, b] = state.pair;
   if (pictures[a] === "missing" || pictures[b] === "missing" || !pictures[b]) return;
-  fitCanvas(stage);
   drawPair(stage, pictures[a], pictures[b]);
   stage.dataset.frame = clock.frame;
   legend.forEach((el, i) => {

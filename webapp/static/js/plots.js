@@ -61,7 +61,7 @@ function drawDimension(ctx, lines, dim, name, scale) {
   ctx.lineWidth = 1;
   if (low < 0 && high > 0) stroke(ctx, [[scale.left, y(0)], [end, y(0)]]);
   ctx.fillStyle = token("--muted");
-  ctx.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+  ctx.font = `11px ${token("--font")}`;
   ctx.textBaseline = "middle";
   ctx.textAlign = "right";
   ctx.fillText(name.length > 7 ? `${name.slice(0, 6)}…` : name, scale.left - 8, top + ROW / 2);

@@ -5,19 +5,22 @@ import { sessionColour } from "./colours.js";
 import { h, text } from "./dom.js";
 import { clip, sessionName } from "./format.js";
 import { letterOf, on, state } from "./store.js";
+import { currentTab } from "./tabs.js";
 
 const MOST = 100;
 
 export function buildSessionsList() {
   const facts = h("p", { class: "hint" });
   const list = h("ul", { class: "session-list" });
-  on("sessions panes jobs", () => {
+  const refresh = () => {
+    if (currentTab() !== "sessions") return;
     const all = [...state.sessions.values()].filter((session) => !session.bulk);
     const open = all.filter((session) => session.state === "open");
     text(facts, all.length ? `${open.length} open, ${all.length - open.length} closed. A closed session keeps its tree.` : "No sessions yet.");
     const order = (session) => (session.state === "open" ? 0 : 1);
     list.replaceChildren(...all.sort((a, b) => order(a) - order(b) || b.created - a.created).slice(0, MOST).map(row));
-  });
+  };
+  on("sessions panes jobs tab", refresh);
   return h("div", { class: "form sessions-panel" }, facts, list);
 }
 

@@ -14,6 +14,7 @@ export const state = {
   /** @type {Object|null} geometry, abilities of the model */ model: null,
   /** @type {{name: string, url: string}[]} */ samples: [],
   /** @type {string|null} */ treeId: null,
+  /** counts changes of the nodes */ treeVersion: 0,
   treeStatus: "loading", // loading | empty | ready | error
   treeError: null,
   /** @type {string|null} session whose first job runs; its tree opens when it is there */ awaited: null,
@@ -35,6 +36,8 @@ const dirty = new Set();
 let scheduled = false;
 
 /**
+ * Topics: sessions, nodes (of the tree), branch (nodes shown in a pane), jobs, workers, model, samples, tree (which and how
+ * it loads), panes, active, selection, mode, view, compare, connection, tab, theme, ready; frame, play and redraw by `emit`.
  * Run `fn` when any of the topics changes.
  * @param {string} topics  separated by spaces
  * @param {() => void} fn
@@ -59,12 +62,19 @@ export function emit(topic) {
   for (const fn of listeners.get(topic) ?? []) fn();
 }
 
+/** How long the last updates took in all their listeners, ms. */
+export const flushTimes = [];
+const TIMES_KEPT = 300;
+
 function flush() {
+  const began = performance.now();
   scheduled = false;
   const due = new Set();
   for (const topic of dirty) for (const fn of listeners.get(topic) ?? []) due.add(fn);
   dirty.clear();
   for (const fn of due) fn();
+  flushTimes.push(performance.now() - began);
+  if (flushTimes.length > TIMES_KEPT) flushTimes.shift();
 }
 
 /** The session the controls act on: the active pane's. */

@@ -1,6 +1,7 @@
 /** The control panel's tabs. */
 
 import { h } from "./dom.js";
+import { touch } from "./store.js";
 
 const tabs = new Map();
 let current = null;
@@ -32,6 +33,7 @@ export function showTab(id, { focus = null } = {}) {
     tab.tabIndex = key === id ? 0 : -1;
     panel.hidden = key !== id;
   }
+  touch("tab");
   if (focus) tabs.get(id).panel.querySelector(focus)?.focus();
 }
 

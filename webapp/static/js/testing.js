@@ -4,7 +4,7 @@ import { clock, pause, seek } from "./clock.js";
 import { heldBytes } from "./frames.js";
 import { divergenceFrame } from "./panes.js";
 import { shown } from "./player.js";
-import { state } from "./store.js";
+import { flushTimes, state } from "./store.js";
 import { stream } from "./stream.js";
 import { treeStats } from "./tree.js";
 
@@ -25,6 +25,6 @@ function snapshot() {
     panes: state.panes.map((pane) => ({ ...pane })), active: state.active, selected: state.selected, mode: state.mode, view: state.view, pair: [...state.pair],
     frame: clock.frame, total: clock.total, playing: clock.playing, waiting: clock.waiting, follow: clock.follow, speed: clock.speed,
     shown: { ...shown, panes: [...shown.panes] }, divergence: divergenceFrame(), compare: state.compare, tree: { ...treeStats },
-    stream: { opened: stream.opened, lastId: stream.lastId, frames: stream.frames, arrivals: [...stream.arrivals], latencies: [...stream.latencies] }, pictureBytes: heldBytes(),
+    stream: { opened: stream.opened, lastId: stream.lastId, frames: stream.frames, arrivals: [...stream.arrivals], latencies: [...stream.latencies] }, pictureBytes: heldBytes(), flushTimes: [...flushTimes],
   };
 }

@@ -10,6 +10,7 @@ import { on } from "./store.js";
 
 const GUTTER = 52;
 const RIGHT = 18;
+const LATER_MS = 120;
 
 /** The shared scale: pixels of a frame. `width` follows the container. */
 export const scale = {
@@ -39,18 +40,27 @@ export function buildTracks() {
     attr(slider, "aria-valuenow", clock.frame);
     attr(slider, "aria-valuetext", `frame ${clock.frame} of ${clock.total - 1}, step ${stepsAt(clock.frame)}`);
   };
+  const refresh = () => {
+    renderAll();
+    place();
+  };
+  let waiting = 0;
+  const renderLater = () => { // a running step adds frames often: lanes and plots may follow a little later
+    waiting ||= setTimeout(() => {
+      waiting = 0;
+      refresh();
+    }, LATER_MS);
+  };
   let totalSeen = 0;
   on("frame", () => {
     if (totalSeen !== clock.total) {
       totalSeen = clock.total;
-      renderAll();
+      renderLater();
     }
     place();
   });
-  on("panes nodes compare theme model", () => {
-    renderAll();
-    place();
-  });
+  on("compare theme model", refresh);
+  on("panes branch", renderLater);
   new ResizeObserver(([entry]) => {
     scale.width = entry.contentRect.width;
     renderAll();

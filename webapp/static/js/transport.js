@@ -22,7 +22,7 @@ export function buildStageBar() {
   const modes = h("div", { class: "segments", role: "group", "aria-label": "Compare mode" });
   const smooth = h("button", { class: "icon-button", type: "button", onclick: toggleSmooth }, icon("pixels"));
   const el = h("div", { class: "stage-bar" }, views, modes, h("span", { class: "spacer" }), smooth);
-  on("view panes mode nodes", () => {
+  on("view panes mode", () => {
     views.replaceChildren(segment("Videos", state.view === "videos", () => setView("videos")),
       segment("Branches", state.view === "grid", () => setView("grid")));
     modes.hidden = state.view === "grid";

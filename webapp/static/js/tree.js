@@ -24,6 +24,9 @@ let found = new Set();
 let view = d3.zoomIdentity.translate(MARGIN, MARGIN + 6);
 const drawn = new Map();
 let path = new Set();
+let opened = 0;
+/** of the canvas; never read while drawing, that would force a layout */
+let size = { width: 0, height: 0 };
 
 const edges = svg("g", { class: "edges", role: "presentation" });
 const dots = svg("g", { class: "dots", role: "presentation" });
@@ -34,7 +37,12 @@ const zoom = d3.zoom().scaleExtent([0.15, 2]).filter((event) => event.type !== "
 const minimap = buildMinimap((x, row) => moveTo(x, row));
 
 /** Figures for tests. */
-export const treeStats = { nodes: 0, items: 0, drawn: 0, layoutMs: 0, renderMs: 0 };
+export const treeStats = { nodes: 0, items: 0, drawn: 0, layoutMs: 0, renderMs: 0, openedMs: 0 };
+
+/** A tree has been read: count the time until it is on screen. */
+export function noteOpening() {
+  opened = performance.now();
+}
 
 /** @returns {HTMLElement} */
 export function buildTreeCanvas() {
@@ -47,7 +55,10 @@ export function buildTreeCanvas() {
   canvas.addEventListener("pointerleave", hideTip);
   on("nodes sessions panes selection jobs", update);
   on("theme", render);
-  new ResizeObserver(() => render()).observe(canvas);
+  new ResizeObserver(([entry]) => {
+    size = { width: entry.contentRect.width, height: entry.contentRect.height };
+    render();
+  }).observe(canvas);
   return h("div", { class: "tree-box" }, canvas, minimap.el);
 }
 
@@ -69,8 +80,7 @@ export function nextMatch(direction = 1) {
 /** Zoom out until the whole tree is in view, or back to the start. */
 export function fit() {
   if (!layout) return;
-  const box = canvas.getBoundingClientRect();
-  const k = Math.max(0.15, Math.min(1, (box.width - 2 * MARGIN) / layout.width, (box.height - 2 * MARGIN) / (layout.rows * ROW)));
+  const k = Math.max(0.15, Math.min(1, (size.width - 2 * MARGIN) / layout.width, (size.height - 2 * MARGIN) / (layout.rows * ROW)));
   d3.select(canvas).call(zoom.transform, d3.zoomIdentity.translate(MARGIN, MARGIN + 6).scale(k));
 }
 
@@ -126,7 +136,7 @@ function render() {
   if (!layout) return;
   const began = performance.now();
   camera.setAttribute("transform", view.toString());
-  const box = { x0: view.invertX(0) - 80, x1: view.invertX(canvas.clientWidth) + 20, y0: view.invertY(0) - ROW, y1: view.invertY(canvas.clientHeight) + ROW };
+  const box = { x0: view.invertX(0) - 80, x1: view.invertX(size.width) + 20, y0: view.invertY(0) - ROW, y1: view.invertY(size.height) + ROW };
   const seen = new Set();
   for (const item of layout.items) {
     const y = item.row * ROW;
@@ -145,6 +155,8 @@ function render() {
   if (box2) canvas.setAttribute("aria-activedescendant", `t-${box2.id}`);
   minimap.setView(box);
   treeStats.drawn = drawn.size;
+  if (opened) treeStats.openedMs = performance.now() - opened;
+  opened = 0;
   treeStats.renderMs = performance.now() - began;
 }
 
@@ -175,7 +187,7 @@ function show(item) {
 
 /** Letters that fit between a branch's label and the panel's edge, in coarse steps so that panning redraws little. */
 function room(item) {
-  const free = (canvas.clientWidth - view.applyX(item.own)) / (view.k * LETTER_WIDTH);
+  const free = (size.width - view.applyX(item.own)) / (view.k * LETTER_WIDTH);
   return Math.max(14, Math.floor(free / 3) * 3);
 }
 
@@ -241,7 +253,7 @@ export function reveal() {
   const item = layout?.byNode.get(state.selected);
   if (!item) return;
   const [x, y] = view.apply([item.x, item.row * ROW]);
-  const { clientWidth: w, clientHeight: hgt } = canvas;
+  const { width: w, height: hgt } = size;
   const dx = x < MARGIN ? MARGIN - x : x > w - 3 * MARGIN ? w - 3 * MARGIN - x : 0;
   const dy = y < MARGIN ? MARGIN - y : y > hgt - MARGIN ? hgt - MARGIN - y : 0;
   if (dx || dy) d3.select(canvas).call(zoom.translateBy, dx / view.k, dy / view.k);

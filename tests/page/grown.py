@@ -1,0 +1,82 @@
+"""Trees of any size as the server would send them, for what no test can wait to compute; and the socket to grow them by."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+
+def node(n: int, parent: dict[str, Any] | None, session: str, **fields: Any) -> dict[str, Any]:
+    """A node in the server's shape."""
+    step = parent["frame_index"] + 1 if parent else 0
+    made = {
+        "id": f"ckp_{n:026d}", "parent": parent["id"] if parent else None, "session_id": session, "tree_id": f"ckp_{0:026d}",
+        "frame_index": step, "created": 1.7e9 + n, "prompt": f"push the cup {n % 7} cm to the left", "seed": n % 5, "prompt_mode": "keep",
+        "action_source": "predicted" if parent else None, "actions": [[0.1, -0.2, 0.3, 1.0]] * 8 if parent else None, "state": None,
+        "durability": "durable", "failed": n % 97 == 96, "label": None, "bookmarked": n % 211 == 210, "score": (n % 100) / 100,
+        "bytes_new": 700_000, "bytes_total": 2_700_000, "wall_s": 0.3, "job_id": None, "worker": "gpu.0", "window_start": 0,
+        "n_frames": 8 if parent else 1, "children": [],
+    }  # fmt: skip
+    if parent:
+        parent["children"].append(made["id"])
+    return made | fields
+
+
+def tree(size: int, branches: int, trunk: int = 40) -> list[dict[str, Any]]:
+    """`size` nodes: a trunk, and branches that leave it and each other all along; as many leaves as branches."""
+    nodes = [node(0, None, "ses_" + "0" * 26)]
+    while len(nodes) < trunk:
+        nodes.append(node(len(nodes), nodes[-1], "ses_" + "0" * 26))
+    length = (size - trunk) // branches
+    for b in range(branches):
+        session = f"ses_{b + 1:026d}"
+        at = nodes[trunk - 1] if b == 0 else nodes[(b * 7919) % len(nodes)]
+        while b and not at["children"]:
+            at = nodes[int(at["parent"][4:])]
+        for _ in range(length if b < branches - 1 else size - len(nodes)):
+            at = node(len(nodes), at, session)
+            nodes.append(at)
+    return nodes
+
+
+def serve(page: Any, nodes: list[dict[str, Any]], session: dict[str, Any]) -> list[Any]:
+    """Answer the page's request for the session's tree with these nodes; the list gets the page's sockets."""
+    sessions = {item["session_id"]: item for item in nodes}
+    views = [
+        session | {"id": sid, "tree_id": nodes[0]["id"], "root": nodes[0]["id"], "head": last["id"], "frame_index": last["frame_index"],
+                   "label": None, "state": "open" if sid == nodes[-1]["session_id"] else "closed"}
+        for sid, last in sessions.items()
+    ]  # fmt: skip
+    body = json.dumps(
+        {"tree_id": nodes[0]["id"], "root": nodes[0]["id"], "nodes": nodes, "sessions": views, "next": None}
+    )
+    page.route(re.compile(r"/api/sessions\?"), lambda route: route.fulfill(json={"items": views[:1] + views[-1:], "next": None}))
+    page.route(re.compile(r"/api/sessions$"), lambda route: route.fulfill(json={"items": views[:1] + views[-1:], "next": None}))
+    page.route(
+        re.compile(r"/api/sessions/\w+/tree"), lambda route: route.fulfill(body=body, content_type="application/json")
+    )
+    sockets: list[Any] = []
+
+    def relay(socket: Any) -> None:
+        """A server that greets and then only says what the test makes it say."""
+        sockets.append(socket)
+        socket.on_message(lambda _: None)
+        socket.send(json.dumps({"type": "hello", "sessions": [], "last_id": "0-0"}))
+
+    page.route_web_socket(re.compile("/ws/stream"), relay)
+    return sockets
+
+
+def commit(n: int, made: dict[str, Any]) -> str:
+    """The event that a node was committed."""
+    return json.dumps(
+        {
+            "type": "event",
+            "id": f"1-{n}",
+            "session_id": made["session_id"],
+            "kind": "node.committed",
+            "time": 1.0,
+            "data": made,
+        }
+    )
