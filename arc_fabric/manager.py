@@ -75,7 +75,8 @@ class StateManager:
         """`store` keeps the checkpoints (None: this process's memory); `tree`, where given, gets a node per checkpoint.
 
         The latest `max_checkpoints` snapshots are also kept at hand, by reference, within `resident_bytes`; older ones
-        are read from the store again. 0 keeps only what sessions hold.
+        are read from the store again. Beyond that only the head keeps a KV: that of a checkpointed session which is not
+        in the head is let go, and comes back from the store when the session is stepped.
         """
         self.model = model
         self.max_checkpoints = max_checkpoints
@@ -118,7 +119,7 @@ class StateManager:
 
         KV that the snapshot came without is read from the store or rebuilt. Tensors on another device are copied over.
         """
-        self._resident = None
+        self.adopt(None)
         self._set_tensors(snapshot)
         if not snapshot.has_kv and not snapshot.is_root:
             self._kv.fill(snapshot)
@@ -129,7 +130,7 @@ class StateManager:
             setattr(self.model.action_head, attribute, [self._on_device(t) for t in getattr(snapshot, name)])
         for name in HEAD_SCALARS:
             setattr(self.model.action_head, name, getattr(snapshot, name))
-        self._resident = snapshot
+        self.adopt(snapshot)
 
     def recover(self, snapshot: WorldStateSnapshot) -> None:
         """After a failed call: put the snapshot back where that costs nothing, else leave the head empty until a
@@ -146,15 +147,17 @@ class StateManager:
 
     def clear(self) -> None:
         """Empty the head, so that the next call starts a window; frees what only the head held."""
-        self._resident = None
+        self.adopt(None)
         for attribute in LIST_FIELDS.values():
             setattr(self.model.action_head, attribute, [])
         self.model.action_head.language = None
         self.model.action_head.current_start_frame = 0
 
-    def adopt(self, snapshot: WorldStateSnapshot) -> None:
-        """Note that the head holds this snapshot, which was just extracted from it."""
-        self._resident = snapshot
+    def adopt(self, snapshot: WorldStateSnapshot | None) -> None:
+        """Note that the head holds this snapshot, which was just extracted from it (None: that it will change)."""
+        left, self._resident = self._resident, snapshot
+        if left is not None and left is not snapshot:
+            self._let_go(left)
 
     def is_resident(self, checkpoint_id: str) -> bool:
         """Whether continuing from this checkpoint needs no read from the store."""
@@ -251,11 +254,20 @@ class StateManager:
         self._kept[snapshot.checkpoint_id] = snapshot, snapshot.size_bytes()
         self._kept_bytes += self._kept[snapshot.checkpoint_id][1]
         while len(self._kept) > self.max_checkpoints or self._kept_bytes > self.resident_bytes:
-            self._unkeep(next(iter(self._kept)))
+            oldest, _ = self._kept[next(iter(self._kept))]
+            self._unkeep(oldest.checkpoint_id)
+            self._let_go(oldest)
 
     def _unkeep(self, checkpoint_id: str) -> None:
         _, size = self._kept.pop(checkpoint_id, (None, 0))
         self._kept_bytes -= size
+
+    def _let_go(self, snapshot: WorldStateSnapshot) -> None:
+        """Free the KV of a stored snapshot that is neither in the head nor kept, whoever else holds the snapshot."""
+        if snapshot is self._resident or snapshot.checkpoint_id is None or snapshot.checkpoint_id in self._kept:
+            return
+        for name in KV_FIELDS:
+            setattr(snapshot, name, [])
 
     def _check_identity(self, snapshot: WorldStateSnapshot, force: bool) -> None:
         if force or snapshot.identity == self.identity:

@@ -15,7 +15,7 @@ from arc_fabric.errors import CheckpointUnavailable, IdentityMismatch, KVRebuild
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import DiskBackend, MemoryBackend
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, new_session, run, uninterrupted
-from tests.support.toy_model import ToyModel
+from tests.support.toy_model import InjectedFaultError, ToyModel
 
 
 def test_extracting_shares_tensors_and_copies_lists(manager: StateManager, session: Session) -> None:
@@ -85,6 +85,21 @@ def test_evicted_checkpoints_come_back_from_the_store(model: ToyModel, at: int) 
     fork = Session.from_checkpoint("fork", model, manager, ids[at])
     for mine, theirs in zip(run(fork, 8 - at), uninterrupted(8)[at:], strict=True):
         assert_same(mine, theirs)
+
+
+def test_only_the_head_keeps_a_kv_when_memory_is_short(model: ToyModel) -> None:
+    """Sessions that wait let their KV go and have the same bits when they are stepped again, also after a failure."""
+    manager = StateManager(model, resident_bytes=0)
+    sessions = [new_session(manager, f"ses{i}", seed=i) for i in range(3)]
+    alone = [uninterrupted(6, seed=i) for i in range(3)]
+    for turn in range(6):
+        for number, one in enumerate(sessions):
+            if turn == 2:
+                model.fault = "denoise"
+                with pytest.raises(InjectedFaultError):
+                    one.step()
+            assert_same(one.step(), alone[number][turn])
+            assert [other.snapshot.has_kv for other in sessions] == [other is one for other in sessions]
 
 
 def test_max_checkpoints_bounds_what_is_kept_in_memory(model: ToyModel) -> None:
@@ -165,7 +180,7 @@ import sys
 from arc_fabric import Session, StateManager
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import DiskBackend
-from tests.support.toy_model import ToyModel
+from tests.support.toy_model import InjectedFaultError, ToyModel
 
 store = SnapshotStore(DiskBackend(sys.argv[1]))
 manager = StateManager(ToyModel(), store=store)

@@ -17,8 +17,9 @@ from arc_fabric.models.dreamzero.model import DreamZeroModel
 from arc_fabric.models.dreamzero.policy import DROID, PolicyTransforms
 
 SOURCE_VARIABLE = "ARC_FABRIC_DREAMZERO_SRC"
-RESERVE_BYTES = 14 << 30
-"""Device memory beside the weights: encoders, VAE, activations and one session's KV (14B)."""
+RESERVE_BYTES = 24 << 30
+"""Device memory beside the weights: one session's KV, what a call holds for a while, activations (14B; see
+docs/dreamzero.md)."""
 
 
 def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
