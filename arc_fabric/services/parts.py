@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.services import devices, ports
 from arc_fabric.services.process import Child
@@ -131,7 +133,10 @@ def _worker_probe(settings: Settings, name: str, child: Child) -> Callable[[], b
     ledger = Ledger(settings.redis_url)
 
     def probe() -> bool:
-        worker = ledger.worker(name)
+        try:
+            worker = ledger.worker(name)
+        except RedisError:  # Redis is being started again itself
+            return False
         return worker is not None and worker.pid == child.pid and worker.state in ("idle", "busy")
 
     return probe

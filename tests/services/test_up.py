@@ -17,6 +17,7 @@ import psutil
 import pytest
 import redis
 
+from arc_fabric.settings import Settings
 from tests.services.stack import RunningStack
 
 UP = [sys.executable, "-m", "arc_fabric", "up", "--json"]
@@ -97,13 +98,17 @@ def test_a_busy_port_is_refused_and_leaves_nothing_running(tmp_path: Path) -> No
     assert not ours
 
 
-def test_a_child_that_dies_at_the_start_is_a_clear_error(tmp_path: Path) -> None:
-    """A worker that cannot load its model ends `up` with the worker's own last words, not with a hang."""
-    error = refused(
-        "--data-dir", str(tmp_path), "--devices", "cpu", "--no-flower", "--model", "nonesuch", "--port", "0"
-    )
+def test_a_child_that_dies_at_the_start_is_a_clear_error(tmp_path: Path, settings: Settings) -> None:
+    """A worker that cannot load its model ends `up` with the worker's own last words, not with a hang.
+
+    Redis and object store are external ones here: `up` uses them and starts none of its own.
+    """
+    flags = ("--devices", "cpu", "--no-flower", "--model", "nonesuch", "--port", "0")
+    error = refused("--data-dir", str(tmp_path), *flags, env=settings.to_env())
     assert "gpu.0" in error["message"]
     assert "nonesuch" in error["message"]
+    assert not (tmp_path / "redis").exists()
+    assert not (tmp_path / "s3").exists()
 
 
 def test_an_external_redis_that_does_not_answer_is_a_clear_error(tmp_path: Path) -> None:
