@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from arc_fabric.errors import Conflict, RewindBeyondRoot
+from arc_fabric.errors import Conflict, RewindBeyondRoot, StoreUnavailable
 from arc_fabric.ledger import JobRecord, SessionRecord
 from webapp.context import ctx
 from webapp.model import check_sample, geometry
 from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, RewindBody, StepBody
-from webapp.uploads import read_base64
+from webapp.uploads import Upload, read_base64
 
 SAMPLE = "sample:"
+READ_TRIES, READ_PAUSE_S = 30, 0.1
 
 
 def open_session(body: CreateSession, key: str | None) -> tuple[SessionRecord, JobRecord, dict[str, Any]]:
@@ -72,8 +74,22 @@ def _take_image(text: str) -> tuple[str, dict[str, Any]]:
         check_sample(text.removeprefix(SAMPLE))
         return text, {"note": "a sample in the model's own size"}
     upload = read_base64(text)
-    ctx().backend.put(upload.key, upload.png)
+    _store(upload)
     return upload.key, _fitting(upload.width, upload.height)
+
+
+def _store(upload: Upload) -> None:
+    """Write the image, and see that it can be read: SeaweedFS once answered "no such key" right after the first
+    write into a new bucket, and the session's first job reads the image at once."""
+    backend = ctx().backend
+    backend.put(upload.key, upload.png)
+    for _ in range(READ_TRIES):
+        try:
+            backend.get(upload.key, 0, 1)
+            return
+        except KeyError:
+            time.sleep(READ_PAUSE_S)
+    raise StoreUnavailable(f"the object store does not give {upload.key} back after it was written")
 
 
 def _fitting(width: int, height: int) -> dict[str, Any]:

@@ -73,15 +73,18 @@ def read_body(request: Request, max_bytes: int) -> None:
         return
     with _deadline(request) as late:
         try:
-            request.get_data(cache=True, parse_form_data=False)
+            got = len(request.get_data(cache=True, parse_form_data=False))
             if request.content_length is None:
                 request.stream.read(1)  # raises if the limit cut the body off
+            elif got != request.content_length:
+                raise ValueError(f"{got} of {request.content_length} bytes came")
         except RequestEntityTooLarge:
             _drain(request)
             raise too_large(max_bytes, None) from None
         except (ClientDisconnected, ParseException, OSError, ValueError) as error:
             if late.is_set():
-                raise RequestTimeout(f"The request body did not arrive within {BODY_SECONDS:.0f} s.") from None
+                detail = f"The request body did not arrive within {BODY_SECONDS:.0f} s."
+                raise RequestTimeout(detail) from None
             raise InvalidRequest(f"the request body is broken: {error}", hint="Send it again.") from None
 
 

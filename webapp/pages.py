@@ -8,6 +8,7 @@ from importlib.resources import files
 from flask import Response, current_app, redirect, render_template, request, send_from_directory
 from werkzeug.wrappers import Response as AnyResponse
 
+from arc_fabric import errors
 from arc_fabric.errors import Unauthorized
 from webapp import auth
 from webapp.context import ctx
@@ -30,6 +31,7 @@ def register(app: ApiSpec) -> None:
     app.add_url_rule("/login", "login", _login, methods=["POST"])
     app.add_url_rule("/logout", "logout", _logout, methods=["POST"])
     app.add_url_rule("/openapi", "openapi_page", _openapi_page)
+    app.add_url_rule("/openapi/errors", "errors_page", _errors_page)
     app.add_url_rule("/openapi/openapi.json", "openapi_json", _openapi_json)
     app.add_url_rule("/openapi/<string:name>", "openapi_asset", _openapi_asset)
 
@@ -80,6 +82,15 @@ def _logout() -> AnyResponse:
 
 def _openapi_page() -> str:
     return render_template("openapi.html")
+
+
+def _errors_page() -> str:
+    """Where the `type` of every problem points to."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    shown = [
+        {"code": k.__name__, "status": k.status, "meaning": k.__doc__.partition("\n")[0], "hint": k.hint} for k in kinds
+    ]
+    return render_template("errors.html", errors=sorted(shown, key=lambda error: str(error["code"])))
 
 
 def _openapi_json() -> Response:

@@ -116,6 +116,7 @@ def test_the_openapi_page_works_offline(web: WebServer) -> None:
     for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "openapi.js", "pages.css"):
         assert web.http.get(f"/openapi/{asset}").status_code == 200
     assert web.http.get("/openapi/..%2fapp.py").status_code == 404
+    assert 'id="SessionNotFound"' in web.http.get("/openapi/errors").text
     document = web.ok("GET", "/openapi/openapi.json")
     assert document["openapi"].startswith("3.1")
 
