@@ -15,9 +15,9 @@ Place = tuple[str, int, int]
 def node_bytes(manifests: Iterable[Manifest]) -> dict[str, Any]:
     """Bytes per checkpoint and over all of them.
 
-    `nodes[id]`: `total` (what a restore gives), `new` (what its file added), `unique` (stored bytes that only this one of
-    the given checkpoints refers to), `shared`. Over all: `stored` (distinct stored bytes), `full` (the sum of the totals:
-    what full copies would take).
+    `nodes[id]`: `total` (what a restore gives), `new` (what its file added), `unique` (stored bytes that only this
+    one of the given checkpoints refers to), `shared`. Over all: `stored` (distinct stored bytes), `full` (the sum
+    of the totals: what full copies would take).
     """
     places = {m.checkpoint_id: _places(m) for m in manifests}
     users = Counter(place for of_one in places.values() for place in of_one)

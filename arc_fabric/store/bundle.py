@@ -1,7 +1,8 @@
 """A portable bundle: checkpoints with everything they refer to in one file, verifiable, for another installation.
 
-The file is an uncompressed zip: the objects under their own keys, and `bundle.json` with every object's length and digest,
-the checkpoints that were asked for, and facts the caller adds (tree nodes, a session). Any zip tool can look inside.
+The file is an uncompressed zip: the objects under their own keys, and `bundle.json` with every object's length and
+digest, the checkpoints that were asked for, and facts the caller adds (tree nodes, a session). Any zip tool can look
+inside.
 """
 
 from __future__ import annotations

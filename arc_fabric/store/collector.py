@@ -2,14 +2,16 @@
 
 Safe beside writers and other collectors on any machine, without a lock:
 
-- What a stored manifest refers to is live. Everything else below `checkpoints/` is a candidate: payloads deleted by their owner,
-  files without a manifest that are older than the grace period.
-- Phase one condemns a candidate by writing a mark. Phase two, at least `grace_s` later (by the storage's clock), deletes
-  it, if a listing begun less than LISTING_VALID_S ago still finds it unneeded. A candidate that is needed again loses its mark.
-- A writer puts its manifest, then looks for marks on the files it refers to. It finds none: then any mark comes later, and the
-  listing before the deletion sees the manifest. It finds one: it waits until listings older than its manifest have
-  expired, and stores again what was deleted in between (upload.py).
-- All phases can be cut off and repeated. A manifest that cannot be read might refer to anything: nothing is deleted then.
+- What a stored manifest refers to is live. Everything else below `checkpoints/` is a candidate: payloads deleted by
+  their owner, files without a manifest that are older than the grace period.
+- Phase one condemns a candidate by writing a mark. Phase two, at least `grace_s` later (by the storage's clock),
+  deletes it, if a listing begun less than half of LISTING_VALID_S ago still finds it unneeded. A candidate that is
+  needed again loses its mark, but only once older listings have expired.
+- A writer puts its manifest, then looks for marks on the files it refers to. It finds none, and the files are there:
+  then any mark comes later, and the listing before the deletion sees the manifest. It finds one: it waits until
+  listings older than its manifest have expired, and stores again what was deleted in between (upload.py).
+- All phases can be cut off and repeated. A manifest that cannot be read might refer to anything: nothing is deleted
+  while there is one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bringing the bytes of pieces into memory: neighbouring pieces in one request, several at once, every digest checked."""
+"""Bringing the bytes of pieces into memory: neighbours in one request, several at once, every digest checked."""
 
 from __future__ import annotations
 

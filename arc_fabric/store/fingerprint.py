@@ -1,12 +1,12 @@
 """A hash of a tensor's bytes, computed where the tensor lives: how unchanged pieces are recognised on an accelerator.
 
 Multilinear hashing (Lemire & Kaser, "Strongly universal string hashing is fast", The Computer Journal 57(11), 2014,
-arXiv:1202.4961): sum of word_i * key_i mod 2^64 over 32-bit words with random 64-bit keys. Integer sums are exact, so the result
-does not depend on the order in which a device adds. Rows of 4096 words are hashed first, then the row hashes, with
-fresh keys per level. Two lanes with independent keys. Two different inputs of one length collide in one lane with
-odds of at most 2^-33 per level (their word difference has at most 31 factors of two), so in both with at most 2^-66,
-and with three levels (up to 256 GiB) at most 2^-64.4. The keys are fixed and public: the odds hold for data that was
-not made to collide. At rest, and against malice, the BLAKE3 digest decides.
+arXiv:1202.4961): sum of word_i * key_i mod 2^64 over 32-bit words with random 64-bit keys. Integer sums are exact,
+so the result does not depend on the order in which a device adds. Rows of 4096 words are hashed first, then the row
+hashes, with fresh keys per level. Two lanes with independent keys. Two different inputs of one length collide in one
+lane with odds of at most 2^-33 per level (their word difference has at most 31 factors of two), so in both with at
+most 2^-66, and with three levels (up to 16 GiB) at most 2^-64.4. The keys are fixed and public: the odds hold for
+data that was not made to collide. At rest, and against malice, the BLAKE3 digest decides.
 """
 
 from __future__ import annotations

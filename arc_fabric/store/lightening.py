@@ -21,8 +21,8 @@ from arc_fabric.store.reader import load_manifest
 def drop_kv(backend: Backend, checkpoint_id: str) -> tuple[Manifest, int]:
     """Take the KV out of a checkpoint's file; returns its new manifest and the bytes freed.
 
-    Descendants that share the dropped pieces become light, too: their KV is rebuilt when they are restored. The manifest
-    goes first: a crash in between leaves bytes that nobody refers to, never references without bytes.
+    Descendants that share the dropped pieces become light, too: their KV is rebuilt when they are restored. The
+    manifest goes first: a crash in between leaves bytes that nobody refers to, never references without bytes.
     """
     manifest = load_manifest(backend, checkpoint_id)
     if manifest.deleted:

@@ -13,14 +13,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 
-from arc_fabric.errors import CheckpointUnavailable, Conflict, DamagedSnapshot, DeadlineExceeded, InvalidRequest, UnknownFormat
+from arc_fabric.errors import (
+    CheckpointUnavailable,
+    Conflict,
+    DamagedSnapshot,
+    DeadlineExceeded,
+    InvalidRequest,
+    UnknownFormat,
+)
 from arc_fabric.store.accounting import node_bytes
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.budget import ByteBudget
@@ -31,9 +37,9 @@ from arc_fabric.store.fetching import Fetcher
 from arc_fabric.store.gather import Gatherer
 from arc_fabric.store.job import Attachment, WriteJob
 from arc_fabric.store.lightening import drop_kv
-from arc_fabric.store.manifest import MANIFEST, Manifest, check_id, is_rebuildable, key_of
-from arc_fabric.store.reader import load_manifest
-from arc_fabric.store.reading import EvictedMeanwhile, Restorer
+from arc_fabric.store.loader import Loader, ReadCost, Restored, deleted
+from arc_fabric.store.manifest import MANIFEST, Manifest, check_id, key_of
+from arc_fabric.store.reading import Restorer
 from arc_fabric.store.tiers import DeviceTier, DiskTier, HostTier, version_of
 from arc_fabric.store.transfer import fix_device, mark
 from arc_fabric.store.writer import Writer
@@ -41,20 +47,6 @@ from arc_fabric.store.writer import Writer
 log = logging.getLogger(__name__)
 Policy = Literal["full", "light", "auto"]
 Durability = Literal["pending", "durable", "absent"]
-Restored = tuple[dict[str, torch.Tensor], dict[str, Any]]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class ReadCost:
-    """What reading a checkpoint's KV takes."""
-
-    available: bool
-    """False: some of it is stored nowhere and must be rebuilt."""
-    storage_bytes: int
-    """Bytes that are neither alive on the device nor in host memory."""
-    seconds: float
-    """For these, at the rate measured lately."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +89,14 @@ class SnapshotStore:
         self._host = HostTier(host_cache_bytes, self._disk.spill if self._disk else None)
         self._fetcher = Fetcher(self.backend, self._disk)
         self._restorer = Restorer(self._fetcher, self._device, self._host)
+        self._loader = Loader(
+            self.backend,
+            self._catalog,
+            self._fetcher,
+            self._restorer,
+            self._device,
+            manifest_of=self.manifest,
+        )
         gatherer = Gatherer(self._catalog, self._host, self._device)
         self._writer = Writer(
             self.backend, gatherer, self._catalog, self._host, self._budget, on_durable=on_durable, on_failed=on_failed
@@ -118,36 +118,37 @@ class SnapshotStore:
     ) -> PutReceipt:
         """Take a checkpoint; returns at once unless more bytes are in flight than the budget allows.
 
-        Raises Conflict when the id is taken (one that failed is free again), StoreUnavailable when the budget stays full for `timeout` seconds.
+        Raises Conflict when the id is taken (one that could not be stored is free again), StoreUnavailable when the
+        budget stays full for `timeout` seconds.
         """
         _check_entries(entries)
         clean_meta = json.loads(json.dumps(dict(meta), allow_nan=False))
         forms = self._forms(parent_id)
         expected = [0 if self._device.record_of(e.tensor) else expected_new(e, forms.get(e.name)) for e in entries]
+        keep_kv = self._keeps_kv(policy or self.policy)
+        stored = [n for n, entry in zip(expected, entries, strict=True) if n and (keep_kv or not entry.rebuildable)]
         self._claim(checkpoint_id)
         try:
-            self._budget.acquire(sum(expected), timeout=timeout, why=self._writer.why_waiting)
+            self._writer.admit(sum(stored), timeout)
         except BaseException:
             self._ids.discard(checkpoint_id)
             raise
-        job = WriteJob(
-            checkpoint_id=checkpoint_id,
-            parent_id=parent_id,
-            entries=tuple(entries),
-            meta=clean_meta,
-            attachments=dict(attachments or {}),
-            keep_kv=self._keeps_kv(policy or self.policy),
-            reserved=sum(expected),
-            versions=tuple(version_of(entry.tensor) for entry in entries),
-            after=mark(entry.tensor.device for entry in entries),
+        self._writer.submit(
+            WriteJob(
+                checkpoint_id=checkpoint_id,
+                parent_id=parent_id,
+                entries=tuple(entries),
+                meta=clean_meta,
+                attachments=dict(attachments or {}),
+                keep_kv=keep_kv,
+                reserved=sum(stored),
+                versions=tuple(version_of(entry.tensor) for entry in entries),
+                after=mark(entry.tensor.device for entry in entries),
+            )
         )
-        self._writer.submit(job)
-        stored = [n for n, entry in zip(expected, entries, strict=True) if n and (job.keep_kv or not entry.rebuildable)]
         return PutReceipt(sum(stored), sum(entry.nbytes for entry in entries), len(stored))
 
-    def get(
-        self, checkpoint_id: str, device: torch.device | str = "cpu", *, kv: bool = True
-    ) -> Restored:
+    def get(self, checkpoint_id: str, device: torch.device | str = "cpu", *, kv: bool = True) -> Restored:
         """The checkpoint's tensors on `device`, and its meta.
 
         KV tensors (`kv_cache*`) are left out when `kv` is False, and when a light snapshot does not hold them.
@@ -159,7 +160,7 @@ class SnapshotStore:
         if job and entries and not job.delete_requested:
             wanted = [entry for entry in entries if kv or not entry.rebuildable]
             return {entry.name: entry.tensor.to(where) for entry in wanted}, dict(job.meta)
-        return self._unless_dropped(lambda: self._restore(checkpoint_id, where, kv=kv))
+        return self._loader.load(checkpoint_id, where, kv=kv)
 
     def manifest(self, checkpoint_id: str) -> Manifest:
         """What the checkpoint consists of (waits a moment when it is still being copied off the device)."""
@@ -167,10 +168,10 @@ class SnapshotStore:
         if job:
             job.gathered.wait()
         if job and job.delete_requested:
-            raise _deleted(checkpoint_id)
+            raise deleted(checkpoint_id)
         found = job.manifest if job and job.manifest and not job.error else self._catalog.load(checkpoint_id)
         if found.deleted:
-            raise _deleted(checkpoint_id)
+            raise deleted(checkpoint_id)
         return found
 
     def durability(self, checkpoint_id: str) -> Durability:
@@ -220,7 +221,7 @@ class SnapshotStore:
         """
         self.wait_durable(checkpoint_id)
         manifest, freed = drop_kv(self.backend, checkpoint_id)
-        self._note_dropped(checkpoint_id)
+        self._loader.note_dropped(checkpoint_id)
         self._catalog.add(manifest)
         return freed
 
@@ -233,7 +234,7 @@ class SnapshotStore:
                 return
             self._pins[checkpoint_id] = digests
             self._host.pin(digests)
-        self._unless_dropped(lambda: self._restorer.warm(self.manifest(checkpoint_id).pieces()))
+        self._loader.warm(checkpoint_id)
 
     def unpin(self, checkpoint_id: str) -> None:
         """Undo `pin`; no error when it is not pinned."""
@@ -241,7 +242,7 @@ class SnapshotStore:
             self._host.unpin(self._pins.pop(checkpoint_id, ()))
 
     def evict(self, checkpoint_id: str) -> None:
-        """Drop the pieces that this checkpoint added from host memory, unless pinned. It stays restorable from below."""
+        """Drop the pieces that this checkpoint added from host memory, unless pinned; the tiers below keep them."""
         self._host.evict(piece.digest for _, piece in self.manifest(checkpoint_id).own_parts())
 
     def status(self) -> dict[str, Any]:
@@ -264,12 +265,7 @@ class SnapshotStore:
 
     def read_cost(self, checkpoint_id: str, device: torch.device | str = "cpu") -> ReadCost:
         """What bringing this checkpoint's KV to `device` now would take: the figure to hold against a rebuild."""
-        where = fix_device(device)
-        records = [r for r in self.manifest(checkpoint_id).tensors.values() if is_rebuildable(r.name)]
-        if not all(self._restorer.available(record, where) for record in records):
-            return ReadCost(False, 0, 0.0)
-        size = sum(self._restorer.storage_bytes(record, where) for record in records)
-        return ReadCost(True, size, size * self._fetcher.seconds_per_byte)
+        return self._loader.read_cost(checkpoint_id, fix_device(device))
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until everything put so far is durable. Raises DeadlineExceeded."""
@@ -285,38 +281,6 @@ class SnapshotStore:
         self._fetcher.close()
         if self._disk:
             self._disk.close()
-
-    def _restore(self, checkpoint_id: str, device: torch.device, *, kv: bool) -> Restored:
-        """All tensors, with all of the KV or none of it."""
-        manifest = self.manifest(checkpoint_id)
-        rest = [r for r in manifest.tensors.values() if not is_rebuildable(r.name)]
-        caches = [r for r in manifest.tensors.values() if is_rebuildable(r.name)] if kv else []
-        if caches and all(self._restorer.available(record, device) for record in caches):
-            with suppress(EvictedMeanwhile):
-                return self._restorer.tensors([*rest, *caches], device), dict(manifest.meta)
-        return self._restorer.tensors(rest, device), dict(manifest.meta)
-
-    def _unless_dropped(self, read: Callable[[], T]) -> T:
-        """Read; when a KV piece is missing because its owner's KV was dropped elsewhere, take note and read again."""
-        while True:
-            try:
-                return read()
-            except DamagedSnapshot as error:
-                owner = str(error.context.get("checkpoint_id", ""))
-                if not is_rebuildable(str(error.context.get("piece", ""))) or not self._dropped_elsewhere(owner):
-                    raise
-                log.info("the KV of checkpoint %s was dropped by another process", owner)
-                self._note_dropped(owner)
-
-    def _dropped_elsewhere(self, owner: str) -> bool:
-        try:
-            return not self._catalog.is_dropped(owner) and load_manifest(self.backend, owner).kv_dropped
-        except CheckpointUnavailable:
-            return False
-
-    def _note_dropped(self, owner: str) -> None:
-        self._catalog.drop_kv_of(owner)
-        self._device.distrust(owner)
 
     def _forms(self, parent_id: str | None) -> dict[str, Form]:
         """The forms of the parent's tensors, as far as known without waiting."""
@@ -344,7 +308,3 @@ def _check_entries(entries: Iterable[TensorEntry]) -> None:
     names = [entry.name for entry in entries]
     if len(set(names)) != len(names):
         raise InvalidRequest("A snapshot names a tensor twice.", names=sorted({n for n in names if names.count(n) > 1}))
-
-
-def _deleted(checkpoint_id: str) -> CheckpointUnavailable:
-    return CheckpointUnavailable(f"The payload of checkpoint {checkpoint_id} was deleted.", checkpoint_id=checkpoint_id)

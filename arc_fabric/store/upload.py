@@ -23,8 +23,8 @@ Sleep = Callable[[float], None]
 class Uploader:
     """Stores the new pieces, the attachments, then the manifest: what lies around without a manifest is an orphan.
 
-    Afterwards it makes sure that no collector took a file the manifest refers to (see collector.py): a file not condemned
-    now and still there cannot be deleted any more, because every later listing sees the manifest.
+    Afterwards it makes sure that no collector took a file the manifest refers to (see collector.py): a file not
+    condemned now and still there cannot be deleted any more, because every later listing sees the manifest.
     """
 
     def __init__(self, backend: Backend, host: HostTier, *, sleep: Sleep) -> None:
@@ -33,7 +33,10 @@ class Uploader:
         self._sleep = sleep
 
     def upload(self, job: WriteJob) -> None:
-        """Make one job durable. May be repeated after a failure half-way. Raises StoreUnavailable, Conflict, StoreError."""
+        """Make one job durable. May be repeated after a failure half-way.
+
+        Raises StoreUnavailable, Conflict, PiecesCollected.
+        """
         if self._backend.exists(key_of(job.checkpoint_id, MANIFEST)) and not self._is_ours(job):
             raise Conflict(f"Checkpoint {job.checkpoint_id} is already stored.", hint="Ids are never reused.")
         self._store(job)

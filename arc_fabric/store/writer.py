@@ -19,6 +19,8 @@ from arc_fabric.store.upload import PiecesCollected, Uploader
 
 log = logging.getLogger(__name__)
 _UPLOADERS = 2
+_UNGATHERED = 2
+"""Jobs that may hold tensors of the device at once."""
 _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 3.0
 
@@ -50,6 +52,7 @@ class Writer:
         self._changed = threading.Condition()
         self._to_gather: queue.SimpleQueue[WriteJob | None] = queue.SimpleQueue()
         self._to_upload: queue.SimpleQueue[WriteJob | None] = queue.SimpleQueue()
+        self._room = threading.Semaphore(_UNGATHERED)
         self._closing = threading.Event()
         self._down: tuple[float, str] | None = None
         self._threads = [
@@ -62,8 +65,19 @@ class Writer:
         for thread in self._threads:
             thread.start()
 
+    def admit(self, size: int, timeout: float | None) -> None:
+        """Wait until `size` more bytes fit the budget and the gatherer keeps up (it holds the device's tensors).
+
+        Raises StoreUnavailable when that takes longer than `timeout` seconds.
+        """
+        waited = self.budget.acquire(size, timeout=timeout, why=self.why_waiting)
+        rest = None if timeout is None else max(0.0, timeout - waited)
+        if not self._room.acquire(timeout=rest):
+            self.budget.release(size)
+            raise StoreUnavailable("Checkpoints are taken faster than they can be copied off the device.")
+
     def submit(self, job: WriteJob) -> None:
-        """Take a job whose bytes were acquired from the budget."""
+        """Take an admitted job."""
         with self._changed:
             self._jobs[job.checkpoint_id] = job
         self._to_gather.put(job)
@@ -119,6 +133,8 @@ class Writer:
                 self._fail(job, error)
             else:
                 self._to_upload.put(job)
+            finally:
+                self._room.release()
 
     def _gather(self, job: WriteJob) -> None:
         self._gatherer.gather(job)

@@ -79,7 +79,9 @@ def test_damage_to_a_bundle_is_detected(open_store: Open, tmp_path: Path) -> Non
     for _ in range(60):
         at = dice.randrange(len(whole))
         cut = dice.random() < 0.3
-        path.write_bytes(whole[:at] if cut else whole[:at] + bytes([whole[at] ^ 1 << dice.randrange(8)]) + whole[at + 1 :])
+        path.write_bytes(
+            whole[:at] if cut else whole[:at] + bytes([whole[at] ^ 1 << dice.randrange(8)]) + whole[at + 1 :]
+        )
         elsewhere = MemoryBackend()
         try:
             import_bundle(path, elsewhere)

@@ -55,7 +55,9 @@ def _outcomes(backend: Backend, open_store: Open, states: list[State]) -> Mappin
     for checkpoint_id, state in zip(IDS, states, strict=True):
         try:
             tensors, meta = store.get(checkpoint_id)
-            assert meta == {"i": IDS.index(checkpoint_id)} and same_bits(tensors, state.tensors), "restored silently wrong"
+            assert meta == {"i": IDS.index(checkpoint_id)} and same_bits(tensors, state.tensors), (
+                "restored silently wrong"
+            )
             assert reader.attachment(checkpoint_id, "f.png") == b"png"
             restored[checkpoint_id] = True
         except ArcFabricError as error:
@@ -127,6 +129,9 @@ def test_damaged_kv_is_rebuilt_in_place(stored: tuple[MemoryBackend, list[State]
     backend.put(key, whole[: piece.offset] + bytes(piece.length) + whole[piece.offset + piece.length :])
     problems = Checker(backend, read_data=1.0).run().problems
     assert len(problems) == 1 and problems[0].rebuildable and problems[0].checkpoints == ("c1", "c2")
-    assert repair_kv(backend, problems, lambda _: {n: torch.zeros_like(t) for n, t in states[1].tensors.items()}) == problems
+    assert (
+        repair_kv(backend, problems, lambda _: {n: torch.zeros_like(t) for n, t in states[1].tensors.items()})
+        == problems
+    )
     assert repair_kv(backend, problems, lambda i: states[IDS.index(i)].tensors) == []
     assert backend.get(key) == whole

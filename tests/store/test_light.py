@@ -69,7 +69,7 @@ def test_auto_goes_light_under_pressure_and_full_again(open_store: Open) -> None
     backend = FaultyBackend()
     root = State.root()
     size = sum(entry.nbytes for entry in root.entries())
-    store = open_store(backend, policy="auto", upload_budget_bytes=4 * size)
+    store = open_store(backend, policy="auto", upload_budget_bytes=2 * size)
     backend.gate.clear()
     states, kept = [root], []
     for i in range(4):

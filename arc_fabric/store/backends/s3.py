@@ -15,7 +15,10 @@ from arc_fabric.store.backends.base import Backend, Buffer, ObjectInfo, as_parts
 
 _MISSING = {"NoSuchKey", "NoSuchObject", "NotFound"}
 _CONNECTIONS = 32
-_PART = 64 << 20
+_PART = 16 << 20
+_SEND_S = 10.0
+"""To connect, and for each part of a body to leave: a busy server may take its time."""
+_ANSWER_S = 60.0
 _T = TypeVar("_T")
 
 
@@ -28,7 +31,7 @@ class S3Backend(Backend):
         self.bucket = bucket
         retries = urllib3.Retry(total=2, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504])
         self._pool = urllib3.PoolManager(
-            maxsize=_CONNECTIONS, timeout=urllib3.Timeout(connect=3, read=30), retries=retries
+            maxsize=_CONNECTIONS, timeout=urllib3.Timeout(connect=_SEND_S, read=_ANSWER_S), retries=retries
         )
         self._client = Minio(
             self.endpoint, access_key, secret_key, secure=secure, region="us-east-1", http_client=self._pool

@@ -1,0 +1,1 @@
+"""Benchmarks: each module has a `main` and prints one JSON object with `--json`; see README.md."""
