@@ -47,6 +47,8 @@ class GcReport:
     """Deleted now; in a dry run: could be deleted now."""
     unreadable: list[str] = field(default_factory=list)
     """Manifests that cannot be read; while there are any, nothing is deleted."""
+    swept: int = 0
+    """Remains of writes that were cut off, older than the grace period."""
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,6 +76,7 @@ class Collector:
         if not dry_run:
             self._condemn(candidates, marks, report)
             self._spare(candidates, marks, now, report)
+            report.swept = self._backend.sweep(now - self._grace_s)
         due = [info for key, info in candidates.items() if key in marks and now - marks[key].since >= self._grace_s]
         if not found.unreadable:
             self._delete(due, found, report)

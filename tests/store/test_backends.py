@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,22 @@ def test_keys_cannot_leave_the_directory(tmp_path: Path) -> None:
     backend = DiskBackend(tmp_path / "store")
     with pytest.raises(ValueError, match="leaves"):
         backend.put("../outside", b"x")
+
+
+def test_the_parts_of_an_upload_that_was_cut_off_are_swept(s3_backend: S3Backend) -> None:
+    """A multipart upload that nobody completed goes, once it is old enough."""
+    upload = s3_backend._client._create_multipart_upload(s3_backend.bucket, "cut/off", {})
+    assert upload and s3_backend.sweep(before=0) == 0
+    assert s3_backend.sweep(before=time.time() + 60) == 1
+    assert s3_backend.sweep(before=time.time() + 60) == 0
+
+
+def test_temporary_files_of_a_killed_writer_are_swept(tmp_path: Path) -> None:
+    """Files that were never renamed are not listed, and go once they are old enough."""
+    backend = DiskBackend(tmp_path)
+    backend.put("a/b", b"1")
+    (tmp_path / "a" / ".tmp-123").write_bytes(b"half")
+    assert [info.key for info in backend.list("")] == ["a/b"]
+    assert backend.sweep(before=0) == 0
+    assert backend.sweep(before=time.time() + 60) == 1
+    assert backend.get("a/b") == b"1"

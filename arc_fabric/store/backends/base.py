@@ -63,6 +63,11 @@ class Backend(ABC):
             return False
         return True
 
+    def sweep(self, before: float) -> int:
+        """Remove what writes that were begun before this time (by the storage's clock) and never finished have left
+        behind; returns how many. Listings do not show it."""
+        return 0
+
     def close(self) -> None:  # noqa: B027  (most backends hold nothing)
         """Give back connections."""
 

@@ -71,6 +71,12 @@ class DiskBackend(Backend):
         except OSError:
             return  # not empty, or gone already
 
+    def sweep(self, before: float) -> int:
+        found = [path for path in self._root.rglob(f"{_TEMPORARY}*") if path.stat().st_mtime < before]
+        for path in found:
+            path.unlink(missing_ok=True)
+        return len(found)
+
     def _open(self, key: str):
         try:
             return self._path(key).open("rb", buffering=0)

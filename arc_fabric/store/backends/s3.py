@@ -84,8 +84,19 @@ class S3Backend(Backend):
         except KeyError:
             return
 
+    def sweep(self, before: float) -> int:
+        return self._ask("multipart uploads", lambda: self._abort_uploads(before))
+
     def close(self) -> None:
         self._pool.clear()
+
+    def _abort_uploads(self, before: float) -> int:
+        # minio-py has these requests, but not in its public interface
+        found = self._client._list_multipart_uploads(self.bucket).uploads
+        stale = [upload for upload in found if upload.initiated_time and upload.initiated_time.timestamp() < before]
+        for upload in stale:
+            self._client._abort_multipart_upload(self.bucket, upload.object_name, upload.upload_id)
+        return len(stale)
 
     def _read_range(self, key: str, offset: int, length: int, buffers: Sequence[memoryview]) -> None:
         response = self._client.get_object(self.bucket, key, offset=offset, length=length)
