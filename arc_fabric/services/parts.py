@@ -22,7 +22,7 @@ from arc_fabric.services.process import Child
 from arc_fabric.services.service import Service
 from arc_fabric.services.valkey import ValkeyServer, process_id
 from arc_fabric.services.weed import WeedServer, ensure_bucket, stores
-from arc_fabric.settings import Settings
+from arc_fabric.settings import LOOPBACK_HOSTS, Settings
 
 WEB_PORT = 8321
 # A worker's SIGTERM finishes the running task and its uploads; SIGQUIT gives the task back to the queue.
@@ -117,6 +117,21 @@ def flower_logins(settings: Settings) -> dict[str, str]:
             hint="Add one to tokens, or set flower to false.",
         )
     return {"FLOWER_BASIC_AUTH": ",".join(logins)} if logins else {}
+
+
+def openpi_service(settings: Settings, url: str) -> Service:
+    """The openpi policy server in front of the web app at `url`; bound like the web app, and guarded like it."""
+    if settings.host not in LOOPBACK_HOSTS and not settings.openpi_key.get_secret_value():
+        raise InvalidRequest(
+            f"The openpi server would answer anyone who reaches {settings.host}.",
+            hint="Set openpi_key, or openpi_port to 0.",
+        )
+    port = ports.choose_port(settings.openpi_port, None, settings.host, what="the openpi server (openpi_port)")
+    command = [sys.executable, "-m", "arc_fabric.openpi", "--url", url, "--host", settings.host, "--port", str(port)]
+    secrets = [token.secret.get_secret_value() for token in settings.tokens if token.scope != "read"]
+    child = _child("openpi", command, settings, {"ARC_FABRIC_TOKEN": secrets[0]} if secrets else {})
+    reach = f"{'127.0.0.1' if settings.host == '0.0.0.0' else settings.host}:{port}"
+    return Service("openpi", "openpi", _http_probe(f"http://{reach}/healthz"), f"ws://{reach}", child)
 
 
 def _worker(settings: Settings, name: str, device: str | None, threads: int) -> Service:

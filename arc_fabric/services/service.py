@@ -49,10 +49,10 @@ class Service:
         self.state = "stopped"
 
     def tend(self) -> bool:
-        """Restart it if it died, after a delay that doubles; True if the state changed."""
+        """Restart it if it died, after a delay that doubles; True if there is news."""
         if self.child is None:
             return False
-        before = self.state
+        before = (self.state, self.restarts)
         now = time.monotonic()
         if self.child.running:
             self._look(now)
@@ -61,7 +61,7 @@ class Service:
         elif now >= self._due:
             self.child.start()
             self._since = now
-        return self.state != before
+        return (self.state, self.restarts) != before
 
     def view(self) -> dict[str, Any]:
         """JSON-safe facts."""

@@ -54,6 +54,8 @@ class Stack:
             s3, self.settings = parts.s3_service(self.settings, self._lock.descriptor)
             self._start([redis, s3])
             self._start(self._rest())
+            if self.settings.openpi_port:
+                self._start([parts.openpi_service(self.settings, self.url)])
         except BaseException:
             self.stop()
             raise
@@ -85,6 +87,7 @@ class Stack:
             "flower_url": urls.get("flower"),
             "redis_url": urls["redis"],
             "s3_url": urls["s3"],
+            "openpi_url": urls.get("openpi"),
             "data_dir": str(self.settings.data_dir),
             "model": self.settings.model,
             "pid": os.getpid(),

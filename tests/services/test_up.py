@@ -17,6 +17,7 @@ import psutil
 import pytest
 import redis
 
+from arc_fabric.services.ports import free_ports
 from arc_fabric.settings import Settings
 from tests.services.stack import RunningStack
 
@@ -40,8 +41,9 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[RunningStack]:
-    """A small system of this test alone: one worker, no Flower."""
-    running = RunningStack(tmp_path / "data", "--devices", "cpu", "--no-flower")
+    """A small system of this test alone: one worker, no Flower, but the openpi server."""
+    env = {"ARC_FABRIC_OPENPI_PORT": str(free_ports(1)[0])}
+    running = RunningStack(tmp_path / "data", "--devices", "cpu", "--no-flower", env=env)
     yield running
     if running.process is not None and running.process.poll() is None:
         running.stop()
@@ -124,10 +126,12 @@ def test_beyond_loopback_without_tokens_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.timeout(900)  # three starts of everything; minutes on a machine that others keep busy
 def test_it_survives_deaths_and_keeps_its_data(own_stack: RunningStack) -> None:
     """Dead children are started again; a killed supervisor leaves no orphan; a clean stop ends all; data stays."""
     own_stack.start()
     _remember(own_stack)
+    assert httpx.get(own_stack.facts["openpi_url"].replace("ws:", "http:") + "/healthz").status_code == 200
     for service in ("web", "redis"):
         os.kill(own_stack.pid(service), signal.SIGKILL)
     time.sleep(0.3)
