@@ -4,7 +4,7 @@ import { createSession } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { busy } from "./fields.js";
 import { icon } from "./icons.js";
-import { FIRST_PROMPT, FIRST_STEPS } from "./new-form.js";
+import { FIRST_PROMPT, FIRST_STEPS, firstSample } from "./new-form.js";
 import { on, state } from "./store.js";
 import { showTab } from "./tabs.js";
 
@@ -27,7 +27,7 @@ function faceNow() {
 const FACES = { first, loading, planting, error, nothing };
 
 function first() {
-  const sample = state.samples[0];
+  const sample = firstSample();
   const start = h("button", { class: "button primary large", type: "button", disabled: !sample }, icon("play"), "Start a first session");
   start.addEventListener("click", () => busy(start, () => createSession({ prompt: FIRST_PROMPT, initialFrame: `sample:${sample.name}`, seed: 0, steps: FIRST_STEPS })));
   return [

@@ -9,7 +9,7 @@ import { LETTERS, state, touch } from "./store.js";
 
 const ROW = 15;
 const KINDS = { pixel: "pixels", latent: "latents", action: "actions" };
-const UNITS = { pixel: "mean difference of 255", latent: "RMS", action: "RMS" };
+const UNITS = { pixel: "mean of 255", latent: "RMS", action: "RMS" };
 
 let kind = "pixel";
 

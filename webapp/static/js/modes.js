@@ -6,6 +6,7 @@ import { LETTERS, state } from "./store.js";
 /** @typedef {import("./frames.js").Picture} Picture */
 
 const BLINK_MS = 500;
+const GHOST = 0.06; // of the sum of three channels
 export const GAINS = [1, 2, 4, 8];
 
 export const overlay = {
@@ -53,7 +54,7 @@ function drawWipe(ctx, a, b) {
   ctx.shadowBlur = 0;
 }
 
-/** |A - B|, largest channel, times the gain, on a perceptual scale: equal worlds are exactly black. */
+/** |A - B|, largest channel, times the gain, on a perceptual scale, over a ghost of A in grey that shows where one is. */
 function drawDifference(ctx, a, b) {
   const first = pixels(scratch[0], a, a.w, a.h);
   const second = pixels(scratch[1], b, a.w, a.h);
@@ -69,9 +70,10 @@ function drawDifference(ctx, a, b) {
     sum += (dr + dg + db) / 3;
     if (d > max) max = d;
     const at = Math.min(255, d * overlay.gain) * 3;
-    out.data[i] = lut[at];
-    out.data[i + 1] = lut[at + 1];
-    out.data[i + 2] = lut[at + 2];
+    const ghost = d ? 0 : GHOST * (first.data[i] + first.data[i + 1] + first.data[i + 2]);
+    out.data[i] = lut[at] + ghost;
+    out.data[i + 1] = lut[at + 1] + ghost;
+    out.data[i + 2] = lut[at + 2] + ghost;
     out.data[i + 3] = 255;
   }
   overlay.mean = sum / (first.data.length / 4);

@@ -38,11 +38,17 @@ export function buildNewForm() {
   return form;
 }
 
+/** The sample that goes with the first prompt: one with a cup in front. */
+export function firstSample() {
+  return state.samples.find((sample) => sample.name.startsWith("cup")) ?? state.samples[0];
+}
+
 function showSamples(pictures, file, chosen) {
-  const options = state.samples.map((sample, i) => option(`sample:${sample.name}`, sample.url, sample.name, i === 0, chosen));
+  const first = firstSample();
+  const options = state.samples.map((sample) => option(`sample:${sample.name}`, sample.url, sample.name, sample === first, chosen));
   const own = h("label", { class: "sample upload", title: "Your own picture: PNG, JPEG or WebP" }, file, icon("plus"), h("span", {}, "Upload"));
   pictures.replaceChildren(...options, own);
-  if (state.samples.length) chosen.frame = `sample:${state.samples[0].name}`;
+  if (first) chosen.frame = `sample:${first.name}`;
 }
 
 function option(value, url, name, first, chosen) {

@@ -24,7 +24,7 @@ export function buildNodeCard() {
 function keyOf(node) {
   const session = activeSession();
   return [JSON.stringify([node.id, node.label, node.failed, node.bookmarked, node.durability, node.score, node.bytes_new]), state.panes.length, state.active,
-    state.panes.map((pane) => pane.nodeId === node.id), session?.head, session?.state, canRewind(node, session)].join("|");
+    state.panes.map((pane) => pane.nodeId === node.id), canRewind(node, session)].join("|");
 }
 
 function build(node) {

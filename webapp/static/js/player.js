@@ -98,7 +98,7 @@ function draw() {
 
 /** What the screen would show: drawing it twice would only cost time. */
 function keyOf(pictures, frame) {
-  return [frame, state.mode, ...pictures.flatMap((picture) => [picture.image ?? picture, picture.y]),
+  return [frame, state.mode, ...state.pair, ...pictures.flatMap((picture) => [picture.image ?? picture, picture.y]),
     ...state.panes.flatMap((pane) => [pane.nodeId, pane.follows])];
 }
 

@@ -2,6 +2,7 @@
 
 import { clock, pause, seek } from "./clock.js";
 import { heldBytes } from "./frames.js";
+import { overlay } from "./modes.js";
 import { divergenceFrame } from "./panes.js";
 import { shown } from "./player.js";
 import { flushTimes, state } from "./store.js";
@@ -22,7 +23,7 @@ function snapshot() {
   return {
     ready: state.ready, connection: state.connection, treeId: state.treeId, treeStatus: state.treeStatus, nodes: state.nodes.size,
     sessions: [...state.sessions.values()], jobs: [...state.jobs.values()], workers: [...state.workers.values()],
-    panes: state.panes.map((pane) => ({ ...pane })), active: state.active, selected: state.selected, mode: state.mode, view: state.view, pair: [...state.pair],
+    panes: state.panes.map((pane) => ({ ...pane })), active: state.active, selected: state.selected, mode: state.mode, view: state.view, pair: [...state.pair], wipe: overlay.wipe,
     frame: clock.frame, total: clock.total, playing: clock.playing, waiting: clock.waiting, follow: clock.follow, speed: clock.speed,
     shown: { ...shown, panes: [...shown.panes] }, divergence: divergenceFrame(), compare: state.compare, tree: { ...treeStats },
     stream: { opened: stream.opened, lastId: stream.lastId, frames: stream.frames, arrivals: [...stream.arrivals], latencies: [...stream.latencies] }, pictureBytes: heldBytes(), flushTimes: [...flushTimes],

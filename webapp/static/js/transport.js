@@ -82,7 +82,7 @@ export function toggleSmooth() {
 export function buildTransport() {
   const playButton = button("play", "Play", toggle, { class: "icon-button play" });
   const speed = h("button", { class: "button small quiet speed", type: "button", onclick: () => changeSpeed(1), oncontextmenu: slower });
-  const counter = h("output", { class: "counter", "aria-live": "off" });
+  const counter = h("output", { class: "counter", "aria-live": "off", title: "Frame, step and time" });
   const live = h("button", { class: "button small live-button", type: "button", title: "Follow the newest frame (End)", onclick: followHead },
     h("span", { class: "dot" }), "Live");
   const loop = button("loop", "Loop from the divergence", () => { clock.loop = !clock.loop; emit("play"); });
@@ -103,7 +103,7 @@ export function buildTransport() {
   });
   on("frame", () => {
     const last = clock.total - 1;
-    text(counter, `frame ${clock.frame} / ${last} · step ${stepsAt(clock.frame)} · ${(clock.frame / fps()).toFixed(2)} s`);
+    text(counter, `${clock.frame} / ${last} · step ${stepsAt(clock.frame)} · ${(clock.frame / fps()).toFixed(2)} s`);
     attr(live, "aria-pressed", clock.follow);
   });
   emit("play");

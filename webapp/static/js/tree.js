@@ -14,7 +14,7 @@ import { hideTip, showTip } from "./tree-tip.js";
 import { neighbour, search } from "./tree-walk.js";
 
 const MARGIN = 26;
-const LETTER_WIDTH = 7.2;
+const LETTER_WIDTH = 6.7;
 const unfolded = new Set();
 let layout = null;
 let heads = new Map();
