@@ -48,6 +48,8 @@ class Dispatcher:
 
     def send_many(self, jobs: list[JobRecord]) -> None:
         """Publish several over one connection."""
+        if not jobs:
+            return
         with self._producer() as producer:
             for job in jobs:
                 self._publish(job, producer)

@@ -64,7 +64,8 @@ class DurabilityReporter:
         while not self._stored.empty() and time.monotonic() < deadline:
             time.sleep(_RETRY_S)
         self._ended.set()
-        self._threads[0].join(max(0.1, deadline - time.monotonic()))
+        for thread in self._threads:
+            thread.join(max(0.1, deadline - time.monotonic()))
 
     def _report(self) -> None:
         while not self._ended.is_set():

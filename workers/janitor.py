@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from redis.exceptions import RedisError
 
 from arc_fabric.errors import StoreError
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.manifest import MANIFEST, key_of
+from workers.collecting import collect
 from workers.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 ROUND_S = 5.0
+COLLECT_EVERY_S = 600.0
 _HEAL_EVERY_S = 20.0
 _PER_ROUND = 100
 
@@ -36,6 +39,7 @@ class Janitor(threading.Thread):
         while not self._ended.wait(ROUND_S):
             try:
                 self.round()
+                self._collect_now_and_then()
             except (RedisError, OSError, StoreError) as error:
                 log.warning("janitor: %s", error)
 
@@ -52,6 +56,12 @@ class Janitor(threading.Thread):
                 ledger.set_durability(node.id, "durable")
             elif ledger.hold(f"heal:{node.id}", process.boot_id + node.id, _HEAL_EVERY_S):
                 process.dispatcher.heal(node.id)
+
+    def _collect_now_and_then(self) -> None:
+        """The collector is safe beside others, but one pass per period for all janitors is enough."""
+        process = self._process
+        if process.ledger.hold("collector", f"{process.boot_id}-{time.time()}", COLLECT_EVERY_S):
+            collect(process.ledger, self._backend, process.settings.gc_grace_s)
 
     def end(self) -> None:
         """Stop."""

@@ -18,6 +18,7 @@ from celery import bootsteps
 from celery.signals import celeryd_init
 
 from workers import process as worker_process
+from workers.patience import REDIS_OUTAGE
 from workers.process import DEVICE_VARIABLE, MEDIA
 
 log = logging.getLogger(__name__)
@@ -128,10 +129,11 @@ class ServeStep(bootsteps.StartStopStep):
 
             loading.put_away(me, FLUSH_S)
         self._heartbeat.end()
-        me.ledger.release_lease(me.name, me.boot_id)
-        jobs = me.ledger.sweep()  # our sessions find another worker at once
-        if jobs:
-            me.dispatcher.send_many(jobs)
+        try:
+            me.ledger.release_lease(me.name, me.boot_id)
+            me.dispatcher.send_many(me.ledger.sweep())  # our sessions find another worker at once
+        except REDIS_OUTAGE as error:
+            log.warning("could not hand over, the reaper of another worker will: %s", error)
         log.info("%s has ended in order", me.name)
 
 

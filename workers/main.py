@@ -29,9 +29,20 @@ def run_worker(name: str, device: str | None = None) -> None:
         "worker", "--pool=threads", "--concurrency=1", f"--queues={queues}", f"--hostname={name}@%h",
         "--without-gossip", "--without-mingle", f"--loglevel={os.environ.get('LOGLEVEL', settings.log_level)}",
     ])  # fmt: skip
-    # Celery's own exit status does not get here.
-    me = process.current()
+    _leave(process.current())
+
+
+def _leave(me: process.WorkerProcess) -> None:
+    """End with the status that a supervisor understands (Celery's own does not get here).
+
+    Everything is put away by now; tearing down an interpreter that has torch loaded would only take seconds.
+    """
+    status = os.EX_OK
     if not me.serving:
-        sys.exit(os.EX_UNAVAILABLE)
-    if me.draining:
-        sys.exit(os.EX_TEMPFAIL)
+        status = os.EX_UNAVAILABLE
+    elif me.draining:
+        status = os.EX_TEMPFAIL
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -63,6 +63,7 @@ def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes]) -
     action = params["actions"][number - 1] if params.get("actions") else None
 
     def attach(frames: np.ndarray) -> dict[str, Any]:
+        run.process.step_began = None  # the model is done; waiting for the store's budget is no hanging step
         run.process.side.submit(_encode, frames, strip)
         return {STRIP: strip.result}
 

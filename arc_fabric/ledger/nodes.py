@@ -30,6 +30,13 @@ class Nodes(Jobs):
             if stored
         ]
 
+    def known_nodes(self, ids: list[str]) -> set[str]:
+        """Which of these ids are nodes."""
+        pipe = self.redis.pipeline(transaction=False)
+        for node_id in ids:
+            pipe.exists(keys.node(node_id))
+        return {node_id for node_id, there in zip(ids, pipe.execute(), strict=True) if there}
+
     def node(self, node_id: str) -> NodeRecord:
         """One node, or NodeNotFound."""
         found = self.nodes([node_id])

@@ -7,11 +7,12 @@ local function owner_alive(name, boot)
   return name ~= nil and boot ~= nil and live_boot(name) == boot
 end
 
--- Steps still to do on a worker for sessions other than sid.
+-- Steps still to do on a worker for sessions other than sid. Bulk work gives way, so it does not count.
 local function waiting(name, sid)
   local sum = 0
   for _, other in ipairs(redis.call('SMEMBERS', owned_key(name))) do
-    if other ~= sid then sum = sum + tonumber(redis.call('HGET', session_key(other), '_pending') or '0') end
+    local facts = redis.call('HMGET', session_key(other), '_pending', 'bulk')
+    if other ~= sid and facts[2] ~= 'true' then sum = sum + tonumber(facts[1] or '0') end
   end
   return sum
 end

@@ -1,0 +1,47 @@
+"""Frees what nobody needs in the object store: payloads that no node names, and what the store's collector finds.
+
+A payload without a node is left when a worker died, or lost its session, between storing a step and committing it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from arc_fabric.ledger import Ledger
+from arc_fabric.store.backends import Backend
+from arc_fabric.store.collector import Collector
+from arc_fabric.store.condemned import storage_time
+from arc_fabric.store.manifest import MANIFEST, key_of
+from arc_fabric.store.scan import scan
+
+log = logging.getLogger(__name__)
+_CHUNK = 500
+
+
+def collect(ledger: Ledger, backend: Backend, grace_s: float) -> None:
+    """One pass. Raises StoreUnavailable and Redis errors; may be cut off and repeated."""
+    orphans = bury_orphans(ledger, backend, grace_s)
+    report = Collector(backend, grace_s=grace_s).run()
+    if orphans or report.condemned or report.deleted:
+        log.info("collected: %d orphans, %d condemned, %d deleted", orphans, report.condemned, report.deleted)
+
+
+def bury_orphans(ledger: Ledger, backend: Backend, grace_s: float) -> int:
+    """Put a tombstone on stored checkpoints older than `grace_s` that are no node; returns how many."""
+    found = scan(backend)
+    now = storage_time(backend)
+    old = [
+        checkpoint_id
+        for checkpoint_id, manifest in found.manifests.items()
+        if not manifest.deleted and now - found.objects[checkpoint_id][MANIFEST].modified > grace_s
+    ]
+    buried = 0
+    for start in range(0, len(old), _CHUNK):
+        chunk = old[start : start + _CHUNK]
+        for checkpoint_id in set(chunk) - ledger.known_nodes(chunk):
+            manifest = found.manifests[checkpoint_id]
+            backend.put(key_of(checkpoint_id, MANIFEST), manifest.tombstone().encode())
+            for name in manifest.attachments:
+                backend.delete(key_of(checkpoint_id, name))
+            buried += 1
+    return buried
