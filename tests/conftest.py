@@ -3,6 +3,7 @@
     redis_server   the embedded Redis of the test session      redis_url   an empty database of it, per test
     s3_server      the embedded store of the test session      s3_bucket   an empty bucket of it, per test
     settings       Settings that point at both, per test       s3_client   minio-py on the store
+    web_server     the web app with one worker on a toy model; `web`: the same with all session slots free
     stack          the whole system (`arc-fabric up`), for the test session; `.url` is the web app
 
 A server that a failing test used has its log printed with the failure.
@@ -23,6 +24,9 @@ from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from tests.services.stack import RunningStack
+from tests.support.web_fixtures import picture, web, web_server
+
+__all__ = ["picture", "web", "web_server"]
 
 _databases = itertools.cycle(range(1, 64))
 
@@ -100,9 +104,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Print the logs of the servers that a failing test used."""
     report = yield
     if report.failed:
-        for name in ("stack", "redis_server", "s3_server"):
+        for name in ("stack", "web_server", "redis_server", "s3_server"):
             server = getattr(item, "funcargs", {}).get(name)
             if server is not None:
-                text = server.logs() if isinstance(server, RunningStack) else server.child.log_tail(40)
+                text = server.child.log_tail(40) if hasattr(server, "child") else server.logs()
                 report.sections.append((f"log of {name}", text))
     return report

@@ -25,6 +25,8 @@ from arc_fabric.client.transport import PAUSES_S, named_error
 from arc_fabric.media.frames import decode_png, unpack_live
 
 CREDITS = 8
+RECONNECT_S = (*PAUSES_S, *(5.0,) * 12)
+"""Pauses between attempts to come back: about a minute, enough for a restart of the server."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class Stream:
             return
         if not self._reconnect:
             raise errors.ServiceError("the stream ended")
-        for pause in (*PAUSES_S, None):
+        for pause in (*RECONNECT_S, None):
             try:
                 self.open()
                 return

@@ -142,12 +142,12 @@ def test_one_client_cannot_flood(web: WebServer) -> None:
 
 
 def test_sigterm_with_open_streams_and_long_polls_is_quick(web_server: WebServer, session: Made) -> None:
-    """The web app stops within 5 seconds although a viewer is connected."""
+    """The web app stops soon although a viewer is connected (without our stop flag it took 30 s)."""
     server = WebServer(web_server.settings, worker=False).start()
     viewer = connect("ws" + server.url[4:] + "/ws/stream").__enter__()
     viewer.recv(timeout=5)
     began = time.monotonic()
     server.stop()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert server.web.returncode == 0
     viewer.close()

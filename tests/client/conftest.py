@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 from arc_fabric.client import ArcFabric, RemoteSession
-from tests.api.conftest import picture, web, web_server
 from tests.support.web_server import WebServer
-
-__all__ = ["picture", "web", "web_server"]
 
 
 @pytest.fixture

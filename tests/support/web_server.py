@@ -61,7 +61,7 @@ class WebServer:
         for part in self._parts:
             part.stop()
 
-    def log_tail(self, lines: int = 60) -> str:
+    def logs(self, lines: int = 60) -> str:
         """The ends of both logs."""
         return "\n".join(f"--- {part.name}\n{part.log_tail(lines)}" for part in self._parts)
 

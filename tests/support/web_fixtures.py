@@ -1,0 +1,54 @@
+"""One web server with a toy worker for all tests that want one; tests/conftest.py makes them known everywhere."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from minio import Minio
+
+from arc_fabric.media.frames import encode_png
+from arc_fabric.services.valkey import ValkeyServer
+from arc_fabric.services.weed import WeedServer
+from arc_fabric.settings import load_settings
+from tests.support.web_server import WebServer
+
+
+@pytest.fixture(scope="session")
+def web_server(
+    redis_server: ValkeyServer, s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WebServer]:
+    """The web app with one toy worker for the whole test session, in database 0 of its Redis (tests take 1 to 63)."""
+    pair = s3_server.credentials
+    bucket = f"web-{uuid.uuid4().hex[:12]}"
+    Minio(s3_server.endpoint, pair.access_key, pair.secret_key, secure=False).make_bucket(bucket)
+    settings = load_settings(
+        data_dir=tmp_path_factory.mktemp("web"),
+        redis_url=f"redis://127.0.0.1:{redis_server.port}/0",
+        s3_endpoint=s3_server.endpoint,
+        s3_access_key=pair.access_key,
+        s3_secret_key=pair.secret_key,
+        s3_bucket=bucket,
+        flower=False,
+    )
+    server = WebServer(settings).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def web(web_server: WebServer) -> Iterator[WebServer]:
+    """The server, with all session slots free before and after the test."""
+    web_server.close_all()
+    yield web_server
+    web_server.close_all()
+
+
+@pytest.fixture(scope="session")
+def picture() -> str:
+    """A small PNG in base64."""
+    pixels = np.random.default_rng(5).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    return base64.b64encode(encode_png(pixels)).decode()
