@@ -1,9 +1,10 @@
 """Stage 2: train the transformer on windows of 1 + 8 latent frames.
 
 Each window is seen once clean (it fills keys and values for the past) and in three noisy copies, whose blocks each
-have their own noise level and attend to the clean past and themselves: one with the true actions given, one in
-which actions are as noisy as the video (the policy), one of either kind or with independent levels. Flow matching
-with x0 prediction: x_t = (1 - t) x + t e, loss |x0 - x|^2 / max(t, 0.25)^2.
+have their own noise level and attend to the clean past and themselves: two with the true actions given, which learn
+the video, and one with the video all noise, which learns the actions (the policy). So the sampler works: first the
+actions, then the video they lead to. Flow matching with x0 prediction: x_t = (1 - t) x + t e, loss
+|x0 - x|^2 / max(t, 0.25)^2.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from arc_fabric.models.tabletop.weights import export
 
 BLOCKS, PER_BLOCK, PAST = 4, 2, 7
 """Blocks per window, latent frames per block, latent frames of the clean stream that a later block can see."""
-COPIES = 3
+COPIES, POLICY = 3, 2
+"""Noisy copies of a window; this one of them trains the policy, the others the video given the actions."""
 ADAM = ("words", "place", "head_", "embed_", "noise", "final", "read_pose", "truth", "modulation")
 
 
@@ -138,8 +140,8 @@ def _losses(
     target = batch.latents[:, 1:].unflatten(1, (BLOCKS, PER_BLOCK))[:, None]
     v_error = (video - target).square().mean((3, 4, 5, 6))
     a_error = (action - batch.actions[:, None]).square().mean((3, 4))
-    v_loss = (v_error / noise.t_video.clamp(min=0.25).square()).mean()
-    a_loss = (a_error / noise.t_action.clamp(min=0.25).square() * (noise.t_action > 0)).mean()
+    v_loss = (v_error / noise.t_video.clamp(min=0.25).square())[:, :POLICY].mean()
+    a_loss = (a_error / noise.t_action.clamp(min=0.25).square())[:, POLICY].mean()
     known = batch.truth[:, 1:].unflatten(1, (BLOCKS, PER_BLOCK))[:, None]
     there = known.unflatten(-1, (-1, 4))[..., 3:].expand(*known.shape[:-1], len(KINDS) + 1, 4).clone()
     there[..., 0, :], there[..., 3] = 1, 1
@@ -148,9 +150,9 @@ def _losses(
     middle = anchor.new_tensor([32.0, 46.0, 8.0, 0.0])
     true_pose = torch.cat([batch.truth[:, 0, :3], 1 - 2 * batch.truth[:, 0, 3:4]], -1)
     pose_loss = ((anchor - middle) / unit - true_pose).square().mean()
-    hard = noise.t_video > 0.9
     return {"v": v_loss, "a": a_loss, "truth": truth_loss, "pose": pose_loss,
-            "v_hard_given": _mean(v_error[:, 0], hard[:, 0]), "a_hard": _mean(a_error[:, 1], hard[:, 1])}
+            "v_hard": _mean(v_error[:, :POLICY], noise.t_video[:, :POLICY] > 0.9),
+            "a_hard": _mean(a_error[:, POLICY], noise.t_action[:, POLICY] > 0.9)}
 
 
 def _mean(values: Tensor, chosen: Tensor) -> Tensor:
@@ -174,11 +176,9 @@ class Noise:
         level = (count, COPIES, BLOCKS)
         u = torch.rand(level)
         t_video = settings.shift * u / (1 + (settings.shift - 1) * u)
-        other = torch.rand(level)
-        t_action = t_video.clone()
-        t_action[:, 0] = 0
-        kind = torch.rand(count, BLOCKS)
-        t_action[:, 2] = torch.where(kind < 0.25, 0.0, torch.where(kind < 0.5, other[:, 2], t_video[:, 2]))
+        t_action = torch.zeros(level)
+        t_action[:, POLICY] = t_video[:, POLICY]
+        t_video[:, POLICY] = 1
         past = torch.rand(count) * settings.past_noise * (torch.rand(count) < 0.5)
         parts = (past, torch.randn(count, PAST, channels, 8, 8), t_video, t_action,
                  torch.randn(*level, PER_BLOCK, channels, 8, 8), torch.randn(*level, PER_BLOCK * GROUP, 4))

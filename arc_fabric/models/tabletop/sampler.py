@@ -22,16 +22,17 @@ HORIZON = BLOCK * ACTIONS
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How a block is denoised: Euler steps on levels t = s u / (1 + (s - 1) u), and the guidance weight of predicted
-    actions and their video (given actions need none)."""
+    """How a block is denoised: Euler steps of the video and of predicted actions, on levels
+    t = s u / (1 + (s - 1) u), and the guidance weight of predicted actions (the video follows the actions)."""
 
     steps: int = 6
+    action_steps: int = 5
     shift: float = 3.0
     guidance: float = 2.0
 
-    def levels(self) -> list[float]:
+    def levels(self, steps: int) -> list[float]:
         """Noise levels from 1 to 0, `steps + 1` of them."""
-        grid = [1 - i / self.steps for i in range(self.steps + 1)]
+        grid = [1 - i / steps for i in range(steps + 1)]
         return [self.shift * u / (1 + (self.shift - 1) * u) for u in grid]
 
 
@@ -78,19 +79,20 @@ class BlockInputs:
 def denoise(
     dit: CausalDiT, inputs: BlockInputs, texts: Tensor, caches: list[Tensor], settings: SamplerSettings
 ) -> tuple[Tensor, Tensor]:
-    """Sample one block: latents [B, C, 2, 8, 8] and unit actions [B, 8, 4]."""
+    """Sample one block, first its actions (unless given), then the video they lead to: latents [B, C, 2, 8, 8] and
+    unit actions [B, 8, 4]."""
     z, a = inputs.noise
-    if inputs.given is not None:
-        batch = len(z)
-        a, texts, caches = inputs.given, texts[:batch], [cache[:, :batch] for cache in caches]
-    levels = settings.levels()
-    for now, then in pairwise(levels):
-        t_action = 0.0 if inputs.given is not None else now
-        z0, a0 = _predict(dit, z, a, inputs, texts, caches, (now, t_action), settings.guidance)
-        z = z0 + (then / now) * (z - z0)
-        if inputs.given is None:
+    if inputs.given is None:
+        for now, then in pairwise(settings.levels(settings.action_steps)):
+            _, a0 = _predict(dit, z, a, inputs, texts, caches, (1.0, now), settings.guidance)
             a = a0 + (then / now) * (a - a0)
-    return z, a.clamp(-1, 1)
+    a = a.clamp(-1, 1) if inputs.given is None else inputs.given
+    batch = len(z)
+    texts, caches = texts[:batch], [cache[:, :batch] for cache in caches]
+    for now, then in pairwise(settings.levels(settings.steps)):
+        z0, _ = _predict(dit, z, a, inputs, texts, caches, (now, 0.0), settings.guidance)
+        z = z0 + (then / now) * (z - z0)
+    return z, a
 
 
 def _predict(
