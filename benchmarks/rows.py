@@ -55,6 +55,7 @@ class Report:
         ok = value == value and (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
         bar = f"<= {at_most:g}" if at_most is not None else f">= {at_least:g}" if at_least is not None else ""
         self.rows.append(Row(name, value, unit, bar, ok, dict(baselines or {})))
+        progress(f"  {name}: {value:.5g} {unit} {bar} {'ok' if ok else 'MISSED'} {dict(baselines or {})}")
 
     def finish(self, *, as_json: bool) -> int:
         """Print everything; returns the exit status."""
