@@ -1,0 +1,106 @@
+"""One supervised part: restarts with growing pauses, and locks and devices around it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from arc_fabric.errors import InvalidRequest, ServiceError
+from arc_fabric.services import devices
+from arc_fabric.services.lock import DataDirLock, forget_running, read_running, write_running
+from arc_fabric.services.process import Child
+from arc_fabric.services.service import Service
+
+
+def test_a_part_that_keeps_dying_is_started_with_growing_pauses(tmp_path: Path) -> None:
+    """It is tried again after 0.5 s, then 1 s, then 2 s, and each time there is news to tell."""
+    child = Child("moody", [sys.executable, "-I", "-S", "-c", "print('tried', flush=True)"], tmp_path / "log")
+    service = Service("moody", "worker", lambda: False, child=child)
+    child.start()
+    child.wait(20)
+    service.state = "healthy"
+    began, news = time.monotonic(), 0
+    while service.restarts < 3 and time.monotonic() - began < 60:
+        news += service.tend()
+        time.sleep(0.02)
+    assert time.monotonic() - began >= 1.5  # two pauses lie between the first death and the third
+    assert (service.state, news) == ("restarting", 3)
+    child.stop()
+
+
+def test_a_part_that_is_well_again_is_healthy(tmp_path: Path) -> None:
+    """After a restart the probe decides."""
+    child = Child("part", ["/bin/sleep", "60"], tmp_path / "log")
+    service = Service("part", "worker", lambda: child.running, child=child)
+    service.start()
+    child.stop()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not (service.restarts and service.state == "healthy"):
+        service.tend()
+        time.sleep(0.02)
+    assert (service.state, service.restarts, service.view()["restarts"]) == ("healthy", 1, 1)
+    service.stop()
+    assert service.state == "stopped"
+
+
+def test_the_lock_is_held_by_whoever_inherits_it(tmp_path: Path) -> None:
+    """A data directory is free only when the servers of a killed supervisor are gone, too."""
+    first = DataDirLock(tmp_path)
+    first.acquire()
+    with pytest.raises(ServiceError, match=f"process {os.getpid()}"):
+        DataDirLock(tmp_path).acquire()
+    server = Child("server", ["/bin/sleep", "60"], tmp_path / "log", keep_open=(first.descriptor,))
+    server.start()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    os.pwrite(first.descriptor, str(dead.pid).encode().ljust(8), 0)
+    first.release()
+    second = DataDirLock(tmp_path)
+    began = time.monotonic()
+    server.send(15)
+    second.acquire()
+    assert time.monotonic() - began < 9
+    second.release()
+    server.stop()
+
+
+def test_the_note_of_what_runs_counts_only_while_it_runs(tmp_path: Path) -> None:
+    """A note that a killed `up` left behind is not believed, nor one that is half there."""
+    write_running(tmp_path, {"pid": os.getpid(), "url": "http://x"})
+    assert (read_running(tmp_path) or {})["url"] == "http://x"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    write_running(tmp_path, {"pid": dead.pid, "url": "http://x"})
+    assert read_running(tmp_path) is None
+    forget_running(tmp_path)
+    assert read_running(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "gpu", "cuda", "cpu,,cpu", "cuda:x"])
+def test_devices_that_make_no_sense_are_refused(text: str) -> None:
+    """The refusal names the entry."""
+    with pytest.raises(InvalidRequest, match="no device"):
+        devices.worker_devices(text)
+
+
+def test_gpus_are_counted_as_the_environment_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA_VISIBLE_DEVICES limits what auto takes; without CUDA there are two workers on the CPU."""
+    monkeypatch.setattr(devices, "torch_cuda", lambda: "13.0")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    assert devices.worker_devices("auto") == ["cuda:0", "cuda:1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert devices.worker_devices("auto") == ["cpu", "cpu"]
+    monkeypatch.setattr(devices, "torch_cuda", lambda: None)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert devices.worker_devices("auto") == ["cpu", "cpu"]
+
+
+def test_threads_are_shared_out() -> None:
+    """A chosen number wins; otherwise every worker has at least one."""
+    assert devices.threads_per_worker(2, 5) == 5
+    assert devices.threads_per_worker(10_000, 0) == 1
