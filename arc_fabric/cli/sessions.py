@@ -17,6 +17,7 @@ from rich.table import Table
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, ago, emit, out
 from arc_fabric.cli.remote import Remote, remote_of
+from arc_fabric.demo import SAMPLE
 from arc_fabric.errors import InvalidRequest
 
 SessionName = Annotated[str, typer.Argument(metavar="SESSION", help="Id, label, or 'last'.")]
@@ -39,9 +40,7 @@ def sessions(
 def new(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="What shall happen.")],
-    frame: Annotated[
-        str | None, typer.Option(help="sample:<name> or an image file; default: the first sample.")
-    ] = None,
+    frame: Annotated[str | None, typer.Option(help="sample:<name> or an image file; default: the demo's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the sampler.")] = None,
     label: Label = None,
     steps: Annotated[int, typer.Option("--steps", "-n", min=0, help="Steps to run at once.")] = 0,
@@ -167,11 +166,11 @@ def _table(items: list[dict[str, Any]]) -> None:
 
 
 def first_sample(remote: Remote) -> str:
-    """The sample frame to start from when none is chosen."""
-    names = remote.fabric.samples()
-    if not names:
+    """The sample frame to start from when none is chosen: the demo's where there is one."""
+    samples = [f"sample:{name}" for name in remote.fabric.samples()]
+    if not samples:
         raise InvalidRequest("This server has no sample frames.", hint="Give an image file with --frame.")
-    return f"sample:{names[0]}"
+    return SAMPLE if SAMPLE in samples else samples[0]
 
 
 def _frame(text: str) -> str:
