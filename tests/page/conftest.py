@@ -21,8 +21,6 @@ from tests.page.view import View
 from tests.page.world import World
 from tests.services.stack import RunningStack
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -41,7 +39,9 @@ def chromium() -> Iterator[Any]:
         if os.environ.get("CI") == "true" and os.geteuid() == 0 and shutil.which("apt-get"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with sync_api.sync_playwright() as playwright:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()

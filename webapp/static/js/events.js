@@ -52,8 +52,21 @@ function dropOldestJob() {
   }
 }
 
+/** Node events that came while a tree was being read: the answer may be older than they are. */
+let meanwhile = null;
+
+/** A tree is about to be read; `putTree` or `giveUpTree` ends it. */
+export function expectTree() {
+  meanwhile = [];
+}
+
+export function giveUpTree() {
+  meanwhile = null;
+}
+
 /** @param {import("./types.js").Node} node */
 export function putNode(node, { committed = false } = {}) {
+  meanwhile?.push([node, { committed }]);
   if (node.tree_id !== state.treeId) return;
   const known = state.nodes.get(node.id);
   node.children = known?.children ?? node.children ?? [];
@@ -89,6 +102,9 @@ export function putTree(tree) {
   for (const session of tree.sessions ?? []) putSession(session);
   state.treeStatus = nodes.size ? "ready" : "empty";
   state.treeError = null;
+  const later = meanwhile ?? [];
+  meanwhile = null;
+  for (const [node, how] of later) putNode(node, how);
   movePanes();
   touch("nodes", "branch", "sessions");
 }

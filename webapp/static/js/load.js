@@ -1,8 +1,8 @@
 /** Loading: what is there at the start, one tree at a time, and everything again after an outage. */
 
 import * as api from "./api.js";
-import { clock, followLive, play, seek } from "./clock.js";
-import { putJob, putSession, putTree, putWorker } from "./events.js";
+import { followLive, play, seek } from "./clock.js";
+import { expectTree, giveUpTree, putJob, putSession, putTree, putWorker } from "./events.js";
 import { retryMissing } from "./frames.js";
 import { readLink } from "./link.js";
 import { open, openAll, setMode, startShow } from "./panes.js";
@@ -48,9 +48,10 @@ function newest() {
 /**
  * Read a session's tree and show it.
  * @param {string} sessionId
- * @param {{link?: ReturnType<typeof readLink>, fresh?: boolean}} [options]  `fresh`: just created, its root is not there yet
+ * @param {{link?: ReturnType<typeof readLink>, fresh?: boolean, live?: boolean}} [options]  `fresh`: just created, its root is not
+ *   there yet; `live`: show the newest frame as it comes
  */
-export async function openTreeOf(sessionId, { link, fresh = false } = {}) {
+export async function openTreeOf(sessionId, { link, fresh = false, live = false } = {}) {
   const session = state.sessions.get(sessionId);
   if (fresh && !session?.tree_id) {
     state.awaited = sessionId;
@@ -59,6 +60,7 @@ export async function openTreeOf(sessionId, { link, fresh = false } = {}) {
   }
   if (state.treeStatus !== "ready") state.treeStatus = "loading";
   touch("tree");
+  expectTree();
   try {
     const tree = await api.tree(sessionId);
     noteOpening();
@@ -66,8 +68,9 @@ export async function openTreeOf(sessionId, { link, fresh = false } = {}) {
     state.selected = null;
     state.compare = null;
     putTree(tree);
-    showFrom(sessionId, link);
+    showFrom(sessionId, link, live);
   } catch (error) {
+    giveUpTree();
     state.treeStatus = "error";
     state.treeError = error;
     problem(error, { label: "Try again", run: () => openTreeOf(sessionId, { link }) });
@@ -75,7 +78,7 @@ export async function openTreeOf(sessionId, { link, fresh = false } = {}) {
   touch("tree", "panes");
 }
 
-function showFrom(sessionId, link) {
+function showFrom(sessionId, link, live) {
   const wanted = (link?.panes ?? []).filter(({ nodeId }) => state.nodes.has(nodeId));
   if ((link?.panes.length ?? 0) > wanted.length) toast("Some branches of the link are not in this tree.", { kind: "bad" });
   const session = state.sessions.get(sessionId);
@@ -84,11 +87,12 @@ function showFrom(sessionId, link) {
   if (link?.mode) setMode(link.mode);
   if (link?.view === "grid") state.view = "grid";
   state.selected = state.panes[0]?.nodeId ?? state.treeId;
-  if (session?.running_job || session?.queued) followLive();
+  if (live) followLive();
   else if (link?.frame !== null && link?.frame !== undefined) {
     seek(link.frame);
     if (link.play) play();
-  } else startShow();
+  } else if (session?.running_job || session?.queued) followLive();
+  else startShow();
 }
 
 /** A new session's first job ended: its tree can be opened. */
@@ -97,8 +101,7 @@ export function openAwaited() {
   if (session?.state === "closed") giveUpAwaiting();
   if (!session?.tree_id || !session.head) return;
   state.awaited = null;
-  clock.follow = true;
-  openTreeOf(session.id);
+  openTreeOf(session.id, { live: true });
 }
 
 /** The first job failed (its toast says why): back to what was on screen. */
@@ -112,6 +115,11 @@ export async function resync() {
   await loadSurroundings();
   retryMissing();
   const session = [...state.sessions.values()].find((s) => s.tree_id && s.tree_id === state.treeId);
-  if (session) putTree(await api.tree(session.id));
-  else if (!state.treeId) await boot();
+  if (!session) return boot();
+  expectTree();
+  try {
+    return putTree(await api.tree(session.id));
+  } finally {
+    giveUpTree();
+  }
 }

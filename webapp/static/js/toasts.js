@@ -19,7 +19,7 @@ export function toast(words, { kind = "info", more = "", action, key } = {}) {
     h("button", { class: "icon-button", type: "button", "aria-label": "Dismiss", onclick: () => el.remove() }, icon("close")));
   for (const old of [...box.children]) if (old.dataset.key === el.dataset.key) old.remove();
   box.append(el);
-  while (box.children.length > MOST) box.firstElementChild.remove();
+  while (box.children.length > MOST) (box.querySelector(".toast:not(.bad)") ?? box.firstElementChild).remove();
   if (kind !== "bad") leaveLater(el);
 }
 
@@ -34,9 +34,4 @@ function leaveLater(el) {
 /** Show a failed request: cause, then the way out. */
 export function problem(error, action) {
   toast(error.message, { kind: "bad", more: error.whatToDo ?? "", action, key: error.code || undefined });
-}
-
-/** Take away a message whose cause is gone. */
-export function dismiss(key) {
-  for (const el of document.querySelectorAll("#toasts > *")) if (el.dataset.key === key) el.remove();
 }

@@ -1,0 +1,65 @@
+"""What the page is made of: small, plain, local, and nothing that a strict content security policy forbids. No browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+WEBAPP = Path(__file__).resolve().parents[2] / "webapp"
+STATIC = WEBAPP / "static"
+MODULES = sorted((STATIC / "js").glob("*.js"))
+LARGEST_PAGE = 600_000
+LONGEST_MODULE = 300
+
+
+def test_the_whole_page_is_small() -> None:
+    """Everything a browser loads is under 600 kB, d3 included."""
+    files = [path for path in STATIC.rglob("*") if path.is_file()] + [WEBAPP / "templates" / "index.html"]
+    assert sum(path.stat().st_size for path in files) < LARGEST_PAGE
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_modules_are_small_and_used(path: Path) -> None:
+    """A module has at most 300 lines, says what it is for, and something imports it."""
+    text = path.read_text()
+    assert text.count("\n") <= LONGEST_MODULE
+    assert text.startswith(("/**", "//"))
+    if path.name in ("main.js", "theme-boot.js"):
+        assert f"/static/js/{path.name}" in (WEBAPP / "templates" / "index.html").read_text()
+    else:
+        assert any(f"./{path.name}" in other.read_text() for other in MODULES if other != path)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_no_dead_exports_or_imports(path: Path) -> None:
+    """Every export is imported somewhere or used in its module, and every import is used."""
+    text = path.read_text()
+    rest = "".join(other.read_text() for other in MODULES if other != path)
+    for name in re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", text, re.M):
+        used = re.search(rf"\b{name}\b", rest) or len(re.findall(rf"\b{name}\b", text)) > 1
+        assert used, f"{path.name} exports {name}, nobody uses it"
+    for names in re.findall(r"^import \{([^}]+)\} from", text, re.M):
+        for name in (part.split(" as ")[-1].strip() for part in names.split(",")):
+            assert len(re.findall(rf"\b{re.escape(name)}\b", text)) > 1, f"{path.name} imports {name} and does not use it"
+
+
+def test_nothing_inline_and_nothing_from_elsewhere() -> None:
+    """No inline script or style, no HTML from strings, no address of another host."""
+    html = (WEBAPP / "templates" / "index.html").read_text()
+    assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", html)
+    for path in [*MODULES, *sorted((STATIC / "css").glob("*.css"))]:
+        text = path.read_text()
+        assert "innerHTML" not in text
+        assert "eval(" not in text
+        assert not re.search(r"https?://(?!www\.w3\.org)", text), path.name
+
+
+def test_every_key_of_the_help_has_a_meaning() -> None:
+    """The help dialog and the key handler name the same keys."""
+    shown = {key for keys in re.findall(r"\[\[(.*?)\], ", (STATIC / "js" / "keymap.js").read_text()) for key in re.findall(r'"(.*?)"', keys)}
+    handled = (STATIC / "js" / "keys.js").read_text()
+    for key in shown - {"Space", "Ctrl", "Enter", "←", "→", "↑", "↓"}:
+        word = key.lower()
+        assert re.search(rf'^\s*(?:.*\s)?"?{re.escape(word)}"?:', handled, re.M), f"the help shows {key}, keys.js does not handle it"

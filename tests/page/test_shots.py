@@ -1,0 +1,86 @@
+"""Screenshots of the page's faces, for people to look at: build/screenshots (not in the repository)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.page.view import View
+from tests.page.world import World
+
+SIZES = ((1280, 800), (1920, 1080))
+
+
+@pytest.fixture(scope="module")
+def demo(page_stack: Any) -> Iterator[tuple[World, list[dict[str, Any]]]]:
+    """The demo's tree: a trunk of 8 steps, three forks of 8, the third failed, rewound and tried again."""
+    world = World(page_stack.url)
+    trunk = world.plant(8, label="trunk")
+    wishes = (
+        {"label": "A again"},
+        {"label": "B push left", "new_prompt": "push the cup to the left"},
+        {"label": "C seed 42", "new_seed": 42},
+    )
+    branches = [world.fork(trunk, steps=8, **wish) for wish in wishes]
+    world.ok("PATCH", f"/api/nodes/{branches[2]['head']}", json={"failed": True, "score": 0.2})
+    world.wait(world.ok("POST", f"/api/sessions/{branches[2]['id']}/rewind", json={"checkpoint_id": trunk["head"]})["job"])
+    world.step(branches[2]["id"], steps=8, prompt="carefully pick up the red cup")
+    yield world, branches
+    world.close_sessions()
+    world.close()
+
+
+def save(view: View, shots: Path, name: str) -> None:
+    """Take the picture and see that it is not blank."""
+    path = shots / f"{name}.png"
+    view.page.screenshot(path=path)
+    colours = Image.open(path).convert("RGB").getcolors(1 << 24)
+    assert colours is not None
+    assert len(colours) > 100, f"{path} is blank"
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size[0]))
+def test_screenshots(demo: Any, chromium: Any, shots: Path, size: tuple[int, int], theme: str) -> None:
+    """Side by side, wipe, difference, grid, fork form and the empty page, in this size and theme."""
+    world, branches = demo
+    context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
+    view = View(context.new_page())
+    tag = f"{size[0]}-{theme}"
+    view.open(world.link(branches, frame=100), theme=theme).until("s.shown.frame === 100 && s.compare")
+    save(view, shots, f"demo-{tag}")
+    view.press("w").until("s.mode === 'wipe' && s.shown.draws > 1")
+    save(view, shots, f"wipe-{tag}")
+    view.press("d").until("s.mode === 'diff'")
+    save(view, shots, f"difference-{tag}")
+    view.press("d").seek(76).press("g")
+    save(view, shots, f"fork-{tag}")
+    view.click("Branches").until("s.view === 'grid'")
+    view.page.wait_for_load_state("networkidle")
+    save(view, shots, f"grid-{tag}")
+    view.page.route("**/api/sessions?*", lambda route: route.fulfill(json={"items": [], "next": None}))
+    view.page.route("**/api/sessions", lambda route: route.fulfill(json={"items": [], "next": None}))
+    view.page.route_web_socket("**/ws/stream", lambda socket: socket.send('{"type":"hello","sessions":[],"last_id":"0-0"}'))
+    view.open(world.url + "/", theme=theme).until("s.treeStatus === 'empty'")
+    save(view, shots, f"empty-{tag}")
+    context.close()
+
+
+def test_a_narrow_window(demo: Any, view: View, shots: Path) -> None:
+    """At 900 px nothing is cut off: the page scrolls down, not sideways, and every control is within its panel."""
+    world, branches = demo
+    view.page.set_viewport_size({"width": 900, "height": 900})
+    view.open(world.link(branches, frame=100)).until("s.shown.frame === 100")
+    view.page.screenshot(path=shots / "demo-900-dark.png", full_page=True)
+    cut = view.page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, textarea, canvas")].filter((el) => {
+            const box = el.getBoundingClientRect();
+            return box.width && (box.right > innerWidth + 1 || box.left < -1);
+        }).map((el) => el.outerHTML.slice(0, 90))"""
+    )
+    assert view.page.evaluate("document.documentElement.scrollWidth") <= 900
+    assert cut == []
