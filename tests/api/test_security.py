@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -151,3 +153,15 @@ def test_sigterm_with_open_streams_and_long_polls_is_quick(web_server: WebServer
     assert time.monotonic() - began < 10
     assert server.web.returncode == 0
     viewer.close()
+
+
+def test_the_web_process_never_loads_torch(session: Made) -> None:
+    """Also not after it has sent jobs, served latents and compared branches."""
+    session.step()
+    fork = session.fork(steps=1)
+    session.web.ok("GET", f"/api/compare?nodes={session.now()['head']},{fork['head']}")
+    session.web.http.get(f"{session.path}/latents/1")
+    processes = psutil.Process(session.web.web.pid).children(recursive=True)
+    assert processes
+    for process in processes:
+        assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text()
