@@ -21,6 +21,7 @@ from arc_fabric.errors import ArcFabricError
 from arc_fabric.services import devices, valkey, weed
 from arc_fabric.services.lock import read_running
 from arc_fabric.services.ports import choose_port
+from arc_fabric.services.reach import named_or_running
 from arc_fabric.settings import Settings
 
 _LOW_DISK, _NO_DISK = 10 << 30, 1 << 30
@@ -100,8 +101,10 @@ def redis_server(settings: Settings) -> Finding:
 
 def object_store(settings: Settings) -> Finding:
     """The store of the settings takes and gives an object, or the binary that `up` would start is there."""
-    if not settings.s3_endpoint:
+    found = named_or_running(settings)
+    if found is None:
         return _binary("object store", weed.binary)
+    settings = found
     keys = (settings.s3_access_key, settings.s3_secret_key.get_secret_value())
     if weed.stores(settings.s3_endpoint, *keys, settings.s3_bucket, secure=settings.s3_secure):
         return Finding("object store", "ok", f"{settings.s3_endpoint} takes and gives objects in {settings.s3_bucket}")

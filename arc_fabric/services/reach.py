@@ -20,14 +20,21 @@ from arc_fabric.settings import Settings
 @contextmanager
 def reachable_store(settings: Settings) -> Iterator[Settings]:
     """Settings with an object store that answers: the named one, the running embedded one, or one started for now."""
-    running = read_running(settings.data_dir)
-    if settings.s3_endpoint:
-        yield settings
-    elif running:
-        yield _embedded(settings, urlsplit(running["s3_url"]).netloc)
+    found = named_or_running(settings)
+    if found:
+        yield found
     else:
         with _started(settings) as endpoint:
             yield _embedded(settings, endpoint)
+
+
+def named_or_running(settings: Settings) -> Settings | None:
+    """Settings with the object store that they name or that `up` runs on their data directory; None if neither is."""
+    if settings.s3_endpoint:
+        return settings
+    running = read_running(settings.data_dir)
+    ours = (settings.data_dir / "s3").is_dir()  # else that `up` was told of a store by flags that we do not know
+    return _embedded(settings, urlsplit(running["s3_url"]).netloc) if running and ours else None
 
 
 @contextmanager

@@ -120,3 +120,12 @@ def test_storage_commands_on_the_running_system(
     assert remote_cli(*here, "import", str(bundle), "--json").json["checkpoints"] == exported["checkpoints"]
     bundle.write_bytes(bundle.read_bytes()[:-100])
     assert "not a complete bundle" in remote_cli(*here, "import", str(bundle), code=1).err
+
+
+def test_doctor_looks_at_what_runs(cli: Cli, stack: RunningStack) -> None:
+    """On the data directory of a running system it checks that system's servers and says where it is."""
+    findings = {f["name"]: f for f in cli("--set", f"data_dir={stack.data_dir}", "doctor", "--json").json["findings"]}
+    assert stack.url in findings["ports"]["message"]
+    assert "takes and gives objects" in findings["object store"]["message"]
+    assert findings["redis"]["message"].startswith("valkey")
+    assert findings["clock"]["message"].startswith("within")
