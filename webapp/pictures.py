@@ -59,7 +59,6 @@ class Ancestor:
     id: str
     frame_index: int
     n_frames: int
-    action_source: str | None
     actions: tuple[tuple[float, ...], ...] | None
     seed: int | None
     prompt: str

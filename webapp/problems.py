@@ -9,6 +9,8 @@ from typing import Any
 
 from flask import Flask, Response, g, has_request_context, request
 from pydantic import ValidationError
+from redis.exceptions import ConnectionError as RedisDown
+from redis.exceptions import TimeoutError as RedisSlow
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import WebsocketMismatch
 
@@ -133,9 +135,6 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _defect(error: Exception) -> Response:
-        from redis.exceptions import ConnectionError as RedisDown
-        from redis.exceptions import TimeoutError as RedisSlow
-
         if isinstance(error, (RedisDown, RedisSlow)):
             down = StoreUnavailable("Redis does not answer", hint="Check Redis (arc-fabric doctor), then retry.")
             return respond(of_error(down), _retry_after(503))

@@ -1,15 +1,13 @@
 """How far branches are apart, step by step: plain numpy on what was stored.
 
 >>> import numpy as np
->>> first_difference([np.zeros(3), np.ones(3)], [np.zeros(3), np.zeros(3)])
-1
+>>> same_bits(np.zeros(3), -np.zeros(3))
+False
 >>> rms(np.array([3.0, 4.0]), np.zeros(2)) == np.sqrt(12.5)
 np.True_
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,12 +33,6 @@ def frame_distances(a: np.ndarray, b: np.ndarray) -> list[float]:
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     """Bit-for-bit equality (so that NaN equals itself and 0.0 differs from -0.0)."""
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-
-
-def first_difference(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> int | None:
-    """Index of the first pair whose bits differ, as far as both go; None if there is none."""
-    pairs = enumerate(zip(a, b, strict=False))
-    return next((index for index, (x, y) in pairs if not same_bits(x, y)), None)
 
 
 def _same_shape(a: np.ndarray, b: np.ndarray) -> None:

@@ -1,0 +1,86 @@
+"""Clips, thumbnails and distances."""
+
+from __future__ import annotations
+
+import doctest
+import io
+import re
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image
+
+from arc_fabric.media import frames, series, sprites, video
+
+
+@pytest.fixture
+def clip() -> np.ndarray:
+    """30 frames of a moving square, of odd size."""
+    made = np.full((30, 33, 47, 3), 90, np.uint8)
+    for number, frame in enumerate(made):
+        frame[10:20, number : number + 10] = (220, 40, 40)
+    return made
+
+
+@pytest.mark.parametrize("module", [frames, series, sprites, video])
+def test_examples_in_the_docstrings(module: object) -> None:
+    """They run."""
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+
+
+def test_keyframes_come_every_twelve_frames(clip: np.ndarray, tmp_path: Path) -> None:
+    """So that a random seek decodes at most twelve; odd sizes are padded to even ones."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(video.encode(iter(clip), fps=8))
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-skip_frame",
+        "nokey",
+        "-i",
+        str(path),
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "null",
+        "-",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.findall(r"frame=\s*(\d+)", done.stderr)[-1] == "3"
+    assert "48x34" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["gif", "webp"])
+def test_animations_have_all_frames(clip: np.ndarray, form: video.Form) -> None:
+    """GIF and WebP keep size, number and pace."""
+    image = Image.open(io.BytesIO(video.encode(iter(clip), fps=10, form=form)))
+    assert image.size == (47, 33)
+    assert image.n_frames == 30
+
+
+def test_nothing_is_no_clip() -> None:
+    """No frames, or an unknown form, is an error and leaves no process."""
+    with pytest.raises(ValueError, match="at least one"):
+        video.encode(iter(()), fps=8)
+    with pytest.raises(ValueError, match="avi"):
+        video.encode(iter(np.zeros((1, 8, 8, 3), np.uint8)), fps=8, form="avi")  # type: ignore[arg-type]
+
+
+def test_distances(clip: np.ndarray) -> None:
+    """Zero for equal frames, and only whole bits count as equal."""
+    assert series.frame_distances(clip, clip) == [0.0] * 30
+    assert series.frame_distances(clip[:5], clip[1:6])[0] > 0
+    assert series.same_bits(np.array([np.nan]), np.array([np.nan]))
+    assert not series.same_bits(np.zeros(1), -np.zeros(1))
+    with pytest.raises(ValueError, match="compared"):
+        series.rms(np.zeros(2), np.zeros(3))
+
+
+def test_sprites_fill_rows(clip: np.ndarray) -> None:
+    """Thumbnails stand in order, the rest is black."""
+    sheet, (width, height) = sprites.sprite(list(clip[:5]), width=20, columns=4)
+    assert sheet.shape == (2 * height, 4 * width, 3)
+    assert sheet[height:, width:].sum() == 0
+    assert np.array_equal(sheet[:height, :width], sprites.thumbnail(clip[0], 20))
