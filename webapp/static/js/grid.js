@@ -1,7 +1,7 @@
 /** All branches of the tree as thumbnails, sortable and filterable; a click opens one in a pane. */
 
 import { sessionColour } from "./colours.js";
-import { attr, fill, h, text } from "./dom.js";
+import { fill, h, text } from "./dom.js";
 import { clip, count } from "./format.js";
 import { leaves } from "./lineage.js";
 import { branchNames } from "./names.js";
@@ -83,7 +83,6 @@ function card(node, letters, running) {
   h("span", { class: "card-chips" }, node.score !== null && node.score !== undefined && h("span", { class: "chip calm" }, Number(node.score).toPrecision(3)),
     ...chips.map(([kind, words]) => h("span", { class: `chip ${kind}` }, words))));
   el.style.setProperty("--own", sessionColour(node.session_id));
-  attr(el, "aria-label", `${nameOf(node)}, step ${node.frame_index}${node.failed ? ", failed" : ""}`);
   return el;
 }
 

@@ -17,7 +17,7 @@ export class PaneView {
     this.index = index;
     this.title = h("span", { class: "pane-title" });
     this.chips = h("span", { class: "chips" });
-    this.canvas = h("canvas", { class: "picture", role: "img" });
+    this.canvas = h("canvas", { class: "picture", role: "img", "aria-label": `${LETTERS[index]}, loading` });
     keepFitted(this.canvas, () => emit("redraw"));
     this.note = h("span", { class: "pane-note" });
     this.where = h("span", { class: "pane-where" });

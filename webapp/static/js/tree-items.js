@@ -63,7 +63,13 @@ function updateNode(g, item, node, look) {
   attr(step, "y", item.leaf ? 4 : 19);
   attr(step, "text-anchor", item.leaf ? "start" : "end");
   labelRow(label, item, node, look);
-  attr(g, "aria-label", spoken(node, look));
+  nameForReaders(g, label.textContent + step.textContent, spoken(node, look));
+}
+
+/** A node that shows words is called by them and described in full; one without words is called by its description. */
+function nameForReaders(g, words, description) {
+  attr(g, words ? "aria-description" : "aria-label", description);
+  g.removeAttribute(words ? "aria-label" : "aria-description");
 }
 
 /** Above a branch's own stretch: pane letters and what it is called. Under a head that is no leaf: its session. */
