@@ -7,8 +7,12 @@ the lease.
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -18,7 +22,7 @@ from celery import bootsteps
 from celery.signals import celeryd_init
 
 from workers import process as worker_process
-from workers.patience import REDIS_OUTAGE
+from workers.patience import REDIS_OUTAGE, through_outages
 from workers.process import DEVICE_VARIABLE, MEDIA
 
 log = logging.getLogger(__name__)
@@ -74,11 +78,14 @@ class ServeStep(bootsteps.StartStopStep):
         super().__init__(worker, **kwargs)
         self._threads: list[Any] = []
         self._heartbeat: Any = None
+        self._ending = threading.Lock()
 
     def start(self, worker: Any) -> None:
         """Load the model and take the lease; returns when tickets may come."""
         from workers.heartbeat import Heartbeat
 
+        # kill -USR1 writes where every thread is to the log. Celery has put a logger in the place of sys.stderr.
+        faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
         me = worker_process.start(worker.hostname.split("@", 1)[0], os.environ.get(DEVICE_VARIABLE, "cpu"))
         me.on_drain = _stop_soon
         in_task_thread: Callable[[Callable[[], Any]], Any] = worker.pool.executor.submit
@@ -102,8 +109,8 @@ class ServeStep(bootsteps.StartStopStep):
         from workers.watchdog import Watchdog
 
         me.serving = True
-        me.ledger.serve(me.name, me.boot_id, me.record())
-        self._threads = [Reaper(me), Watchdog(me)]
+        through_outages(lambda: me.ledger.serve(me.name, me.boot_id, me.record()))
+        self._threads = [Reaper(me), Watchdog(me, stop_asked=_stop_asked, end=self.end)]
         if me.role == MEDIA:
             from arc_fabric.store.backends import backend_from_settings
             from workers.janitor import Janitor
@@ -114,11 +121,15 @@ class ServeStep(bootsteps.StartStopStep):
         log.info("%s serves %s on %s", me.name, me.settings.model if me.runtime else "media", me.device)
 
     def stop(self, worker: Any) -> None:
-        """The consumer has stopped: finish or give back the running job, store, release the lease."""
+        """The consumer has stopped."""
+        self.end()
+
+    def end(self) -> None:
+        """Finish or give back the running job, store, release the lease. Does it once, whoever calls first."""
         me = worker_process.current()
-        me.stopping.set()
-        if not me.serving:
+        if not me.serving or not self._ending.acquire(blocking=False):
             return
+        me.stopping.set()
         self._heartbeat.beat()  # the record says draining: nobody gives us sessions from here on
         while me.current_job is not None:
             time.sleep(0.02)
@@ -139,14 +150,20 @@ class ServeStep(bootsteps.StartStopStep):
 
 def _result(coming_up: Future[None], me: worker_process.WorkerProcess) -> None:
     """Wait for the model, unless SIGTERM comes first: then there is nothing to put away, and no thread to wait for."""
-    from celery.worker import state
-
     while not wait([coming_up], timeout=0.2).done:
-        if state.should_stop is not None or state.should_terminate is not None:
+        if _stop_asked():
             me.ledger.announce_worker(me.name, me.boot_id, me.record() | {"state": "down"})
             log.info("%s was stopped before its model was up", me.name)
             os._exit(os.EX_OK)
     coming_up.result()
+
+
+def _stop_asked() -> bool:
+    """Whether a signal (or a drain) has told Celery to end."""
+    from celery.worker import state
+
+    # By identity: the wish to end with status 0 is 0, which equals False.
+    return any(wish is not None and wish is not False for wish in (state.should_stop, state.should_terminate))
 
 
 def _stop_soon() -> None:

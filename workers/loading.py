@@ -19,6 +19,7 @@ from arc_fabric.settings import Settings
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import backend_from_settings
 from workers.durability import DurabilityReporter
+from workers.patience import through_outages
 from workers.process import WorkerProcess
 from workers.runtime import Runtime, set_threads
 
@@ -37,10 +38,11 @@ def bring_up(process: WorkerProcess) -> None:
     warm(model)
     process.reporter = DurabilityReporter(process.ledger, process.drain)
     process.runtime = Runtime(model, open_store(settings, process), max_checkpoints=settings.max_checkpoints)
-    process.ledger.write_model_card({
+    card = {
         "name": settings.model, "geometry": asdict(model.geometry), "abilities": asdict(model.abilities),
         "identity": model.identity().to_dict(),
-    })  # fmt: skip
+    }  # fmt: skip
+    through_outages(lambda: process.ledger.write_model_card(card))
     log.info("%s: %s ready in %.1f s", process.name, settings.model, time.perf_counter() - begun)
 
 

@@ -29,19 +29,17 @@ def run_worker(name: str, device: str | None = None) -> None:
         "worker", "--pool=threads", "--concurrency=1", f"--queues={queues}", f"--hostname={name}@%h",
         "--without-gossip", "--without-mingle", f"--loglevel={os.environ.get('LOGLEVEL', settings.log_level)}",
     ])  # fmt: skip
-    _leave(process.current())
+    _leave()
 
 
-def _leave(me: process.WorkerProcess) -> None:
+def _leave() -> None:
     """End with the status that a supervisor understands (Celery's own does not get here).
 
     Everything is put away by now; tearing down an interpreter that has torch loaded would only take seconds.
     """
-    status = os.EX_OK
-    if not me.serving:
-        status = os.EX_UNAVAILABLE
-    elif me.draining:
-        status = os.EX_TEMPFAIL
+    status = os.EX_UNAVAILABLE
+    if process.is_started() and process.current().serving:
+        status = os.EX_TEMPFAIL if process.current().draining else os.EX_OK
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -122,6 +122,11 @@ def start(name: str, device: str) -> WorkerProcess:
     return _current
 
 
+def is_started() -> bool:
+    """Whether this process has become a worker."""
+    return _current is not None
+
+
 def current() -> WorkerProcess:
     """The WorkerProcess of this process; ServiceError outside a started worker."""
     if _current is None:

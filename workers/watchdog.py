@@ -1,6 +1,7 @@
-"""Ends a process whose model step hangs: threads cannot be stopped, processes can.
+"""Ends a process that does not get on: one whose model step hangs, and one whose end hangs.
 
-The supervisor starts the worker again; the job is tried once more elsewhere, and fails at its second deadline.
+Threads cannot be stopped, processes can. The supervisor starts the worker again; the job of a hanging step is tried
+once more elsewhere, and fails at its second deadline.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
@@ -16,16 +18,23 @@ from workers.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 EXIT_DEADLINE = 70
+STOP_PATIENCE_S = 8.0
+"""Celery's consumer may hang when it is told to end while it connects to the broker again."""
 
 
 class Watchdog(threading.Thread):
-    """Looks at the running step a few times per second."""
+    """Looks at the running step, and for a wish to stop, a few times per second.
 
-    def __init__(self, process: WorkerProcess) -> None:
+    `stop_asked` says whether the process shall end; `end` does what must be done before.
+    """
+
+    def __init__(self, process: WorkerProcess, *, stop_asked: Callable[[], bool], end: Callable[[], None]) -> None:
         super().__init__(name="watchdog", daemon=True)
         self._process = process
+        self._stop_asked, self._end_process = stop_asked, end
         self._limit = process.settings.step_deadline_s
         self._ended = threading.Event()
+        self._asked_at: float | None = None
 
     def run(self) -> None:
         """Until `end`, or until the process ends here."""
@@ -33,10 +42,22 @@ class Watchdog(threading.Thread):
             began = self._process.step_began
             if began is not None and time.monotonic() - began > self._limit:
                 self._give_up()
+            if self._stop_asked():
+                self._see_to_the_end()
 
     def end(self) -> None:
         """Stop looking."""
         self._ended.set()
+
+    def _see_to_the_end(self) -> None:
+        """Celery was told to stop: let the running job give way, and end by ourselves if Celery does not."""
+        self._process.stopping.set()
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+        if time.monotonic() - self._asked_at > STOP_PATIENCE_S:
+            log.warning("Celery does not end: ending in its place")
+            self._end_process()
+            os._exit(os.EX_TEMPFAIL if self._process.draining else os.EX_OK)
 
     def _give_up(self) -> None:
         process, job_id = self._process, self._process.current_job

@@ -15,6 +15,9 @@ _SCAN = 200
 class Sessions(LedgerBase):
     """The part of the ledger about sessions."""
 
+    _frames_per_step: int | None = None
+    """Read once: a deployment serves one model."""
+
     def create_session(
         self,
         *,
@@ -141,11 +144,10 @@ class Sessions(LedgerBase):
 
     def frames_per_step(self) -> int:
         """Video frames per step of the model that the workers run (8 until one has said so)."""
-        card = self.model_card()
-        if not card:
-            return 8
-        geometry = card["geometry"]
-        return int(geometry["frames_per_latent"]) * int(geometry["latents_per_block"])
+        if self._frames_per_step is None and (card := self.model_card()):
+            geometry = card["geometry"]
+            self._frames_per_step = int(geometry["frames_per_latent"]) * int(geometry["latents_per_block"])
+        return self._frames_per_step or 8
 
     def model_card(self) -> dict[str, object]:
         """What the running model is: name, geometry, abilities, identity; empty before a worker is up."""

@@ -83,6 +83,8 @@ class World:
         child = self.children[name]
         child.send(signal.SIGTERM)
         if child.wait(STOP_S) is None:
+            child.send(signal.SIGUSR1)
+            child.wait(2)
             raise AssertionError(f"{name} did not end within {STOP_S} s of SIGTERM\n{child.log_tail(60)}")
         child.start()
 
