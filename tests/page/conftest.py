@@ -1,7 +1,7 @@
 """A Chromium for the test session, the whole system for it to talk to, and a page that must stay silent.
 
-    chromium      one browser process (playwright)       world    worlds over HTTP; its sessions are closed after each test
-    page_stack    `arc-fabric up` with the real model    view     a page; the test fails on any console error or warning
+    chromium      one browser process (playwright)       world    worlds over HTTP; sessions are closed after each test
+    page_stack    `arc-fabric up` with the real model    view     a page; a console error or warning fails the test
 
 Without a Chromium the tests are skipped; in CI, where root could have installed one, they fail.
 """

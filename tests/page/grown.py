@@ -1,4 +1,4 @@
-"""Trees of any size as the server would send them, for what no test can wait to compute; and the socket to grow them by."""
+"""Trees of any size as the server would send them, too large to compute in a test; and the socket to grow them by."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import json
 import re
 from typing import Any
 
+JSON = "application/json"
+
 
 def node(n: int, parent: dict[str, Any] | None, session: str, **fields: Any) -> dict[str, Any]:
     """A node in the server's shape."""
     step = parent["frame_index"] + 1 if parent else 0
     made = {
-        "id": f"ckp_{n:026d}", "parent": parent["id"] if parent else None, "session_id": session, "tree_id": f"ckp_{0:026d}",
-        "frame_index": step, "created": 1.7e9 + n, "prompt": f"push the cup {n % 7} cm to the left", "seed": n % 5, "prompt_mode": "keep",
-        "action_source": "predicted" if parent else None, "actions": [[0.1, -0.2, 0.3, 1.0]] * 8 if parent else None, "state": None,
-        "durability": "durable", "failed": n % 97 == 96, "label": None, "bookmarked": n % 211 == 210, "score": (n % 100) / 100,
-        "bytes_new": 700_000, "bytes_total": 2_700_000, "wall_s": 0.3, "job_id": None, "worker": "gpu.0", "window_start": 0,
-        "n_frames": 8 if parent else 1, "children": [],
+        "id": f"ckp_{n:026d}", "parent": parent["id"] if parent else None, "session_id": session,
+        "tree_id": f"ckp_{0:026d}", "frame_index": step, "created": 1.7e9 + n,
+        "prompt": f"push the cup {n % 7} cm to the left", "seed": n % 5, "prompt_mode": "keep",
+        "action_source": "predicted" if parent else None,
+        "actions": [[0.1, -0.2, 0.3, 1.0]] * 8 if parent else None, "state": None,
+        "durability": "durable", "failed": n % 97 == 96, "label": None, "bookmarked": n % 211 == 210,
+        "score": (n % 100) / 100, "bytes_new": 700_000, "bytes_total": 2_700_000, "wall_s": 0.3,
+        "job_id": None, "worker": "gpu.0", "window_start": 0, "n_frames": 8 if parent else 1, "children": [],
     }  # fmt: skip
     if parent:
         parent["children"].append(made["id"])
@@ -43,19 +47,18 @@ def tree(size: int, branches: int, trunk: int = 40) -> list[dict[str, Any]]:
 def serve(page: Any, nodes: list[dict[str, Any]], session: dict[str, Any]) -> list[Any]:
     """Answer the page's request for the session's tree with these nodes; the list gets the page's sockets."""
     sessions = {item["session_id"]: item for item in nodes}
+    root, newest = nodes[0]["id"], nodes[-1]["session_id"]
     views = [
-        session | {"id": sid, "tree_id": nodes[0]["id"], "root": nodes[0]["id"], "head": last["id"], "frame_index": last["frame_index"],
-                   "label": None, "state": "open" if sid == nodes[-1]["session_id"] else "closed"}
+        session | {"id": sid, "tree_id": root, "root": root, "head": last["id"], "frame_index": last["frame_index"],
+                   "label": None, "state": "open" if sid == newest else "closed"}
         for sid, last in sessions.items()
     ]  # fmt: skip
+    listed = {"items": views[:1] + views[-1:], "next": None}
     body = json.dumps(
         {"tree_id": nodes[0]["id"], "root": nodes[0]["id"], "nodes": nodes, "sessions": views, "next": None}
     )
-    page.route(re.compile(r"/api/sessions\?"), lambda route: route.fulfill(json={"items": views[:1] + views[-1:], "next": None}))
-    page.route(re.compile(r"/api/sessions$"), lambda route: route.fulfill(json={"items": views[:1] + views[-1:], "next": None}))
-    page.route(
-        re.compile(r"/api/sessions/\w+/tree"), lambda route: route.fulfill(body=body, content_type="application/json")
-    )
+    page.route(re.compile(r"/api/sessions(\?.*)?$"), lambda route: route.fulfill(json=listed))
+    page.route(re.compile(r"/api/sessions/\w+/tree"), lambda route: route.fulfill(body=body, content_type=JSON))
     sockets: list[Any] = []
 
     def relay(socket: Any) -> None:

@@ -1,4 +1,4 @@
-"""The real tabletop model that fails once where a prompt asks for it, so that a test sees a failed job and its retry."""
+"""The real tabletop model that fails once where a prompt asks for it: a test sees a failed job and its retry."""
 
 from __future__ import annotations
 

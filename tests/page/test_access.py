@@ -18,7 +18,11 @@ def violations(view: View) -> list[tuple[str, str, list[str]]]:
     """What axe finds of the bad kinds: rule, help, where."""
     found: list[dict[str, Any]] = view.page.evaluate("async () => (await axe.run(document)).violations")
     return [
-        (item["id"], item["help"], [f"{node['html'][:140]} {node['failureSummary'][:160]}" for node in item["nodes"][:4]])
+        (
+            item["id"],
+            item["help"],
+            [f"{node['html'][:140]} {node['failureSummary'][:160]}" for node in item["nodes"][:4]],
+        )
         for item in found
         if item["impact"] in BAD
     ]
@@ -41,7 +45,7 @@ def test_no_serious_violation(world: World, view: View, theme: str) -> None:
 
 
 def test_order_of_focus(world: World, view: View) -> None:
-    """Tab goes from the skip link through the header, tree, videos and timeline to the controls; the focus is visible."""
+    """Tab goes from the skip link through the header, tree, videos, timeline to the controls, and is visible."""
     view.open(world.link([world.plant(1)], frame=0)).until("s.shown.frame === 0")
     seen: list[str] = []
     for _ in range(60):
@@ -51,7 +55,8 @@ def test_order_of_focus(world: World, view: View) -> None:
                 """() => {
                     const el = document.activeElement;
                     const ring = getComputedStyle(el).outlineStyle !== "none";
-                    return [el.className?.baseVal ?? el.className, el.closest("section")?.id ?? el.parentElement?.id ?? "", ring].join("|");
+                    const room = el.closest("section")?.id ?? el.parentElement?.id ?? "";
+                    return [el.className?.baseVal ?? el.className, room, ring].join("|");
                 }"""
             )
         )

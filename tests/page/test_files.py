@@ -1,4 +1,4 @@
-"""What the page is made of: small, plain, local, and nothing that a strict content security policy forbids. No browser."""
+"""What the page is made of: small, plain, local, nothing that a strict content security policy forbids."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def test_no_dead_exports_or_imports(path: Path) -> None:
         assert used, f"{path.name} exports {name}, nobody uses it"
     for names in re.findall(r"^import \{([^}]+)\} from", text, re.M):
         for name in (part.split(" as ")[-1].strip() for part in names.split(",")):
-            assert len(re.findall(rf"\b{re.escape(name)}\b", text)) > 1, f"{path.name} imports {name} and does not use it"
+            assert len(re.findall(rf"\b{re.escape(name)}\b", text)) > 1, (
+                f"{path.name} imports {name} and does not use it"
+            )
 
 
 def test_nothing_inline_and_nothing_from_elsewhere() -> None:
@@ -58,8 +60,14 @@ def test_nothing_inline_and_nothing_from_elsewhere() -> None:
 
 def test_every_key_of_the_help_has_a_meaning() -> None:
     """The help dialog and the key handler name the same keys."""
-    shown = {key for keys in re.findall(r"\[\[(.*?)\], ", (STATIC / "js" / "keymap.js").read_text()) for key in re.findall(r'"(.*?)"', keys)}
+    shown = {
+        key
+        for keys in re.findall(r"\[\[(.*?)\], ", (STATIC / "js" / "keymap.js").read_text())
+        for key in re.findall(r'"(.*?)"', keys)
+    }
     handled = (STATIC / "js" / "keys.js").read_text()
     for key in shown - {"Space", "Ctrl", "Enter", "←", "→", "↑", "↓"}:
         word = key.lower()
-        assert re.search(rf'^\s*(?:.*\s)?"?{re.escape(word)}"?:', handled, re.M), f"the help shows {key}, keys.js does not handle it"
+        assert re.search(rf'^\s*(?:.*\s)?"?{re.escape(word)}"?:', handled, re.M), (
+            f"the help shows {key}, keys.js does not handle it"
+        )

@@ -22,7 +22,8 @@ def one(session: dict[str, Any]) -> str:
 
 def job(session: dict[str, Any], kind: str, state: str) -> str:
     """JavaScript: the session has a job of this kind in this state."""
-    return f"s.jobs.some((job) => job.session_id === '{session['id']}' && job.kind === '{kind}' && job.state === '{state}')"
+    wanted = f"job.session_id === '{session['id']}' && job.kind === '{kind}' && job.state === '{state}'"
+    return f"s.jobs.some((job) => {wanted})"
 
 
 def test_steps_run_live(world: World, view: View) -> None:

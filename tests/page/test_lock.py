@@ -61,7 +61,7 @@ def test_a_storm_of_seeks_never_shows_two_frames(panes: View) -> None:
 
 
 def test_ten_seconds_of_play_stay_locked(panes: View, record_property: Any) -> None:
-    """Playing, 99 % of the screen's frames show all panes within one frame of each other, and the rate is the model's."""
+    """Playing, 99 % of the screen's frames show all panes within one frame of each other, at the model's rate."""
     panes.press("Space").until("s.playing")
     samples = panes.page.evaluate(
         f"""async (ms) => {{
@@ -101,10 +101,12 @@ def test_the_canvas_shows_the_servers_pixels(world: World, view: View) -> None:
             view.page.evaluate(
                 """([rows, columns]) => {
                     const canvas = document.querySelector(".pane canvas");
-                    const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+                    const { width, height } = canvas;
+                    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
                     const out = [];
                     for (let y = 0; y < rows; y += 1) for (let x = 0; x < columns; x += 1) {
-                        const at = 4 * (Math.floor(((y + 0.5) * height) / rows) * width + Math.floor(((x + 0.5) * width) / columns));
+                        const row = Math.floor(((y + 0.5) * height) / rows);
+                        const at = 4 * (row * width + Math.floor(((x + 0.5) * width) / columns));
                         out.push([data[at], data[at + 1], data[at + 2]]);
                     }
                     return out;

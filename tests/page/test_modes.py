@@ -17,7 +17,8 @@ COLOURS = {"same": (200, 40, 40), "push": (40, 200, 40), "seed 42": (40, 200, 40
 """The last two look the same: their difference must be none."""
 PIXEL = """([x, y]) => {
     const canvas = document.querySelector(".overlay canvas");
-    const { data } = canvas.getContext("2d").getImageData(Math.floor(x * canvas.width), Math.floor(y * canvas.height), 1, 1);
+    const at = [Math.floor(x * canvas.width), Math.floor(y * canvas.height)];
+    const { data } = canvas.getContext("2d").getImageData(...at, 1, 1);
     return [data[0], data[1], data[2]];
 }"""
 

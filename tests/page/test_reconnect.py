@@ -53,14 +53,16 @@ def test_a_killed_web_server_costs_nothing(own_stack: RunningStack, view: View) 
     view.page.get_by_text("The connection to the server is lost").wait_for()
     view.until("s.connection === 'live'", timeout=60)
     assert view.page.locator("#banner").is_hidden()
-    view.until(f"s.nodes === 14 && s.sessions.find((one) => one.id === '{session['id']}').frame_index === 13", timeout=60)
+    view.until(
+        f"s.nodes === 14 && s.sessions.find((one) => one.id === '{session['id']}').frame_index === 13", timeout=60
+    )
     assert len(world.tree(session["id"])) == 14
     world.close_sessions()
     world.close()
 
 
 def test_a_restart_of_everything(own_stack: RunningStack, view: View) -> None:
-    """All services stop and start again: the page waits, comes back to the same view, and the session can be stepped."""
+    """All services stop and start again: the page waits, comes back to the same view, and steps on."""
     world = World(own_stack.url)
     session = world.plant(2)
     view.open(world.link([session], frame=7)).allow(*LOST)
@@ -72,4 +74,3 @@ def test_a_restart_of_everything(own_stack: RunningStack, view: View) -> None:
     assert view.state()["frame"] == 7
     view.page.get_by_label("Steps", exact=True).first.fill("1")
     view.press("Control+Enter").until("s.nodes === 4 && s.total === 25", timeout=60)
-

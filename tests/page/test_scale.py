@@ -14,7 +14,6 @@ from tests.page import grown
 from tests.page.view import View
 from tests.page.world import World
 
-
 FRAMES = "async (n) => { for (let i = 0; i < n; i += 1) await new Promise(requestAnimationFrame); }"
 
 
@@ -40,7 +39,7 @@ def open_tree(world: World, view: View, size: int, branches: int) -> tuple[list[
 
 
 def grow(view: View, nodes: list[dict[str, Any]], socket: Any, count: int) -> list[float]:
-    """Commit nodes one by one; what each update costs the page's main thread: script, style, layout and paint, in CPU ms.
+    """Commit nodes one by one; what each update costs the main thread: script, style, layout and paint, in CPU ms.
 
     CPU time, not time on the wall, so that a busy machine does not change the figure.
     """
@@ -76,7 +75,10 @@ def test_a_large_tree_stays_quick(
     p95 = float(np.percentile(times, 95))
     tree = view.state()["tree"]
     record_property("tree", {"size": size, "after_response_ms": first, "update_p95_ms": p95})
-    print(f"\n{size} nodes on screen {first:.0f} ms after the answer; update median {np.median(times):.1f}, p95 {p95:.1f} CPU ms; {tree}")
+    print(
+        f"\n{size} nodes on screen {first:.0f} ms after the answer;"
+        f" update median {np.median(times):.1f}, p95 {p95:.1f} CPU ms; {tree}"
+    )
     assert tree["drawn"] < 600, "what is not in view is not drawn"
     assert first < ready_ms
     assert p95 < update_ms

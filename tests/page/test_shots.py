@@ -27,7 +27,9 @@ def demo(page_stack: Any) -> Iterator[tuple[World, list[dict[str, Any]]]]:
     )
     branches = [world.fork(trunk, steps=8, **wish) for wish in wishes]
     world.ok("PATCH", f"/api/nodes/{branches[2]['head']}", json={"failed": True, "score": 0.2})
-    world.wait(world.ok("POST", f"/api/sessions/{branches[2]['id']}/rewind", json={"checkpoint_id": trunk["head"]})["job"])
+    world.wait(
+        world.ok("POST", f"/api/sessions/{branches[2]['id']}/rewind", json={"checkpoint_id": trunk["head"]})["job"]
+    )
     world.step(branches[2]["id"], steps=8, prompt="carefully pick up the red cup")
     yield world, branches
     world.close_sessions()
@@ -64,7 +66,9 @@ def test_screenshots(demo: Any, chromium: Any, shots: Path, size: tuple[int, int
     save(view, shots, f"grid-{tag}")
     view.page.route("**/api/sessions?*", lambda route: route.fulfill(json={"items": [], "next": None}))
     view.page.route("**/api/sessions", lambda route: route.fulfill(json={"items": [], "next": None}))
-    view.page.route_web_socket("**/ws/stream", lambda socket: socket.send('{"type":"hello","sessions":[],"last_id":"0-0"}'))
+    view.page.route_web_socket(
+        "**/ws/stream", lambda socket: socket.send('{"type":"hello","sessions":[],"last_id":"0-0"}')
+    )
     view.open(world.url + "/", theme=theme).until("s.treeStatus === 'empty'")
     save(view, shots, f"empty-{tag}")
     context.close()

@@ -6,7 +6,8 @@ import { LETTERS, state } from "./store.js";
 /** @typedef {import("./frames.js").Picture} Picture */
 
 const BLINK_MS = 500;
-const GHOST = 0.06; // of the sum of three channels
+const GHOST = 0.065; // of the sum of three channels
+const GHOST_GONE = 90; // heat at which nothing of it is left
 export const GAINS = [1, 2, 4, 8];
 
 export const overlay = {
@@ -69,8 +70,9 @@ function drawDifference(ctx, a, b) {
     const d = Math.max(dr, dg, db);
     sum += (dr + dg + db) / 3;
     if (d > max) max = d;
-    const at = Math.min(255, d * overlay.gain) * 3;
-    const ghost = d ? 0 : GHOST * (first.data[i] + first.data[i + 1] + first.data[i + 2]);
+    const heat = Math.min(255, d * overlay.gain);
+    const at = heat * 3;
+    const ghost = Math.max(0, 1 - heat / GHOST_GONE) * GHOST * (first.data[i] + first.data[i + 1] + first.data[i + 2]);
     out.data[i] = lut[at] + ghost;
     out.data[i + 1] = lut[at + 1] + ghost;
     out.data[i + 2] = lut[at + 2] + ghost;
