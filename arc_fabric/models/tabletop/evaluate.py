@@ -36,19 +36,20 @@ class Row:
     details: dict[str, float] = field(default_factory=dict)
 
 
-def evaluate(model: TabletopModel, seed: int, scale: float, only: str = "") -> list[Row]:
-    """All rows whose name contains `only`; `scale` multiplies the number of scenes."""
+def evaluate(model: TabletopModel, seed: int, scale: float, only: str = "", most: int = 10**9) -> list[Row]:
+    """All rows whose name contains `only`; `scale` multiplies the number of scenes, `most` limits it."""
     blank, console = untrained(), Console(stderr=True)
     rows = []
     for measure in MEASURES:
         if only not in measure.name:
             continue
-        n = max(4, round(measure.scenes * scale))
+        n = min(most, max(4, round(measure.scenes * scale)))
         with console.status(f"{measure.name} ({n})"):
             found = measure.run(model, HeldOut(seed, n))
             baselines = {"repeat last frame": found.repeat}
             if measure.learned:
-                baselines["untrained"] = round(measure.run(blank, HeldOut(seed, max(4, n // 5))).value, 3)
+                baselines["untrained"] = round(measure.run(blank, HeldOut(seed, min(n, max(4, n // 5)))).value, 3)
+        console.print(f"{measure.name}: {found.value:.3f} {measure.unit} (n {n})", markup=False)
         rows.append(_row(measure.name, measure.unit, measure.bar, measure.at_least, n, found, baselines))
     return rows
 
@@ -80,6 +81,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--seed", type=int, default=0, help="draws other held-out scenes")
     parser.add_argument("--quick", action="store_true", help="a quarter of the scenes")
+    parser.add_argument("--scenes", type=int, default=10**9, help="at most this many scenes per row")
     parser.add_argument("--only", default="", help="only rows whose name contains this")
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
@@ -87,7 +89,7 @@ def main() -> int:
     torch.set_num_threads(args.threads)
     model = TabletopModel.load(args.weights)
     model.exact_batches = False
-    rows = evaluate(model, args.seed, 0.25 if args.quick else 1.0, args.only)
+    rows = evaluate(model, args.seed, 0.25 if args.quick else 1.0, args.only, args.scenes)
     if args.json:
         print(json.dumps({"model": "tabletop", "seed": args.seed, "rows": [asdict(row) for row in rows]}, indent=1))
     else:
