@@ -69,7 +69,7 @@ class Dispatcher:
             retry_policy={"max_retries": 3, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5},
         )
 
-    def heal(self, checkpoint_id: str) -> None:
-        """Ask any worker to make the payload of a committed checkpoint again, after all other work."""
+    def heal(self, checkpoint_ids: list[str]) -> None:
+        """Ask any worker to make the payloads of committed checkpoints again, after all other work."""
         with self._producer() as producer:
-            self._app.send_task("arc.heal", args=[checkpoint_id], queue="bulk", priority=9, producer=producer)
+            self._app.send_task("arc.heal", args=[checkpoint_ids], queue="bulk", priority=9, producer=producer)

@@ -21,7 +21,7 @@ from workers.process import WorkerProcess
 log = logging.getLogger(__name__)
 ROUND_S = 5.0
 COLLECT_EVERY_S = 600.0
-_HEAL_EVERY_S = 20.0
+_HEAL_EVERY_S = 10.0
 _PER_ROUND = 100
 
 
@@ -49,13 +49,17 @@ class Janitor(threading.Thread):
         if not process.ledger.hold("janitor", process.boot_id, 3 * ROUND_S):
             return
         ledger = process.ledger
+        lost = []
         for node in ledger.nodes(ledger.pending_nodes(_PER_ROUND)):
             if ledger.is_alive(node.worker, node.boot):
                 continue
             if self._backend.exists(key_of(node.id, MANIFEST)):
                 ledger.set_durability(node.id, "durable")
-            elif ledger.hold(f"heal:{node.id}", process.boot_id + node.id, _HEAL_EVERY_S):
-                process.dispatcher.heal(node.id)
+            else:
+                lost.append(node.id)
+        # One request at a time: while workers are busy with other things, requests must not pile up.
+        if lost and ledger.hold("heal", f"{process.boot_id}-{time.time()}", _HEAL_EVERY_S):
+            process.dispatcher.heal(lost)
 
     def _collect_now_and_then(self) -> None:
         """The collector is safe beside others, but one pass per period for all janitors is enough."""

@@ -38,6 +38,6 @@ for _kind in (*OPENING_KINDS, *KINDS):
 
 
 @app.task(name="arc.heal")
-def heal(checkpoint_id: str) -> None:
-    """Make a lost payload again."""
-    tickets().heal(checkpoint_id)
+def heal(checkpoint_ids: list[str]) -> None:
+    """Make lost payloads again."""
+    tickets().heal(checkpoint_ids)

@@ -39,20 +39,25 @@ class Tickets:
         process = self._process
         while True:
             claim = through_outages(lambda: process.ledger.claim(process.name, process.boot_id, job_id))
-            if claim.outcome == "done":
-                return True
             if claim.outcome == "fenced":
                 fenced(process)
-            if claim.outcome == "elsewhere":
+            if claim.outcome in ("done", "elsewhere"):
                 if claim.job is not None:
                     process.dispatcher.send(claim.job)
-                return False
+                return claim.outcome == "done"
             if not self._execute(claim, job_id):
                 return False
 
-    def heal(self, checkpoint_id: str) -> None:
-        """Make the payload of a committed checkpoint available again (see payloads.py)."""
-        self._payloads.fetch(checkpoint_id)
+    def heal(self, checkpoint_ids: list[str]) -> None:
+        """Make payloads of committed checkpoints again (see payloads.py), until other work waits; the janitor asks
+        again for the rest."""
+        for checkpoint_id in checkpoint_ids:
+            if self._process.stopping.is_set() or self._process.ledger.others_waiting(self._process.name, ""):
+                return
+            try:
+                self._payloads.fetch(checkpoint_id)
+            except ArcFabricError as error:
+                log.warning("%s cannot be made again: %s", checkpoint_id, error)
 
     def _execute(self, claim: Claim, ticket: str) -> bool:
         """Run one claimed job. False when the ticket has been handed on."""

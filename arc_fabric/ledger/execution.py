@@ -18,7 +18,7 @@ ATTEMPTS = 6
 """Times in a row that a job may lose its worker without any commit before it fails."""
 TICKET_PATIENCE_S = 3.0
 """Silence after which the ticket of waiting work counts as lost (if no queue holds it and nobody runs it)."""
-TICKETS_PER_SWEEP = 2000
+SESSIONS_PER_SWEEP = 200
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Claim:
     outcome: str
     """"run", "done" (nothing left to do), "elsewhere" (another live worker owns the session) or "fenced"."""
     job: JobRecord | None = None
-    """The job to run, or with "elsewhere" the job to forward (None: it was forwarded before)."""
+    """With "run" the job to run. With "elsewhere" and "done" a job to send a ticket for, if there is one."""
     session: SessionRecord | None = None
 
 
@@ -79,15 +79,15 @@ class Execution(Fleet):
                 JobRecord.from_fields(codec.decode_flat(answer[1])),
                 SessionRecord.from_fields(codec.decode_flat(answer[2])),
             )
-        if answer[0] == "elsewhere" and answer[1]:
-            return Claim("elsewhere", self.job(answer[1]))
+        if len(answer) > 1 and answer[1]:
+            return Claim(answer[0], self.job(answer[1]))
         return Claim(answer[0])
 
-    def commit(self, worker: str, boot_id: str, change: Commit) -> str:
+    def commit(self, worker: str, boot_id: str, change: Commit) -> tuple[str, str | None]:
         """Write one effect atomically.
 
-        Returns "ok", "ended" when the job was cancelled or is over, or "fenced" when the session has another owner:
-        drop what was computed.
+        Returns "ok", "ended" when the job was cancelled or is over, or "fenced" when the session has another owner
+        (drop what was computed then); and the session's next job if a ticket for it must be sent.
         """
         node = change.node
         node_fields = {}
@@ -110,7 +110,7 @@ class Execution(Fleet):
             codec.dumps(change.error),
             codec.dumps(change.timings),
         )
-        return str(answer[0])
+        return answer[0], (answer[1] or None) if answer[0] == "ok" else None
 
     def others_waiting(self, worker: str, session_id: str) -> bool:
         """Whether interactive work of other sessions waits for this worker."""
@@ -133,7 +133,7 @@ class Execution(Fleet):
 
     def sweep(self) -> list[JobRecord]:
         """One round of the reaper; the jobs whose tickets must be sent (again)."""
-        ids = self.scripts.run("sweep", self.limits.affinity_queue_bound, TICKET_PATIENCE_S, TICKETS_PER_SWEEP)
+        ids = self.scripts.run("sweep", self.limits.affinity_queue_bound, TICKET_PATIENCE_S, SESSIONS_PER_SWEEP)
         return [self.job(job_id) for job_id in ids]
 
     def hold(self, lock: str, holder: str, ttl_s: float) -> bool:

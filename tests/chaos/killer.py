@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 
+from arc_fabric.ledger import keys
 from tests.chaos.world import World
 
 WEIGHTS = {
@@ -15,6 +16,7 @@ WEIGHTS = {
 
 
 PATIENCE_S = 4.0
+JAM, JAM_PATIENCE_S = 40, 20.0
 
 
 class Killer:
@@ -49,6 +51,9 @@ class Killer:
         world.revive()
         return what
 
+    def _unfinished(self) -> int:
+        return int(self._world.ledger.redis.scard(keys.JOBS_ACTIVE))
+
     def _victim(self) -> str:
         """A worker in the middle of a job, if one is found within a few seconds."""
         names = self._random.sample(("gpu.0", "gpu.1"), 2)
@@ -62,5 +67,8 @@ class Killer:
         return names[0]
 
     def rest(self) -> None:
-        """A while in which work may go on."""
+        """A while in which work may go on; longer when it lags behind, so that kills meet work and not a jam."""
         time.sleep(self._random.uniform(0.1, 1.2))
+        deadline = time.monotonic() + JAM_PATIENCE_S
+        while self._unfinished() > JAM and time.monotonic() < deadline:
+            time.sleep(0.2)

@@ -51,7 +51,7 @@ class Hand:
         change: dict[str, Any] = {"head": node.id, "frame_index": node.frame_index}
         if root:
             change |= {"root": node.id, "tree_id": node.id}
-        answer = self.ledger.commit(
+        answer, _ = self.ledger.commit(
             self.name,
             self.boot,
             Commit(
@@ -73,7 +73,7 @@ class Hand:
             self.name,
             self.boot,
             Commit(claim.session.id, claim.job.id, claim.session.epoch, final=final, **kwargs),
-        )
+        )[0]
 
     def opened(self, prompt: str = "pick up the red cup") -> SessionRecord:
         """A session whose root this worker has made."""

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from arc_fabric.ledger import Ledger, Limits
+from arc_fabric.ledger import Commit, Ledger, Limits
 from arc_fabric.ledger import execution as execution_module
 from tests.ledger.conftest import Hand
 
@@ -129,7 +129,7 @@ def test_lost_tickets_are_found_by_their_silence(ledger: Ledger, hand: Hand, mon
     jobs = [ledger.submit(session.id, "step") for _ in range(2)]
     assert ledger.sweep() == []
     time.sleep(0.25)
-    assert [t.id for t in ledger.sweep()] == [j.id for j in jobs]
+    assert [t.id for t in ledger.sweep()] == [jobs[0].id]
     assert ledger.sweep() == []
     time.sleep(0.25)
     assert ledger.sweep() == []  # the second pause is longer
@@ -163,3 +163,21 @@ def test_one_holder_per_role(ledger: Ledger) -> None:
     assert ledger.hold("reaper", "a", 0.2)
     time.sleep(0.25)
     assert ledger.hold("reaper", "b", 0.2)
+
+
+def test_after_a_move_tickets_follow_one_by_one(quick: Ledger) -> None:
+    """A change of owner sends one ticket, however many jobs wait; each job's end names the next that needs one."""
+    old = Hand.up(quick, "gpu.0", "old")
+    session = old.opened()
+    jobs = [quick.submit(session.id, "step") for _ in range(4)]
+    time.sleep(0.3)
+    new = Hand.up(quick, "gpu.1", "new")
+    assert [t.id for t in quick.sweep()] == [jobs[0].id]
+    quick.cancel(jobs[1].id)
+    claim = new.claim(jobs[0])
+    answer = quick.commit("gpu.1", "new", Commit(session.id, jobs[0].id, claim.session.epoch, final="succeeded"))
+    assert answer == ("ok", jobs[2].id)
+    quick.cancel(jobs[2].id)
+    following = new.claim(jobs[2])  # its ticket comes to nothing, but the last job gets one
+    assert (following.outcome, following.job.id, following.job.queue) == ("done", jobs[3].id, "gpu.1")
+    assert new.claim(jobs[2]).job is None

@@ -1,9 +1,12 @@
 -- needs: base placement jobs
 -- A worker holds a ticket: what may it run? ARGV: worker, boot, ticket's job, lease ms, attempts allowed.
--- Answers: done | fenced | elsewhere (+ the job to forward, or '') | run, job, session.
+-- Answers: done (+ a job that needs a ticket now, or '') | fenced | elsewhere (+ the job to forward, or '') | run, job, session.
 local worker, boot, ticket, lease_ms, allowed = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local state = get(job_key(ticket), 'state')
-if state ~= '"queued"' and state ~= '"running"' then return { 'done' } end
+if state == 'null' then return { 'done', '' } end
+if state ~= '"queued"' and state ~= '"running"' then
+  return { 'done', follow(bare(get(job_key(ticket), 'session_id'))) or '' }
+end
 local lease = live_boot(worker)
 if lease and lease ~= boot then return { 'fenced' } end
 if not lease then redis.call('SET', lease_key(worker), boot, 'PX', lease_ms) end
@@ -48,7 +51,9 @@ end
 local jid = redis.call('LINDEX', mailbox_key(sid), 0)
 while jid and not may_start(jid) do jid = redis.call('LINDEX', mailbox_key(sid), 0) end
 local ticket_state = get(job_key(ticket), 'state')
-if not jid or (ticket_state ~= '"queued"' and ticket_state ~= '"running"') then return { 'done' } end
+if not jid or (ticket_state ~= '"queued"' and ticket_state ~= '"running"') then
+  return { 'done', follow(sid) or '' }
+end
 
 local key = job_key(jid)
 redis.call('HINCRBY', key, '_attempts', 1)

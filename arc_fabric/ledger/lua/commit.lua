@@ -1,15 +1,15 @@
 -- needs: base placement jobs
 -- One effect of a job, whole or not at all. ARGV: worker, boot, session, job, epoch, node ('' = none), packed node,
 -- packed session changes, step entry ('' = none), final state ('' = the job goes on), result, error, timings.
--- Answers: ok | ended (cancelled or finished already) | fenced.
+-- Answers: ok (+ the session's next job if it needs a ticket, or '') | ended (cancelled or finished already) | fenced.
 local worker, boot, sid, jid, epoch, nid = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local step, final, result, error, timings = ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13]
 local session, key = session_key(sid), job_key(jid)
 
-if nid ~= '' and redis.call('EXISTS', node_key(nid)) == 1 then return { 'ok' } end
+if nid ~= '' and redis.call('EXISTS', node_key(nid)) == 1 then return { 'ok', '' } end
 local state = get(key, 'state')
 if state ~= '"running"' then
-  if final ~= '' and state == quote(final) then return { 'ok' } end
+  if final ~= '' and state == quote(final) then return { 'ok', '' } end
   return { 'ended' }
 end
 if get(session, '_epoch') ~= epoch or bare(get(session, 'worker')) ~= worker
@@ -47,4 +47,4 @@ else
   emit_job(jid, 'job.progress')
 end
 emit_session(sid, 'session.updated')
-return { 'ok' }
+return { 'ok', final ~= '' and follow(sid) or '' }

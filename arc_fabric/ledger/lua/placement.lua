@@ -88,6 +88,16 @@ local function route(jid, name, reason, bulk, epoch)
   })
 end
 
+-- After a change of owner only the first job of a mailbox gets a new ticket at once (all of them, at every change, would
+-- flood the queues). The others follow one by one: the job to send a ticket for, or nil.
+local function follow(sid)
+  local jid = redis.call('LINDEX', mailbox_key(sid), 0)
+  local epoch = get(session_key(sid), '_epoch')
+  if not jid or get(job_key(jid), '_sent') == epoch then return nil end
+  route(jid, bare(get(session_key(sid), 'worker')), 'follows its predecessor', get(job_key(jid), 'bulk') == 'true', epoch)
+  return jid
+end
+
 local function queue_length(queue)
   local sum = redis.call('LLEN', queue)
   for _, step in ipairs({ '3', '6', '9' }) do sum = sum + redis.call('LLEN', queue .. '\6\22' .. step) end

@@ -1,18 +1,15 @@
 -- needs: base placement jobs
 -- The reaper's round: note dead workers, give their sessions to live ones, find work whose ticket was lost.
--- ARGV: affinity bound, seconds without a sign of life before a ticket counts as lost, most tickets to answer with.
+-- ARGV: affinity bound, seconds without a sign of life before a ticket counts as lost, most silent sessions to look at.
 -- Answers with the jobs to send tickets for.
 local bound, patience, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local resend = {}
 
--- One ticket per unfinished job of the session and epoch.
+-- One ticket, for the first job; the others follow it (see follow()).
 local function send_again(sid, name, reason)
-  local epoch = get(session_key(sid), '_epoch')
-  for _, jid in ipairs(redis.call('LRANGE', mailbox_key(sid), 0, -1)) do
-    if #resend >= most then return end
-    route(jid, name, reason, get(job_key(jid), 'bulk') == 'true', epoch)
-    resend[#resend + 1] = jid
-  end
+  local jid = redis.call('LINDEX', mailbox_key(sid), 0)
+  route(jid, name, reason, get(job_key(jid), 'bulk') == 'true', get(session_key(sid), '_epoch'))
+  resend[#resend + 1] = jid
   redis.call('ZADD', 'arc:busy', now, sid)
 end
 
@@ -42,14 +39,14 @@ local function owner_works_on_it(sid, owner)
   return owner and bare(get(worker_key(owner), 'current_session')) == sid
 end
 
-local quiet = redis.call('ZRANGEBYSCORE', 'arc:busy', '-inf', now_s - patience, 'LIMIT', 0, 200)
+local quiet = redis.call('ZRANGEBYSCORE', 'arc:busy', '-inf', now_s - patience, 'LIMIT', 0, most)
 for _, sid in ipairs(quiet) do
   local session = session_key(sid)
   local head = redis.call('LINDEX', mailbox_key(sid), 0)
   local owner = bare(get(session, 'worker'))
   if not head then
     redis.call('ZREM', 'arc:busy', sid)
-  elseif not owner_works_on_it(sid, owner) and #resend < most then
+  elseif not owner_works_on_it(sid, owner) then
     local resends = tonumber(redis.call('HGET', session, '_resends') or '0')
     local queue = bare(get(job_key(head), '_queue')) or 'interactive'
     local busy = owner and get(worker_key(owner), 'current_job') ~= 'null'
