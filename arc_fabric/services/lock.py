@@ -35,8 +35,13 @@ class DataDirLock:
 
     def acquire(self) -> None:
         """Take the lock; ServiceError if another `up` has it. Waits for what a killed `up` left behind."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise ServiceError(
+                f"{self._path.parent} cannot be used for data: {error.strerror}.", hint="Choose another data_dir."
+            ) from None
         deadline = time.monotonic() + _WAIT_S
         while not self._try():
             holder = os.pread(self._descriptor, 32, 0).decode().strip()

@@ -106,8 +106,10 @@ class Stack:
             try:
                 self._await(futures)
             except BaseException:
-                for service in group:  # ends the waits of the others
-                    service.stop()
+                self._stopping.set()
+                while wait(futures, timeout=0.1).not_done:
+                    for service in group:  # ends the waits of the others; one may only now be starting
+                        service.stop()
                 raise
 
     def _await(self, futures: Sequence[Future[None]]) -> None:

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from arc_fabric.services.ports import free_ports
+
 STOP_S = 60.0
 
 
@@ -21,7 +23,8 @@ class RunningStack:
 
     def __init__(self, data_dir: Path, *flags: str, env: dict[str, str] | None = None) -> None:
         self.data_dir = data_dir
-        self._flags = flags
+        # A port of its own: several test runs on one machine would all try the preferred one first.
+        self._flags = (*flags, "--port", str(free_ports(1)[0]))
         self._env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **(env or {})}
         self.process: subprocess.Popen[str] | None = None
         self.facts: dict[str, Any] = {}

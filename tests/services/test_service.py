@@ -69,6 +69,13 @@ def test_the_lock_is_held_by_whoever_inherits_it(tmp_path: Path) -> None:
     server.stop()
 
 
+def test_a_data_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    """A file where the folder should be."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ServiceError, match="cannot be used for data"):
+        DataDirLock(tmp_path / "file").acquire()
+
+
 def test_the_note_of_what_runs_counts_only_while_it_runs(tmp_path: Path) -> None:
     """A note that a killed `up` left behind is not believed, nor one that is half there."""
     write_running(tmp_path, {"pid": os.getpid(), "url": "http://x"})
