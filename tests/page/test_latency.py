@@ -9,7 +9,7 @@ import numpy as np
 from tests.page.view import View
 from tests.page.world import World
 
-STEPS = 8
+STEPS = 3
 BUSY_MACHINE_MS = 400
 """The promise is 100 ms p95 on loopback; a machine that does other work at the same time gets some room."""
 

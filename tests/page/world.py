@@ -25,7 +25,7 @@ class World:
 
     def wait(self, job: dict[str, Any], state: str = "succeeded") -> dict[str, Any]:
         """The job when it has ended, in the expected state."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while job["state"] in ("queued", "running"):
             assert time.monotonic() < deadline, job
             job = self.ok("GET", f"/api/jobs/{job['id']}", params={"wait": 30})

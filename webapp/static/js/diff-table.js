@@ -2,7 +2,7 @@
 
 import { pairs, equal } from "./compare.js";
 import { fill, h } from "./dom.js";
-import { bytes, clip, seconds, sessionName } from "./format.js";
+import { bytes, clip, seconds, sessionName, short } from "./format.js";
 import { commonAncestor, lineage } from "./lineage.js";
 import { LETTERS, on, state } from "./store.js";
 
@@ -35,7 +35,7 @@ function facts(pane) {
     ["Own bytes", bytes(own.reduce((sum, step) => sum + (step.bytes_new ?? 0), 0))],
     ["Shared bytes", bytes(path.slice(0, path.length - own.length).reduce((sum, step) => sum + (step.bytes_new ?? 0), 0))],
     ["Time per step", times.length ? seconds(times.reduce((sum, step) => sum + step.wall_s, 0) / times.length) : "–"],
-    ["Score", node?.score === null || node?.score === undefined ? "–" : Number(node.score).toPrecision(4)],
+    ["Score", short(node?.score)],
     ["Status", node?.failed ? "failed" : session?.state === "closed" ? "closed" : "ok"],
   ];
 }

@@ -2,7 +2,7 @@
 
 import { sessionColour } from "./colours.js";
 import { fill, h, text } from "./dom.js";
-import { clip, count } from "./format.js";
+import { clip, count, short } from "./format.js";
 import { leaves } from "./lineage.js";
 import { branchNames } from "./names.js";
 import { openNode } from "./selection.js";
@@ -80,7 +80,7 @@ function card(node, letters, running) {
   letters && h("span", { class: `letter small corner letter-${letters[0].toLowerCase()}` }, letters),
   h("span", { class: "card-name" }, clip(nameOf(node), 44)),
   h("span", { class: "card-facts" }, `step ${node.frame_index}`, node.seed !== null && ` · seed ${node.seed}`),
-  h("span", { class: "card-chips" }, node.score !== null && node.score !== undefined && h("span", { class: "chip calm" }, Number(node.score).toPrecision(3)),
+  h("span", { class: "card-chips" }, node.score !== null && node.score !== undefined && h("span", { class: "chip calm" }, short(node.score)),
     ...chips.map(([kind, words]) => h("span", { class: `chip ${kind}` }, words))));
   el.style.setProperty("--own", sessionColour(node.session_id));
   return el;

@@ -3,7 +3,7 @@
 import { patchNode, rewind } from "./actions.js";
 import * as api from "./api.js";
 import { attr, fill, h } from "./dom.js";
-import { bytes, clip, seconds, shortId } from "./format.js";
+import { bytes, clip, seconds, short, shortId } from "./format.js";
 import { icon } from "./icons.js";
 import { lineage } from "./lineage.js";
 import { open } from "./panes.js";
@@ -79,7 +79,7 @@ function facts(node) {
     ["Bytes", `${bytes(node.bytes_new)} own · ${bytes(shared)} shared`],
     ["Made in", node.wall_s ? `${seconds(node.wall_s)} on ${node.worker ?? "?"}` : "–"],
   ];
-  if (node.score !== null && node.score !== undefined) rows.push(["Score", Number(node.score).toPrecision(4)]);
+  if (node.score !== null && node.score !== undefined) rows.push(["Score", short(node.score, 4)]);
   return h("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]),
     h("dt", {}, "Id"), h("dd", {}, h("button", { class: "copy", type: "button", title: node.id, onclick: () => copy(node.id) }, shortId(node.id), icon("copy"))));
 }

@@ -90,7 +90,8 @@ export function buildTransport() {
     button("first", "First frame (Home)", () => seek(0)), button("prev", "Back one frame (,)", () => nudge(-1)), playButton,
     button("next", "On one frame (.)", () => nudge(1)), button("last", "Newest frame (End)", followLive),
     speed, loop, counter, h("span", { class: "spacer" }),
-    h("button", { class: "button small", type: "button", title: "Go to where the branches part ([ and ])", onclick: () => jump(-1) }, "Divergence"), live);
+    h("button", { class: "button small", type: "button", title: "Go to where the branches part ([ and ])", "aria-label": "Divergence", onclick: () => jump(-1) },
+      "◆", h("span", { class: "wide" }, "Divergence")), live);
   on("play", () => {
     playButton.replaceChildren(icon(clock.playing ? "pause" : "play"));
     attr(playButton, "aria-label", clock.playing ? "Pause" : "Play");

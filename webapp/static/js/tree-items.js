@@ -78,7 +78,7 @@ function labelRow(label, item, node, look) {
   const names = look.heads.map((session) => session.label).filter(Boolean).join(", ");
   const words = item.leaf ? look.name : node.label || names;
   attr(label, "x", item.leaf ? item.own - item.x - 4 : 6);
-  attr(label, "y", -12);
+  attr(label, "y", -15);
   attr(label, "text-anchor", item.leaf ? "start" : "end");
   label.replaceChildren(...letters, words ? svg("tspan", {}, clip(words, LONGEST_NAME)) : "");
 }
