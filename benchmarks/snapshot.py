@@ -1,4 +1,4 @@
-"""What checkpoints cost: python -m benchmarks.snapshot [--json] [--only stall,cold]. The method is in benchmarks/README.md."""
+"""What checkpoints cost: python -m benchmarks.snapshot [--json] [--only stall,cold]. For the method see README.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 from benchmarks._snapshot import restores, space, steps, tabletop
 from benchmarks._snapshot.world import dreamzero_14b, object_store
 from benchmarks.rows import Report, progress
-
 
 PARTS = ("bytes", "stall", "wall", "tabletop", "fork", "swap", "host", "cold", "tree", "light")
 

@@ -9,7 +9,8 @@ Safe beside writers and other collectors on any machine, without a lock:
   needed again loses its mark, but only once older listings have expired.
 - A writer puts its manifest, then looks for marks on the files it refers to. It finds none, and the files are there:
   then any mark comes later, and the listing before the deletion sees the manifest. It finds one: it waits until
-  listings older than its manifest have expired, and stores again what was deleted in between (upload.py).
+  listings older than its manifest have expired, and stores again what was deleted in between (upload.py). A mark
+  outlives its object by longer than a writer trusts what it has seen, so that it need not look at every file each time.
 - All phases can be cut off and repeated. A manifest that cannot be read might refer to anything: nothing is deleted
   while there is one.
 """
@@ -23,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from arc_fabric.store.backends.base import Backend, ObjectInfo
-from arc_fabric.store.condemned import LISTING_VALID_S, Mark, absolve, condemn, condemned, spare, storage_time
+from arc_fabric.store.condemned import LISTING_VALID_S, Mark, condemn, condemned, delete_marked, spare, storage_time
 from arc_fabric.store.manifest import MANIFEST, TENSORS
 from arc_fabric.store.scan import Scan, scan
 
@@ -108,7 +109,7 @@ class Collector:
         for key, mark in marks.items():
             if key not in candidates:
                 spare(self._backend, key, mark, now)
-                report.spared += not mark.spared
+                report.spared += mark.state == "condemned"
 
     def _delete(self, due: list[ObjectInfo], found: Scan, report: GcReport) -> None:
         for info in due:
@@ -116,7 +117,6 @@ class Collector:
                 log.info("gc: the listing is too old to delete more; the rest is for the next run")
                 return
             if not report.dry_run:
-                self._backend.delete(info.key)
-                absolve(self._backend, info.key)
+                delete_marked(self._backend, info.key)
             report.deleted += 1
             report.freed_bytes += info.size

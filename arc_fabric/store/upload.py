@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from arc_fabric.errors import Conflict, StoreError
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.condemned import LISTING_VALID_S, condemned
+from arc_fabric.store.condemned import DELETED_MARK_S, LISTING_VALID_S, condemned
 from arc_fabric.store.job import WriteJob
 from arc_fabric.store.layout import lay_out
 from arc_fabric.store.manifest import MANIFEST, TENSORS, Manifest, Piece, TensorRecord, digest_of, key_of
@@ -17,6 +18,7 @@ from arc_fabric.store.pieces import byte_view
 from arc_fabric.store.tiers import HostTier
 
 log = logging.getLogger(__name__)
+_MOST_SEEN = 4096
 Sleep = Callable[[float], None]
 
 
@@ -31,6 +33,8 @@ class Uploader:
         self._backend = backend
         self._host = host
         self._sleep = sleep
+        self._seen: dict[str, float] = {}
+        """Checkpoint id -> when (monotonic) its tensors file was known to be there."""
 
     def upload(self, job: WriteJob) -> None:
         """Make one job durable. May be repeated after a failure half-way.
@@ -44,7 +48,7 @@ class Uploader:
             return
         log.warning("checkpoint %s: a collector is at work on files it shares; checking again", job.checkpoint_id)
         self._sleep(LISTING_VALID_S)
-        gone = self._missing(_manifest(job))
+        gone = self._missing(_manifest(job).references())
         if gone:
             self._backend.delete(key_of(job.checkpoint_id, MANIFEST))  # it must not dangle, whatever comes
             self._adopt(job, gone)
@@ -52,6 +56,7 @@ class Uploader:
 
     def _store(self, job: WriteJob) -> None:
         manifest = _manifest(job)
+        self._seen[job.checkpoint_id] = time.monotonic()
         self._backend.put(key_of(job.checkpoint_id, TENSORS), [job.header, *map(byte_view, job.buffers.values())])
         facts = {}
         for name, value in job.attachments.items():
@@ -68,13 +73,24 @@ class Uploader:
         return body.get("created") == job.created and body.get("file") == dict(_manifest(job).file)
 
     def _endangered(self, manifest: Manifest) -> bool:
-        own = key_of(manifest.checkpoint_id, "")
-        needed = {key_of(i, TENSORS) for i in manifest.references()}
-        marked = any(key in needed or key.startswith(own) for key in condemned(self._backend))
-        return marked or bool(self._missing(manifest))
+        """Whether a file it refers to is marked, or not there.
 
-    def _missing(self, manifest: Manifest) -> set[str]:
-        return {i for i in manifest.references() if not self._backend.exists(key_of(i, TENSORS))}
+        A file that was there lately is not asked for: had it been deleted since, its mark would still be there.
+        """
+        now = time.monotonic()
+        needed = manifest.references()
+        keys, own = {key_of(i, TENSORS) for i in needed}, key_of(manifest.checkpoint_id, "")
+        if any(key in keys or key.startswith(own) for key in condemned(self._backend)):
+            return True
+        unsure = {i for i in needed if now - self._seen.get(i, -DELETED_MARK_S) > DELETED_MARK_S / 2}
+        gone = self._missing(unsure)
+        if len(self._seen) > _MOST_SEEN:
+            self._seen = {}
+        self._seen.update(dict.fromkeys(unsure - gone, now))
+        return bool(gone)
+
+    def _missing(self, checkpoint_ids: set[str]) -> set[str]:
+        return {i for i in checkpoint_ids if not self._backend.exists(key_of(i, TENSORS))}
 
     def _adopt(self, job: WriteJob, gone: set[str]) -> None:
         """Store pieces whose file was collected in this checkpoint's own file, from host memory."""

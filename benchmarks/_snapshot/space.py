@@ -18,7 +18,7 @@ def tree(report: Report, backend: Backend, device: str) -> None:
     store = SnapshotStore(backend, policy="full", host_cache_bytes=0)
     trunk = World.start(dreamzero_5b(2), device)
     store.put("tree-0", trunk.entries(), {})
-    unique, full = trunk.size(), trunk.size()
+    unique, full = trunk.added_since(None), trunk.size()
     for i in (1, 2):
         parent, trunk = trunk, trunk.step()
         store.put(f"tree-{i}", trunk.entries(), {}, parent_id=f"tree-{i - 1}")

@@ -78,12 +78,16 @@ class World:
         cuts = {"kv_cache1": (2, self.shape.tokens), "kv_cache_neg": (2, self.shape.tokens), "latent_video": (1, 1)}
         return [TensorEntry(n, t, *cuts.get(n.split("/")[0], (None, 1))) for n, t in self.tensors.items()]
 
-    def added_since(self, parent: World) -> int:
-        """Bytes of what is new: longer tensors' tails, replaced tensors whole."""
+    def added_since(self, parent: World | None) -> int:
+        """Bytes of what is new: longer tensors' tails, replaced tensors whole, everything but zeros without a parent.
+
+        `step_latents` are the tail of `latent_video`, and count once.
+        """
         new = 0
         for name, tensor in self.tensors.items():
-            old = parent.tensors[name]
-            new += 0 if tensor is old else tensor.nbytes - old.nbytes if tensor.shape != old.shape else tensor.nbytes
+            old = None if parent is None else parent.tensors[name]
+            if tensor is not old and name != "step_latents" and not name.startswith("crossattn"):
+                new += tensor.nbytes - (0 if old is None else old.nbytes)
         return new
 
     def size(self) -> int:

@@ -30,7 +30,7 @@ def test_the_readme_reader_reads_checkpoints_with_the_standard_library(
     assert len([line for line in example.splitlines() if line]) <= 20
     assert set(re.findall(r"^(?:import|from) (\w+)", example, re.MULTILINE)) == {"json", "math", "pathlib"}
     scope: dict[str, Callable[..., tuple[str, list[int], bytes]]] = {}
-    exec(example, scope)  # noqa: S102  (our own page)
+    exec(example, scope)
     for name, tensor in states[1].tensors.items():
         dtype, shape, data = scope["read_tensor"](tmp_path, "b", name)
         assert shape == list(tensor.shape) and dtype == store.manifest("b").tensors[name].dtype

@@ -17,7 +17,7 @@ SLACK = 24 * MIB
 
 
 def test_resident_memory_is_bounded_by_the_budgets(open_store: Callable[..., SnapshotStore], tmp_path: Path) -> None:
-    """130 checkpoints of up to 8 MiB, and restores of old ones, take no more than budgets, one window and some slack."""
+    """130 checkpoints of up to 8 MiB, and restores of old ones, take no more than budgets, a window and some slack."""
     store = open_store(DiskBackend(tmp_path, sync=False), host_cache_bytes=HOST, upload_budget_bytes=UPLOAD)
     process, base, peak = psutil.Process(), 0, 0
     state: torch.Tensor | None = None
@@ -25,7 +25,9 @@ def test_resident_memory_is_bounded_by_the_budgets(open_store: Callable[..., Sna
         new = torch.randint(0, 255, (1, 1, STEP // 64, 64), dtype=torch.uint8)
         full = state is None or state.shape[2] * 64 >= WINDOW * STEP
         state = new if full else torch.cat([state, new], dim=2)
-        store.put(f"c{i}", [TensorEntry("kv_cache1/00", state, 2, STEP // 64)], {}, parent_id=f"c{i - 1}" if i else None)
+        store.put(
+            f"c{i}", [TensorEntry("kv_cache1/00", state, 2, STEP // 64)], {}, parent_id=f"c{i - 1}" if i else None
+        )
         if i % 7 == 0:
             store.get(f"c{i * 3 // 4}")
         if i == 20:
