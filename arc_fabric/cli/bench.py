@@ -1,4 +1,4 @@
-"""`arc-fabric bench`: the benchmarks of the source tree, each a module of `benchmarks/` with a `main`."""
+"""`arc-fabric bench`: the benchmarks of the source tree, each a module of `benchmarks/` that can be run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bench(
     names: Annotated[list[str] | None, typer.Argument(help="Which; default: all of them.")] = None,
 ) -> None:
     """Run benchmarks. What follows a lone -- goes to each of them."""
-    known = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+    known = sorted(path.stem for path in FOLDER.glob("*.py") if "__main__" in path.read_text())
     given = names or []
     chosen = [name for name in given if not name.startswith("-")]
     unknown = [name for name in chosen if name not in known]

@@ -82,6 +82,13 @@ def test_doctor_says_how_to_mend(check: object, choice: dict[str, str]) -> None:
     assert finding.mend
 
 
+def test_bench_knows_its_benchmarks(cli: Cli) -> None:
+    """An unknown name is refused with those that exist; helpers of benchmarks are not among them."""
+    refused = cli("bench", "nonesuch", code=1).err
+    assert "No benchmark is called 'nonesuch'" in refused
+    assert "jobs, snapshot" in refused
+
+
 def test_every_command_and_option_is_documented() -> None:
     """docs/cli.md has a section for each command that names all its options, and no section for anything else."""
     for module in MODULES:
