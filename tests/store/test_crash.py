@@ -26,7 +26,7 @@ KILLS, AT_ONCE = 20, 5
 Start = Callable[..., tuple[BaseProcess, Connection]]
 
 
-@pytest.fixture(params=["s3", pytest.param("disk", marks=pytest.mark.slow)])
+@pytest.fixture(params=["disk", pytest.param("s3", marks=pytest.mark.slow)])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> victims.Where:
     """A store that outlives the processes that use it."""
     if request.param == "disk":
