@@ -1,4 +1,4 @@
-# Verbs: install demo test lint serve bench chaos docs clean. Each sets up what it needs.
+# Verbs: install demo test test-all lint serve bench chaos docs clean. Each sets up what it needs.
 # Needed beforehand: Python 3.11 or newer, make, a C library. Nothing else: no curl, git or jq.
 #
 #   make demo ARGS=--exit        arguments go to the command
@@ -12,7 +12,7 @@ BROWSER := $(VENV)/.browser
 PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
-.PHONY: install demo test lint format serve bench chaos docs clean
+.PHONY: install demo test test-all lint format serve bench chaos docs clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED) $(BROWSER)
@@ -25,6 +25,10 @@ serve: $(INSTALLED)
 
 test: $(INSTALLED) $(BROWSER)
 	$(RUN)/python -m pytest $(ARGS)
+
+# Also the tests marked slow: long property and fuzz runs.
+test-all: $(INSTALLED) $(BROWSER)
+	$(RUN)/python -m pytest -m "slow or not slow" $(ARGS)
 
 chaos: $(INSTALLED)
 	$(RUN)/python -m pytest tests/chaos -m "slow or not slow" $(ARGS)
