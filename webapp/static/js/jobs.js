@@ -25,7 +25,7 @@ export function buildJobs() {
       if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
     });
   };
-  on("jobs panes sessions", refresh);
+  on("jobs panes ready", refresh);
   setInterval(() => { for (const job of state.jobs.values()) if (job.state === "running" && rows.has(job.id)) tellTime(rows.get(job.id), job); }, 500);
   return h("section", { class: "jobs", "aria-label": "Jobs" }, h("div", { class: "panel-head" }, h("h2", {}, "Jobs"), facts), empty, list);
 }

@@ -67,13 +67,22 @@ export class PaneView {
     this.chips.replaceChildren(...chips.map(([kind, label]) => h("span", { class: `chip ${kind}` }, label)));
   }
 
+  /** Put the picture on the canvas, unless just that is on it already. */
+  paint(picture, missing) {
+    const { width, height } = this.canvas;
+    const key = [picture.image ?? picture, picture.y, state.smooth, width, height];
+    if (key.every((part, i) => part === this.painted?.[i])) return;
+    this.painted = key;
+    const ctx = context(this.canvas);
+    if (missing) ctx.clearRect(0, 0, width, height);
+    else paint(ctx, picture);
+  }
+
   /** Draw a picture (or say that it is missing) for a frame. */
   draw(picture, frame) {
     const pane = state.panes[this.index];
-    const ctx = context(this.canvas);
     const missing = picture === "missing";
-    if (missing) ctx.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    else paint(ctx, picture);
+    this.paint(picture, missing);
     this.canvas.dataset.frame = frame;
     const last = totalFrames(pane.nodeId) - 1;
     const ended = frame > last && !(pane.follows && clock.follow);
