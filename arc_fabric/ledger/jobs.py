@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -80,17 +81,16 @@ class Jobs(Sessions):
         raise_refusal(self.scripts.run("cancel", job_id))
         return self.job(job_id)
 
-    def wait_job(self, job_id: str, timeout: float) -> JobRecord:
-        """The job once it has finished, or as it is after `timeout` seconds (look at its state)."""
+    def wait_job(self, job: str | JobRecord, timeout: float) -> JobRecord:
+        """The job (a record spares one read) once it has finished, or as it is after `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        job = self.job(job_id)
-        stream, last = keys.session_events(job.session_id), job.internal.get("_event", "0")
-        while not job.finished_for_good and (left := deadline - time.monotonic()) > 0:
-            block_ms = max(1, int(min(left, BLOCK_S) * 1000))
+        now = self.job(job) if isinstance(job, str) else job
+        stream, last = keys.session_events(now.session_id), now.internal.get("_event", "0")
+        while not now.finished_for_good and (left := deadline - time.monotonic()) > 0:
             try:
-                answer = self.blocking.xread({stream: last}, block=block_ms)
+                answer = self.blocking.xread({stream: last}, block=max(1, int(min(left, BLOCK_S) * 1000)))
                 if not answer:  # also finds a job whose last event was trimmed off the stream
-                    job = self.job(job_id)
+                    now = self.job(now.id)
             except (RedisError, OSError):
                 if time.monotonic() >= deadline:
                     raise
@@ -98,9 +98,10 @@ class Jobs(Sessions):
                 continue
             for line_id, fields in answer[0][1] if answer else ():
                 last = line_id
-                if fields["kind"] == "job.finished" and job_id in fields["data"]:
-                    job = self.job(job_id)
-        return job
+                if fields["kind"] == "job.finished" and now.id in fields["data"]:
+                    view = json.loads(fields["data"])
+                    now = JobRecord.from_fields(view | now.internal) if view["id"] == now.id else now
+        return now
 
     def result(self, job_id: str, timeout: float) -> JobRecord:
         """Like `wait_job`, but DeadlineExceeded when the job is not finished in time."""

@@ -120,7 +120,7 @@ class Client:
 
     def done(self, job: JobRecord, timeout: float = 300) -> JobRecord:
         """The finished job; RuntimeError if it failed."""
-        finished = self.ledger.wait_job(job.id, timeout)
+        finished = self.ledger.wait_job(job, timeout)
         if finished.state != "succeeded":
             raise RuntimeError(f"{finished.kind} {finished.state}: {finished.error}")
         return finished
