@@ -98,11 +98,10 @@ class Demo:
         return report
 
     def deep_link(self) -> str:
-        """The page with the whole tree and three branches side by side, at the frame where they part."""
+        """The page with the whole tree and three branches side by side; it plays from the frame where they part."""
         shown = [self.branches[letter].leaf for letter in ("A", "B", "R")]
-        frame = STEPS * self.arc.model()["geometry"]["frames_per_step"]
         session = self.branches["A"].session.id
-        return f"{self.arc.transport.url}/?session={session}&panes={','.join(shown)}&frame={frame}&mode=side"
+        return f"{self.arc.transport.url}/?session={session}&panes={','.join(shown)}&mode=side"
 
     def _grow_trunk(self) -> None:
         self._say(f'Trunk: {STEPS} steps of "{PICK}", each one a checkpoint')
