@@ -37,7 +37,7 @@ def bring_up(process: WorkerProcess) -> None:
     model = load(settings.model, process.device)
     warm(model)
     process.reporter = DurabilityReporter(process.ledger, process.drain)
-    process.runtime = Runtime(model, open_store(settings, process), max_checkpoints=settings.max_checkpoints)
+    process.runtime = Runtime(model, open_store(settings, process, model), max_checkpoints=settings.max_checkpoints)
     card = {
         "name": settings.model, "geometry": asdict(model.geometry), "abilities": asdict(model.abilities),
         "identity": model.identity().to_dict(),
@@ -76,15 +76,15 @@ def warm(model: WorldModel) -> None:
     model.action_head.seed = manager.default_seed
 
 
-def open_store(settings: Settings, process: WorkerProcess) -> SnapshotStore:
-    """The snapshot store of this process, reporting to the ledger."""
+def open_store(settings: Settings, process: WorkerProcess, model: WorldModel) -> SnapshotStore:
+    """The snapshot store of this process, reporting to the ledger. It never drops KV that the model cannot rebuild."""
     return SnapshotStore(
         backend_from_settings(settings),
         host_cache_bytes=settings.host_cache_bytes,
         disk_cache_bytes=settings.disk_cache_bytes,
         disk_cache_dir=settings.data_dir / "cache" / process.name,
         upload_budget_bytes=settings.upload_budget_bytes,
-        policy=settings.snapshot_policy,
+        policy=settings.snapshot_policy if model.abilities.rebuilds_kv else "full",
         on_durable=process.reporter.durable,
         on_failed=process.reporter.failed,
     )

@@ -35,8 +35,10 @@ def test_given_actions_are_followed(fast):
 def test_prompts_change_what_happens(fast):
     """The same scenes under two prompts, with the same seeds, become visibly different videos."""
     scenes = [sample_scene_named(name) for name in sample_names()]
-    lifted, pushed = (imagine(fast, scenes, [prompt] * len(scenes), 2)
-                      for prompt in ("pick up the red cup", "push the cup to the left"))
+    lifted, pushed = (
+        imagine(fast, scenes, [prompt] * len(scenes), 2)
+        for prompt in ("pick up the red cup", "push the cup to the left")
+    )
     assert np.abs(lifted[:, -1].astype(int) - pushed[:, -1].astype(int)).max(axis=(1, 2, 3)).min() > 60
 
 

@@ -179,9 +179,7 @@ class CausalDiT(nn.Module):
         middle = raw.new_tensor([32.0, 46.0, 10.0, 0.0])
         return raw * scale + middle
 
-    def forward(
-        self, x: Tensor, condition: Tensor, caches: list[Tensor], first: int
-    ) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, x: Tensor, condition: Tensor, caches: list[Tensor], first: int) -> tuple[Tensor, list[Tensor]]:
         """Run tokens x [B, F, TOKENS, d] (condition [B, F, d]) of latent frames `first`... over the caches
         [2, B, seq, heads, head_dim] per layer (an empty list: no past). Returns tokens [B, F, TOKENS, d] and the
         chunk's own keys and values, [2, B, F * TOKENS, heads, head_dim] per layer."""
@@ -215,5 +213,3 @@ def patchify(z: Tensor) -> Tensor:
 def unpatchify(tokens: Tensor) -> Tensor:
     """[N, 16, C * 4] -> [N, C, 8, 8]."""
     return F.pixel_shuffle(tokens.mT.unflatten(2, (GRID, GRID)), PATCH)
-
-

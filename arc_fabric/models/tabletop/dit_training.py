@@ -71,8 +71,12 @@ class WindowModel(nn.Module):
         past = batch.latents[:, :PAST] + noise.past[:, None, None, None, None] * noise.past_values
         text = dit.text(batch.text)
         c_clean = dit.condition(text, text.new_zeros(count), text.new_zeros(count))
-        clean = dit.tokens(past.flatten(0, 1), past.flatten(0, 1), text.new_zeros(count * PAST, GROUP, 4),
-                           batch.poses[:, :PAST].flatten(0, 1))
+        clean = dit.tokens(
+            past.flatten(0, 1),
+            past.flatten(0, 1),
+            text.new_zeros(count * PAST, GROUP, 4),
+            batch.poses[:, :PAST].flatten(0, 1),
+        )
 
         future = batch.latents[:, 1:].unflatten(1, (BLOCKS, PER_BLOCK))[:, None]
         t_v, t_a = noise.t_video, noise.t_action
@@ -81,8 +85,9 @@ class WindowModel(nn.Module):
         poses = integrate(batch.base[:, None].expand(-1, COPIES, -1, -1), shrink(a_t, t_a[..., None, None]))
         last = past[:, 0::2][:, None, :, None].expand_as(z_t)
         frame = (count, COPIES, BLOCKS, PER_BLOCK)
-        noisy = dit.tokens(z_t.flatten(0, 3), last.flatten(0, 3),
-                           a_t.reshape(-1, GROUP, 4), poses.reshape(-1, GROUP, 4))
+        noisy = dit.tokens(
+            z_t.flatten(0, 3), last.flatten(0, 3), a_t.reshape(-1, GROUP, 4), poses.reshape(-1, GROUP, 4)
+        )
         c_block = dit.condition(text.repeat_interleave(COPIES * BLOCKS, 0), t_v.flatten(), t_a.flatten())
 
         x = torch.cat([clean, noisy])
@@ -129,8 +134,9 @@ def _layer(block: Block, x: Tensor, c: Tensor, cos: Tensor, sin: Tensor, count: 
             clean.append(_attend(q0[:, seen - size : seen], k0[:, :seen], v0[:, :seen]))
         past_k, past_v = (p[:, :seen].repeat_interleave(COPIES, 0) for p in (k0, v0))
         noisy.append(_attend(q1[:, n], torch.cat([past_k, k1[:, n]], 1), torch.cat([past_v, v1[:, n]], 1)))
-    attended = torch.cat([torch.cat(clean, 1).reshape(split, TOKENS, -1),
-                          torch.stack(noisy, 1).reshape(-1, TOKENS, x.shape[-1])])
+    attended = torch.cat(
+        [torch.cat(clean, 1).reshape(split, TOKENS, -1), torch.stack(noisy, 1).reshape(-1, TOKENS, x.shape[-1])]
+    )
     return block.finish(x, attended, m)
 
 
@@ -150,9 +156,14 @@ def _losses(
     middle = anchor.new_tensor([32.0, 46.0, 8.0, 0.0])
     true_pose = torch.cat([batch.truth[:, 0, :3], 1 - 2 * batch.truth[:, 0, 3:4]], -1)
     pose_loss = ((anchor - middle) / unit - true_pose).square().mean()
-    return {"v": v_loss, "a": a_loss, "truth": truth_loss, "pose": pose_loss,
-            "v_hard": _mean(v_error[:, :POLICY], noise.t_video[:, :POLICY] > 0.9),
-            "a_hard": _mean(a_error[:, POLICY], noise.t_action[:, POLICY] > 0.9)}
+    return {
+        "v": v_loss,
+        "a": a_loss,
+        "truth": truth_loss,
+        "pose": pose_loss,
+        "v_hard": _mean(v_error[:, :POLICY], noise.t_video[:, :POLICY] > 0.9),
+        "a_hard": _mean(a_error[:, POLICY], noise.t_action[:, POLICY] > 0.9),
+    }
 
 
 def _mean(values: Tensor, chosen: Tensor) -> Tensor:
@@ -180,14 +191,27 @@ class Noise:
         t_action[:, POLICY] = t_video[:, POLICY]
         t_video[:, POLICY] = 1
         past = torch.rand(count) * settings.past_noise * (torch.rand(count) < 0.5)
-        parts = (past, torch.randn(count, PAST, channels, 8, 8), t_video, t_action,
-                 torch.randn(*level, PER_BLOCK, channels, 8, 8), torch.randn(*level, PER_BLOCK * GROUP, 4))
+        parts = (
+            past,
+            torch.randn(count, PAST, channels, 8, 8),
+            t_video,
+            t_action,
+            torch.randn(*level, PER_BLOCK, channels, 8, 8),
+            torch.randn(*level, PER_BLOCK * GROUP, 4),
+        )
         return cls(*(p.to(device) for p in parts))
 
 
 def train_dit(
-    settings: DitSettings, vae_weights: dict[str, Tensor], folder: Path, weights: Path,
-    *, device: str = "cpu", resume: bool = False, rank: int = 0, peers: int = 1,
+    settings: DitSettings,
+    vae_weights: dict[str, Tensor],
+    folder: Path,
+    weights: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    rank: int = 0,
+    peers: int = 1,
 ) -> None:
     """Train, checkpoint to `folder/dit-<rank>.safetensors`, export averaged weights to `weights` at every save."""
     seed = settings.seed + 1000 * rank
@@ -195,11 +219,16 @@ def train_dit(
     vae = CausalVAE().eval()
     vae.load_state_dict(vae_weights)
     model = WindowModel().to(device)
-    optimizer = MuonAdam(model, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr,
-                         adam_names=ADAM)
+    optimizer = MuonAdam(model, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr, adam_names=ADAM)
     together = Peers(folder, rank, peers) if peers > 1 else None
-    trainer = Trainer(model, optimizer, Budget(settings.steps, settings.minutes), folder / f"dit-{rank}.safetensors",
-                      average=settings.average, peers=together)
+    trainer = Trainer(
+        model,
+        optimizer,
+        Budget(settings.steps, settings.minutes),
+        folder / f"dit-{rank}.safetensors",
+        average=settings.average,
+        peers=together,
+    )
     if together is not None:
         together.forget()
     if resume:
@@ -217,8 +246,12 @@ def train_dit(
         noise = Noise.draw(settings.batch, vae.channels, settings, device)
         with torch.autocast(device, torch.bfloat16):
             found = model(batch, noise)
-        total = (found["v"] + settings.action_weight * found["a"] + settings.truth_weight * found["truth"]
-                 + 0.2 * found["pose"])
+        total = (
+            found["v"]
+            + settings.action_weight * found["a"]
+            + settings.truth_weight * found["truth"]
+            + 0.2 * found["pose"]
+        )
         return {"loss": total, **{k: v.detach() for k, v in found.items()}}
 
     def save() -> None:

@@ -59,8 +59,16 @@ def _row(
 ) -> Row:
     passed = found.value >= bar if at_least else found.value <= bar
     sign = ">=" if at_least else "<="
-    return Row(name, round(found.value, 3), unit, f"{sign} {bar:g}", bool(passed and found.also), n, baselines,
-               {key: round(value, 3) for key, value in found.details.items()})
+    return Row(
+        name,
+        round(found.value, 3),
+        unit,
+        f"{sign} {bar:g}",
+        bool(passed and found.also),
+        n,
+        baselines,
+        {key: round(value, 3) for key, value in found.details.items()},
+    )
 
 
 def show(rows: list[Row]) -> None:
@@ -70,8 +78,9 @@ def show(rows: list[Row]) -> None:
         base = [row.baselines.get(key) for key in ("repeat last frame", "untrained")]
         shown = ["" if value is None else f"{value:.2f}" for value in base]
         details = " ".join(f"{key} {value:g}" for key, value in row.details.items())
-        table.add_row(row.name, f"{row.value:.2f} {row.unit}", row.bar, "yes" if row.ok else "NO", str(row.n), *shown,
-                      details)
+        table.add_row(
+            row.name, f"{row.value:.2f} {row.unit}", row.bar, "yes" if row.ok else "NO", str(row.n), *shown, details
+        )
     Console().print(table)
 
 

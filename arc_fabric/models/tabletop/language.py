@@ -25,16 +25,42 @@ NAMES: dict[str, tuple[str, ...]] = {
     "yellow bowl": ("yellow bowl", "yellow bowl", "bowl", "yellow dish"),
 }
 TEMPLATES: dict[str, tuple[str, ...]] = {
-    "pick": ("pick up the {x}", "pick up the {x}", "pick the {x} up", "lift the {x}", "grab the {x}",
-             "take the {x}", "raise the {x} from the table"),
-    "left": ("push the {x} to the left", "push the {x} to the left", "push the {x} left", "move the {x} to the left",
-             "slide the {x} to the left"),
-    "right": ("push the {x} to the right", "push the {x} to the right", "push the {x} right",
-              "move the {x} to the right", "slide the {x} to the right"),
-    "away": ("push the {x} away", "push the {x} away", "push the {x} back", "slide the {x} away",
-             "push the {x} to the back"),
-    "on": ("put the {x} on the {y}", "put the {x} on the {y}", "stack the {x} on the {y}",
-           "place the {x} on top of the {y}"),
+    "pick": (
+        "pick up the {x}",
+        "pick up the {x}",
+        "pick the {x} up",
+        "lift the {x}",
+        "grab the {x}",
+        "take the {x}",
+        "raise the {x} from the table",
+    ),
+    "left": (
+        "push the {x} to the left",
+        "push the {x} to the left",
+        "push the {x} left",
+        "move the {x} to the left",
+        "slide the {x} to the left",
+    ),
+    "right": (
+        "push the {x} to the right",
+        "push the {x} to the right",
+        "push the {x} right",
+        "move the {x} to the right",
+        "slide the {x} to the right",
+    ),
+    "away": (
+        "push the {x} away",
+        "push the {x} away",
+        "push the {x} back",
+        "slide the {x} away",
+        "push the {x} to the back",
+    ),
+    "on": (
+        "put the {x} on the {y}",
+        "put the {x} on the {y}",
+        "stack the {x} on the {y}",
+        "place the {x} on top of the {y}",
+    ),
     "beside": ("put the {x} next to the {y}", "put the {x} next to the {y}", "place the {x} beside the {y}"),
 }
 

@@ -70,8 +70,11 @@ class LatentPool:
         weights = np.linspace(1.6, 0.7, STARTS)
         start = torch.from_numpy(rng.choice(STARTS, count, p=weights / weights.sum()))
         after = start[:, None] + torch.arange(WINDOW - 1)
-        anchors = torch.where(torch.from_numpy(rng.random(count) < 0.5)[:, None, None, None],
-                              parts["single"][episode, start], parts["cycled"][episode, start])
+        anchors = torch.where(
+            torch.from_numpy(rng.random(count) < 0.5)[:, None, None, None],
+            parts["single"][episode, start],
+            parts["cycled"][episode, start],
+        )
         latents = torch.cat([anchors[:, None], parts["group"][episode[:, None], after]], 1).float()
         when = GROUP * start[:, None] + torch.arange(4 * GROUP * 2)
         actions = parts["actions"][episode[:, None], when].unflatten(1, (4, 8))
@@ -120,8 +123,12 @@ def _encode(vae: CausalVAE, episode: Episode) -> dict[str, Tensor]:
     actions = torch.from_numpy(episode.actions.copy())
     actions[:, :3] /= MAX_STEP
     return {
-        "single": single.half(), "cycled": cycled.half(), "group": group.half(), "actions": actions.clamp(-1, 1),
-        "state": torch.from_numpy(episode.gripper), "text": torch.from_numpy(token_ids(episode.prompt)),
+        "single": single.half(),
+        "cycled": cycled.half(),
+        "group": group.half(),
+        "actions": actions.clamp(-1, 1),
+        "state": torch.from_numpy(episode.gripper),
+        "text": torch.from_numpy(token_ids(episode.prompt)),
         "truth": torch.from_numpy(_truth(episode)[::GROUP].copy()),
     }
 

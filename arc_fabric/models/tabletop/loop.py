@@ -80,7 +80,13 @@ class Trainer:
     """Trains one module; keeps an exponential average of its weights and can resume from its checkpoint file."""
 
     def __init__(
-        self, model: nn.Module, optimizer: MuonAdam, budget: Budget, checkpoint: Path, *, average: float = 0.997,
+        self,
+        model: nn.Module,
+        optimizer: MuonAdam,
+        budget: Budget,
+        checkpoint: Path,
+        *,
+        average: float = 0.997,
         peers: Peers | None = None,
     ) -> None:
         self.peers = peers
@@ -128,13 +134,23 @@ class Trainer:
                 self.average[name].lerp_(value.float(), 1 - decay)
 
     def train(
-        self, losses: LossFunction, *, title: str, every: int = 50,
-        save_seconds: float = 120.0, on_save: Callable[[], None] = lambda: None,
+        self,
+        losses: LossFunction,
+        *,
+        title: str,
+        every: int = 50,
+        save_seconds: float = 120.0,
+        on_save: Callable[[], None] = lambda: None,
     ) -> None:
         """Run until the budget is spent; logs every `every` steps, saves every `save_seconds`."""
         console = Console()
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"),
-                   TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         sums: dict[str, float] = {}
         saved = time.monotonic()
         with Progress(*columns, console=console, disable=not console.is_terminal) as bars:

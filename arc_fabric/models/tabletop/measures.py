@@ -49,8 +49,14 @@ class HeldOut:
         """A generator for one measure."""
         return np.random.default_rng((HELD_OUT, self.seed, salt))
 
-    def tasks(self, salt: int, verbs: tuple[str, ...], target: str | None = None, others: int | None = None,
-              frames: int = 1 + 8 * STEPS) -> list[tuple[Scene, Task, Episode]]:
+    def tasks(
+        self,
+        salt: int,
+        verbs: tuple[str, ...],
+        target: str | None = None,
+        others: int | None = None,
+        frames: int = 1 + 8 * STEPS,
+    ) -> list[tuple[Scene, Task, Episode]]:
         """`n` scenes with a task that makes sense and that the expert can do in time, and the expert's episode."""
         rng, found = self.rng(salt), []
         while len(found) < self.n:
@@ -91,8 +97,12 @@ def steered(model: TabletopModel, held: HeldOut) -> Measured:
         moving += [a[task.target].distance(b[task.target]) for a, b in zip(seen[1:], true[1:], strict=True)]
         still += [true[0][task.target].distance(b[task.target]) for b in true[1:]]
     ratio = float(np.mean(moving) / np.mean(still))
-    return Measured(float(np.mean(gripper)), float(np.mean(still_gripper)), ratio <= 1 / 3,
-                    {"object": float(np.mean(moving)), "object, still": float(np.mean(still)), "ratio": ratio})
+    return Measured(
+        float(np.mean(gripper)),
+        float(np.mean(still_gripper)),
+        ratio <= 1 / 3,
+        {"object": float(np.mean(moving)), "object, still": float(np.mean(still)), "ratio": ratio},
+    )
 
 
 def sharpness(model: TabletopModel, held: HeldOut) -> Measured:
@@ -194,8 +204,12 @@ def long_rollouts(model: TabletopModel, held: HeldOut) -> Measured:
         there.append(all(judge.intact(first[name], last[name]) for name in [*names, judge.GRIPPER]))
         smooth.append(_largest_jump(clip) <= 7.0)
         good.append(there[-1] and smooth[-1])
-    return Measured(100 * float(np.mean(good)), None, True,
-                    {"objects there": 100 * float(np.mean(there)), "no jump": 100 * float(np.mean(smooth))})
+    return Measured(
+        100 * float(np.mean(good)),
+        None,
+        True,
+        {"objects there": 100 * float(np.mean(there)), "no jump": 100 * float(np.mean(smooth))},
+    )
 
 
 def _largest_jump(clip: np.ndarray) -> float:
@@ -212,8 +226,9 @@ def closed_loop(model: TabletopModel, held: HeldOut) -> Measured:
     for end, (_, task, _) in zip(ends, cases, strict=True):
         good.setdefault(task.verb, []).append(done(end, task))
     every = [value for values in good.values() for value in values]
-    return Measured(100 * float(np.mean(every)), 0.0,
-                    details={verb: 100 * float(np.mean(values)) for verb, values in good.items()})
+    return Measured(
+        100 * float(np.mean(every)), 0.0, details={verb: 100 * float(np.mean(values)) for verb, values in good.items()}
+    )
 
 
 def speed(model: TabletopModel, held: HeldOut) -> Measured:
@@ -224,7 +239,8 @@ def speed(model: TabletopModel, held: HeldOut) -> Measured:
         started = time.perf_counter()
         state = sample_state(name) if step == 0 else None
         latents = model.lazy_joint_video_action_causal(model.make_inputs(frames, prompt, state=state), latents)[
-            "video_pred"]
+            "video_pred"
+        ]
         window = torch.cat([latents[:, :, :1], latents[:, :, -2:]], 2)
         frames = model.decode(window, start=1)
         frames, latents = (frames[-1:], None) if step % 4 == 3 else (frames, latents)

@@ -50,8 +50,13 @@ class TabletopModel:
     abilities = Abilities(steers_with_actions=True, batches=True, batch_bit_exact=True, rebuilds_kv=True, observes=True)
 
     def __init__(
-        self, vae: CausalVAE, dit: CausalDiT, *, device: str | torch.device = "cpu",
-        sampler: SamplerSettings | None = None, weights_digest: str = "untrained",
+        self,
+        vae: CausalVAE,
+        dit: CausalDiT,
+        *,
+        device: str | torch.device = "cpu",
+        sampler: SamplerSettings | None = None,
+        weights_digest: str = "untrained",
     ) -> None:
         self.device = torch.device(device)
         self.dit = dit.to(self.device).eval().requires_grad_(False)
@@ -67,8 +72,10 @@ class TabletopModel:
     def load(cls, path: Path = WEIGHTS, *, device: str | torch.device = "cpu") -> TabletopModel:
         """Load the weights that ship with the package, or those in `path`."""
         if not path.exists():
-            raise ModelUnavailable(f"The tabletop weights {path} do not exist.",
-                                   hint="Reinstall the package, or train: python -m arc_fabric.models.tabletop.train")
+            raise ModelUnavailable(
+                f"The tabletop weights {path} do not exist.",
+                hint="Reinstall the package, or train: python -m arc_fabric.models.tabletop.train",
+            )
         vae, dit = CausalVAE(), CausalDiT()
         vae.load_state_dict(load_part(path, "vae"))
         dit.load_state_dict(load_part(path, "dit"))
@@ -103,15 +110,21 @@ class TabletopModel:
         return torch.from_numpy(token_ids(prompt))[None].to(self.device)
 
     def make_inputs(
-        self, frames: np.ndarray, prompt: str, *, action: np.ndarray | None = None, state: np.ndarray | None = None,
+        self,
+        frames: np.ndarray,
+        prompt: str,
+        *,
+        action: np.ndarray | None = None,
+        state: np.ndarray | None = None,
         embodiment_id: int = 0,
     ) -> dict[str, Tensor]:
         """The tensors of a call for one session: frames uint8 [T, 64, 64, 3], action float32 [8, 4] in pixels per
         frame and grip, or None (the policy acts), state float32 [4] or None (read off the frame, or dead-reckoned).
         Rows of several sessions can be joined with `torch.cat` per key."""
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != (SIZE, SIZE, 3):
-            raise InvalidImage(f"Frames are uint8 [T, {SIZE}, {SIZE}, 3] (see fit_image); "
-                               f"got {frames.dtype} {list(frames.shape)}.")
+            raise InvalidImage(
+                f"Frames are uint8 [T, {SIZE}, {SIZE}, 3] (see fit_image); got {frames.dtype} {list(frames.shape)}."
+            )
         text = self.language_of(prompt)
         inputs = {
             "images": torch.from_numpy(np.ascontiguousarray(frames))[None].to(self.device),
@@ -183,13 +196,17 @@ class TabletopModel:
         """Latents [B, C, 2, 8, 8] of the block that is not in the KV yet."""
         if latent_video is not None:
             if latent_video.ndim != 5 or latent_video.shape[2] < BLOCK:
-                raise InvalidRequest(f"latent_video must be the previous video_pred, [B, C, {BLOCK} or more, h, w]; "
-                                     f"got {list(latent_video.shape)}.")
+                raise InvalidRequest(
+                    f"latent_video must be the previous video_pred, [B, C, {BLOCK} or more, h, w]; "
+                    f"got {list(latent_video.shape)}."
+                )
             return latent_video[:, :, -BLOCK:].to(self.device, torch.float32)
         images = inputs["images"]
         if images.shape[1] < HORIZON:
-            raise InvalidRequest(f"Within a window give latent_video, or the last {HORIZON} real frames as images; "
-                                 f"got {images.shape[1]} frames.")
+            raise InvalidRequest(
+                f"Within a window give latent_video, or the last {HORIZON} real frames as images; "
+                f"got {images.shape[1]} frames."
+            )
         video = torch.cat([images[:, :1], images[:, -HORIZON:]], 1)
         return self.action_head.vae.encode(video)[:, :, 1:]
 
@@ -230,8 +247,10 @@ class TabletopModel:
         video, actions = denoise(self.dit, block, texts, caches, self.sampler)
         head.ys = _with_poses(head.ys, integrate(pose, actions).unflatten(1, (BLOCK, GROUP)), first)
         head.current_start_frame = first + BLOCK
-        return {"video_pred": torch.cat([clean, video], 2) if pending is None else video,
-                "action_pred": torch.cat([MAX_STEP * actions[..., :3], actions[..., 3:]], -1)}
+        return {
+            "video_pred": torch.cat([clean, video], 2) if pending is None else video,
+            "action_pred": torch.cat([MAX_STEP * actions[..., :3], actions[..., 3:]], -1),
+        }
 
     def _texts(self, text: Tensor) -> Tensor:
         """Text vectors [2B, d]: the prompts, then the empty prompt for each."""
@@ -268,8 +287,10 @@ class TabletopModel:
         in `blocks` are not needed."""
         count = latents.shape[2] - 1
         if count < 0 or count % BLOCK or len(blocks) != 1 + count // BLOCK:
-            raise InvalidRequest(f"rebuild_kv needs 1 + {BLOCK} m latent frames and 1 + m conditionings; "
-                                 f"got {latents.shape[2]} and {len(blocks)}.")
+            raise InvalidRequest(
+                f"rebuild_kv needs 1 + {BLOCK} m latent frames and 1 + m conditionings; "
+                f"got {latents.shape[2]} and {len(blocks)}."
+            )
         head = self.action_head
         head.kv_cache1, head.kv_cache_neg = [], []
         latents = latents.to(self.device, torch.float32)
@@ -304,25 +325,47 @@ def _row_of(head: ActionHead, row: int) -> ActionHead:
     """One row of a batched head, as a head of its own."""
     part = slice(row, row + 1)
     return ActionHead(
-        head.vae, [k[:, part] for k in head.kv_cache1], [k[:, part] for k in head.kv_cache_neg],
-        clip_feas=head.clip_feas[part], ys=head.ys[part], current_start_frame=head.current_start_frame,
+        head.vae,
+        [k[:, part] for k in head.kv_cache1],
+        [k[:, part] for k in head.kv_cache_neg],
+        clip_feas=head.clip_feas[part],
+        ys=head.ys[part],
+        current_start_frame=head.current_start_frame,
     )
 
 
 def _geometry(dit: CausalDiT) -> Geometry:
     shape = dit.shape
     return Geometry(
-        image_height=SIZE, image_width=SIZE, fps=10.0, frames_per_latent=GROUP, latents_per_block=BLOCK,
-        window=WINDOW, latent_channels=shape.channels, latent_height=8, latent_width=8, tokens_per_latent=TOKENS,
-        layers=shape.layers, heads=shape.heads, head_dim=shape.head_dim, action_dim=4, action_horizon=HORIZON,
-        state_dim=4, action_low=(-MAX_STEP,) * 3 + (-1.0,), action_high=(MAX_STEP,) * 3 + (1.0,),
+        image_height=SIZE,
+        image_width=SIZE,
+        fps=10.0,
+        frames_per_latent=GROUP,
+        latents_per_block=BLOCK,
+        window=WINDOW,
+        latent_channels=shape.channels,
+        latent_height=8,
+        latent_width=8,
+        tokens_per_latent=TOKENS,
+        layers=shape.layers,
+        heads=shape.heads,
+        head_dim=shape.head_dim,
+        action_dim=4,
+        action_horizon=HORIZON,
+        state_dim=4,
+        action_low=(-MAX_STEP,) * 3 + (-1.0,),
+        action_high=(MAX_STEP,) * 3 + (1.0,),
         action_names=("dx", "dy", "dz", "grip"),
     )
 
 
 def _identity(weights_digest: str, device: torch.device, sampler: SamplerSettings) -> ModelIdentity:
     return ModelIdentity(
-        name="tabletop", weights_digest=weights_digest, dtype="float32", attention_backend="sdpa",
+        name="tabletop",
+        weights_digest=weights_digest,
+        dtype="float32",
+        attention_backend="sdpa",
         device_kind=f"cpu {platform.machine()}" if device.type == "cpu" else torch.cuda.get_device_name(device),
-        sampler=asdict(sampler), software={"torch": torch.__version__},
+        sampler=asdict(sampler),
+        software={"torch": torch.__version__},
     )

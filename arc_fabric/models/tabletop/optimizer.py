@@ -30,7 +30,12 @@ class MuonAdam:
     """Updates the parameters of a module; names that contain one of `adam_names`, and all vectors, go to AdamW."""
 
     def __init__(
-        self, model: nn.Module, *, muon_lr: float, adam_lr: float, weight_decay: float = 0.01,
+        self,
+        model: nn.Module,
+        *,
+        muon_lr: float,
+        adam_lr: float,
+        weight_decay: float = 0.01,
         adam_names: tuple[str, ...] = (),
     ) -> None:
         self.muon_lr, self.adam_lr, self.weight_decay = muon_lr, adam_lr, weight_decay

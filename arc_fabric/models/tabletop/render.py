@@ -41,8 +41,9 @@ def _ellipse(u: Array, v: Array, rx: float, ry: float) -> Array:
 
 def _over(base: Array, colour: Sequence[float], alpha: Array) -> Array:
     """Lay a colour over premultiplied RGBA [..., 4]."""
-    layer = np.concatenate([np.broadcast_to(np.asarray(colour, np.float32), (*alpha.shape, 3)) * alpha[..., None],
-                            alpha[..., None]], -1)
+    layer = np.concatenate(
+        [np.broadcast_to(np.asarray(colour, np.float32), (*alpha.shape, 3)) * alpha[..., None], alpha[..., None]], -1
+    )
     return layer + base * (1 - alpha[..., None])
 
 
@@ -82,8 +83,12 @@ def _grid(x: Array, row: Array) -> tuple[Array, Array, Array, Array]:
     u = (left[:, None] + offsets[None]) - x[:, None]
     v = (top[:, None] + offsets[None]) - row[:, None]
     shape = (len(x), BOX, BOX)
-    return (np.broadcast_to(u[:, None, :], shape).astype(np.float32),
-            np.broadcast_to(v[:, :, None], shape).astype(np.float32), left + MARGIN, top + MARGIN)
+    return (
+        np.broadcast_to(u[:, None, :], shape).astype(np.float32),
+        np.broadcast_to(v[:, :, None], shape).astype(np.float32),
+        left + MARGIN,
+        top + MARGIN,
+    )
 
 
 class _Canvas:

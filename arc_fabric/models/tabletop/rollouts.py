@@ -19,8 +19,13 @@ CHUNK = 25
 
 
 def imagine(
-    model: TabletopModel, scenes: Sequence[Scene], prompts: Sequence[str], steps: int, *,
-    actions: np.ndarray | None = None, seed: int = 0,
+    model: TabletopModel,
+    scenes: Sequence[Scene],
+    prompts: Sequence[str],
+    steps: int,
+    *,
+    actions: np.ndarray | None = None,
+    seed: int = 0,
 ) -> np.ndarray:
     """Free-running video, uint8 [N, 1 + 8 steps, 64, 64, 3], from the first frame and state of each scene.
 
@@ -35,8 +40,12 @@ def imagine(
 
 
 def _imagine_chunk(
-    model: TabletopModel, scenes: Sequence[Scene], prompts: Sequence[str], steps: int,
-    actions: np.ndarray | None, seed: int,
+    model: TabletopModel,
+    scenes: Sequence[Scene],
+    prompts: Sequence[str],
+    steps: int,
+    actions: np.ndarray | None,
+    seed: int,
 ) -> np.ndarray:
     model.action_head.seed = [seed + row for row in range(len(scenes))]
     video = [np.stack([render_scene(scene) for scene in scenes])[:, None]]
@@ -54,7 +63,10 @@ def _imagine_chunk(
 
 
 def _join(
-    model: TabletopModel, frames: np.ndarray, prompts: Sequence[str], states: Sequence[np.ndarray | None],
+    model: TabletopModel,
+    frames: np.ndarray,
+    prompts: Sequence[str],
+    states: Sequence[np.ndarray | None],
     actions: np.ndarray | None,
 ) -> dict[str, torch.Tensor]:
     """The inputs of all rows, joined."""

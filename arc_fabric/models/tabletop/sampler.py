@@ -96,8 +96,14 @@ def denoise(
 
 
 def _predict(
-    dit: CausalDiT, z: Tensor, a: Tensor, inputs: BlockInputs, texts: Tensor, caches: list[Tensor],
-    levels: tuple[float, float], guidance: float,
+    dit: CausalDiT,
+    z: Tensor,
+    a: Tensor,
+    inputs: BlockInputs,
+    texts: Tensor,
+    caches: list[Tensor],
+    levels: tuple[float, float],
+    guidance: float,
 ) -> tuple[Tensor, Tensor]:
     """Clean latents and actions as the model sees them from (z, a), guided where texts hold both branches."""
     batch = len(z)

@@ -21,7 +21,8 @@ _PLACES: dict[str, tuple[tuple[float, float, float], tuple[tuple[str, float, flo
     "cup-and-block": ((24.0, 44.0, 15.0), (("red cup", 36.0, 48.0), ("blue block", 18.0, 51.0))),
     "two-cups": ((32.0, 42.0, 16.0), (("red cup", 40.0, 46.0), ("green cup", 24.0, 49.0))),
     "bowl-and-block": (
-        (20.0, 45.0, 15.0), (("red cup", 33.0, 44.0), ("yellow bowl", 46.0, 51.0), ("blue block", 22.0, 53.0)),
+        (20.0, 45.0, 15.0),
+        (("red cup", 33.0, 44.0), ("yellow bowl", 46.0, 51.0), ("blue block", 22.0, 53.0)),
     ),
     "full-table": (
         (44.0, 46.0, 16.0),

@@ -20,8 +20,18 @@ from arc_fabric.models.tabletop.scene import SIZE, Scene, sample_scene
 from arc_fabric.models.tabletop.weights import WEIGHTS
 
 SCALE, CAPTION = 1, 12
-PLAN = (("pick", 0), ("left", 0), ("pick", 1), ("pick", 2), ("right", 1), ("away", 0), ("on", 0), ("beside", 0),
-        ("pick", 0), ("left", 1))
+PLAN = (
+    ("pick", 0),
+    ("left", 0),
+    ("pick", 1),
+    ("pick", 2),
+    ("right", 1),
+    ("away", 0),
+    ("on", 0),
+    ("beside", 0),
+    ("pick", 0),
+    ("left", 1),
+)
 """Verb and object (index in the scene; above 0: not the red cup, so that a policy that ignores words is caught)."""
 
 

@@ -40,8 +40,16 @@ def main() -> None:
         from arc_fabric.models.tabletop.dit_training import DitSettings, train_dit
 
         vae_weights = load_part(args.weights, "vae")
-        train_dit(DitSettings(**config["dit"]), vae_weights, args.folder, args.weights, device=args.device,
-                  resume=args.resume, rank=args.rank, peers=args.peers)
+        train_dit(
+            DitSettings(**config["dit"]),
+            vae_weights,
+            args.folder,
+            args.weights,
+            device=args.device,
+            resume=args.resume,
+            rank=args.rank,
+            peers=args.peers,
+        )
 
 
 def _arguments() -> argparse.Namespace:

@@ -21,8 +21,12 @@ class ResBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
+            nn.GroupNorm(8, width),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.GroupNorm(8, width),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,15 +41,27 @@ class CausalVAE(nn.Module):
         folded = 3 * GROUP * FOLD * FOLD
         self.channels = channels
         self.encoder = nn.Sequential(
-            nn.PixelUnshuffle(FOLD), nn.Conv2d(folded, narrow, 3, padding=1), ResBlock(narrow),
-            nn.Conv2d(narrow, wide, 3, stride=2, padding=1), ResBlock(wide), ResBlock(wide),
-            nn.GroupNorm(8, wide), nn.SiLU(), nn.Conv2d(wide, 2 * channels, 1),
+            nn.PixelUnshuffle(FOLD),
+            nn.Conv2d(folded, narrow, 3, padding=1),
+            ResBlock(narrow),
+            nn.Conv2d(narrow, wide, 3, stride=2, padding=1),
+            ResBlock(wide),
+            ResBlock(wide),
+            nn.GroupNorm(8, wide),
+            nn.SiLU(),
+            nn.Conv2d(wide, 2 * channels, 1),
         )
         self.decoder = nn.Sequential(
-            nn.Conv2d(channels, wide, 3, padding=1), ResBlock(wide), ResBlock(wide),
-            nn.Conv2d(wide, 4 * decode_width, 1), nn.PixelShuffle(2),
-            ResBlock(decode_width), ResBlock(decode_width),
-            nn.GroupNorm(8, decode_width), nn.SiLU(), nn.Conv2d(decode_width, folded, 3, padding=1),
+            nn.Conv2d(channels, wide, 3, padding=1),
+            ResBlock(wide),
+            ResBlock(wide),
+            nn.Conv2d(wide, 4 * decode_width, 1),
+            nn.PixelShuffle(2),
+            ResBlock(decode_width),
+            ResBlock(decode_width),
+            nn.GroupNorm(8, decode_width),
+            nn.SiLU(),
+            nn.Conv2d(decode_width, folded, 3, padding=1),
             nn.PixelShuffle(FOLD),
         )
         self.register_buffer("shift", torch.zeros(channels))
