@@ -52,7 +52,7 @@ def test_a_killed_web_server_costs_nothing(own_stack: RunningStack, view: View) 
     view.until("s.connection === 'lost'")
     view.page.get_by_text("The connection to the server is lost").wait_for()
     view.until("s.connection === 'live'", timeout=60)
-    assert view.page.locator("#banner").is_hidden()
+    view.page.locator("#banner").wait_for(state="hidden", timeout=5000)
     view.until(
         f"s.nodes === 14 && s.sessions.find((one) => one.id === '{session['id']}').frame_index === 13", timeout=60
     )
