@@ -22,6 +22,9 @@ PIXEL = """([x, y]) => {
     return [data[0], data[1], data[2]];
 }"""
 
+PAINTED = f"document.querySelector('.overlay canvas') && String(({PIXEL})([0.5, 0.2])) !== '0,0,0'"
+"""The overlay shows a picture; a canvas has a size before that."""
+
 
 @pytest.fixture
 def three(world: World, view: View) -> View:
@@ -55,9 +58,7 @@ def test_side_by_side(three: View) -> None:
 def test_wipe(three: View) -> None:
     """Left of the line is A, right of it B; pointer and arrow keys move the line; S swaps the two."""
     red, green = COLOURS["same"], COLOURS["push"]
-    three.press("w").until("s.mode === 'wipe'")
-    three.page.locator(".overlay canvas").wait_for()
-    three.until("document.querySelector('.overlay canvas').width > 10")
+    three.press("w").until("s.mode === 'wipe'").until(PAINTED)
     assert (pixel(three, 0.1), pixel(three, 0.9)) == (red, green)
     box = three.page.locator(".overlay canvas").bounding_box()
     three.page.mouse.move(box["x"] + 0.95 * box["width"], box["y"] + 50)
@@ -75,7 +76,7 @@ def test_wipe(three: View) -> None:
 
 def test_blink(three: View) -> None:
     """The picture changes between A and B by itself."""
-    three.press("x").until("s.mode === 'blink'").until("document.querySelector('.overlay canvas').width > 10")
+    three.press("x").until("s.mode === 'blink'").until(PAINTED)
     seen = three.page.evaluate(
         f"""async () => {{
             const seen = new Set();
@@ -92,7 +93,7 @@ def test_blink(three: View) -> None:
 
 def test_difference(three: View) -> None:
     """Where two branches differ it glows, where they are equal there is only the dim picture, and the words say so."""
-    three.press("d").until("s.mode === 'diff'").until("document.querySelector('.overlay canvas').width > 10")
+    three.press("d").until("s.mode === 'diff'").until(PAINTED)
     assert max(pixel(three, 0.5)) > 200
     assert "largest 160 of 255" in three.page.locator(".overlay-caption").inner_text()
     three.click("B·C").until("s.pair[0] === 1 && s.pair[1] === 2")
