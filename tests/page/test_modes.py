@@ -17,12 +17,13 @@ COLOURS = {"same": (200, 40, 40), "push": (40, 200, 40), "seed 42": (40, 200, 40
 """The last two look the same: their difference must be none."""
 PIXEL = """([x, y]) => {
     const canvas = document.querySelector(".overlay canvas");
+    if (!canvas) return null;  // the overlay is being built anew
     const at = [Math.floor(x * canvas.width), Math.floor(y * canvas.height)];
     const { data } = canvas.getContext("2d").getImageData(...at, 1, 1);
     return [data[0], data[1], data[2]];
 }"""
 
-PAINTED = f"document.querySelector('.overlay canvas') && String(({PIXEL})([0.5, 0.2])) !== '0,0,0'"
+PAINTED = f"!['null', '0,0,0'].includes(String(({PIXEL})([0.5, 0.2])))"
 """The overlay shows a picture; a canvas has a size before that."""
 
 
@@ -45,7 +46,7 @@ def three(world: World, view: View) -> View:
 
 def pixel(view: View, x: float, y: float = 0.2) -> tuple[int, ...]:
     """A colour on the overlay's canvas, x and y from 0 to 1."""
-    return tuple(view.page.evaluate(PIXEL, [x, y]))
+    return tuple(view.until(PAINTED).page.evaluate(PIXEL, [x, y]))
 
 
 def test_side_by_side(three: View) -> None:
@@ -82,7 +83,8 @@ def test_blink(three: View) -> None:
             const seen = new Set();
             const end = performance.now() + 3000;
             while (seen.size < 2 && performance.now() < end) {{
-                seen.add(String(({PIXEL})([0.5, 0.5])));
+                const colour = ({PIXEL})([0.5, 0.5]);
+                if (colour) seen.add(String(colour));
                 await new Promise(requestAnimationFrame);
             }}
             return [...seen];
