@@ -300,5 +300,6 @@ def node_of(snapshot: WorldStateSnapshot, metadata: Mapping[str, Any]) -> TreeNo
         frame_index=snapshot.frame_index, created=snapshot.timestamp, prompt=snapshot.prompt_text,
         seed=snapshot.seed, prompt_mode=snapshot.prompt_mode,
         action_source=snapshot.action_source, actions=actions,
+        steered=snapshot.steered if snapshot.action_source == "given" else None,
         n_frames=len(snapshot.frames), window_start=snapshot.window_start, metadata=dict(metadata),
     )  # fmt: skip

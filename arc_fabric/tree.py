@@ -35,6 +35,8 @@ class TreeNode:
     seed: int = 0
     prompt_mode: str | None = None
     action_source: str | None = None
+    steered: bool | None = None
+    """Whether the given actions steered the world; None where none were given."""
     actions: list[list[float]] | None = None
     """[action_horizon][action_dim] of the step that led here."""
     n_frames: int = 0

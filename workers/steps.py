@@ -128,6 +128,7 @@ def _commit(run: JobRun, node: NodeRecord, result: dict[str, Any] | None) -> Non
         "wall_s": node.wall_s,
         "bytes_new": node.bytes_new,
         "action_source": node.action_source,
+        "steered": node.steered,
     }
     changes = {
         "head": node.id,
@@ -155,6 +156,7 @@ def _node(run: JobRun, session: Session, taken: StepResult, parent: str) -> Node
         seed=snapshot.seed,
         prompt_mode=taken.prompt_mode or "keep",
         action_source=taken.action_source,
+        steered=taken.steered if taken.action_source == "given" else None,
         actions=taken.actions.tolist(),
         state=snapshot.state,
         bytes_new=taken.bytes_new,

@@ -148,6 +148,9 @@ def _line(facts: dict[str, Any]) -> None:
         f"[dim]{job['kind']} {took}[/]",
         soft_wrap=True,
     )
+    steps = (job["result"] or {}).get("steps", ())
+    if any(step.get("steered") is False for step in steps):
+        out.print("[yellow]This model predicts its own actions; the given ones were recorded, not followed.[/]")
 
 
 def _table(items: list[dict[str, Any]]) -> None:

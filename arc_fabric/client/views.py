@@ -77,6 +77,8 @@ class Step(View):
     wall_s: float = 0.0
     bytes_new: int = 0
     action_source: str | None = None
+    steered: bool | None = None
+    """Whether the given actions steered the world (False: recorded only); None where none were given."""
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -97,6 +99,8 @@ class Node(View):
     bookmarked: bool = False
     score: float | None = None
     action_source: str | None = None
+    steered: bool | None = None
+    """Whether the given actions steered the world (False: recorded only); None where none were given."""
     actions: list[list[float]] | None = None
     state: list[float] | None = None
     bytes_new: int = 0

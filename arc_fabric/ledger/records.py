@@ -131,6 +131,8 @@ class NodeRecord(Record):
     seed: int | None = None
     prompt_mode: str = "keep"
     action_source: str | None = None
+    steered: bool | None = None
+    """Whether the given actions steered the world; None where none were given."""
     actions: list[list[float]] | None = None
     state: list[float] | None = None
     durability: str = "pending"

@@ -59,7 +59,8 @@ def test_given_actions_as_numpy(fabric: ArcFabric, trunk: RemoteSession) -> None
     given = np.full((2, geometry["action_horizon"], geometry["action_dim"]), 0.25, np.float32)
     step = trunk.step(2, actions=given)[-1]
     node = fabric.checkpoint(step.checkpoint_id)
-    assert node.action_source == "given"
+    assert (node.action_source, node.steered, step.steered) == ("given", True, True)
+    assert trunk.step()[-1].steered is None
     assert np.allclose(node.actions, given[1])
 
 

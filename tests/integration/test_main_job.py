@@ -78,7 +78,7 @@ def test_given_actions_are_recorded_and_steer(api: Api) -> None:
     api.step(fork["id"], actions=other.tolist())
     assert not np.array_equal(api.latents(session["id"], 1), api.latents(fork["id"], 1))
     node = api.ok("GET", f"/api/checkpoints/{api.ok('GET', '/api/sessions/' + session['id'])['head']}")
-    assert node["action_source"] == "given"
+    assert (node["action_source"], node["steered"]) == ("given", True)
     assert np.allclose(node["actions"], given[0], atol=1e-6)
 
 

@@ -1,26 +1,34 @@
-"""The real tabletop model that fails once where a prompt asks for it: a test sees a failed job and its retry."""
+"""The real tabletop model that misbehaves where a prompt asks for it.
+
+"stumble <anything>"   fails once: a test sees a failed job and its retry
+"ignore <anything>"    records given actions and follows its own, as DreamZero does
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from arc_fabric.models.tabletop.model import TabletopModel
 
-WORD = "stumble"
+STUMBLE, IGNORE = "stumble", "ignore"
 
 
 class StumblingModel(TabletopModel):
-    """`stumble <anything>`: the first call with that prompt raises, later ones work."""
+    """A tabletop model that reads its prompt."""
 
     _wanted = ""
     _stumbled: set[str]
 
-    def make_inputs(self, frames, prompt, **kwargs):
+    def make_inputs(self, frames, prompt, *, action=None, **kwargs):
         """Remember the prompt of the coming call."""
         self._wanted = prompt
-        return super().make_inputs(frames, prompt, **kwargs)
+        follows = not prompt.startswith(IGNORE)
+        self.abilities = replace(TabletopModel.abilities, steers_with_actions=follows)
+        return super().make_inputs(frames, prompt, action=action if follows else None, **kwargs)
 
     def lazy_joint_video_action_causal(self, inputs, latent_video=None):
         """Raise once per prompt that starts with the word, then step."""
-        if self._wanted.startswith(WORD) and self._wanted not in self._stumbled:
+        if self._wanted.startswith(STUMBLE) and self._wanted not in self._stumbled:
             self._stumbled.add(self._wanted)
             raise RuntimeError("the test asked this step to fail")
         return super().lazy_joint_video_action_causal(inputs, latent_video)

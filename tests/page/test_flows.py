@@ -209,6 +209,19 @@ def test_given_actions(world: World, view: View) -> None:
         assert all(action[0] == pytest.approx(top) for action in node["actions"])
 
 
+@pytest.mark.parametrize("prompt", ["pick up the red cup", "ignore what is given"])
+def test_a_card_says_whether_actions_were_followed(world: World, view: View, prompt: str) -> None:
+    """Where a model only recorded the given actions, the checkpoint's card says so; else it does not."""
+    session = world.plant(prompt=prompt)
+    world.step(session["id"], actions=[[[0.5] * 4] * 8])
+    node = world.tree(session["id"])[1]
+    assert node["steered"] is (not prompt.startswith("ignore"))
+    view.open(world.link([world.session(session["id"])])).until(f"s.selected === '{node['id']}'")
+    card = view.page.locator(".node-card")
+    card.get_by_text("given", exact=True).wait_for()
+    assert ("recorded, not followed" in card.inner_text()) is not node["steered"]
+
+
 def test_marks_on_a_checkpoint(world: World, view: View) -> None:
     """Label, bookmark and failed mark are kept by the server and shown in the tree; search finds them."""
     session = world.plant(2)

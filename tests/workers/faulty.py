@@ -2,6 +2,7 @@
 
 "raise"   the next call raises        "nan"   the next call returns NaN      "oom"   it runs out of memory
 "sleep N" every call takes N seconds  "segv"  the process dies
+"ignore"  given actions are recorded only
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 
 import torch
 
@@ -20,10 +22,12 @@ class FaultyModel(ToyModel):
 
     prompt = ""
 
-    def make_inputs(self, frames, prompt, **kwargs):
+    def make_inputs(self, frames, prompt, *, action=None, **kwargs):
         """Remember the prompt of the coming call."""
         self.prompt = prompt
-        return super().make_inputs(frames, prompt, **kwargs)
+        follows = not prompt.startswith("ignore")
+        self.abilities = replace(ToyModel.abilities, steers_with_actions=follows)
+        return super().make_inputs(frames, prompt, action=action if follows else None, **kwargs)
 
     def lazy_joint_video_action_causal(self, inputs, latent_video=None):
         """Do what the prompt says, then step."""

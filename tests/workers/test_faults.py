@@ -53,6 +53,18 @@ def test_given_actions_are_recorded_and_steer(two: Fleet) -> None:
     assert (given.action_source, given.actions) == ("given", action)
     assert free.action_source == "predicted" and len(free.actions) == 8
     assert given.internal["_digest"] != free.internal["_digest"]
+    assert (given.steered, free.steered) == (True, None)
+
+
+def test_a_model_that_only_records_actions_says_so(two: Fleet) -> None:
+    """`steered` is False in the node and in the job's answer, and the actions had no effect."""
+    session, twin = two.create(prompt="ignore actions"), two.create(prompt="ignore actions")
+    given = two.step(session, actions=[[[0.5, 0.0, -0.5, 1.0]] * 8])
+    free = two.step(twin)
+    node = two.ledger.node(given.result["head"])
+    assert (node.action_source, node.steered, given.result["steps"][0]["steered"]) == ("given", False, False)
+    assert node.internal["_digest"] == two.latents(free.result["head"])
+    assert free.result["steps"][0]["steered"] is None
 
 
 def test_prompt_and_seed_of_a_job_stay_with_the_session(two: Fleet) -> None:

@@ -101,6 +101,10 @@ class NodeView(View):
     seed: int | None
     prompt_mode: str
     action_source: Literal["given", "predicted"] | None
+    steered: bool | None = Field(
+        description="Whether the given actions steered the world; false: the model recorded them and followed its own "
+        "prediction. Null where none were given."
+    )
     actions: list[list[float]] | None = Field(description="float [action_horizon][action_dim].")
     state: list[float] | None
     durability: Durability

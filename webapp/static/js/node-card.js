@@ -41,8 +41,15 @@ function build(node) {
       h("button", { class: "button small", type: "button", title: "Fork here (G)", onclick: () => showTab("fork", { focus: "textarea" }) }, icon("fork"), "Fork"),
       h("button", { class: "button small", type: "button", disabled: !canRewind(node, session), title: "Move the active session's head back to this checkpoint",
         onclick: () => rewind(session.id, { checkpoint_id: node.id }) }, icon("rewind"), "Rewind here")),
+    unfollowed(node),
     facts(node),
   ];
+}
+
+/** Some models predict their own actions and only record what they are given: never let it look otherwise. */
+function unfollowed(node) {
+  if (node.steered !== false) return "";
+  return h("p", { class: "hint" }, "This model predicts its own actions; the given ones were recorded, not followed.");
 }
 
 function openers(node) {

@@ -29,6 +29,7 @@
  * @property {number|null} seed
  * @property {"keep"|string|null} prompt_mode
  * @property {"given"|"predicted"|null} action_source
+ * @property {boolean|null} steered  whether given actions steered the world; null where none were given
  * @property {number[][]|null} actions  one row per action of the step
  * @property {"pending"|"durable"|"deleted"|"damaged"} durability
  * @property {boolean} failed
