@@ -1,7 +1,8 @@
 """Bringing back the KV of a snapshot: read it from the store, or rebuild it from latents, whichever is faster.
 
 Both costs are measured as they occur. A rebuild is checked, piece by piece, against what the store recorded of the
-original; a difference is an error, never silent.
+original; a difference is an error, never silent. Stored KV that turns out damaged is rebuilt, too, and logged as an
+error: the bits are right, the storage is not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.errors import CheckpointUnavailable, KVRebuildMismatch
+from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, KVRebuildMismatch
 from arc_fabric.models.contract import Conditioning, WorldModel
 from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot
 from arc_fabric.store import SnapshotStore
@@ -40,12 +41,18 @@ class KvRestorer:
         """Fill the snapshot's KV. The head must hold its `clip_feas` and `ys`; its KV and counters are undefined
         afterwards.
 
-        Raises CheckpointUnavailable when the KV is neither stored nor can be rebuilt, and KVRebuildMismatch.
+        Raises CheckpointUnavailable when the KV is neither stored nor can be rebuilt, DamagedSnapshot when it is
+        damaged and cannot be rebuilt, and KVRebuildMismatch.
         """
         can_rebuild = self._model.abilities.rebuilds_kv
         cost = self._cost_of_reading(snapshot)
         if cost.available and not (can_rebuild and self._rebuild_is_faster(snapshot, cost.seconds)):
-            self._read(snapshot, cost)
+            try:
+                self._read(snapshot, cost)
+            except DamagedSnapshot as error:
+                if not can_rebuild or not self._store.doubt_kv(error):
+                    raise
+                log.error("KV of %s: %s Rebuilding it from latents.", snapshot.checkpoint_id, error.message)
         if snapshot.has_kv:
             return
         if not can_rebuild:

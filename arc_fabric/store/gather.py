@@ -14,7 +14,7 @@ from arc_fabric.store.entry import TensorEntry
 from arc_fabric.store.fingerprint import fingerprint
 from arc_fabric.store.job import WriteJob
 from arc_fabric.store.layout import lay_out
-from arc_fabric.store.manifest import Piece, TensorRecord, digest_of
+from arc_fabric.store.manifest import Piece, TensorRecord, digest_of, is_rebuildable
 from arc_fabric.store.pieces import byte_view, dtype_name, is_zero, on_accelerator
 from arc_fabric.store.tiers import DeviceTier, HostTier, version_of
 from arc_fabric.store.transfer import host_buffer, side_stream
@@ -61,7 +61,8 @@ class Gatherer:
         """The tensor as pieces; new ones have a `key` when they are to be stored, and no `checkpoint` yet."""
         want_bytes = job.keep_kv or not entry.rebuildable
         seen = self._device.record_of(entry.tensor)
-        if seen is not None and seen.axis == entry.axis and (seen.loadable or not want_bytes):
+        alike = seen is not None and seen.axis == entry.axis and is_rebuildable(seen.name) == entry.rebuildable
+        if seen is not None and alike and (seen.loadable or not want_bytes):
             return replace(seen, name=entry.name, unit=entry.unit)
         cuts = list(stretches(entry, parent, want_bytes=want_bytes))
         pieces = tuple(cut.piece or self._new_piece(cut, want_bytes, job) for cut in cuts)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot
+from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, UnknownFormat
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.catalog import Catalog
 from arc_fabric.store.fetching import Fetcher
@@ -87,6 +87,11 @@ class Loader:
         self._catalog.drop_kv_of(checkpoint_id)
         self._device.distrust(checkpoint_id)
 
+    def note_damaged(self, checkpoint_id: str) -> None:
+        """The KV in this checkpoint's file is damaged: the same, and counted."""
+        self._restorer.counters["damaged_kv_files"] += 1
+        self.note_dropped(checkpoint_id)
+
     def _as_stored_now(self, checkpoint_id: str, read: Callable[[], T]) -> T:
         """Read; when a piece is missing because another process deleted or lightened something, act on that."""
         while True:
@@ -104,7 +109,7 @@ class Loader:
     def _dropped_elsewhere(self, owner: str) -> bool:
         try:
             return not self._catalog.is_dropped(owner) and load_manifest(self._backend, owner).kv_dropped
-        except CheckpointUnavailable:
+        except (CheckpointUnavailable, DamagedSnapshot, UnknownFormat):
             return False
 
 

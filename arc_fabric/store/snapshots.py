@@ -38,7 +38,7 @@ from arc_fabric.store.gather import Gatherer
 from arc_fabric.store.job import Attachment, WriteJob
 from arc_fabric.store.lightening import drop_kv
 from arc_fabric.store.loader import Loader, ReadCost, Restored, deleted
-from arc_fabric.store.manifest import MANIFEST, Manifest, check_id, key_of
+from arc_fabric.store.manifest import MANIFEST, Manifest, check_id, is_rebuildable, key_of
 from arc_fabric.store.reading import Restorer
 from arc_fabric.store.tiers import DeviceTier, DiskTier, HostTier, version_of
 from arc_fabric.store.transfer import fix_device, mark
@@ -224,6 +224,14 @@ class SnapshotStore:
         self._loader.note_dropped(checkpoint_id)
         self._catalog.add(manifest)
         return freed
+
+    def doubt_kv(self, damage: DamagedSnapshot) -> bool:
+        """Take damaged KV for dropped from now on in this process, so that it is rebuilt, and stored anew by the next
+        full checkpoint below. False when the damage is to something else, which nothing can make again."""
+        if not is_rebuildable(str(damage.context.get("piece", ""))):
+            return False
+        self._loader.note_damaged(str(damage.context["checkpoint_id"]))
+        return True
 
     def pin(self, checkpoint_id: str) -> None:
         """Bring a checkpoint's pieces into host memory and keep them there until `unpin`."""
