@@ -1,4 +1,4 @@
-"""Damage at rest, on the trained model: KV is rebuilt from latents with the same bits and said so; all else is refused."""
+"""Damage at rest, on the trained model: KV is rebuilt with the same bits, and said so; all else is refused."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _continue(manager: StateManager, stored: Stored, *, force: bool = False) -> 
 def test_damaged_kv_is_rebuilt_with_the_same_bits_and_said_so(
     sound: Stored, stored: Stored, fresh: StateManager, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A flipped bit or a missing tail: state and next step have the bits of the original, and the log names the file."""
+    """A flipped bit or a missing tail: state and next step have the original bits, and the log names the file."""
     piece = stored.piece(kv=True)
     if damage == "flip":
         stored.flip(piece)
