@@ -8,7 +8,7 @@
     |   +-- SessionNotFound, CheckpointNotFound, JobNotFound, NodeNotFound, FrameNotFound
     +-- Conflict                  the world has moved, or a limit is met (409)
     |   +-- SessionLimitReached, HeadMoved, SessionClosed, RewindBeyondRoot, Fenced, CheckpointUnavailable
-    |   +-- IdempotencyMismatch, EventsLost
+    |   +-- IdempotencyMismatch, EventsLost, PinLimitReached
     +-- TooManyJobs, RateLimited  (429)
     +-- Unauthorized, Forbidden   (401, 403)
     +-- PayloadTooLarge           (413)
@@ -113,6 +113,12 @@ class SessionLimitReached(Conflict):
     """All session slots are in use."""
 
     hint = "Close a session (DELETE /api/sessions/{id}) or raise max_open_sessions."
+
+
+class PinLimitReached(Conflict):
+    """As many checkpoints are pinned as may be."""
+
+    hint = "Unpin a checkpoint (POST /api/checkpoints/{id}/unpin) or raise max_pinned."
 
 
 class SessionClosed(Conflict):

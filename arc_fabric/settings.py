@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     max_jobs_per_session: int = Field(1000, ge=1, description="Jobs one session may have waiting.")
     max_jobs_total: int = Field(10000, ge=1, description="Jobs that may wait in all.")
     max_steps_per_job: int = Field(1000, ge=1, description="Steps one job may ask for.")
+    max_pinned: int = Field(50, ge=0, description="Checkpoints pinned at once; the next one is refused (409).")
     lease_ttl_s: float = Field(
         3.0, gt=0, description="Seconds without a sign of life after which a worker counts as dead."
     )

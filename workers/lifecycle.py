@@ -116,6 +116,10 @@ class ServeStep(bootsteps.StartStopStep):
             from workers.janitor import Janitor
 
             self._threads.append(Janitor(me, backend_from_settings(me.settings)))
+        else:
+            from workers.pins import PinKeeper
+
+            self._threads.append(PinKeeper(me))
         for thread in self._threads:
             thread.start()
         log.info("%s serves %s on %s", me.name, me.settings.model if me.runtime else "media", me.device)

@@ -101,11 +101,13 @@ class WorkerProcess:
             "steps_done": self.steps_done,
             "model": None,
             "resident": [],
+            "pinned": [],
             "memory": {"rss_bytes": self._itself.memory_info().rss},
         }
         if self.runtime is not None:
             fields["model"] = self.settings.model
             fields["resident"] = self.runtime.resident_ids()
+            fields["pinned"] = sorted(self.runtime.store.pinned())
             fields["memory"] |= self.runtime.memory()
         return fields
 

@@ -25,6 +25,7 @@ MODULES = {
     "bucket": ("bucket",),
     "sessions": ("sessions", "new", "step", "fork", "rewind", "checkpoint", "close"),
     "tree": ("tree", "show"),
+    "pins": ("pin", "unpin"),
     "compare": ("compare",),
     "video": ("video",),
     "storage": ("export", "import", "gc", "fsck"),

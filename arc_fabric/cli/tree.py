@@ -128,7 +128,7 @@ def _continues(node: dict[str, Any], children: list[dict[str, Any]]) -> bool:
         return False
     child = children[0]
     same = all(node[key] == child[key] for key in ("session_id", "prompt", "seed", "failed"))
-    return same and not any(node[key] for key in ("label", "bookmarked"))
+    return same and not any(node.get(key) for key in ("label", "bookmarked", "pinned"))
 
 
 def _letters(facts: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -163,6 +163,8 @@ def _marks(nodes: list[dict[str, Any]]) -> list[str]:
         marks.append("[bold red]✗ failed[/]")
     if last["bookmarked"]:
         marks.append("[yellow]★[/]")
+    if last.get("pinned"):
+        marks.append("[cyan]pinned[/]")
     if last["label"]:
         marks.append(f"[italic]{escape(last['label'])}[/]")
     if last["score"] is not None:

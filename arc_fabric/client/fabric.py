@@ -127,6 +127,14 @@ class ArcFabric:
         body = self.transport.send("PATCH", f"/api/nodes/{checkpoint_id}", json=changes).json()
         return Node.of(body)
 
+    def pin(self, checkpoint_id: str) -> Node:
+        """Keep a checkpoint's pieces in host memory and its KV whole. Raises PinLimitReached."""
+        return Node.of(self.transport.json("POST", f"/api/checkpoints/{checkpoint_id}/pin"))
+
+    def unpin(self, checkpoint_id: str) -> Node:
+        """Undo `pin`; no error when it is not pinned."""
+        return Node.of(self.transport.json("POST", f"/api/checkpoints/{checkpoint_id}/unpin"))
+
     def compare(self, *checkpoint_ids: str, limit: int = 256) -> Comparison:
         """Where two to eight branches part, and how far."""
         params = {"nodes": ",".join(checkpoint_ids), "limit": limit}

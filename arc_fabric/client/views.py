@@ -97,6 +97,7 @@ class Node(View):
     failed: bool = False
     label: str | None = None
     bookmarked: bool = False
+    pinned: bool = False
     score: float | None = None
     action_source: str | None = None
     steered: bool | None = None

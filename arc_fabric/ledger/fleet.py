@@ -44,6 +44,11 @@ class Fleet(Events):
         """The open sessions that this worker owns."""
         return set(self.redis.smembers(keys.owned(name)))
 
+    def pins_of(self, name: str) -> set[str]:
+        """The pinned nodes whose pieces this worker shall keep at hand."""
+        answer = self.scripts.run("pins")
+        return {node_id for node_id, keeper in zip(answer[::2], answer[1::2], strict=True) if keeper == name}
+
     def is_alive(self, name: str | None, boot_id: str | None) -> bool:
         """Whether this very process of a worker holds its lease."""
         return name is not None and boot_id is not None and self.redis.get(keys.lease(name)) == boot_id

@@ -21,6 +21,8 @@ WORKERS = "arc:workers"
 """Set of the worker names ever seen."""
 PENDING = "arc:pending"
 """Sorted set of the nodes whose payload is not stored yet, by commit time."""
+PINNED = "arc:pinned"
+"""Sorted set of the pinned nodes, by the time they were pinned."""
 BUSY = "arc:busy"
 """Sorted set of the sessions with work in their mailbox, by the time of the last sign of life."""
 

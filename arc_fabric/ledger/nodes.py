@@ -98,6 +98,23 @@ class Nodes(Jobs):
         raise_refusal(self.scripts.run("update_node", node_id, codec.pack(changes)))
         return self.node(node_id)
 
+    def pin(self, node_id: str) -> NodeRecord:
+        """Pin a checkpoint: its pieces stay in a worker's host memory and its KV is never dropped, until `unpin`.
+
+        Raises NodeNotFound, CheckpointUnavailable (deleted or damaged), PinLimitReached.
+        """
+        raise_refusal(self.scripts.run("pin", node_id, "true", self.limits.max_pinned))
+        return self.node(node_id)
+
+    def unpin(self, node_id: str) -> NodeRecord:
+        """Undo `pin`; no error when it is not pinned."""
+        raise_refusal(self.scripts.run("pin", node_id, "false", self.limits.max_pinned))
+        return self.node(node_id)
+
+    def pinned_nodes(self) -> list[str]:
+        """Ids of the pinned nodes. Whoever frees storage or memory leaves what they refer to alone."""
+        return list(self.redis.zrange(keys.PINNED, 0, -1))
+
     def set_durability(self, node_id: str, durability: str) -> bool:
         """Record that a payload is "durable", "deleted" or "damaged"; False when there is no such node."""
         return self.scripts.run("durability", node_id, durability)[0] == "ok"

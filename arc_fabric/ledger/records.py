@@ -119,7 +119,7 @@ class JobRecord(Record):
 
 @dataclass
 class NodeRecord(Record):
-    """One checkpoint in a trajectory tree. Immutable but for labels, score, durability and children."""
+    """One checkpoint in a trajectory tree. Immutable but for labels, score, pin, durability and children."""
 
     id: str
     parent: str | None = None
@@ -139,6 +139,7 @@ class NodeRecord(Record):
     failed: bool = False
     label: str | None = None
     bookmarked: bool = False
+    pinned: bool = False
     score: float | None = None
     bytes_new: int = 0
     bytes_total: int = 0
@@ -175,6 +176,8 @@ class WorkerRecord(Record):
     current_job: str | None = None
     current_session: str | None = None
     resident: list[str] = field(default_factory=list)
+    pinned: list[str] = field(default_factory=list)
+    """Checkpoints whose pieces it keeps in host memory because they are pinned."""
     steps_done: int = 0
     memory: dict[str, int] = field(default_factory=dict)
     queued: int = 0
@@ -241,6 +244,7 @@ class Limits:
     max_jobs_per_session: int = 1000
     max_jobs_total: int = 10_000
     max_steps_per_job: int = 1000
+    max_pinned: int = 50
     affinity_queue_bound: int = 4
     lease_ttl_s: float = 3.0
 

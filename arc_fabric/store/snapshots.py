@@ -234,7 +234,10 @@ class SnapshotStore:
         return True
 
     def pin(self, checkpoint_id: str) -> None:
-        """Bring a checkpoint's pieces into host memory and keep them there until `unpin`."""
+        """Bring a checkpoint's pieces into host memory and keep them there until `unpin`.
+
+        A pin that fails (CheckpointUnavailable, DamagedSnapshot, StoreUnavailable) leaves nothing pinned.
+        """
         pieces = [piece for piece in self.manifest(checkpoint_id).pieces() if not piece.zero]
         digests = frozenset(piece.digest for piece in pieces)
         with self._lock:
@@ -242,12 +245,21 @@ class SnapshotStore:
                 return
             self._pins[checkpoint_id] = digests
             self._host.pin(digests)
-        self._loader.warm(checkpoint_id)
+        try:
+            self._loader.warm(checkpoint_id)
+        except BaseException:
+            self.unpin(checkpoint_id)
+            raise
 
     def unpin(self, checkpoint_id: str) -> None:
         """Undo `pin`; no error when it is not pinned."""
         with self._lock:
             self._host.unpin(self._pins.pop(checkpoint_id, ()))
+
+    def pinned(self) -> set[str]:
+        """The checkpoints that `pin` keeps."""
+        with self._lock:
+            return set(self._pins)
 
     def evict(self, checkpoint_id: str) -> None:
         """Drop the pieces that this checkpoint added from host memory, unless pinned; the tiers below keep them."""

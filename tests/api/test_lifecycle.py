@@ -113,6 +113,20 @@ def test_node_labels_can_be_changed_and_cleared(session: Made) -> None:
     session.web.problem(422, "PATCH", f"/api/nodes/{head}", json={})
 
 
+def test_pin_and_unpin(session: Made) -> None:
+    """The node and the checkpoint say it; repeating is no error; unknown ids are 404."""
+    head = session.now()["head"]
+    for _ in range(2):
+        assert session.web.ok("POST", f"/api/checkpoints/{head}/pin")["pinned"] is True
+    assert session.web.ok("GET", f"/api/checkpoints/{head}")["pinned"] is True
+    assert session.web.ok("GET", f"{session.path}/tree")["nodes"][0]["pinned"] is True
+    for _ in range(2):
+        assert session.web.ok("POST", f"/api/checkpoints/{head}/unpin")["pinned"] is False
+    missing = "ckp_" + "0" * 26
+    assert session.web.problem(404, "POST", f"/api/checkpoints/{missing}/pin")["code"] == "NodeNotFound"
+    assert session.web.problem(404, "POST", f"/api/checkpoints/{missing}/unpin")["code"] == "NodeNotFound"
+
+
 def test_closed_sessions_free_their_slot_and_reopen(web: WebServer, picture: str) -> None:
     """Five open sessions; the sixth is a 409 that names the limit; a closed one makes room and can come back."""
     made = [Made(web, picture) for _ in range(5)]

@@ -50,6 +50,15 @@ def test_the_main_job_in_a_terminal(remote_cli: Cli, trunk: str, tmp_path: Path)
     assert target.read_bytes()[4:8] == b"ftyp"
 
 
+def test_pin_and_unpin_in_a_terminal(remote_cli: Cli, trunk: str) -> None:
+    """By session (its head) or checkpoint; the tree marks it."""
+    pinned = remote_cli("pin", trunk, "--json").json["items"][0]
+    assert pinned["pinned"] is True
+    assert "pinned" in remote_cli("tree", trunk).out
+    assert "not pinned" in remote_cli("unpin", pinned["id"]).out
+    assert "pinned" not in remote_cli("tree", trunk).out
+
+
 def test_sessions_are_found_by_id_label_and_last(remote_cli: Cli, trunk: str) -> None:
     """A session has three names."""
     for name in (trunk, "trunk", "last"):

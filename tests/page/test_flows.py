@@ -222,6 +222,28 @@ def test_a_card_says_whether_actions_were_followed(world: World, view: View, pro
     assert ("recorded, not followed" in card.inner_text()) is not node["steered"]
 
 
+def test_pin_and_unpin_a_checkpoint(world: World, view: View) -> None:
+    """The button says what it does, follows the server's state, and the worker keeps what is pinned."""
+    session = world.plant(1)
+    view.open(world.link([session]))
+
+    def pinned() -> bool:
+        return world.ok("GET", f"/api/checkpoints/{session['head']}")["pinned"]
+
+    view.click("Pin")
+    button = view.page.get_by_role("button", name="Unpin", exact=True)
+    button.wait_for()
+    assert button.get_attribute("aria-pressed") == "true"
+    assert pinned()
+    view.page.get_by_label("Search the tree").fill("pinned")
+    view.page.locator(".item.found").wait_for()
+    view.click("Unpin")
+    view.page.get_by_role("button", name="Pin", exact=True).wait_for()
+    assert not pinned()
+    world.ok("POST", f"/api/checkpoints/{session['head']}/pin")  # by somebody else: the event says so
+    button.wait_for()
+
+
 def test_marks_on_a_checkpoint(world: World, view: View) -> None:
     """Label, bookmark and failed mark are kept by the server and shown in the tree; search finds them."""
     session = world.plant(2)

@@ -8,12 +8,12 @@ from typing import Any
 from flask import Response, request
 
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
-from webapp.answers import binary, blueprint, errors, tagged_json
+from webapp.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.api.pictures import LatentsQuery, frame_answer, latents_answer
 from webapp.context import ctx
 from webapp.headers import immutable
 from webapp.schemas.ids import CheckpointFramePath, CheckpointPath
-from webapp.schemas.views import CheckpointAnswer
+from webapp.schemas.views import CheckpointAnswer, NodeView
 
 checkpoints = blueprint("checkpoints", "checkpoints", "The stored world at the end of a step.")
 
@@ -24,6 +24,25 @@ def get_checkpoint(path: CheckpointPath) -> Response:
     node = ctx().ledger.node(path.checkpoint_id)
     lineage = [item.id for item in ctx().pictures.lineage(node.id)]
     return tagged_json(node.to_dict() | {"lineage": lineage, "storage": _stored(node.id)})
+
+
+@checkpoints.post("/checkpoints/<string:checkpoint_id>/pin", responses={200: NodeView, **errors(409)})
+def pin_checkpoint(path: CheckpointPath) -> Response:
+    """Keep a checkpoint at hand
+
+    Its pieces stay in the host memory of a worker, so that forks and rewinds to it need no storage, and its KV is never
+    dropped to save space. Pinning twice is no error. At most `max_pinned` checkpoints are pinned.
+    """
+    return json_answer(ctx().ledger.pin(path.checkpoint_id).to_dict())
+
+
+@checkpoints.post("/checkpoints/<string:checkpoint_id>/unpin", responses={200: NodeView})
+def unpin_checkpoint(path: CheckpointPath) -> Response:
+    """Let a pinned checkpoint go
+
+    It stays stored; its pieces may leave host memory. No error when it is not pinned.
+    """
+    return json_answer(ctx().ledger.unpin(path.checkpoint_id).to_dict())
 
 
 @checkpoints.get(

@@ -111,6 +111,7 @@ class NodeView(View):
     failed: bool
     label: str | None
     bookmarked: bool
+    pinned: bool = Field(description="Its pieces stay in a worker's host memory and its KV is never dropped.")
     score: float | None
     bytes_new: int = Field(description="Bytes this step added to storage.")
     bytes_total: int = Field(description="Bytes of the whole snapshot, shared ones included.")

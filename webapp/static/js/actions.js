@@ -128,6 +128,14 @@ export function patchNode(id, change) {
   });
 }
 
+/** Keep a checkpoint's state in a worker's memory, or let it go. */
+export function setPinned(id, pinned) {
+  return attempt(async () => {
+    putNode(await api.post(`/api/checkpoints/${id}/${pinned ? "pin" : "unpin"}`));
+    toast(pinned ? "Pinned: its state stays in a worker's memory." : "Unpinned: it stays stored.", { kind: "good" });
+  });
+}
+
 /** Open a session: its tree, and its head in the active pane. */
 export async function showSession(session) {
   if (session.tree_id !== state.treeId) await openTreeOf(session.id);

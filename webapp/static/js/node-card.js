@@ -1,7 +1,6 @@
 /** The selected checkpoint: facts, marks, and what can be done with it. */
 
-import { patchNode, rewind } from "./actions.js";
-import * as api from "./api.js";
+import { patchNode, rewind, setPinned } from "./actions.js";
 import { attr, fill, h } from "./dom.js";
 import { bytes, clip, seconds, short, shortId } from "./format.js";
 import { icon } from "./icons.js";
@@ -9,7 +8,7 @@ import { lineage } from "./lineage.js";
 import { open } from "./panes.js";
 import { LETTERS, activeSession, on, state, touch } from "./store.js";
 import { showTab } from "./tabs.js";
-import { problem, toast } from "./toasts.js";
+import { toast } from "./toasts.js";
 
 export function buildNodeCard() {
   const el = h("section", { class: "node-card", "aria-label": "Selected checkpoint", hidden: true });
@@ -23,7 +22,7 @@ export function buildNodeCard() {
 
 function keyOf(node) {
   const session = activeSession();
-  return [JSON.stringify([node.id, node.label, node.failed, node.bookmarked, node.durability, node.score, node.bytes_new]), state.panes.length, state.active,
+  return [JSON.stringify([node.id, node.label, node.failed, node.bookmarked, node.pinned, node.durability, node.score, node.bytes_new]), state.panes.length, state.active,
     state.panes.map((pane) => pane.nodeId === node.id), canRewind(node, session)].join("|");
 }
 
@@ -58,25 +57,19 @@ function openers(node) {
 }
 
 function marks(node) {
-  const toggle = (name, label, on_, change) => {
-    const button = h("button", { class: `icon-button mark ${on_ ? "on" : ""}`, type: "button", title: label, "aria-label": label, onclick: () => patchNode(node.id, change) }, icon(name));
+  const toggle = (name, label, on_, change, title = label) => {
+    const button = h("button", { class: `icon-button mark ${on_ ? "on" : ""}`, type: "button", title, "aria-label": label, onclick: change }, icon(name));
     attr(button, "aria-pressed", on_);
     return button;
   };
+  const patch = (change) => () => patchNode(node.id, change);
+  const pinned = Boolean(node.pinned);
   return [h("span", { class: `chip ${{ pending: "wait", durable: "good" }[node.durability] ?? "bad"}` }, { pending: "storing", durable: "stored" }[node.durability] ?? node.durability),
     h("span", { class: "spacer" }),
-    toggle("save", "Bookmark (B)", node.bookmarked, { bookmarked: !node.bookmarked }),
-    toggle("close", "Mark as failed", node.failed, { failed: !node.failed }),
-    h("button", { class: "icon-button", type: "button", title: "Keep in the fast cache (pin)", "aria-label": "Pin", onclick: () => pin(node) }, icon("pin"))];
-}
-
-async function pin(node) {
-  try {
-    await api.post(`/api/checkpoints/${node.id}/pin`);
-    toast("Pinned: its state stays in the fast cache.", { kind: "good" });
-  } catch (error) {
-    problem(error);
-  }
+    toggle("save", "Bookmark (B)", node.bookmarked, patch({ bookmarked: !node.bookmarked })),
+    toggle("close", "Mark as failed", node.failed, patch({ failed: !node.failed })),
+    toggle("pin", pinned ? "Unpin" : "Pin", pinned, () => setPinned(node.id, !pinned),
+      pinned ? "Unpin: its state may leave the workers' memory (it stays stored)" : "Pin: keep its state in a worker's memory, for instant forks")];
 }
 
 function facts(node) {

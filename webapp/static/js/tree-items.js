@@ -27,7 +27,7 @@ export function itemView(item) {
  */
 export function updateItem(g, item, node, look) {
   attr(g, "transform", `translate(${item.x} ${item.row * ROW})`);
-  const key = [item.leaf, item.run?.length, node.durability, node.failed, node.bookmarked, node.label, node.children.length, look.selected, look.running,
+  const key = [item.leaf, item.run?.length, node.durability, node.failed, node.bookmarked, node.pinned, node.label, node.children.length, look.selected, look.running,
     look.found, look.faded, look.letters, look.name, item.own - item.x, look.heads.map((s) => s.id + s.state + s.label).join(), sessionColour(node.session_id)].join("|");
   if (g.arcKey === key) return;
   g.arcKey = key;
@@ -85,7 +85,7 @@ function labelRow(label, item, node, look) {
 
 function spoken(node, look) {
   const words = [`Step ${node.frame_index}`, node.label, node.prompt, look.letters && `in pane ${look.letters}`, node.failed && "failed",
-    node.bookmarked && "bookmarked", node.durability === "pending" && "not stored yet", look.running && "a step is running",
+    node.bookmarked && "bookmarked", node.pinned && "pinned", node.durability === "pending" && "not stored yet", look.running && "a step is running",
     node.children.length > 1 && `${node.children.length} branches`, look.heads.length && "head of a session"];
   return words.filter(Boolean).join(", ");
 }

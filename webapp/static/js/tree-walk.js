@@ -50,5 +50,5 @@ export function search(query) {
 function haystack(node) {
   const session = state.sessions.get(node.session_id);
   return [node.prompt, node.label, node.id, session?.label, node.session_id, `step ${node.frame_index}`, `seed ${node.seed}`,
-    node.failed ? "failed" : "", node.bookmarked ? "bookmarked" : "", node.durability, node.action_source].join(" ").toLowerCase();
+    node.failed ? "failed" : "", node.bookmarked ? "bookmarked" : "", node.pinned ? "pinned" : "", node.durability, node.action_source].join(" ").toLowerCase();
 }

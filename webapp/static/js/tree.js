@@ -85,7 +85,7 @@ export function fit() {
 }
 
 function stays(node) {
-  return node.parent === null || node.children.length !== 1 || node.failed || node.bookmarked || node.label
+  return node.parent === null || node.children.length !== 1 || node.failed || node.bookmarked || node.pinned || node.label
     || node.id === state.selected || heads.has(node.id) || node.durability === "damaged";
 }
 

@@ -35,6 +35,7 @@
  * @property {boolean} failed
  * @property {string|null} label
  * @property {boolean} bookmarked
+ * @property {boolean} pinned  kept in a worker's memory
  * @property {number|null} score
  * @property {number} bytes_new
  * @property {number} bytes_total
