@@ -31,7 +31,7 @@ test-all: $(INSTALLED) $(BROWSER)
 	$(RUN)/python -m pytest -m "slow or not slow" $(ARGS)
 
 chaos: $(INSTALLED)
-	$(RUN)/python -m pytest tests/chaos -m "slow or not slow" $(ARGS)
+	$(RUN)/python -m tests.chaos $(ARGS)
 
 bench: $(INSTALLED)
 	$(RUN)/arc-fabric bench $(ARGS)

@@ -110,7 +110,8 @@ class ServeStep(bootsteps.StartStopStep):
 
         me.serving = True
         through_outages(lambda: me.ledger.serve(me.name, me.boot_id, me.record()))
-        self._threads = [Reaper(me), Watchdog(me, stop_asked=_stop_asked, end=self.end)]
+        Watchdog(me, stop_asked=_stop_asked, end=self.end).start()
+        self._threads = [Reaper(me)]
         if me.role == MEDIA:
             from arc_fabric.store.backends import backend_from_settings
             from workers.janitor import Janitor
@@ -133,6 +134,13 @@ class ServeStep(bootsteps.StartStopStep):
         me = worker_process.current()
         if not me.serving or not self._ending.acquire(blocking=False):
             return
+        me.ending.set()
+        try:
+            self._put_away(me)
+        finally:
+            me.ended.set()
+
+    def _put_away(self, me: worker_process.WorkerProcess) -> None:
         me.stopping.set()
         self._heartbeat.beat()  # the record says draining: nobody gives us sessions from here on
         while me.current_job is not None:

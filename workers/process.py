@@ -45,6 +45,10 @@ class WorkerProcess:
     boot_id: str = field(default_factory=lambda: secrets.token_hex(8))
     started: float = field(default_factory=time.time)
     stopping: threading.Event = field(default_factory=threading.Event)
+    ending: threading.Event = field(default_factory=threading.Event)
+    """The orderly end has begun: the running step is finished, everything is stored and handed over."""
+    ended: threading.Event = field(default_factory=threading.Event)
+    """It is over: only the process itself is left to end."""
     serving: bool = False
     draining: bool = False
     runtime: Runtime | None = None

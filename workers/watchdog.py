@@ -19,11 +19,12 @@ from workers.process import WorkerProcess
 log = logging.getLogger(__name__)
 EXIT_DEADLINE = 70
 STOP_PATIENCE_S = 8.0
-"""Celery's consumer may hang when it is told to end while it connects to the broker again."""
+"""How long Celery may take to begin the orderly end, and to be gone after it. Its consumer may hang when it is told to
+end while it connects to the broker again."""
 
 
 class Watchdog(threading.Thread):
-    """Looks at the running step, and for a wish to stop, a few times per second.
+    """Looks at the running step, and for a wish to stop, a few times per second, until the process is gone.
 
     `stop_asked` says whether the process shall end; `end` does what must be done before.
     """
@@ -33,31 +34,30 @@ class Watchdog(threading.Thread):
         self._process = process
         self._stop_asked, self._end_process = stop_asked, end
         self._limit = process.settings.step_deadline_s
-        self._ended = threading.Event()
         self._asked_at: float | None = None
 
     def run(self) -> None:
-        """Until `end`, or until the process ends here."""
-        while not self._ended.wait(min(0.5, self._limit / 4)):
+        """Until the process ends."""
+        while True:
+            time.sleep(min(0.5, self._limit / 4))
             began = self._process.step_began
             if began is not None and time.monotonic() - began > self._limit:
                 self._give_up()
             if self._stop_asked():
                 self._see_to_the_end()
 
-    def end(self) -> None:
-        """Stop looking."""
-        self._ended.set()
-
     def _see_to_the_end(self) -> None:
         """Celery was told to stop: let the running job give way, and end by ourselves if Celery does not."""
-        self._process.stopping.set()
-        if self._asked_at is None:
-            self._asked_at = time.monotonic()
+        process = self._process
+        process.stopping.set()
+        if self._asked_at is None or (process.ending.is_set() and not process.ended.is_set()):
+            self._asked_at = time.monotonic()  # a long step is finished in peace: its limit is the step deadline
         if time.monotonic() - self._asked_at > STOP_PATIENCE_S:
             log.warning("Celery does not end: ending in its place")
-            self._end_process()
-            os._exit(os.EX_TEMPFAIL if self._process.draining else os.EX_OK)
+            try:
+                self._end_process()
+            finally:
+                os._exit(os.EX_TEMPFAIL if process.draining else os.EX_OK)
 
     def _give_up(self) -> None:
         process, job_id = self._process, self._process.current_job

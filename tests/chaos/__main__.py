@@ -1,4 +1,8 @@
-"""`python -m tests.chaos --seed N --kills K --jobs J [--minutes M] [--keep FOLDER] [--json FILE]`."""
+"""`python -m tests.chaos --seed N --kills K --jobs J [--rounds R --book FILE] [--minutes M] [--keep FOLDER] [--cold]`.
+
+Several rounds, with the seeds N, N + 1, ..., add up to one long run that may be interrupted: each audited round is a
+line of the book, and rounds that are in it already are not run again. `--total FILE` only sums a book up.
+"""
 
 from __future__ import annotations
 
@@ -8,33 +12,50 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.chaos import campaign
+from tests.chaos.book import Book
 
 
 def main() -> int:
-    """Run once; exit status 1 when something did not hold."""
+    """Run; exit status 1 when something did not hold."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Kill everything while clients work.")
     parser.add_argument("--seed", type=int, default=None, help="what to choose; printed, so that a run can be repeated")
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--jobs", type=int, default=500)
+    parser.add_argument("--kills", type=int, default=50, help="per round")
+    parser.add_argument("--jobs", type=int, default=500, help="per round")
+    parser.add_argument("--rounds", type=int, default=1, help="runs in a row, each with the next seed")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop killing after so long, and audit")
     parser.add_argument("--keep", type=Path, default=None, help="folder for data and logs (default: a temporary one)")
-    parser.add_argument("--json", type=Path, default=None, help="write the outcome here")
+    parser.add_argument("--book", type=Path, default=None, help="append each round's outcome to this file")
+    parser.add_argument("--total", type=Path, default=None, help="sum up such a file and end")
+    parser.add_argument("--cold", action="store_true", help="start every process anew instead of forking a warm one")
     options = parser.parse_args()
-    seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    if options.total is not None:
+        print(json.dumps(Book(options.total).total(), indent=1))
+        return 0
+    first = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    book = Book(options.book)
+    for seed in range(first, first + options.rounds):
+        if seed not in book:
+            outcome = _round(options, seed)
+            print(json.dumps(outcome), flush=True)
+            book.add(outcome)
+            if outcome["problems"]:
+                return 1
+    if options.rounds > 1:
+        print(json.dumps(book.total(), indent=1))
+    return 0
+
+
+def _round(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="arc-chaos-") as temporary:
-        folder = options.keep or Path(temporary)
-        outcome = campaign.run(
-            folder, seed=seed, kills=options.kills, jobs=options.jobs, minutes=options.minutes,
+        folder = Path(temporary) if options.keep is None else options.keep / str(seed)
+        return campaign.run(
+            folder, seed=seed, kills=options.kills, jobs=options.jobs, minutes=options.minutes, cold=options.cold,
             say=lambda line: print(line, flush=True),
-        )  # fmt: skip
-    text = json.dumps(outcome.to_dict(), indent=1)
-    print(text)
-    if options.json:
-        options.json.write_text(text)
-    return 1 if outcome.problems else 0
+        ).to_dict()  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -39,10 +39,11 @@ class Outcome:
 
 
 def run(
-    folder: Path, *, seed: int, kills: int, jobs: int, minutes: float = 1e9, say: Callable[[str], None] = print
-) -> Outcome:
+    folder: Path, *, seed: int, kills: int, jobs: int, minutes: float = 1e9, cold: bool = False,
+    say: Callable[[str], None] = print,
+) -> Outcome:  # fmt: skip
     """Do it; the outcome's `problems` is empty when all held. After `minutes` no more is killed or asked."""
-    world, began = World(folder), time.monotonic()
+    world, began = World(folder, cold=cold), time.monotonic()
     try:
         world.start()
         allowance = Allowance()

@@ -18,6 +18,7 @@ from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import backend_from_settings
+from tests.chaos.nursery import ForkedChild, Nursery
 from tests.support.toy_model import ToyModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,8 @@ WORKERS = ("gpu.0", "gpu.1", "media")
 class World:
     """Redis, object store, two workers, a media worker and the web, all on loopback under one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, cold: bool = False) -> None:
+        """`cold`: start each process anew instead of forking one that has imported everything."""
         self.redis = ValkeyServer(folder)
         self.s3 = WeedServer(folder, bucket="arc-fabric")
         self.redis.start()
@@ -41,6 +43,8 @@ class World:
         )  # fmt: skip
         self.ledger = Ledger(self.settings.redis_url, limits=Limits.from_settings(self.settings))
         self.web_port = free_ports(1)[0]
+        self._env = {**self.settings.to_env(), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        self._nursery = None if cold else Nursery(folder, {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}, ROOT)
         self.children = {name: self._worker(name) for name in WORKERS} | {"web": self._web()}
 
     @property
@@ -50,6 +54,8 @@ class World:
 
     def start(self) -> None:
         """Everything up; workers serving."""
+        if self._nursery is not None:
+            self._nursery.start()
         for child in self.children.values():
             child.start()
         for name in ("gpu.0", "gpu.1"):
@@ -124,6 +130,8 @@ class World:
         for child in self.children.values():
             child.wait(15)
             child.stop()
+        if self._nursery is not None:
+            self._nursery.stop()
         self.s3.stop()
         self.redis.stop()
         self.ledger.close()
@@ -144,6 +152,8 @@ class World:
         return self._child("web", ["gunicorn", "--config", "python:webapp.gunicorn_conf", bind, "webapp.wsgi:app"])
 
     def _child(self, name: str, module: list[str]) -> Child:
-        env = {**self.settings.to_env(), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         log = self.settings.data_dir / "logs" / f"{name}.log"
-        return Child(name, [sys.executable, "-m", *module], log, env=env, cwd=ROOT, orphan_signal=signal.SIGKILL)
+        if self._nursery is not None:
+            return ForkedChild(name, self._nursery, module, log, self._env)
+        command = [sys.executable, "-m", *module]
+        return Child(name, command, log, env=self._env, cwd=ROOT, orphan_signal=signal.SIGKILL)

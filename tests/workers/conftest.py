@@ -52,9 +52,11 @@ class Fleet:
         self.store.put(INPUT, buffer.getvalue())
         self.dispatcher = Dispatcher(self.ledger)
 
-    def start(self, name: str = "gpu.0", *, wait: bool = True, plain: bool = False, **env: str) -> Child:
+    def start(
+        self, name: str = "gpu.0", *, wait: bool = True, plain: bool = False, module: str = "workers", **env: str
+    ) -> Child:
         """Start a worker process; with `plain` by Celery's own command line."""
-        command = ["workers", name, "cpu"]
+        command = [module, name, "cpu"]
         if plain:
             command = ["celery", "-A", "workers.app", "worker", "-P", "threads", "-c", "1", "-l", "INFO",
                        "-Q", f"{name},interactive,bulk", "-n", f"{name}@%h"]  # fmt: skip

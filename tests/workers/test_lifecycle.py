@@ -6,6 +6,7 @@ import signal
 import time
 
 from tests.workers.conftest import Fleet, eventually
+from workers.watchdog import STOP_PATIENCE_S
 
 
 def test_sigterm_yields_the_running_job_stores_and_hands_over(fleet: Fleet) -> None:
@@ -30,6 +31,37 @@ def test_sigterm_yields_the_running_job_stores_and_hands_over(fleet: Fleet) -> N
     done = fleet.done(job)
     assert [s["frame_index"] for s in done.result["steps"]] == list(range(1, 31))
     assert fleet.ledger.worker(owner).state == "down"
+
+
+def test_a_worker_whose_celery_hangs_at_its_end_is_ended_in_order(fleet: Fleet) -> None:
+    """Celery does not react to SIGTERM: the watchdog ends the process in its place. What was computed is stored, the
+    lease is free, the job goes on elsewhere."""
+    child = fleet.start("gpu.0", module="tests.workers.deaf")
+    session = fleet.create("sleep 0.1")
+    job = fleet.submit(session, steps=400)
+    eventually(lambda: fleet.ledger.job(job.id).progress["done"] >= 2)
+    child.send(signal.SIGTERM)
+    assert child.wait(STOP_PATIENCE_S + 30) == 0
+    assert "ending in its place" in child.log_tail(200)
+    assert fleet.ledger.worker("gpu.0").state == "down"
+    made = fleet.ledger.lineage(fleet.ledger.session(session.id).head)
+    assert {n.durability for n in made} == {"durable"}
+    fleet.start("gpu.1")
+    done = fleet.ledger.job(job.id).progress["done"]
+    eventually(lambda: fleet.ledger.job(job.id).progress["done"] > done + 1, 20)
+    fleet.ledger.cancel(job.id)
+
+
+def test_a_step_longer_than_the_watchdogs_patience_is_finished_at_sigterm(fleet: Fleet) -> None:
+    """The end waits for the running step, however long it takes (up to the step deadline): it is committed, stored."""
+    child = fleet.start("gpu.0")
+    session = fleet.create(f"sleep {STOP_PATIENCE_S + 2}")
+    job = fleet.submit(session)
+    eventually(lambda: fleet.ledger.job(job.id).state == "running")
+    child.send(signal.SIGTERM)
+    assert child.wait(STOP_PATIENCE_S + 30) == 0
+    assert fleet.ledger.job(job.id).state == "succeeded", fleet.ledger.job(job.id)
+    assert fleet.ledger.node(fleet.ledger.session(session.id).head).durability == "durable"
 
 
 def test_a_closed_session_leaves_memory_and_reopens_at_its_head(fleet: Fleet) -> None:
