@@ -26,10 +26,11 @@ from arc_fabric.services.process import Child
 
 WARM = (
     "torch", "numpy", "PIL.Image", "minio", "arc_fabric.manager", "arc_fabric.store.backends",
-    "arc_fabric.models.tabletop", "workers.loading", "workers.tickets", "workers.janitor", "workers.heartbeat", "workers.reaper", "workers.watchdog",
-    "workers.main", "tests.workers.faulty", "celery.bin.celery", "celery.apps.worker", "celery.worker.consumer",
-    "celery.events.dispatcher", "celery.concurrency.thread", "kombu.transport.redis", "gunicorn.app.wsgiapp",
-    "gunicorn.workers.gthread", "webapp.app", "webapp.api.jobs",
+    "arc_fabric.models.tabletop", "workers.loading", "workers.tickets", "workers.janitor", "workers.heartbeat",
+    "workers.reaper", "workers.watchdog", "workers.main", "workers.pins", "tests.workers.faulty",
+    "celery.bin.celery", "celery.apps.worker", "celery.worker.consumer", "celery.events.dispatcher",
+    "celery.concurrency.thread", "kombu.transport.redis", "gunicorn.app.wsgiapp", "gunicorn.workers.gthread",
+    "webapp.app", "webapp.api.jobs",
 )  # fmt: skip
 _PR_SET_PDEATHSIG = 1
 _START_S = 120.0
