@@ -61,7 +61,7 @@ class KvRestorer:
                 hint="Continue from a checkpoint whose KV is kept.",
                 checkpoint_id=snapshot.checkpoint_id,
             )
-        self._rebuild(snapshot)
+        self.rebuild(snapshot)
 
     def _cost_of_reading(self, snapshot: WorldStateSnapshot) -> ReadCost:
         if snapshot.checkpoint_id is None or self._store.durability(snapshot.checkpoint_id) == "absent":
@@ -83,7 +83,8 @@ class KvRestorer:
         seconds = time.perf_counter() - started
         log.info("KV of %s: read %d bytes from storage in %.3f s", snapshot.checkpoint_id, cost.storage_bytes, seconds)
 
-    def _rebuild(self, snapshot: WorldStateSnapshot) -> None:
+    def rebuild(self, snapshot: WorldStateSnapshot) -> None:
+        """The same from the latents, whatever is stored. Raises KVRebuildMismatch."""
         started = time.perf_counter()
         rebuild_kv(self._model, snapshot, [call.prompt for call in snapshot.calls])
         head = self._model.action_head

@@ -20,12 +20,13 @@ from weakref import WeakValueDictionary, finalize
 import numpy as np
 from torch import Tensor
 
-from arc_fabric.errors import CheckpointNotFound, IdentityMismatch
+from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot, identity_of, owned
 from arc_fabric.store import SnapshotStore
+from arc_fabric.store.manifest import is_rebuildable
 from arc_fabric.tree import TrajectoryTree, TreeNode
 
 HEAD_TENSORS = ("clip_feas", "ys", "language")
@@ -131,6 +132,20 @@ class StateManager:
         for name in HEAD_SCALARS:
             setattr(self.model.action_head, name, getattr(snapshot, name))
         self.adopt(snapshot)
+
+    def rebuilt_kv(self, checkpoint_id: str) -> dict[str, Tensor]:
+        """A checkpoint's KV by its names in the store, made from its latents whatever is stored of it and checked
+        against the record. The head is empty afterwards. Raises CheckpointUnavailable, KVRebuildMismatch, and what
+        `load` raises."""
+        if not self.model.abilities.rebuilds_kv:
+            raise CheckpointUnavailable("This model cannot rebuild its KV from latents.", checkpoint_id=checkpoint_id)
+        snapshot = self.load(checkpoint_id)
+        self.adopt(None)
+        self._set_tensors(snapshot)
+        if not snapshot.is_root:
+            self._kv.rebuild(snapshot)
+        self.clear()
+        return {name: tensor for name, tensor in snapshot.tensors().items() if is_rebuildable(name)}
 
     def recover(self, snapshot: WorldStateSnapshot) -> None:
         """After a failed call: put the snapshot back where that costs nothing, else leave the head empty until a

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.output import JsonFlag, emit, out, size
@@ -13,9 +15,10 @@ from arc_fabric.cli.remote import Remote, remote_of
 from arc_fabric.cli.tree import whole_tree
 from arc_fabric.errors import CheckpointUnavailable
 from arc_fabric.services.reach import reachable_store
-from arc_fabric.store.backends import backend_from_settings
+from arc_fabric.settings import Settings
+from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.bundle import export_bundle, import_bundle
-from arc_fabric.store.check import Checker
+from arc_fabric.store.check import Checker, CheckReport
 from arc_fabric.store.collector import Collector
 
 
@@ -39,13 +42,20 @@ def fsck(
     context: typer.Context,
     read_data: Annotated[bool, typer.Option("--read-data", help="Read stored bytes and check their digests.")] = False,
     share: Annotated[float, typer.Option(min=0, max=1, help="With --read-data: the part of the data to read.")] = 1.0,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Read the data, rebuild damaged KV from latents and put it back.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check that everything the checkpoints refer to is stored and undamaged. Exit code 1 if something is not."""
+    """Check that everything the checkpoints refer to is stored and undamaged. Exit code 1 if something is not.
+
+    Changes nothing without --repair, which loads the model if there is KV to rebuild.
+    """
     with reachable_store(settings_of(context)) as settings:
-        checker = Checker(backend_from_settings(settings), read_data=share if read_data else 0.0)
-        report = checker.run()
-    emit(report.to_dict(), as_json, _fsck)
+        backend = backend_from_settings(settings)
+        report = Checker(backend, read_data=share if read_data or repair else 0.0).run()
+        mended = _repair(settings, backend, report) if repair else {}
+    emit(report.to_dict() | mended, as_json, _fsck)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -105,6 +115,22 @@ def _nodes(remote: Remote, branch: str, whole: bool) -> list[dict[str, Any]]:
     return path[::-1]
 
 
+def _repair(settings: Settings, backend: Backend, report: CheckReport) -> dict[str, Any]:
+    """Mend what can be; the report keeps the rest."""
+    if not any(problem.rebuildable for problem in report.problems):
+        return {"repaired": [], "why": {}}
+    from arc_fabric.store.repair import repair_kv
+    from workers.rebuilding import Rebuilder
+
+    rebuilder = Rebuilder(settings, backend)
+    try:
+        done = repair_kv(backend, report.problems, rebuilder)
+    finally:
+        rebuilder.close()
+    report.problems = done.remaining
+    return {"repaired": [asdict(problem) for problem in done.repaired], "why": done.why}
+
+
 def _gc(facts: dict[str, Any]) -> None:
     verb = "could be freed now" if facts["dry_run"] else "freed"
     out.print(f"{facts['checkpoints']} checkpoints; {size(facts['freed_bytes'])} in {facts['deleted']} objects {verb}")
@@ -119,8 +145,12 @@ def _gc(facts: dict[str, Any]) -> None:
 def _fsck(facts: dict[str, Any]) -> None:
     read = f", {facts['pieces_read']} pieces ({size(facts['bytes_read'])}) read" if facts["pieces_read"] else ""
     out.print(f"{facts['checkpoints']} checkpoints, {facts['objects']} objects, {facts['pieces']} pieces{read}")
+    for problem in facts.get("repaired", ()):
+        out.print(f"[green]rebuilt[/] {problem['object']}: {problem['what']}", soft_wrap=True)
+    for checkpoint_id, reason in facts.get("why", {}).items():
+        out.print(f"[red]not rebuilt[/] from {checkpoint_id}: {escape(reason)}", soft_wrap=True)
     for problem in facts["problems"]:
-        mend = " (can be rebuilt from latents)" if problem["rebuildable"] else ""
+        mend = " (KV: --repair rebuilds it from latents)" if problem["rebuildable"] and "why" not in facts else ""
         out.print(f"[red]{problem['kind']}[/] {problem['object']}: {problem['what']}{mend}", soft_wrap=True)
         out.print(f"  affects {', '.join(problem['checkpoints'])}", soft_wrap=True)
     out.print("[green]all good[/]" if facts["ok"] else f"[bold red]{len(facts['affected'])} checkpoints affected[/]")

@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from arc_fabric.manager import StateManager
 from arc_fabric.services.reach import reachable_store
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import load_settings
-from arc_fabric.store.backends import backend_from_settings
+from arc_fabric.store import SnapshotStore
+from arc_fabric.store.backends import Backend, backend_from_settings
+from arc_fabric.store.manifest import TENSORS, is_rebuildable, key_of
+from arc_fabric.store.reader import load_manifest
 from tests.cli.conftest import Cli
+from tests.sdk.worlds import new_session, run
+from tests.workers.faulty import make_model
 
 
 @pytest.fixture
@@ -39,3 +45,57 @@ def test_a_data_directory_without_a_store_is_a_clear_error(cli: Cli, tmp_path: P
     """Nothing is made by looking."""
     assert "no object store" in cli("--set", f"data_dir={tmp_path / 'none'}", "gc", code=1).err
     assert not (tmp_path / "none").exists()
+
+
+TOY = "python:tests.workers.faulty:make_model"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> tuple[Path, str]:
+    """A data directory with a lineage of the toy model in which one bit of the head's stored KV was flipped."""
+    folder = tmp_path / "data"
+    WeedServer(folder, bucket="arc-fabric")
+    with reachable_store(load_settings(data_dir=folder)) as settings:
+        backend, model = backend_from_settings(settings), make_model("cpu")
+        store = SnapshotStore(backend)
+        head = run(new_session(StateManager(model, store=store)), 2)[-1].checkpoint_id
+        store.flush(30)
+        store.close()
+        _flip(backend, head, kv=True)
+    return folder, head
+
+
+def _flip(backend: Backend, checkpoint_id: str, *, kv: bool) -> None:
+    own = load_manifest(backend, checkpoint_id).own_parts()
+    piece = next(piece for _, piece in own if is_rebuildable(piece.key) == kv)
+    data = bytearray(backend.get(key_of(checkpoint_id, TENSORS)))
+    data[piece.offset] ^= 1
+    backend.put(key_of(checkpoint_id, TENSORS), data)
+
+
+def test_fsck_repairs_kv_when_asked_to(cli: Cli, world: tuple[Path, str]) -> None:
+    """Without --repair nothing is changed; with it the model rebuilds the KV, and the store checks out."""
+    folder, head = world
+    here = ("--set", f"data_dir={folder}", "--set", f"model={TOY}")
+    for _ in range(2):
+        facts = cli(*here, "fsck", "--read-data", "--json", code=1).json
+        assert [(p["kind"], p["rebuildable"], p["checkpoints"]) for p in facts["problems"]] == [("data", True, [head])]
+        assert "repaired" not in facts
+    facts = cli(*here, "fsck", "--repair", "--json").json
+    assert (len(facts["repaired"]), facts["problems"], facts["why"], facts["ok"]) == (1, [], {}, True)
+    assert "all good" in cli(*here, "fsck", "--read-data").out
+
+
+def test_fsck_says_what_it_could_not_repair(cli: Cli, world: tuple[Path, str]) -> None:
+    """A model that cannot be loaded, and damage that no model can mend (for which none is loaded)."""
+    folder, head = world
+    here = ("--set", f"data_dir={folder}", "--set", "model=python:tests.no_such:model")
+    facts = cli(*here, "fsck", "--repair", "--json", code=1).json
+    assert (facts["repaired"], len(facts["problems"]), list(facts["why"])) == ([], 1, [head])
+    assert "cannot be loaded" in facts["why"][head]
+    assert f"not rebuilt from {head}" in cli(*here, "fsck", "--repair", code=1).out
+    with reachable_store(load_settings(data_dir=folder)) as settings:
+        _flip(backend_from_settings(settings), head, kv=True)  # back again
+        _flip(backend_from_settings(settings), head, kv=False)
+    facts = cli(*here, "fsck", "--repair", "--json", code=1).json
+    assert (facts["repaired"], len(facts["problems"]), facts["why"]) == ([], 1, {})

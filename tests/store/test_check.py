@@ -129,9 +129,42 @@ def test_damaged_kv_is_rebuilt_in_place(stored: tuple[MemoryBackend, list[State]
     backend.put(key, whole[: piece.offset] + bytes(piece.length) + whole[piece.offset + piece.length :])
     problems = Checker(backend, read_data=1.0).run().problems
     assert len(problems) == 1 and problems[0].rebuildable and problems[0].checkpoints == ("c1", "c2")
-    assert (
-        repair_kv(backend, problems, lambda _: {n: torch.zeros_like(t) for n, t in states[1].tensors.items()})
-        == problems
-    )
-    assert repair_kv(backend, problems, lambda i: states[IDS.index(i)].tensors) == []
+    wrong = repair_kv(backend, problems, lambda _: {n: torch.zeros_like(t) for n, t in states[1].tensors.items()})
+    assert wrong.remaining == problems and set(wrong.why) == {"c1", "c2"}
+    done = repair_kv(backend, problems, lambda i: states[IDS.index(i)].tensors)
+    assert (done.repaired, done.remaining) == (problems, [])
     assert backend.get(key) == whole
+
+
+def test_kv_that_was_cut_off_is_rebuilt_in_place(stored: tuple[MemoryBackend, list[State]], open_store: Open) -> None:
+    """A file that ends before its KV gets it back, and its length; what else was cut off stays a problem."""
+    backend, states = stored
+    own = [p for _, p in open_store(backend).manifest("c1").own_parts()]
+    first_kv = next(p for p in own if p.key.startswith("kv_"))
+    key = "checkpoints/c1/tensors.safetensors"
+    whole = backend.get(key)
+    for end, left in ((first_kv.offset + 5, 0), (first_kv.offset - 1, 1)):
+        backend.put(key, whole[:end])
+        problems = Checker(backend, read_data=1.0).run().problems
+        assert len(problems) > 2
+        done = repair_kv(backend, problems, lambda i: states[IDS.index(i)].tensors)
+        assert [p.rebuildable for p in done.remaining] == [False] * left
+        assert len(Checker(backend, read_data=1.0).run().problems) == left
+        assert (backend.get(key) == whole) == (not left)
+
+
+def test_a_file_with_nothing_but_kv_is_made_again(stored: tuple[MemoryBackend, list[State]], open_store: Open) -> None:
+    """The file of a deleted checkpoint whose descendants need only its KV is rebuilt from nothing."""
+    backend, states = stored
+    store = open_store(backend)
+    state = State({name: t for name, t in states[1].tensors.items() if name.startswith("kv_")})
+    store.put("k1", state.entries(), {})
+    store.put("k2", state.entries(), {}, parent_id="k1")
+    store.flush(10)
+    store.delete_payload("k1")
+    backend.delete("checkpoints/k1/tensors.safetensors")
+    problems = Checker(backend, read_data=1.0).run().problems
+    assert [(p.kind, p.rebuildable) for p in problems] == [("missing", True)]
+    assert repair_kv(backend, problems, lambda _: state.tensors).remaining == []
+    assert Checker(backend, read_data=1.0).run().ok
+    assert same_bits(open_store(backend).get("k2")[0], state.tensors)
