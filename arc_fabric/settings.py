@@ -156,6 +156,9 @@ class Settings(BaseSettings):
     gc_grace_s: float = Field(
         3600.0, ge=0, description="Age in seconds before an unreferenced object may be collected."
     )
+    video_job_frames: int = Field(
+        600, ge=0, description="Clips with more frames than this are made by a job on the media worker."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
     _sources: dict[str, Source] = PrivateAttr(default_factory=dict)

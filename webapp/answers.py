@@ -14,7 +14,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from arc_fabric.ledger import JobRecord
 from webapp.context import ctx
 from webapp.limits import MAX_WAIT_S
-from webapp.schemas.ids import WorkHeaders
+from webapp.schemas.ids import WaitHeaders
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?=$|[,;\s])")
 
@@ -67,7 +67,7 @@ def tagged_json(body: Any) -> Response:
     return response.make_conditional(request)
 
 
-def wait_seconds(header: WorkHeaders | None, wait: float | None) -> float:
+def wait_seconds(header: WaitHeaders | None, wait: float | None) -> float:
     """How long the client wants to wait: `?wait=`, else `Prefer: wait=`."""
     if wait is None and header is not None and header.prefer:
         found = _WAIT.search(header.prefer)

@@ -1,72 +1,51 @@
-"""Clips of a branch: planned from its lineage, encoded once, kept under a name that says what is in them."""
+"""Clips of a branch: short ones are made while the client waits, long ones by a job on the media worker. Each is made
+once and kept in object storage under a name that says what is in it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from arc_fabric.errors import FrameNotFound, InvalidRequest
+from arc_fabric.ledger import JobRecord
+from arc_fabric.media.clip import Clip, Span
+from arc_fabric.media.clip import plan as plan_path
 from arc_fabric.media.video import Form, encode
-from webapp.pictures import Ancestor, Lru, Pictures
+from webapp.pictures import Lru, Pictures
 
 if TYPE_CHECKING:
     from webapp.context import Context
 
-MAX_FRAMES = 20_000
 _memory: Lru[bytes] = Lru(64 << 20, len)
 _encoder = threading.Lock()
 """One encoder at a time: ffmpeg takes a core, and the workers need theirs."""
 
 
-@dataclass(frozen=True)
-class Clip:
-    """Video frames `start` to `end` (exclusive) of the path that ends at the last node of `path`."""
-
-    path: tuple[Ancestor, ...]
-    start: int
-    end: int
-    fps: float
-    form: Form
-
-    @property
-    def key(self) -> str:
-        """Object key: equal keys hold equal clips, for every session that shares the path."""
-        return f"videos/{self.path[-1].id}/{self.start}-{self.end}-{self.fps:g}fps.{self.form}"
-
-    def frames(self, pictures: Pictures, start: int, end: int) -> Iterator[np.ndarray]:
-        """Its video frames `start` to `end`, uint8 [H, W, 3]; loads only the steps that hold them."""
-        first = 0
-        for node in self.path:
-            if first >= end:
-                return
-            if first + node.n_frames > start:
-                yield from pictures.frames(node.id)[max(start - first, 0) : end - first]
-            first += node.n_frames
-
-
 def plan(pictures: Pictures, head: str, start: int, end: int | None, *, fps: float, form: Form) -> Clip:
     """A clip of the lineage of `head`. Raises FrameNotFound, InvalidRequest."""
-    path = pictures.lineage(head)
-    total = sum(node.n_frames for node in path)
-    end = total if end is None else end
-    if not start < end <= total:
-        raise FrameNotFound(
-            f"the branch has {total} video frames, 0 to {total - 1}: none are from {start} to {end} (exclusive)",
-            n_frames=total,
-        )
-    if end - start > MAX_FRAMES:
-        raise InvalidRequest(f"a clip has at most {MAX_FRAMES} frames, not {end - start}")
-    needed = next(i for i, count in enumerate(_running(path), 1) if count >= end)
-    return Clip(path[:needed], start, end, fps, form)
+    path = [Span(node.id, node.n_frames) for node in pictures.lineage(head)]
+    return plan_path(path, start, end, fps=fps, form=form)
 
 
-def clip_bytes(context: Context, clip: Clip) -> bytes:
-    """The clip: from memory, from object storage, or encoded now and stored."""
-    return _memory.get(clip.key, lambda: _stored(context, clip) or _make(context, clip))
+def clip_bytes(context: Context, clip: Clip) -> bytes | None:
+    """The clip: from memory, from object storage, or made now; None for a long one that is not there yet."""
+    known = _memory.peek(clip.key) or _stored(context, clip)
+    if known is None:
+        if len(clip) > context.settings.video_job_frames:
+            return None
+        known = _make(context, clip)
+    return _memory.get(clip.key, lambda: known)
+
+
+def submit(context: Context, clip: Clip, session_id: str) -> JobRecord:
+    """The media job that makes a clip: a new one, or the one that is on it already."""
+    params: dict[str, Any] = {
+        "checkpoint_id": clip.path[-1].id,
+        "from": clip.start,
+        "to": clip.end,
+        "fps": clip.fps,
+        "format": clip.form,
+    }
+    return context.ledger.submit_media("video", session_id, params, target=clip.key, total=len(clip))
 
 
 def _stored(context: Context, clip: Clip) -> bytes | None:
@@ -80,14 +59,6 @@ def _make(context: Context, clip: Clip) -> bytes:
     with _encoder:
         made = _stored(context, clip)
         if made is None:
-            frames = clip.frames(context.pictures, clip.start, clip.end)
-            made = encode(frames, fps=clip.fps, form=clip.form)
+            made = encode(clip.frames(context.pictures.frames, clip.start, clip.end), fps=clip.fps, form=clip.form)
             context.backend.put(clip.key, made)
         return made
-
-
-def _running(path: tuple[Ancestor, ...]) -> Iterator[int]:
-    total = 0
-    for node in path:
-        total += node.n_frames
-        yield total

@@ -7,9 +7,10 @@ from typing import Any
 
 from arc_fabric.errors import Conflict, RewindBeyondRoot, StoreUnavailable
 from arc_fabric.ledger import JobRecord, SessionRecord
+from webapp import clips
 from webapp.context import ctx
-from webapp.model import check_sample, geometry
-from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, RewindBody, StepBody
+from webapp.model import check_sample, geometry, model_fps
+from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, RewindBody, StepBody, VideoBody
 from webapp.uploads import Upload, read_base64
 
 SAMPLE = "sample:"
@@ -67,6 +68,14 @@ def checkpoint(session_id: str, body: CheckpointBody, key: str | None) -> JobRec
     """Accept a named, stored checkpoint of the head."""
     params = {} if body.label is None else {"label": body.label}
     return ctx().ledger.submit(session_id, "checkpoint", params, if_head=body.if_head, idempotency_key=key)
+
+
+def video(body: VideoBody) -> JobRecord:
+    """Accept a clip as a job. Asking twice needs no key: the unfinished job for the same clip comes back."""
+    session_id = ctx().ledger.node(body.checkpoint_id).session_id
+    fps = body.fps or model_fps()
+    clip = clips.plan(ctx().pictures, body.checkpoint_id, body.from_, body.to, fps=fps, form=body.format)
+    return clips.submit(ctx(), clip, session_id)
 
 
 def _take_image(text: str) -> tuple[str, dict[str, Any]]:

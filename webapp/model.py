@@ -24,6 +24,11 @@ def geometry() -> dict[str, Any]:
     return g.geometry
 
 
+def model_fps() -> float:
+    """Frames per second of the model's video."""
+    return float(geometry().get("fps", 8.0))
+
+
 @lru_cache(maxsize=1)
 def sample_names() -> tuple[str, ...]:
     """The pictures that ship with the model."""

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 MEDIA = "media"
 DEVICE_VARIABLE = "ARC_WORKER_DEVICE"
 """Set by `arc-fabric worker --device`; the plain celery command line may set it too."""
+EXIT_FENCED = 3
 
 
 @dataclass
@@ -138,3 +139,10 @@ def current() -> WorkerProcess:
     if _current is None:
         raise ServiceError("This process is no Arc Fabric worker.", hint="Start one with 'arc-fabric worker'.")
     return _current
+
+
+def fenced(process: WorkerProcess) -> None:
+    """A newer process of this name holds the lease: whatever we do from here on would be refused."""
+    log.error("%s: another process of this name took over; this one ends", process.name)
+    time.sleep(0.1)  # lets the log line out
+    os._exit(EXIT_FENCED)

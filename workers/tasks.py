@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 from celery.exceptions import Ignore
 
 from arc_fabric.ledger.jobs import KINDS, OPENING_KINDS
+from arc_fabric.ledger.media import MEDIA_KINDS
 from workers import process
 from workers.app import app
 from workers.dispatch import TASK_PREFIX
 
 if TYPE_CHECKING:
+    from workers.media import MediaJobs
     from workers.tickets import Tickets
 
 _tickets: Tickets | None = None
+_media: MediaJobs | None = None
 
 
 def tickets() -> Tickets:
@@ -27,6 +30,18 @@ def tickets() -> Tickets:
     return _tickets
 
 
+def media_jobs() -> MediaJobs:
+    """The same for a media worker; it loads no torch."""
+    global _media
+    if _media is None:
+        from arc_fabric.store.backends import backend_from_settings
+        from workers.media import MediaJobs
+
+        me = process.current()
+        _media = MediaJobs(me, backend_from_settings(me.settings))
+    return _media
+
+
 def run_ticket(job_id: str, session: str | None = None) -> None:
     """Body of every job task. `session` is for whoever looks at the task in Flower."""
     if not tickets().run(job_id):
@@ -35,6 +50,15 @@ def run_ticket(job_id: str, session: str | None = None) -> None:
 
 for _kind in (*OPENING_KINDS, *KINDS):
     app.task(run_ticket, name=TASK_PREFIX + _kind)
+
+
+def run_media_ticket(job_id: str, session: str | None = None) -> None:
+    """Body of every media job's task."""
+    media_jobs().run(job_id)
+
+
+for _kind in MEDIA_KINDS:
+    app.task(run_media_ticket, name=TASK_PREFIX + _kind)
 
 
 @app.task(name="arc.heal")

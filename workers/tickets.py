@@ -7,8 +7,6 @@ not depend on the order of messages, and a lost ticket is made good by any later
 from __future__ import annotations
 
 import logging
-import os
-import time
 
 import torch
 
@@ -17,12 +15,11 @@ from arc_fabric.ledger import Claim
 from workers.kinds import KINDS
 from workers.patience import REDIS_OUTAGE, through_outages
 from workers.payloads import Payloads
-from workers.process import WorkerProcess
+from workers.process import WorkerProcess, fenced
 from workers.run import GivesWay, JobRun, NotOurs
 
 log = logging.getLogger(__name__)
 DEVICE_ERRORS_TO_DRAIN = 3
-EXIT_FENCED = 3
 
 
 class Tickets:
@@ -129,10 +126,3 @@ def error_fields(error: Exception) -> dict[str, object]:
         exception=type(error).__name__,
     )
     return told.to_dict()
-
-
-def fenced(process: WorkerProcess) -> None:
-    """A newer process of this name holds the lease: whatever we do from here on would be refused."""
-    log.error("%s: another process of this name took over; this one ends", process.name)
-    time.sleep(0.1)  # lets the log line out
-    os._exit(EXIT_FENCED)

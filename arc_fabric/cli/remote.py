@@ -95,9 +95,10 @@ class Remote:
             raise named_error(error["type"], error["message"], error["what_to_do"], {"job_id": job["id"]})
         return job
 
-    def download(self, path: str, target: Path, **params: Any) -> int:
-        """GET a file; the bytes written. A broken download leaves no file."""
-        data = self.fabric.transport.bytes(path, **params)
+    def download(self, path: str, target: Path, what: str, *, quiet: bool = False, **params: Any) -> int:
+        """GET a clip, waiting for the job that makes it; the bytes written. A broken download leaves no file."""
+        with _bar(what, quiet, "frames/s") as advance:
+            data = self.fabric.clip(path, params, on_progress=lambda job: advance(vars(job)))
         part = target.with_name(target.name + ".part")
         part.write_bytes(data)
         part.replace(target)
@@ -129,7 +130,7 @@ def _must_listen(url: str) -> None:
 
 
 @contextmanager
-def _bar(what: str, quiet: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _bar(what: str, quiet: bool, unit: str = "steps/s") -> Iterator[Callable[[dict[str, Any]], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet, transient=True) as progress:
         task = progress.add_task(what, total=None, rate="")
@@ -137,7 +138,7 @@ def _bar(what: str, quiet: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
         def advance(job: dict[str, Any]) -> None:
             done, total = job["progress"]["done"], job["progress"]["total"]
             speed = progress.tasks[0].speed
-            rate = f"{speed:.2f} steps/s" if speed else job["state"]
+            rate = f"{speed:.2f} {unit}" if speed else job["state"]
             progress.update(task, completed=done, total=total or None, rate=rate)
 
         yield advance

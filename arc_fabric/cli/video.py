@@ -40,7 +40,8 @@ def video(
     suffix = output.suffix[1:] if output else ""
     chosen = form.value if form else suffix if suffix in set(Form) else "mp4"
     target = output or Path(f"{where.rpartition('/')[2]}.{chosen}")
-    written = remote.download(f"{where}/video", target, format=chosen, fps=fps, **{"from": start, "to": end})
+    wanted = {"format": chosen, "fps": fps, "from": start, "to": end}
+    written = remote.download(f"{where}/video", target, "video", quiet=as_json, **wanted)
     emit({"file": str(target), "bytes": written}, as_json, _line)
 
 

@@ -140,6 +140,16 @@ class ArcFabric:
         params = {"nodes": ",".join(checkpoint_ids), "limit": limit}
         return Comparison.of(self.transport.json("GET", "/api/compare", params=params))
 
+    def clip(
+        self, path: str, params: dict[str, Any], *, timeout: float = 600.0, on_progress: Progress | None = None
+    ) -> bytes:
+        """The clip at a `.../video` address; one that must be made first is waited for. Raises what its job raised."""
+        answer = self.transport.send("GET", path, params={k: v for k, v in params.items() if v is not None})
+        while answer.status_code == 202:
+            job = self.wait(answer.json()["job"]["id"], timeout=timeout, on_progress=on_progress)
+            answer = self.transport.send("GET", (job.result or {})["href"])  # names this clip, even if the head moved
+        return answer.content
+
     def model(self) -> dict[str, Any]:
         """Geometry, abilities and identity of the model that runs."""
         return self.transport.json("GET", "/api/model")

@@ -160,11 +160,16 @@ class RemoteSession:
         return torch.frombuffer(raw, dtype=dtype[entry["dtype"]]).reshape(entry["shape"])
 
     def video(self, target: Path | str, **options: Any) -> Path:
-        """Save the branch as a clip; options: fps, start, end, format (default: by the file's name)."""
+        """Save the branch as a clip; options: fps, start, end, format (default: by the file's name).
+
+        A long clip is made by a job on the server: this waits for it (`timeout` seconds, default 600), and
+        `on_progress` gets the job now and then.
+        """
         target = Path(target)
         params = {"fps": options.get("fps"), "from": options.get("start"), "to": options.get("end"),
                   "format": options.get("format") or target.suffix[1:] or "mp4"}  # fmt: skip
-        target.write_bytes(self._fabric.transport.bytes(f"{self.path}/video", **params))
+        wait = {name: options[name] for name in ("timeout", "on_progress") if name in options}
+        target.write_bytes(self._fabric.clip(f"{self.path}/video", params, **wait))
         return target
 
     def tree(self) -> list[Node]:

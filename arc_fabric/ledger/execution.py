@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from arc_fabric.ledger import codec
-from arc_fabric.ledger.fleet import Fleet
+from arc_fabric.ledger.media import Media
 from arc_fabric.ledger.records import JobRecord, NodeRecord, SessionRecord
 
 ATTEMPTS = 6
@@ -48,7 +48,7 @@ class Commit:
     timings: dict[str, float] = field(default_factory=dict)
 
 
-class Execution(Fleet):
+class Execution(Media):
     """The part of the ledger that workers call."""
 
     def _lease_ms(self) -> int:
@@ -134,7 +134,7 @@ class Execution(Fleet):
     def sweep(self) -> list[JobRecord]:
         """One round of the reaper; the jobs whose tickets must be sent (again)."""
         ids = self.scripts.run("sweep", self.limits.affinity_queue_bound, TICKET_PATIENCE_S, SESSIONS_PER_SWEEP)
-        return [self.job(job_id) for job_id in ids]
+        return [self.job(job_id) for job_id in (*ids, *self.sweep_media(TICKET_PATIENCE_S))]
 
     def hold(self, lock: str, holder: str, ttl_s: float) -> bool:
         """Take or keep a named role (the one reaper, the one janitor) for `ttl_s` seconds."""

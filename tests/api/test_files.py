@@ -59,6 +59,51 @@ def test_video_ranges_etags_and_cache(session: Made) -> None:
     assert http.get(f"{session.path}/video").headers["etag"] != whole.headers["etag"]
 
 
+def test_a_long_clip_is_made_by_a_job(session: Made) -> None:
+    """202 with one job however often one asks; then the same address serves it; short ones come at once."""
+    session.step(9)
+    http = session.web.http
+    address = f"{session.path}/video?fps=9"
+    first, second = http.get(address), http.get(address)
+    assert (first.status_code, second.status_code) == (202, 202)
+    job = first.json()["job"]
+    assert second.json()["job"]["id"] == job["id"]
+    assert first.headers["location"] == f"/api/jobs/{job['id']}"
+    assert (job["kind"], job["session_id"], job["progress"]["total"]) == ("video", session.id, 73)
+    done = session.web.ok("GET", f"{first.headers['location']}?wait=30")
+    assert (done["state"], done["progress"], done["worker"]) == ("succeeded", {"done": 73, "total": 73}, "media")
+    whole = http.get(address)
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "video/mp4")
+    assert done["result"]["bytes"] == len(whole.content)
+    assert http.get(done["result"]["href"]).content == whole.content
+    part = http.get(address, headers={"Range": "bytes=4-7"})
+    assert (part.status_code, part.content) == (206, b"ftyp")
+    assert http.get(address, headers={"If-None-Match": whole.headers["etag"]}).status_code == 304
+    listed = session.web.ok("GET", f"/api/jobs?session={session.id}&kind=video")["items"]
+    assert [item["id"] for item in listed] == [job["id"]]
+    assert session.now()["queued"] == 0
+    assert http.get(f"{session.path}/video?fps=9&to=60").status_code == 200
+
+
+def test_a_long_clip_in_one_request_and_as_a_form(session: Made) -> None:
+    """?wait= answers with the clip; POST /api/jobs makes one of any length, also after the session was closed."""
+    session.step(9)
+    head = session.now()["head"]
+    answer = session.web.http.get(f"{session.path}/video?fps=10&wait=30")
+    assert (answer.status_code, answer.content[4:8]) == (200, b"ftyp")
+    session.web.http.delete(session.path)
+    form = {"kind": "video", "params": {"checkpoint_id": head, "from": 3, "to": 9, "format": "gif"}}
+    job = session.web.ok("POST", "/api/jobs?wait=30", json=form)["job"]
+    assert job["state"] == "succeeded"
+    assert session.web.http.get(job["result"]["href"]).content[:3] == b"GIF"
+
+
+def test_clips_have_a_greatest_length(session: Made) -> None:
+    """Refused before anything is made: animations are put together in memory."""
+    problem = session.web.problem(404, "GET", f"{session.path}/video?to=999")
+    assert problem["code"] == "FrameNotFound"
+
+
 @pytest.mark.parametrize(("form", "kind"), [("gif", "GIF"), ("webp", "WEBP")])
 def test_animations(session: Made, form: str, kind: str) -> None:
     """GIF and WebP of a part of the branch."""

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from arc_fabric.errors import FrameNotFound, InvalidRequest
+from arc_fabric.media import clip as clips
 from arc_fabric.media import frames, series, sprites, video
 
 
@@ -25,7 +27,7 @@ def clip() -> np.ndarray:
     return made
 
 
-@pytest.mark.parametrize("module", [frames, series, sprites, video])
+@pytest.mark.parametrize("module", [clips, frames, series, sprites, video])
 def test_examples_in_the_docstrings(module: object) -> None:
     """They run."""
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
@@ -84,3 +86,27 @@ def test_sprites_fill_rows(clip: np.ndarray) -> None:
     assert sheet.shape == (2 * height, 4 * width, 3)
     assert sheet[height:, width:].sum() == 0
     assert np.array_equal(sheet[:height, :width], sprites.thumbnail(clip[0], 20))
+
+
+def test_a_clip_asks_only_for_the_steps_it_needs() -> None:
+    """A part of a path loads what holds it; too much is refused before anything is loaded."""
+    path = [clips.Span("root", 1), *(clips.Span(f"s{i}", 8) for i in range(1, 5))]
+    loaded = []
+
+    def of_step(name: str) -> np.ndarray:
+        loaded.append(name)
+        start = 0 if name == "root" else 8 * int(name[1:]) - 7
+        count = 1 if name == "root" else 8
+        return np.arange(start, start + count).reshape(-1, 1, 1, 1)
+
+    part = clips.plan(path, 5, 12, fps=8, form="mp4")
+    assert [int(frame[0, 0, 0]) for frame in part.frames(of_step, part.start, part.end)] == list(range(5, 12))
+    assert loaded == ["s1", "s2"]
+    assert part.key == "videos/s2/5-12-8fps.mp4"
+    for start, end in ((33, None), (4, 4), (0, 34)):
+        with pytest.raises(FrameNotFound):
+            clips.plan(path, start, end, fps=8, form="mp4")
+    long = [clips.Span("root", 1), *(clips.Span(f"s{i}", 8) for i in range(1, 200))]
+    assert len(clips.plan(long, 0, None, fps=8, form="mp4")) == 1593
+    with pytest.raises(InvalidRequest, match="1000"):
+        clips.plan(long, 0, None, fps=8, form="gif")

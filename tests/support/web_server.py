@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class WebServer:
-    """gunicorn on a free port, and a worker; `url` and `http` reach it."""
+    """gunicorn on a free port, a worker and a media worker; `url` and `http` reach it."""
 
     def __init__(self, settings: Settings, *, worker: bool = True, env: dict[str, str] | None = None) -> None:
         port = free_ports(1)[0]
-        self.settings = settings.replaced(model=TOY, port=port, devices="cpu", worker_threads=1)
+        self.settings = settings.replaced(model=TOY, port=port, devices="cpu", worker_threads=1, video_job_frames=64)
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.Client(base_url=self.url, timeout=60)
         self.ledger = Ledger(settings.redis_url)
@@ -40,7 +40,9 @@ class WebServer:
             "web", gunicorn_command(self.settings, port), logs / "web.log", env=shared, cwd=ROOT, stop_signals=stop
         )
         self.worker = Child("gpu.0", command, logs / "gpu.0.log", env=shared, cwd=ROOT, stop_signals=stop)
-        self._parts = [self.web, self.worker] if worker else [self.web]
+        media = [sys.executable, "-m", "arc_fabric", "worker", "--name", "media"]
+        self.media = Child("media", media, logs / "media.log", env=shared, cwd=ROOT, stop_signals=stop)
+        self._parts = [self.web, self.worker, self.media] if worker else [self.web]
 
     def start(self) -> WebServer:
         """Start both and wait until they are ready."""

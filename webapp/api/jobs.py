@@ -14,7 +14,16 @@ from webapp import intake, problems
 from webapp.answers import accepted, blueprint, errors, json_answer, wait_for, wait_seconds
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
-from webapp.schemas.bodies import CheckpointForm, CreateForm, ForkForm, JobForm, JobForms, RewindForm, StepForm
+from webapp.schemas.bodies import (
+    CheckpointForm,
+    CreateForm,
+    ForkForm,
+    JobForm,
+    JobForms,
+    RewindForm,
+    StepForm,
+    VideoForm,
+)
 from webapp.schemas.ids import JobPath, Query, WorkHeaders
 from webapp.schemas.views import JobPage, JobsAnswer, JobView
 
@@ -28,7 +37,7 @@ class JobsQuery(Query):
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None = Field(
         None, description="Only those."
     )
-    kind: Literal["create", "step", "rewind", "checkpoint", "fork", "close", "evaluate"] | None = Field(
+    kind: Literal["create", "step", "rewind", "checkpoint", "fork", "close", "video"] | None = Field(
         None, description="Only those."
     )
     cursor: str | None = Field(None, pattern=r"^job_[0-9a-hjkmnp-tv-z]{26}$", description="`next` of the page before.")
@@ -104,6 +113,8 @@ def _submit(form: JobForm, key: str | None) -> tuple[dict[str, Any], JobRecord]:
         return {}, intake.rewind(form.session_id, form.params, key)
     if isinstance(form, CheckpointForm):
         return {}, intake.checkpoint(form.session_id, form.params, key)
+    if isinstance(form, VideoForm):
+        return {}, intake.video(form.params)
     return {}, ctx().ledger.submit(form.session_id, "close", idempotency_key=key)
 
 

@@ -8,22 +8,27 @@ from typing import Literal
 from flask import Response
 from pydantic import Field
 
+from arc_fabric import errors as arc_errors
+from arc_fabric.ledger import JobRecord
+from arc_fabric.media.clip import Clip
 from arc_fabric.media.frames import encode_jpeg
 from arc_fabric.media.sprites import sprite, thumbnail
 from arc_fabric.media.video import MIMETYPES, Form
-from webapp.answers import binary, blueprint, errors
+from webapp.answers import binary, blueprint, errors, json_answer, wait_for, wait_seconds
 from webapp.api.pictures import head_of, revalidated
-from webapp.clips import Clip, clip_bytes, plan
+from webapp.clips import clip_bytes, plan, submit
 from webapp.context import ctx
 from webapp.headers import immutable
-from webapp.model import geometry
-from webapp.schemas.ids import CheckpointPath, Query, SessionPath
+from webapp.model import model_fps
+from webapp.schemas.ids import CheckpointPath, Query, SessionPath, WaitHeaders
+from webapp.schemas.views import WorkAccepted
 
 videos = blueprint("videos", "frames", "Frames, latents, videos: what a branch looks like.")
 _CLIP = {
     200: binary(*MIMETYPES.values(), description="The clip."),
+    202: WorkAccepted,
     206: binary(*MIMETYPES.values(), description="The part asked for with Range."),
-    **errors(304, 409, 416),
+    **errors(304, 409, 416, 504),
 }
 
 
@@ -33,7 +38,12 @@ class VideoQuery(Query):
     fps: float | None = Field(None, ge=1, le=60, description="Frames per second; default: the model's own.")
     from_: int = Field(0, alias="from", ge=0, le=2**31 - 1, description="First video frame.")
     to: int | None = Field(None, ge=1, le=2**31 - 1, description="End (exclusive); default: all there are.")
-    format: Form = Field("mp4", description="mp4 (H.264, GOP 12, index in front), gif or webp.")
+    format: Form = Field(
+        "mp4", description="mp4 (H.264, GOP 12, index in front; at most 20,000 frames), gif or webp (at most 1,000)."
+    )
+    wait: float | None = Field(
+        None, ge=0, le=600, description="Seconds to wait for a long clip's job (60 at most are waited)."
+    )
 
 
 class SpriteQuery(Query):
@@ -52,18 +62,24 @@ class ThumbnailQuery(Query):
 
 
 @videos.get("/sessions/<string:session_id>/video", responses=_CLIP)
-def get_session_video(path: SessionPath, query: VideoQuery) -> Response:
+def get_session_video(path: SessionPath, header: WaitHeaders, query: VideoQuery) -> Response:
     """The branch from its root to the session's head as a clip
 
-    Answers Range requests. The ETag names the checkpoint at its end.
+    Answers Range requests. The ETag names the checkpoint at its end. A clip that is made already, or is short, comes
+    at once. A long one (more than `video_job_frames` frames) is made by a job on the media worker: 202 with the job
+    and its Location; ask again when the job has finished, or wait for it with `?wait=`.
     """
-    return revalidated(_clip_answer(_planned(head_of(path.session_id), query)))
+    return _answer(_planned(head_of(path.session_id), query), path.session_id, header, query, forever=False)
 
 
 @videos.get("/checkpoints/<string:checkpoint_id>/video", responses=_CLIP)
-def get_checkpoint_video(path: CheckpointPath, query: VideoQuery) -> Response:
-    """The branch from its root to this checkpoint as a clip"""
-    return _clip_answer(_planned(path.checkpoint_id, query))
+def get_checkpoint_video(path: CheckpointPath, header: WaitHeaders, query: VideoQuery) -> Response:
+    """The branch from its root to this checkpoint as a clip
+
+    As for a session's video.
+    """
+    session_id = ctx().ledger.node(path.checkpoint_id).session_id
+    return _answer(_planned(path.checkpoint_id, query), session_id, header, query, forever=True)
 
 
 @videos.get(
@@ -78,7 +94,7 @@ def get_sprite(path: SessionPath, query: SpriteQuery) -> Response:
     head = head_of(path.session_id)
     clip = plan(ctx().pictures, head, 0, None, fps=1, form="mp4")
     numbers = range(0, clip.end, query.every)[:500]
-    frames = [frame for number in numbers for frame in clip.frames(ctx().pictures, number, number + 1)]
+    frames = [frame for number in numbers for frame in clip.frames(ctx().pictures.frames, number, number + 1)]
     columns = min(query.columns, len(frames))
     sheet, (width, height) = sprite(frames, width=query.width, columns=columns)
     name = f"{head}/sprite/{query.every}/{query.width}/{columns}"
@@ -100,14 +116,28 @@ def get_thumbnail(path: CheckpointPath, query: ThumbnailQuery) -> Response:
 
 
 def _planned(head: str, query: VideoQuery) -> Clip:
-    fps = query.fps or _model_fps()
+    fps = query.fps or model_fps()
     return plan(ctx().pictures, head, query.from_, query.to, fps=fps, form=query.format)
 
 
-def _clip_answer(clip: Clip) -> Response:
+def _answer(clip: Clip, session_id: str, header: WaitHeaders, query: VideoQuery, *, forever: bool) -> Response:
+    """The clip, or the job that makes it."""
     data = clip_bytes(ctx(), clip)
-    return immutable(data, MIMETYPES[clip.form], name=clip.key, download=clip.key.rpartition("/")[2])
+    if data is None:
+        job = submit(ctx(), clip, session_id)
+        ctx().send(job)
+        job = wait_for(job, wait_seconds(header, query.wait))
+        _raise_failure(job)
+        data = clip_bytes(ctx(), clip) if job.state == "succeeded" else None
+    if data is None:
+        headers = {"Location": f"/api/jobs/{job.id}", "Retry-After": "1"}
+        return json_answer({"job": job.to_dict()}, 202, headers)
+    response = immutable(data, MIMETYPES[clip.form], name=clip.key, download=clip.key.rpartition("/")[2])
+    return response if forever else revalidated(response)
 
 
-def _model_fps() -> float:
-    return float(geometry().get("fps", 8.0))
+def _raise_failure(job: JobRecord) -> None:
+    """The job's own error, if it ended without a clip while the client waited."""
+    if job.state in ("failed", "cancelled") and job.error:
+        kind = getattr(arc_errors, str(job.error["type"]), arc_errors.ServiceError)
+        raise kind(job.error["message"], hint=job.error["what_to_do"] or "Ask again.", job_id=job.id)

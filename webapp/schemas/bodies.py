@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
+from arc_fabric.media.video import Form
 from webapp.model import sample_names
 from webapp.schemas import checks
 from webapp.schemas.ids import CheckpointId, SessionId
@@ -208,8 +209,27 @@ class CloseForm(_Form):
     session_id: SessionId
 
 
+class VideoBody(Body):
+    """A clip of the branch that ends at a checkpoint."""
+
+    model_config = ConfigDict(openapi_extra={"required": True})
+
+    checkpoint_id: CheckpointId
+    fps: float | None = Field(None, ge=1, le=60, description="Frames per second; default: the model's own.")
+    from_: int = Field(0, alias="from", ge=0, le=2**31 - 1, description="First video frame.")
+    to: int | None = Field(None, ge=1, le=2**31 - 1, description="End (exclusive); default: all there are.")
+    format: Form = Field("mp4", description="mp4, gif or webp.")
+
+
+class VideoForm(_Form):
+    """Have the media worker make a clip, also a short one, that GET /api/checkpoints/{id}/video then serves."""
+
+    kind: Literal["video"]
+    params: VideoBody
+
+
 JobForm = Annotated[
-    CreateForm | ForkForm | StepForm | RewindForm | CheckpointForm | CloseForm, Field(discriminator="kind")
+    CreateForm | ForkForm | StepForm | RewindForm | CheckpointForm | CloseForm | VideoForm, Field(discriminator="kind")
 ]
 _Many = Annotated[list[JobForm], Field(min_length=1, max_length=100)]
 

@@ -76,7 +76,20 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class WorkHeaders(BaseModel):
+class WaitHeaders(BaseModel):
+    """Headers of requests that may wait for a job."""
+
+    prefer: str | None = Field(
+        None,
+        alias="Prefer",
+        max_length=200,
+        pattern=r"^[\x20-\x7e]*$",
+        description="`wait=<seconds>`: answer when the job has finished, at the latest after so long (60 at most).",
+        json_schema_extra={"example": "wait=10"},
+    )
+
+
+class WorkHeaders(WaitHeaders):
     """Headers of requests that start work."""
 
     idempotency_key: str | None = Field(
@@ -87,12 +100,4 @@ class WorkHeaders(BaseModel):
         pattern=r"^[\x21-\x7e]+$",
         description="Repeating a request with the same key returns the first job instead of doing it again.",
         json_schema_extra={"example": "7f9c2ba4e88f827d"},
-    )
-    prefer: str | None = Field(
-        None,
-        alias="Prefer",
-        max_length=200,
-        pattern=r"^[\x20-\x7e]*$",
-        description="`wait=<seconds>`: answer when the job has finished, at the latest after so long (60 at most).",
-        json_schema_extra={"example": "wait=10"},
     )

@@ -48,6 +48,14 @@ export const post = (path, body = {}) => call("POST", path, body);
 export const patch = (path, body) => call("PATCH", path, body);
 export const remove = (path) => call("DELETE", path);
 
+/** An answer's status and headers without its body; a refusal is asked for again to hear why. */
+export async function head(path) {
+  const answer = await fetch(path, { method: "HEAD" }).catch(() => null);
+  if (answer?.ok) return answer;
+  await get(path);
+  return fetch(path, { method: "HEAD" });
+}
+
 /** All items of a paged list; at most `limit` pages. */
 export async function list(path, limit = 20) {
   const items = [];

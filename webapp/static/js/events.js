@@ -35,7 +35,7 @@ export function putJob(job, { told = false } = {}) {
   if (!told && known && STAGE[known.state] > STAGE[job.state]) return;
   state.jobs.set(job.id, job);
   if (state.jobs.size > JOBS_KEPT) dropOldestJob();
-  const session = state.sessions.get(job.session_id);
+  const session = job.kind === "video" ? null : state.sessions.get(job.session_id); // clips are not the session's own work
   if (session) {
     if (job.state === "running") session.running_job = job.id;
     else if (session.running_job === job.id) session.running_job = null;

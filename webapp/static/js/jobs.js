@@ -52,16 +52,17 @@ function build(job, letter) {
       h("span", { class: "job-session dim", title: state.sessions.get(job.session_id)?.prompt ?? "" }, clip(sessionName(state.sessions.get(job.session_id)), 22)),
       h("time", { class: "dim elapsed" }),
       active && h("button", { class: "button small quiet", type: "button", onclick: () => cancel(job) }, "Cancel"),
+      job.kind === "video" && job.result?.href && h("a", { class: "button small quiet", href: job.result.href, download: true }, icon("download"), "Save"),
       canRetry(job) && h("button", { class: "button small quiet", type: "button", onclick: () => retry(job) }, icon("retry"), "Retry")),
-    job.state === "running" && total > 1 && bar(done, total),
+    job.state === "running" && total > 1 && bar(done, total, job.kind === "video" ? "Frames done" : "Steps done"),
     job.error && errorBox(job),
   ];
 }
 
-function bar(done, total) {
+function bar(done, total, label) {
   const inner = h("span", {});
   inner.style.width = `${(100 * done) / total}%`;
-  return h("div", { class: "progress", role: "progressbar", "aria-label": "Steps done", "aria-valuemin": "0", "aria-valuemax": total, "aria-valuenow": done }, inner);
+  return h("div", { class: "progress", role: "progressbar", "aria-label": label, "aria-valuemin": "0", "aria-valuemax": total, "aria-valuenow": done }, inner);
 }
 
 function errorBox(job) {

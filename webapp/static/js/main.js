@@ -1,6 +1,7 @@
 /** Puts the page together. */
 
 import { buildBanner } from "./banner.js";
+import { watchClips } from "./clips.js";
 import { watchCompare } from "./compare.js";
 import { h } from "./dom.js";
 import { apply } from "./events.js";
@@ -37,6 +38,7 @@ at("controls").append(buildNodeCard(), buildTabs([
 ]), h("div", { class: "controls-rest" }, buildJobs()));
 
 listenToKeys();
+watchClips();
 watchCompare();
 watchLink();
 on("panes branch", measure);

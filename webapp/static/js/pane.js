@@ -1,6 +1,7 @@
 /** One pane: a branch's letter, name, picture and facts. */
 
 import { paneColour } from "./colours.js";
+import { saveClip } from "./clips.js";
 import { clock } from "./clock.js";
 import { attr, h, text } from "./dom.js";
 import { context, keepFitted, paint } from "./draw.js";
@@ -33,7 +34,8 @@ export class PaneView {
   }
 
   buildTools() {
-    this.video = h("a", { class: "icon-button", title: "Download as MP4", "aria-label": `Download ${LETTERS[this.index]} as MP4`, download: true }, icon("download"));
+    this.video = h("a", { class: "icon-button", title: "Download as MP4", "aria-label": `Download ${LETTERS[this.index]} as MP4`,
+      onclick: (event) => { event.preventDefault(); saveClip(this.video.getAttribute("href")); } }, icon("download"));
     this.shut = h("button", { class: "icon-button", type: "button", title: "Close this pane",
       "aria-label": `Close pane ${LETTERS[this.index]}`, onclick: (event) => { event.stopPropagation(); close(this.index); } }, icon("close"));
     this.tools.append(this.video, this.shut);

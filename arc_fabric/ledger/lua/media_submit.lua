@@ -1,0 +1,19 @@
+-- needs: base placement jobs media
+-- A media job, unless one for the same target is unfinished. ARGV: job, packed job fields, most jobs in all.
+local jid, fields = ARGV[1], cjson.decode(ARGV[2])
+if redis.call('EXISTS', job_key(jid)) == 1 then return { 'ok', jid } end
+local target = media_key(bare(fields._target))
+local known = redis.call('GET', target)
+if known and unfinished(known) then return { 'replayed', known } end
+local full = too_many(tonumber(ARGV[3]), nil, nil)
+if full then return full end
+fields.state, fields.created = '"queued"', now
+fields.progress = progress(0, tonumber(fields._total))
+set(job_key(jid), fields)
+redis.call('SET', target, jid)
+redis.call('ZADD', 'arc:jobs', 0, jid)
+redis.call('ZADD', 'arc:session:' .. bare(fields.session_id) .. ':jobs', 0, jid)
+redis.call('SADD', 'arc:jobs:active', jid)
+send_media(jid, 'media work')
+redis.call('HSET', job_key(jid), '_event', quote(emit_job(jid, 'job.queued')))
+return { 'ok', jid, redis.call('HGETALL', job_key(jid)) }

@@ -1,0 +1,61 @@
+"""Media jobs: clips that the media worker makes.
+
+They are job records like all others (listed, waited for, cancelled, shown in Flower) without a place in a session's
+mailbox: what they read never changes, so they need neither the session's order nor its lease. They are done at least
+once: a job whose worker died is taken up by the next one from its beginning, and writes the same object.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arc_fabric.ids import new_id
+from arc_fabric.ledger import codec
+from arc_fabric.ledger.base import raise_refusal
+from arc_fabric.ledger.fleet import Fleet
+from arc_fabric.ledger.records import JobRecord
+
+MEDIA_KINDS = ("video",)
+"""Kinds that `submit_media` takes."""
+
+
+class Media(Fleet):
+    """The part of the ledger about media jobs."""
+
+    def submit_media(self, kind: str, session_id: str, params: dict[str, Any], *, target: str, total: int) -> JobRecord:
+        """Accept a job that makes the object `target`; the unfinished one for it, if there is one (`.replayed`).
+
+        `total` is what its progress counts to. Raises TooManyJobs. The caller then sends the ticket.
+        """
+        job = JobRecord(id=new_id("job"), kind=kind, session_id=session_id, params=params)
+        fields = job.to_dict() | {"_total": total, "_done": 0, "_target": target}
+        answer = self.scripts.run("media_submit", job.id, codec.pack(fields), self.limits.max_jobs_total)
+        raise_refusal(answer)
+        return self._accepted(answer)
+
+    def claim_media(self, worker: str, boot_id: str, job_id: str, attempts: int) -> tuple[str, JobRecord | None]:
+        """What to do with a media job's ticket: ("run", the job), "done" (nothing left to do) or "fenced"."""
+        lease_ms = int(self.limits.lease_ttl_s * 1000)
+        answer = self.scripts.run("media_claim", worker, boot_id, job_id, lease_ms, attempts)
+        return answer[0], JobRecord.from_fields(codec.decode_flat(answer[1])) if len(answer) > 1 else None
+
+    def commit_media(
+        self,
+        worker: str,
+        boot_id: str,
+        job_id: str,
+        done: int,
+        *,
+        final: str = "",
+        result: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+        timings: dict[str, float] | None = None,
+    ) -> bool:
+        """Progress of a running media job; `final` ends it, or gives it back ("queued"). False when it was cancelled or
+        another worker has it by now: stop."""
+        told = (codec.dumps(result), codec.dumps(error), codec.dumps(timings or {}))
+        return self.scripts.run("media_commit", worker, boot_id, job_id, done, final, *told)[0] == "ok"
+
+    def sweep_media(self, patience_s: float) -> list[str]:
+        """Ids of the media jobs whose ticket must be sent again."""
+        return self.scripts.run("media_sweep", patience_s)

@@ -1,0 +1,84 @@
+"""A clip of a branch: which video frames of which steps, and the name under which it is kept.
+
+>>> path = [Span("ckp_root", 1), Span("ckp_a", 8), Span("ckp_b", 8)]
+>>> clip = plan(path, 0, 5, fps=8, form="mp4")
+>>> clip.key, len(clip), [span.id for span in clip.path]
+('videos/ckp_a/0-5-8fps.mp4', 5, ['ckp_root', 'ckp_a'])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from arc_fabric.errors import FrameNotFound, InvalidRequest
+from arc_fabric.media.video import Form
+
+MAX_FRAMES = 20_000
+MAX_ANIMATION_FRAMES = 1_000
+"""GIF and WebP are put together in memory."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A step of the path: its checkpoint and how many video frames it adds."""
+
+    id: str
+    n_frames: int
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Video frames `start` to `end` (exclusive) of the path, which ends with the step that holds the last of them."""
+
+    path: tuple[Span, ...]
+    start: int
+    end: int
+    fps: float
+    form: Form
+
+    @property
+    def key(self) -> str:
+        """Object key: equal keys hold equal clips, for every session that shares the path."""
+        return f"videos/{self.path[-1].id}/{self.start}-{self.end}-{self.fps:g}fps.{self.form}"
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def frames(self, of_step: Callable[[str], np.ndarray], start: int, end: int) -> Iterator[np.ndarray]:
+        """Video frames `start` to `end` of the path, uint8 [H, W, 3].
+
+        `of_step` loads those of a checkpoint, [F, H, W, 3]; it is asked only for the steps that are needed, in order.
+        """
+        first = 0
+        for span in self.path:
+            if first >= end:
+                return
+            if first + span.n_frames > start:
+                yield from of_step(span.id)[max(start - first, 0) : end - first]
+            first += span.n_frames
+
+
+def plan(path: Sequence[Span], start: int, end: int | None, *, fps: float, form: Form) -> Clip:
+    """Frames `start` to `end` (None: all there are) of a path from the root. Raises FrameNotFound, InvalidRequest."""
+    total = sum(span.n_frames for span in path)
+    end = total if end is None else end
+    if not start < end <= total:
+        raise FrameNotFound(
+            f"the branch has {total} video frames, 0 to {total - 1}: none are from {start} to {end} (exclusive)",
+            n_frames=total,
+        )
+    limit = MAX_FRAMES if form == "mp4" else MAX_ANIMATION_FRAMES
+    if end - start > limit:
+        raise InvalidRequest(
+            f"a clip in {form} has at most {limit} frames, not {end - start}",
+            hint="Ask for a part of it with from and to" + ("." if form == "mp4" else ", or for an mp4."),
+            limit=limit,
+        )
+    count, needed = 0, 0
+    while count < end:
+        count += path[needed].n_frames
+        needed += 1
+    return Clip(tuple(path[:needed]), start, end, fps, form)

@@ -1,0 +1,44 @@
+/** Saving a branch as a clip: a short one comes at once, a long one is a job that the page waits for. */
+
+import * as api from "./api.js";
+import { putJob } from "./events.js";
+import { on, state } from "./store.js";
+import { problem, toast } from "./toasts.js";
+
+/** Jobs whose clip is to be saved once it is made. */
+const wanted = new Set();
+
+/** @param {string} url  a `.../video` address */
+export async function saveClip(url) {
+  try {
+    const answer = await api.head(url);
+    if (answer.status !== 202) {
+      save(url);
+      return;
+    }
+    const job = await api.get(answer.headers.get("Location"));
+    wanted.add(job.id);
+    putJob(job);
+    toast("The clip is being made.", { more: "It is a job in the list; the file is saved when it is done." });
+  } catch (error) {
+    problem(error);
+  }
+}
+
+/** Look whether a wanted clip is done whenever a job changes. */
+export function watchClips() {
+  on("jobs", () => {
+    for (const id of wanted) {
+      const job = state.jobs.get(id);
+      if (!["succeeded", "failed", "cancelled"].includes(job?.state)) continue;
+      wanted.delete(id);
+      if (job.state === "succeeded") save(job.result.href); // a failure is told like that of any job
+    }
+  });
+}
+
+function save(url) {
+  const link = document.createElement("a");
+  Object.assign(link, { href: url, download: "" });
+  link.click();
+}
