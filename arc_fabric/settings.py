@@ -153,6 +153,9 @@ class Settings(BaseSettings):
         "auto",
         description="Keep KV caches always (full), never (light: rebuilt from latents) or as it pays (auto).",
     )
+    storage_budget_bytes: ByteSize = Field(
+        ByteSize(0), ge=0, description="With policy auto: checkpoints in storage beyond this lose old KV; 0: no bound."
+    )
     gc_grace_s: float = Field(
         3600.0, ge=0, description="Age in seconds before an unreferenced object may be collected."
     )

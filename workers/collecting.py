@@ -1,4 +1,5 @@
-"""Frees what nobody needs in the object store: payloads that no node names, and what the store's collector finds.
+"""Frees what nobody needs in the object store: payloads that no node names, what the store's collector finds, and old
+KV beyond the storage budget.
 
 A payload without a node is left when a worker died, or lost its session, between storing a step and committing it.
 """
@@ -8,20 +9,23 @@ from __future__ import annotations
 import logging
 
 from arc_fabric.ledger import Ledger
+from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.collector import Collector
 from arc_fabric.store.condemned import storage_time
 from arc_fabric.store.manifest import MANIFEST, key_of
 from arc_fabric.store.scan import scan
+from workers.thinning import thin
 
 log = logging.getLogger(__name__)
 _CHUNK = 500
 
 
-def collect(ledger: Ledger, backend: Backend, grace_s: float) -> None:
+def collect(ledger: Ledger, backend: Backend, settings: Settings) -> None:
     """One pass. Raises StoreUnavailable and Redis errors; may be cut off and repeated."""
-    orphans = bury_orphans(ledger, backend, grace_s)
-    report = Collector(backend, grace_s=grace_s).run()
+    orphans = bury_orphans(ledger, backend, settings.gc_grace_s)
+    report = Collector(backend, grace_s=settings.gc_grace_s).run()
+    thin(ledger, backend, settings)
     if orphans or report.condemned or report.deleted:
         log.info("collected: %d orphans, %d condemned, %d deleted", orphans, report.condemned, report.deleted)
 

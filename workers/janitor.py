@@ -65,7 +65,7 @@ class Janitor(threading.Thread):
         """The collector is safe beside others, but one pass per period for all janitors is enough."""
         process = self._process
         if process.ledger.hold("collector", f"{process.boot_id}-{time.time()}", COLLECT_EVERY_S):
-            collect(process.ledger, self._backend, process.settings.gc_grace_s)
+            collect(process.ledger, self._backend, process.settings)
 
     def end(self) -> None:
         """Stop."""

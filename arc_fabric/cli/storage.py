@@ -31,10 +31,16 @@ def gc(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Delete stored data that nothing refers to. Safe while the system runs; what it finds new waits out the grace."""
-    with reachable_store(settings_of(context, gc_grace_s=grace)) as settings:
-        report = Collector(backend_from_settings(settings), grace_s=settings.gc_grace_s).run(dry_run=dry_run)
-    emit(report.to_dict(), as_json, _gc)
+    """Delete stored data that nothing refers to, and old KV beyond the storage budget. Safe while the system runs.
+
+    What it finds new waits out the grace.
+    """
+    settings = settings_of(context, gc_grace_s=grace)
+    with reachable_store(settings, ledger=bool(settings.storage_budget_bytes)) as settings:
+        backend = backend_from_settings(settings)
+        report = Collector(backend, grace_s=settings.gc_grace_s).run(dry_run=dry_run)
+        thinned = _thin(settings, backend, dry_run) if settings.storage_budget_bytes else None
+    emit(report.to_dict() | {"budget": thinned}, as_json, _gc)
 
 
 @app.command()
@@ -115,6 +121,19 @@ def _nodes(remote: Remote, branch: str, whole: bool) -> list[dict[str, Any]]:
     return path[::-1]
 
 
+def _thin(settings: Settings, backend: Backend, dry_run: bool) -> dict[str, Any] | None:
+    """Keep storage within its budget; None where the settings or the model do not allow for it."""
+    from arc_fabric.ledger import Ledger, Limits
+    from workers.thinning import thin
+
+    ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings))
+    try:
+        report = thin(ledger, backend, settings, dry_run=dry_run)
+    finally:
+        ledger.close()
+    return None if report is None else report.to_dict()
+
+
 def _repair(settings: Settings, backend: Backend, report: CheckReport) -> dict[str, Any]:
     """Mend what can be; the report keeps the rest."""
     if not any(problem.rebuildable for problem in report.problems):
@@ -138,8 +157,21 @@ def _gc(facts: dict[str, Any]) -> None:
     if waiting:
         rest = facts["candidate_bytes"] - facts["freed_bytes"]
         out.print(f"{size(rest)} in {waiting} objects wait until their grace period is over")
+    if facts["budget"] is not None:
+        _budget(facts["budget"], verb)
     for key in facts["unreadable"]:
         out.print(f"[red]unreadable manifest {key}[/]: nothing is deleted while there is one; see 'arc-fabric fsck'")
+
+
+def _budget(facts: dict[str, Any], verb: str) -> None:
+    out.print(f"{size(facts['stored_bytes'])} stored of a budget of {size(facts['budget_bytes'])}")
+    if facts["chosen"]:
+        out.print(f"KV of {facts['dropped']} checkpoints, {size(facts['freed_bytes'])}, {verb}")
+        waiting = len(facts["chosen"]) - facts["dropped"]
+        rest = facts["chosen_bytes"] - facts["freed_bytes"]
+        out.print(f"KV of {waiting} more, {size(rest)}, waits until its grace period is over")
+    if facts["excess_bytes"]:
+        out.print(f"[yellow]{size(facts['excess_bytes'])} over the budget are in use[/]: raise it, unpin or delete")
 
 
 def _fsck(facts: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The object store of a data directory, whether `up` runs on it or not: for gc, fsck, export and import.
+"""The object store and the Redis of a data directory, whether `up` runs on it or not: for gc, fsck, export and import.
 
 >>> with reachable_store(load_settings()) as settings:                                  # doctest: +SKIP
 ...     backend = backend_from_settings(settings)
@@ -7,25 +7,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 from arc_fabric.errors import ServiceError
 from arc_fabric.services import credentials
 from arc_fabric.services.lock import DataDirLock, read_running
+from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings
 
 
 @contextmanager
-def reachable_store(settings: Settings) -> Iterator[Settings]:
-    """Settings with an object store that answers: the named one, the running embedded one, or one started for now."""
-    found = named_or_running(settings)
-    if found:
+def reachable_store(settings: Settings, *, ledger: bool = False) -> Iterator[Settings]:
+    """Settings with an object store that answers: the named one, the running embedded one, or one started for now.
+
+    With `ledger` also with a Redis, found in the same way.
+    """
+    found = named_or_running(settings) or settings
+    if ledger:
+        found = _redis_named_or_running(found)
+    with ExitStack() as stack:
+        missing_redis = ledger and not found.redis_url
+        if not found.s3_endpoint or missing_redis:
+            lock = DataDirLock(settings.data_dir)
+            if not found.s3_endpoint:
+                _require_data(settings)
+            lock.acquire()
+            stack.callback(lock.release)
+            if not found.s3_endpoint:
+                found = _embedded(found, stack.enter_context(_started_store(settings, lock)))
+            if missing_redis:
+                found = found.replaced(redis_url=stack.enter_context(_started_redis(settings, lock)))
         yield found
-    else:
-        with _started(settings) as endpoint:
-            yield _embedded(settings, endpoint)
 
 
 def named_or_running(settings: Settings) -> Settings | None:
@@ -37,22 +51,45 @@ def named_or_running(settings: Settings) -> Settings | None:
     return _embedded(settings, urlsplit(running["s3_url"]).netloc) if running and ours else None
 
 
-@contextmanager
-def _started(settings: Settings) -> Iterator[str]:
+def _redis_named_or_running(settings: Settings) -> Settings:
+    if settings.redis_url:
+        return settings
+    running = read_running(settings.data_dir)
+    if running is None:
+        return settings
+    if not (settings.data_dir / "redis").is_dir():
+        raise ServiceError(
+            "The 'up' that runs here uses a Redis that this command does not know.", hint="Name it with redis_url."
+        )
+    return settings.replaced(redis_url=running["redis_url"])
+
+
+def _require_data(settings: Settings) -> None:
     if not (settings.data_dir / "s3").is_dir():
         raise ServiceError(
             f"There is no object store in {settings.data_dir}.",
             hint="Name another data_dir, or an object store with s3_endpoint.",
         )
-    lock = DataDirLock(settings.data_dir)
-    lock.acquire()
+
+
+@contextmanager
+def _started_store(settings: Settings, lock: DataDirLock) -> Iterator[str]:
     server = WeedServer(settings.data_dir, bucket=settings.s3_bucket, keep_open=(lock.descriptor,))
     try:
         server.start()
         yield server.endpoint
     finally:
         server.stop()
-        lock.release()
+
+
+@contextmanager
+def _started_redis(settings: Settings, lock: DataDirLock) -> Iterator[str]:
+    server = ValkeyServer(settings.data_dir, keep_open=(lock.descriptor,))
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.stop()
 
 
 def _embedded(settings: Settings, endpoint: str) -> Settings:

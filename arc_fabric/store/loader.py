@@ -105,6 +105,14 @@ class Loader:
                     raise
                 log.info("the KV of checkpoint %s was dropped by another process", owner)
                 self.note_dropped(owner)
+                self._look_at_others(checkpoint_id)
+
+    def _look_at_others(self, checkpoint_id: str) -> None:
+        """Where one file lost its KV, others of the window may have, too: no checkpoint below shall refer to it."""
+        caches = _caches(self._manifest_of(checkpoint_id))
+        for owner in {piece.checkpoint for record in caches for piece in record.pieces if piece.checkpoint}:
+            if self._dropped_elsewhere(owner):
+                self.note_dropped(owner)
 
     def _dropped_elsewhere(self, owner: str) -> bool:
         try:

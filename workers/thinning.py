@@ -1,0 +1,86 @@
+"""Whose KV stays when storage is over its budget: heads, pinned, labelled, bookmarked and lately used checkpoints.
+
+When a checkpoint was last used is read off the tree: it was made, a step or a fork began at it, it is a session's head.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator
+
+from arc_fabric.ledger import Ledger, NodeRecord, SessionRecord
+from arc_fabric.settings import Settings
+from arc_fabric.store.backends import Backend
+from arc_fabric.store.manifest import Manifest
+from arc_fabric.store.scan import scan
+from arc_fabric.store.thinning import Thinner, ThinReport
+
+log = logging.getLogger(__name__)
+_CHUNK = 500
+
+
+def thin(ledger: Ledger, backend: Backend, settings: Settings, *, dry_run: bool = False) -> ThinReport | None:
+    """One pass; None where there is no budget, KV is not kept as it pays, or the model cannot rebuild it.
+
+    Raises StoreUnavailable and Redis errors; may be cut off and repeated.
+    """
+    if not settings.storage_budget_bytes or settings.snapshot_policy != "auto":
+        return None
+    card = ledger.model_card()
+    abilities = card.get("abilities")
+    if not isinstance(abilities, dict) or not abilities.get("rebuilds_kv"):
+        return None
+    found = scan(backend)
+    keep, used = _use(ledger, found.manifests)
+    keep |= {i for i, manifest in found.manifests.items() if not _made_by(manifest, card["identity"])}
+    thinner = Thinner(backend, budget_bytes=settings.storage_budget_bytes, grace_s=settings.gc_grace_s)
+    report = thinner.run(found, keep, used, dry_run=dry_run)
+    if report.excess_bytes:
+        log.warning("storage is %d bytes over its budget, and all other KV is in use", report.excess_bytes)
+    if report.marked or report.dropped:
+        log.info("thinned: %d files marked, %d bytes freed", report.marked, report.freed_bytes)
+    return report
+
+
+def _made_by(manifest: Manifest, identity: object) -> bool:
+    """Another model's KV could not be rebuilt by the one that runs."""
+    return manifest.deleted or manifest.meta.get("identity") == json.loads(json.dumps(identity))
+
+
+def _use(ledger: Ledger, ids: Iterable[str]) -> tuple[set[str], dict[str, float]]:
+    """The checkpoints whose KV must stay, and when each was last of use."""
+    keep: set[str] = set()
+    used: dict[str, float] = {}
+
+    def note(checkpoint_id: str | None, when: float) -> None:
+        if checkpoint_id is not None:
+            used[checkpoint_id] = max(when, used.get(checkpoint_id, 0.0))
+
+    for node in _nodes(ledger, list(ids)):
+        note(node.id, node.created)
+        note(node.parent, node.created)
+        if node.pinned or node.bookmarked or node.label:
+            keep.add(node.id)
+    for session in _sessions(ledger):
+        note(session.head, session.updated)
+        note(session.parent_checkpoint, session.created)
+        if session.state == "open" and session.head is not None:
+            keep.add(session.head)
+    return keep, used
+
+
+def _nodes(ledger: Ledger, ids: list[str]) -> Iterator[NodeRecord]:
+    for start in range(0, len(ids), _CHUNK):
+        yield from ledger.nodes(ids[start : start + _CHUNK])
+
+
+def _sessions(ledger: Ledger) -> Iterator[SessionRecord]:
+    for bulk in (False, True):
+        cursor: str | None = None
+        while True:
+            page = ledger.sessions(cursor=cursor, limit=_CHUNK, bulk=bulk)
+            yield from page.items
+            cursor = page.next
+            if cursor is None:
+                break
