@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from arc_fabric.errors import Conflict, StoreError
+from arc_fabric.errors import CheckpointUnavailable, Conflict, StoreError
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.condemned import DELETED_MARK_S, LISTING_VALID_S, condemned
 from arc_fabric.store.job import WriteJob
 from arc_fabric.store.layout import lay_out
 from arc_fabric.store.manifest import MANIFEST, TENSORS, Manifest, Piece, TensorRecord, digest_of, key_of
 from arc_fabric.store.pieces import byte_view
+from arc_fabric.store.reader import load_manifest
 from arc_fabric.store.tiers import HostTier
 
 log = logging.getLogger(__name__)
@@ -37,13 +38,16 @@ class Uploader:
         """Checkpoint id -> when (monotonic) its tensors file was known to be there."""
 
     def upload(self, job: WriteJob) -> None:
-        """Make one job durable. May be repeated after a failure half-way.
+        """Make one job durable. May be repeated after a failure half-way, also by another process that makes the same
+        checkpoint again: what is stored equal is stored.
 
         Raises StoreUnavailable, Conflict, PiecesCollected.
         """
-        if self._backend.exists(key_of(job.checkpoint_id, MANIFEST)) and not self._is_ours(job):
-            raise Conflict(f"Checkpoint {job.checkpoint_id} is already stored.", hint="Ids are never reused.")
-        self._store(job)
+        stored = self._stored(job)
+        if stored is None:
+            self._store(job)
+        else:
+            job.manifest = stored
         if job.delete_requested or not self._endangered(_manifest(job)):
             return
         log.warning("checkpoint %s: a collector is at work on files it shares; checking again", job.checkpoint_id)
@@ -67,10 +71,16 @@ class Uploader:
         stored = job.manifest.tombstone() if job.delete_requested else job.manifest
         self._backend.put(key_of(job.checkpoint_id, MANIFEST), stored.encode())
 
-    def _is_ours(self, job: WriteJob) -> bool:
-        """An earlier try of this very job got as far as the manifest, and its answer was lost."""
-        body = json.loads(self._backend.get(key_of(job.checkpoint_id, MANIFEST)))
-        return body.get("created") == job.created and body.get("file") == dict(_manifest(job).file)
+    def _stored(self, job: WriteJob) -> Manifest | None:
+        """The stored manifest, if an earlier try got as far as that; its attachments are there then. Raises Conflict
+        when the id is taken by something else."""
+        try:
+            stored = load_manifest(self._backend, job.checkpoint_id)
+        except CheckpointUnavailable:
+            return None
+        if not _same(stored, _manifest(job)) and not (stored.deleted and job.delete_requested):
+            raise Conflict(f"Checkpoint {job.checkpoint_id} is already stored.", hint="Ids are never reused.")
+        return stored
 
     def _endangered(self, manifest: Manifest) -> bool:
         """Whether a file it refers to is marked, or not there.
@@ -116,6 +126,17 @@ class PiecesCollected(StoreError):
     def __init__(self, checkpoint_id: str, gone: set[str]) -> None:
         super().__init__(f"{checkpoint_id} shares pieces with {', '.join(sorted(gone))}, whose payload was collected.")
         self.gone = gone
+
+
+def _same(stored: Manifest, made: Manifest) -> bool:
+    """Whether both hold the same state in the same places; when they were made is no part of it."""
+    return (stored.parent_id, stored.file, stored.tensors, _timeless(stored.meta)) == (
+        made.parent_id, made.file, made.tensors, _timeless(made.meta),
+    )  # fmt: skip
+
+
+def _timeless(meta: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in meta.items() if name != "timestamp"}
 
 
 def _manifest(job: WriteJob) -> Manifest:

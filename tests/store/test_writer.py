@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from arc_fabric.errors import DeadlineExceeded, StoreError, StoreUnavailable
+from arc_fabric.errors import Conflict, DeadlineExceeded, StoreError, StoreUnavailable
 from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import MemoryBackend
 from tests.store.faulty import FaultyBackend
@@ -123,3 +123,36 @@ def test_a_child_is_never_durable_before_what_it_shares(open_store: Open) -> Non
     store.flush(20)
     manifests = [key.split("/")[1] for key in backend.puts if key.endswith("manifest.json")]
     assert manifests == sorted(manifests)
+
+
+def test_a_checkpoint_that_another_process_stored_equal_counts_as_stored(open_store: Open) -> None:
+    """A worker died between upload and commit; another makes the same checkpoint again and stores nothing anew."""
+    backend, told = FaultyBackend(), []
+    first, again = open_store(backend), open_store(backend, on_durable=told.append)
+    root = State.root()
+    child = root.step(1)
+    first.put("c0", root.entries(), {"seed": 1})
+    first.put("c1", child.entries(), {"seed": 1, "timestamp": 1.0}, parent_id="c0", attachments={"f.png": b"png"})
+    first.flush(10)
+    before, backend.puts[:] = dict(_contents(backend)), []
+    again.put("c1", child.clone().entries(), {"seed": 1, "timestamp": 2.0}, parent_id="c0", attachments={"f.png": b"?"})
+    again.wait_durable("c1", 10)
+    assert (told, backend.puts) == (["c1"], [])
+    again.put("c2", child.step(2).entries(), {}, parent_id="c1")
+    again.flush(10)
+    assert before.items() <= dict(_contents(backend)).items()
+    assert same_bits(open_store(backend).get("c2")[0], child.step(2).tensors)
+    for other, meta in ((root.step(9), {"seed": 1}), (child, {"seed": 2})):
+        store = open_store(backend)
+        store.put("c1", other.entries(), meta, parent_id="c0")
+        with pytest.raises(Conflict):
+            store.wait_durable("c1", 10)
+    open_store(backend).delete_payload("c1")
+    late = open_store(backend)
+    late.put("c1", child.entries(), {"seed": 1, "timestamp": 3.0}, parent_id="c0")
+    with pytest.raises(Conflict):  # what its owner deleted does not come back
+        late.wait_durable("c1", 10)
+
+
+def _contents(backend: FaultyBackend) -> list[tuple[str, bytes]]:
+    return [(info.key, backend.inner.get(info.key)) for info in backend.inner.list("checkpoints/")]
