@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-from arc_fabric.errors import Conflict, RewindBeyondRoot, StoreUnavailable
+from arc_fabric.errors import Conflict, RewindBeyondRoot, SessionClosed
 from arc_fabric.ledger import JobRecord, SessionRecord
 from webapp import clips
 from webapp.context import ctx
-from webapp.model import check_sample, geometry, model_fps
+from webapp.given_pictures import take_initial, take_observed
+from webapp.model import model_fps
 from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, RewindBody, StepBody, VideoBody
-from webapp.uploads import Upload, read_base64
-
-SAMPLE = "sample:"
-READ_TRIES, READ_PAUSE_S = 30, 0.1
 
 
 def open_session(body: CreateSession, key: str | None) -> tuple[SessionRecord, JobRecord, dict[str, Any]]:
     """Check everything, store the image, then accept: a refused request leaves nothing but the image."""
-    input_key, note = _take_image(body.initial_frame)
+    input_key, note = take_initial(body.initial_frame)
     session, job = ctx().ledger.create_session(
         prompt=body.prompt,
         seed=body.seed,
@@ -48,8 +44,12 @@ def fork(body: ForkBody, key: str | None) -> tuple[SessionRecord, JobRecord]:
 
 
 def step(session_id: str, body: StepBody, key: str | None) -> JobRecord:
-    """Accept steps."""
-    params = body.model_dump(exclude_none=True, exclude={"if_head"})
+    """Accept steps; observed frames are in object storage before."""
+    params = body.model_dump(exclude_none=True, exclude={"if_head", "observed"})
+    if body.observed is not None:
+        if not _answered_before(key):
+            _require_open(session_id)
+        params["observed"] = take_observed(body.observed)
     return ctx().ledger.submit(session_id, "step", params, if_head=body.if_head, idempotency_key=key)
 
 
@@ -78,35 +78,11 @@ def video(body: VideoBody) -> JobRecord:
     return clips.submit(ctx(), clip, session_id)
 
 
-def _take_image(text: str) -> tuple[str, dict[str, Any]]:
-    if text.startswith(SAMPLE):
-        check_sample(text.removeprefix(SAMPLE))
-        return text, {"note": "a sample in the model's own size"}
-    upload = read_base64(text)
-    _store(upload)
-    return upload.key, _fitting(upload.width, upload.height)
-
-
-def _store(upload: Upload) -> None:
-    """Write the image, and see that it can be read: SeaweedFS once answered "no such key" right after the first
-    write into a new bucket, and the session's first job reads the image at once."""
-    backend = ctx().backend
-    backend.put(upload.key, upload.png)
-    for _ in range(READ_TRIES):
-        try:
-            backend.get(upload.key, 0, 1)
-            return
-        except KeyError:
-            time.sleep(READ_PAUSE_S)
-    raise StoreUnavailable(f"the object store does not give {upload.key} back after it was written")
-
-
-def _fitting(width: int, height: int) -> dict[str, Any]:
-    size = geometry()
-    note = "the worker scales it to the model's size"
-    if size:
-        note = f"scaled to the model's {size['image_width']} x {size['image_height']} pixels"
-    return {"width": width, "height": height, "note": note}
+def _require_open(session_id: str) -> None:
+    """Refuse before pictures are stored for nothing; the submit script decides."""
+    session = ctx().ledger.session(session_id)
+    if session.state == "closed":
+        raise SessionClosed(f"Session {session_id} is closed.", session_id=session_id)
 
 
 def _check_rewind(session: SessionRecord, body: RewindBody) -> None:

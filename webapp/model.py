@@ -17,11 +17,30 @@ _SAMPLES = Path(arc_fabric.__file__).parent / "models" / "tabletop" / "samples"
 
 
 def geometry() -> dict[str, Any]:
-    """Sizes of the running model, read once per request; empty before the first worker is up."""
-    if "geometry" not in g:
-        found = ctx().ledger.model_card().get("geometry")
-        g.geometry = found if isinstance(found, dict) else {}
-    return g.geometry
+    """Sizes of the running model; empty before the first worker is up."""
+    return _part("geometry")
+
+
+def abilities() -> dict[str, Any]:
+    """What the running model can do; empty before the first worker is up."""
+    return _part("abilities")
+
+
+def observed_counts(sizes: dict[str, Any] | None = None) -> list[int]:
+    """How many real frames per step the running model (or one of these sizes) takes; empty before one runs."""
+    sizes = geometry() if sizes is None else sizes
+    if not sizes:
+        return []
+    usual = sizes.get("observed_frames") or sizes["frames_per_latent"] * sizes["latents_per_block"]
+    return sorted({usual, *sizes.get("observed_counts", ())})
+
+
+def _part(name: str) -> dict[str, Any]:
+    """A part of the model card, which is read once per request."""
+    if "model_card" not in g:
+        g.model_card = ctx().ledger.model_card()
+    found = g.model_card.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def model_fps() -> float:

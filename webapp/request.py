@@ -13,7 +13,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 from arc_fabric.errors import InvalidRequest
 
 FILE_FIELD = "initial_frame"
-TEXT_FIELDS = frozenset({"prompt", "label", FILE_FIELD})
+FRAMES_FIELD = "observed"
+"""Files of this name are the frames of one step, in the order in which they come."""
+TEXT_FIELDS = frozenset({"prompt", "label", "if_head", FILE_FIELD})
 LIST_FIELDS = frozenset({"state"})
 
 
@@ -39,8 +41,12 @@ class ApiRequest(Request):
         for name, values in self.form.lists():
             parsed = [value if name in TEXT_FIELDS else _number(name, value) for value in values]
             fields[name] = parsed if name in LIST_FIELDS or len(parsed) > 1 else parsed[0]
-        for name, file in self.files.items():
-            fields[name] = base64.b64encode(file.read()).decode()
+        for name, files in self.files.lists():
+            texts = [base64.b64encode(file.read()).decode() for file in files]
+            if name == FRAMES_FIELD:
+                fields[name] = [texts]
+            else:
+                fields[name] = texts if len(texts) > 1 else texts[0]
         return fields
 
 

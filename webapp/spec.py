@@ -10,6 +10,7 @@ from flask_openapi3 import OpenAPI
 from pydantic.json_schema import models_json_schema
 
 from arc_fabric.settings import Settings
+from webapp.model import observed_counts
 from webapp.schemas import bodies, views
 
 DESCRIPTION = """Checkpoint a world at any frame, fork it with another prompt, seed or actions, rewind when a
@@ -19,6 +20,13 @@ Work (create, step, rewind, checkpoint, fork) is accepted with 202 and a job: po
 `?wait=` or `Prefer: wait=`, or follow `/ws/stream`. Errors are `application/problem+json` with a stable `code` and a
 sentence on what to do. A *step* adds `frames_per_step` video frames and one checkpoint; `frame_index` counts steps
 from the root, a *video frame* number counts pictures, 0 being the initial frame. Times are epoch seconds."""
+
+
+FORMS = {
+    "/api/sessions": ("CreateSession", "initial_frame"),
+    "/api/sessions/{session_id}/step": ("StepBody", "observed"),
+}
+"""Routes that also take multipart/form-data: the body's schema and its member that comes as files."""
 
 
 class ApiSpec(OpenAPI):
@@ -36,8 +44,8 @@ class ApiSpec(OpenAPI):
             return self.document
         document = copy.deepcopy(self.document)
         _set_shapes(document["components"]["schemas"], geometry)
-        form = document["paths"]["/api/sessions"]["post"]["requestBody"]["content"]["multipart/form-data"]
-        _set_shapes(form, geometry)
+        for path in FORMS:
+            _set_shapes(document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"], geometry)
         return document
 
 
@@ -50,8 +58,9 @@ def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
         for operation in item.values():
             if isinstance(operation, dict):
                 _finish_operation(path, operation)
-    form = spec["paths"]["/api/sessions"]["post"]["requestBody"]["content"]
-    form["multipart/form-data"] = {"schema": _multipart(schemas["CreateSession"])}
+    for path, (name, field) in FORMS.items():
+        content = spec["paths"][path]["post"]["requestBody"]["content"]
+        content["multipart/form-data"] = {"schema": _multipart(schemas[name], field)}
     if settings.tokens:
         spec["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         spec["security"] = [{"token": []}]
@@ -104,15 +113,18 @@ def _set_limits(node: Any, settings: Settings) -> None:
 
 
 def _set_shapes(node: Any, geometry: dict[str, Any]) -> None:
-    """State and action arrays have exactly the model's sizes."""
+    """State and action arrays have exactly the model's sizes, lists of pictures at most."""
+    counts = observed_counts(geometry)
     sizes = {
-        bodies.STATE_MAX: geometry["state_dim"],
-        bodies.ROW_MAX: geometry["action_dim"],
-        bodies.HORIZON_MAX: geometry["action_horizon"],
+        bodies.STATE_MAX: (geometry["state_dim"],) * 2,
+        bodies.ROW_MAX: (geometry["action_dim"],) * 2,
+        bodies.HORIZON_MAX: (geometry["action_horizon"],) * 2,
+        bodies.CAMERAS_MAX: (1, geometry.get("cameras", 1)),
+        bodies.OBSERVED_MAX: (counts[0], counts[-1]),
     }
     if isinstance(node, dict):
         if node.get("maxItems") in sizes:
-            node["minItems"] = node["maxItems"] = sizes[node["maxItems"]]
+            node["minItems"], node["maxItems"] = sizes[node["maxItems"]]
         for value in node.values():
             _set_shapes(value, geometry)
     elif isinstance(node, list):
@@ -120,14 +132,17 @@ def _set_shapes(node: Any, geometry: dict[str, Any]) -> None:
             _set_shapes(value, geometry)
 
 
-def _multipart(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same members as a form, the image as a file."""
+def _multipart(schema: dict[str, Any], field: str) -> dict[str, Any]:
+    """The same members as a form, the pictures as files."""
     form = copy.deepcopy(schema)
     for member in form["properties"].values():
         _without_null({"schema": member})
-    form["properties"]["initial_frame"] = {
-        "type": "string",
-        "format": "binary",
-        "description": "PNG, JPEG or WebP file, at most 4096 x 4096 pixels.",
-    }
+    file = {"type": "string", "format": "binary"}
+    words = "PNG, JPEG or WebP, at most 4096 x 4096 pixels"
+    form["properties"].pop("actions", None)  # nested arrays have no place in a form
+    if field == "observed":
+        frames = {"type": "array", "items": file, "minItems": 1, "maxItems": bodies.OBSERVED_MAX}
+        form["properties"][field] = frames | {"description": f"The real frames of one step, in order; {words}."}
+    else:
+        form["properties"][field] = file | {"description": f"{words}."}
     return form

@@ -7,6 +7,8 @@ import binascii
 import hashlib
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -28,34 +30,55 @@ class Upload:
     @property
     def key(self) -> str:
         """Its object key: the same picture is stored once."""
-        return f"inputs/{hashlib.sha256(self.png).hexdigest()}.png"
+        return key_of(self.png)
+
+
+def key_of(png: bytes) -> str:
+    """The object key of a stored picture: its content decides."""
+    return f"inputs/{hashlib.sha256(png).hexdigest()}.png"
 
 
 def read_base64(text: str) -> Upload:
     """Base64 (a `data:` URL is fine) -> checked image; InvalidImage otherwise."""
-    payload = text.partition(",")[2] if text.startswith("data:") else text
-    try:
-        data = base64.b64decode("".join(payload.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidImage("initial_frame is neither 'sample:<name>' nor valid base64") from error
-    return read_image(data)
+    return read_image(_decoded(text))
+
+
+def size_of_base64(text: str) -> tuple[int, int]:
+    """(width, height) that the header states; no pixel is decoded. InvalidImage where it is no image."""
+    with _opened(_decoded(text)) as image:
+        return image.size
 
 
 def read_image(data: bytes) -> Upload:
     """File bytes -> checked image. The size is read from the header and refused before any pixel is decoded."""
+    with _opened(data) as image:
+        rgb = ImageOps.exif_transpose(image).convert("RGB")
+    out = io.BytesIO()
+    rgb.save(out, "PNG", compress_level=3)
+    return Upload(out.getvalue(), rgb.width, rgb.height)
+
+
+def _decoded(text: str) -> bytes:
+    payload = text.partition(",")[2] if text.startswith("data:") else text
+    try:
+        return base64.b64decode("".join(payload.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidImage("the picture is neither 'sample:<name>' nor valid base64") from error
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """The image, its size checked; whatever goes wrong with it inside the block is an InvalidImage."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image)
-                rgb = ImageOps.exif_transpose(image).convert("RGB")
+                yield image
     except UnidentifiedImageError as error:
         raise InvalidImage(f"the {len(data)} bytes given are no PNG, JPEG or WebP image") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Warning) as error:
         raise InvalidImage(f"the image cannot be decoded: {error}") from error
-    out = io.BytesIO()
-    rgb.save(out, "PNG", compress_level=3)
-    return Upload(out.getvalue(), rgb.width, rgb.height)
 
 
 def _check_size(image: Image.Image) -> None:

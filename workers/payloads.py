@@ -2,26 +2,24 @@
 
 A node is committed before its payload has reached storage (uploads overlap the next step). When the worker that made
 it dies in between, nothing is lost: a step is a pure function of its parent's snapshot and of what the node records
-(prompt, seed, actions, state), so another worker takes the same steps from the nearest stored ancestor and stores
-them under the same ids. The latents' digest in the node proves that the bits are the same.
+(prompt, seed, actions, state, where the observed frames lie), so another worker takes the same steps from the nearest
+stored ancestor and stores them under the same ids. The latents' digest in the node proves that the bits are the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from arc_fabric.advance import StepRequest, root_snapshot
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, InvalidImage
 from arc_fabric.ledger import Ledger, NodeRecord
-from arc_fabric.media.frames import pack_strip
+from arc_fabric.media.frames import pack_strip, unpack_views
 from arc_fabric.models import tabletop
 from arc_fabric.session import Session
 from workers.patience import through_store_outages
@@ -109,9 +107,11 @@ class Payloads:
             prompt_mode=mode,
         )
         action = np.asarray(node.actions, np.float32) if node.action_source == "given" else None
+        seen = node.internal.get("_observed")
         result = session.step(
-            action, node.state, checkpoint_id=node.id, attachments=lambda frames: {STRIP: pack_strip(frames)}
-        )
+            action, node.state, observed=seen and self.read_observed(seen), checkpoint_id=node.id,
+            attachments=lambda frames: {STRIP: pack_strip(frames)},
+        )  # fmt: skip
         if digest_of(result.latents) != node.internal.get("_digest"):
             self._ledger.set_durability(node.id, "damaged")
             raise DamagedSnapshot(
@@ -133,7 +133,16 @@ class Payloads:
         return Session.from_checkpoint(node.session_id, runtime.model, runtime.manager, node.id)
 
     def read_input(self, input_key: str) -> np.ndarray:
-        """The initial picture, uint8 [h, w, 3]: a sample of the package, or an upload in the object store."""
+        """The initial picture, uint8 [h, w, 3], or of several cameras [V, h, w, 3]: a sample of the package, or an
+        upload in the object store."""
+        return self.read_observed(input_key)[0]
+
+    def read_observed(self, input_key: str) -> np.ndarray:
+        """Given frames, uint8 [T, h, w, 3], or of several cameras [T, V, h, w, 3]."""
+        views = unpack_views(self._read(input_key))
+        return views[:, 0] if views.shape[1] == 1 else views
+
+    def _read(self, input_key: str) -> bytes:
         try:
             if input_key.startswith(SAMPLE):
                 name = Path(input_key.removeprefix(SAMPLE)).name
@@ -141,6 +150,5 @@ class Payloads:
             else:
                 data = through_store_outages(lambda: self._runtime.store.backend.get(input_key))
         except (KeyError, OSError) as error:
-            raise InvalidImage(f"The initial frame {input_key!r} does not exist.", input_key=input_key) from error
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
+            raise InvalidImage(f"The given picture {input_key!r} does not exist.", input_key=input_key) from error
+        return data

@@ -35,7 +35,7 @@ def take_steps(run: JobRun, total: int, result: dict[str, Any]) -> None:
         except BaseException:
             line.wait()  # what was computed before counts
             raise
-        node = _node(run, session, taken, parent)
+        node = _node(run, session, taken, parent, _observed_of(run, done))
         parent = node.id
         line.add(taken, node, strip, result if done == total else None)
         if done < total and _should_give_way(run):
@@ -61,6 +61,8 @@ def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes]) -
     """The model call, and the handing over of its snapshot to the store (which awaits the strip by itself)."""
     params = run.job.params
     action = params["actions"][number - 1] if params.get("actions") else None
+    where = _observed_of(run, number)
+    seen = None if where is None else run.payloads.read_observed(where)
 
     def attach(frames: np.ndarray) -> dict[str, Any]:
         run.process.step_began = None  # the model is done; waiting for the store's budget is no hanging step
@@ -70,9 +72,18 @@ def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes]) -
     run.process.step_began = time.monotonic()
     try:
         with run.timed("step_s"):
-            return session.step(action, params.get("state"), checkpoint_id=new_id("ckp"), attachments=attach)
+            return session.step(
+                action, params.get("state"), observed=seen,
+                checkpoint_id=new_id("ckp"), attachments=attach,
+            )  # fmt: skip
     finally:
         run.process.step_began = None
+
+
+def _observed_of(run: JobRun, number: int) -> str | None:
+    """Where the real frames given for a step lie; None where none were given."""
+    given = run.job.params.get("observed")
+    return given[number - 1] if given else None
 
 
 def _encode(frames: np.ndarray, strip: Future[bytes]) -> None:
@@ -143,7 +154,7 @@ def _commit(run: JobRun, node: NodeRecord, result: dict[str, Any] | None) -> Non
     run.commit(node=node, changes=changes, step=facts, final=final, result=result)
 
 
-def _node(run: JobRun, session: Session, taken: StepResult, parent: str) -> NodeRecord:
+def _node(run: JobRun, session: Session, taken: StepResult, parent: str, observed: str | None) -> NodeRecord:
     info = run.runtime.manager.info(taken.checkpoint_id)
     snapshot = session.snapshot
     return NodeRecord(
@@ -159,6 +170,7 @@ def _node(run: JobRun, session: Session, taken: StepResult, parent: str) -> Node
         steered=taken.steered if taken.action_source == "given" else None,
         actions=taken.actions.tolist(),
         state=snapshot.state,
+        observed=0 if snapshot.observed is None else len(snapshot.observed),
         bytes_new=taken.bytes_new,
         bytes_total=info.bytes_total if info else 0,
         wall_s=round(taken.wall_s, 6),
@@ -166,5 +178,5 @@ def _node(run: JobRun, session: Session, taken: StepResult, parent: str) -> Node
         worker=run.process.name,
         window_start=snapshot.window_start,
         n_frames=len(taken.frames),
-        internal={"_digest": digest_of(taken.latents), "_mode": session.prompt_mode},
+        internal={"_digest": digest_of(taken.latents), "_mode": session.prompt_mode, "_observed": observed},
     )

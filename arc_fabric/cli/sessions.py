@@ -66,13 +66,17 @@ def step(
     prompt: Annotated[str | None, typer.Option(help="New prompt from here on.")] = None,
     seed: Annotated[int | None, typer.Option(help="New seed from here on.")] = None,
     actions: Annotated[Path | None, typer.Option(help="JSON: per step [horizon][dim], or null to predict.")] = None,
+    observed: Annotated[
+        list[Path] | None, typer.Option(help="A real frame since the last step, oldest first; once per frame.")
+    ] = None,
     if_head: Annotated[str | None, typer.Option(help="Refuse unless this is the head.")] = None,
     no_wait: NoWait = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Advance a session."""
     given = _read_json(actions) if actions else None
-    body = {"steps": steps, "prompt": prompt, "seed": seed, "actions": given, "if_head": if_head}
+    seen = [[_frame(str(path)) for path in observed]] if observed else None
+    body = {"steps": steps, "prompt": prompt, "seed": seed, "actions": given, "observed": seen, "if_head": if_head}
     _work(context, session, "step", body, no_wait, as_json)
 
 

@@ -18,7 +18,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from arc_fabric.client.fabric import ArcFabric, Image
+from arc_fabric.client.fabric import ArcFabric
+from arc_fabric.client.pictures import Views
 from arc_fabric.client.session import RemoteSession
 
 Observation = NDArray[np.uint8]
@@ -40,7 +41,7 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self,
         fabric: ArcFabric,
         prompt: str,
-        initial_frame: Image | None = None,
+        initial_frame: Views | None = None,
         *,
         max_steps: int | None = None,
         reward: Reward | None = None,

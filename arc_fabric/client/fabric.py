@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from arc_fabric import errors
+from arc_fabric.client.pictures import Views, picture_of
 from arc_fabric.client.session import RemoteSession
 from arc_fabric.client.stream import Stream
 from arc_fabric.client.transport import Transport, named_error
 from arc_fabric.client.views import Comparison, Job, Node, SessionInfo
 from arc_fabric.ids import new_id
-from arc_fabric.media.frames import encode_png
 
-Image = str | bytes | Path | np.ndarray
 Progress = Callable[[Job], None]
 
 
@@ -47,7 +42,7 @@ class ArcFabric:
     def new_session(
         self,
         prompt: str,
-        initial_frame: Image | None = None,
+        initial_frame: Views | None = None,
         *,
         seed: int | None = None,
         state: Sequence[float] | None = None,
@@ -56,13 +51,14 @@ class ArcFabric:
         wait: bool = True,
         timeout: float = 120.0,
     ) -> RemoteSession:
-        """Open a session from `sample:<name>`, an image file's path or bytes, or uint8 [H, W, 3].
+        """Open a session from `sample:<name>`, an image file's path or bytes, or uint8 [H, W, 3]; for a model of
+        several cameras from a list with one of these per camera, or uint8 [V, H, W, 3].
 
         Without a frame: the first sample. Raises SessionLimitReached, InvalidImage.
         """
         body = {
             "prompt": prompt,
-            "initial_frame": _image_text(initial_frame if initial_frame is not None else self._sample()),
+            "initial_frame": picture_of(initial_frame if initial_frame is not None else self._sample()),
             "seed": seed,
             "state": None if state is None else [float(x) for x in state],
             "embodiment_id": embodiment_id,
@@ -180,18 +176,6 @@ class ArcFabric:
         if not names:
             raise errors.InvalidRequest("this server has no sample frames", hint="Give an initial_frame.")
         return f"sample:{names[0]}"
-
-
-def _image_text(image: Image) -> str:
-    if isinstance(image, str) and image.startswith("sample:"):
-        return image
-    if isinstance(image, np.ndarray):
-        data = encode_png(image)
-    elif isinstance(image, bytes):
-        data = image
-    else:
-        data = Path(image).read_bytes()
-    return base64.b64encode(data).decode()
 
 
 def _succeeded(job: Job) -> Job:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arc_fabric.client.pictures import Frames, frames_of
 from arc_fabric.client.views import Job, Node, SessionInfo, Step
-from arc_fabric.media.frames import decode_png, unpack_strip
+from arc_fabric.media.frames import decode_png, unpack_strip, unpack_views
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +60,7 @@ class RemoteSession:
         n: int = 1,
         *,
         actions: Actions | None = None,
+        observed: Sequence[Frames | None] | np.ndarray | None = None,
         state: Sequence[float] | None = None,
         prompt: str | None = None,
         seed: int | None = None,
@@ -67,12 +69,15 @@ class RemoteSession:
         on_progress: Progress | None = None,
         timeout: float = 600.0,
     ) -> list[Step]:
-        """Run `n` steps and wait. `actions` per step: [horizon, dim] or None to let the policy predict.
+        """Run `n` steps and wait. `actions` per step: [horizon, dim] or None to let the policy predict. `observed`
+        per step: the real frames seen since the step before, uint8 [T, H, W, 3] or a list of pictures, in place of
+        the imagined ones (closed loop), or None.
 
         `on_frame(number, image)` gets every new video frame, lossless and in order, as steps are committed.
         """
-        params = {"steps": n, "actions": _plain(actions), "state": _plain(state), "prompt": prompt, "seed": seed,
-                  "if_head": if_head}  # fmt: skip
+        seen = None if observed is None else [None if frames is None else frames_of(frames) for frames in observed]
+        params = {"steps": n, "actions": _plain(actions), "observed": seen, "state": _plain(state), "prompt": prompt,
+                  "seed": seed, "if_head": if_head}  # fmt: skip
         if on_frame is None:
             done = self._fabric.wait(self.submit("step", **params).id, timeout=timeout, on_progress=on_progress)
         else:
@@ -142,6 +147,11 @@ class RemoteSession:
     def strip(self, checkpoint_id: str) -> np.ndarray:
         """The frames that one checkpoint added, uint8 [F, H, W, 3]."""
         return unpack_strip(self._fabric.transport.bytes(f"/api/checkpoints/{checkpoint_id}/frames"))
+
+    def observed(self, checkpoint_id: str) -> np.ndarray:
+        """The real frames that were given with one checkpoint's step, in the size they came, uint8 [T, V, H, W, 3]
+        (V cameras)."""
+        return unpack_views(self._fabric.transport.bytes(f"/api/checkpoints/{checkpoint_id}/observed"))
 
     def latents(self, n: int) -> np.ndarray:
         """The latents that step `n` added, [B, K, C, h, w] (bfloat16 as float32, exactly)."""

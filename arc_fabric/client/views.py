@@ -104,6 +104,8 @@ class Node(View):
     """Whether the given actions steered the world (False: recorded only); None where none were given."""
     actions: list[list[float]] | None = None
     state: list[float] | None = None
+    observed: int = 0
+    """Real frames given with its step (closed loop)."""
     bytes_new: int = 0
     bytes_total: int = 0
     wall_s: float = 0.0

@@ -71,9 +71,10 @@ class Jobs(Sessions):
             return 1
         steps = params.get("steps", 1)
         self._check_steps(steps, low=1)
-        actions = params.get("actions")
-        if actions is not None and len(actions) != steps:
-            raise InvalidRequest(f"actions has {len(actions)} entries for {steps} steps: give one per step.")
+        for name in ("actions", "observed"):
+            given = params.get(name)
+            if given is not None and len(given) != steps:
+                raise InvalidRequest(f"{name} has {len(given)} entries for {steps} steps: give one per step.")
         return int(steps)
 
     def cancel(self, job_id: str) -> JobRecord:

@@ -135,6 +135,8 @@ class NodeRecord(Record):
     """Whether the given actions steered the world; None where none were given."""
     actions: list[list[float]] | None = None
     state: list[float] | None = None
+    observed: int = 0
+    """Real frames given in place of the imagined ones; where they are stored is internal (`_observed`)."""
     durability: str = "pending"
     failed: bool = False
     label: str | None = None

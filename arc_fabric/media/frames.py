@@ -72,6 +72,28 @@ def unpack_strip(data: bytes) -> np.ndarray:
     return pixels.reshape(count, pixels.shape[0] // count, *pixels.shape[1:])
 
 
+def pack_views(views: np.ndarray, *, level: int = 1) -> bytes:
+    """Given pictures, uint8 [T, V, H, W, 3] (T frames of V cameras) -> one PNG strip that also says V (`cameras`)."""
+    if views.ndim != 5:
+        raise ValueError(f"views must be uint8 [T, V, H, W, 3], not {list(views.shape)}")
+    frames = check_frames(views.reshape(-1, *views.shape[2:]))
+    info = PngImagePlugin.PngInfo()
+    info.add_text("frames", str(len(frames)))
+    info.add_text("cameras", str(views.shape[1]))
+    return _png(frames.reshape(-1, *frames.shape[2:]), info, level)
+
+
+def unpack_views(data: bytes) -> np.ndarray:
+    """Inverse of `pack_views`; a plain picture (or a strip) is one camera: uint8 [T, V, H, W, 3]."""
+    with Image.open(io.BytesIO(data)) as image:
+        text = getattr(image, "text", {})
+        count, cameras = int(text.get("frames", 1)), int(text.get("cameras", 1))
+        pixels = np.asarray(image.convert("RGB"))
+    if count < 1 or cameras < 1 or count % cameras or pixels.shape[0] % count:
+        raise ValueError(f"this PNG of {pixels.shape[0]} rows does not hold {count} pictures of {cameras} cameras")
+    return pixels.reshape(count // cameras, cameras, pixels.shape[0] // count, *pixels.shape[1:])
+
+
 def pack_live(jpeg: bytes, *, number: int, time: float, last: bool, pane: int = 0) -> bytes:
     """The binary message of a live frame: the 16-byte header, then the JPEG."""
     return LIVE_HEADER.pack(JPEG_FRAME, pane, _LAST if last else 0, number, time) + jpeg

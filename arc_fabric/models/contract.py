@@ -79,6 +79,8 @@ class Geometry:
     cameras: int = 1
     observed_frames: int = 0
     """Real frames that closed-loop use gives per step; 0: `frames_per_step`."""
+    observed_counts: tuple[int, ...] = ()
+    """Other numbers of real frames that a step takes."""
     action_low: tuple[float, ...] = ()
     action_high: tuple[float, ...] = ()
     action_names: tuple[str, ...] = ()

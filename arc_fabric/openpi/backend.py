@@ -46,6 +46,13 @@ class Backend(Protocol):
         """A new episode from its first observation, which `act` gets as well."""
 
 
+def frames_for(frame: np.ndarray, cameras: int) -> np.ndarray:
+    """What a model of so many cameras sees of a frame [h, w, 3] or [V, h, w, 3]: of too many the first ones."""
+    if frame.ndim == 3:
+        return frame
+    return frame[0] if cameras == 1 else frame[:cameras]
+
+
 class SeenFrames:
     """The latest `count` real frames; while there are fewer, the oldest stands for those before it."""
 
@@ -53,8 +60,11 @@ class SeenFrames:
         self._frames: deque[np.ndarray] = deque(maxlen=count)
 
     def add(self, frames: list[np.ndarray]) -> None:
-        """Note new frames."""
-        self._frames.extend(frames)
+        """Note new frames. Where their shape changes (other cameras or sizes), the ones before are forgotten."""
+        for frame in frames:
+            if self._frames and self._frames[-1].shape != frame.shape:
+                self._frames.clear()
+            self._frames.append(frame)
 
     def window(self) -> list[np.ndarray]:
         """Exactly `count` frames, oldest first."""

@@ -12,7 +12,7 @@ import numpy as np
 from arc_fabric.ids import new_id
 from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import WorldModel
-from arc_fabric.openpi.backend import Act, SeenFrames, server_metadata
+from arc_fabric.openpi.backend import Act, SeenFrames, frames_for, server_metadata
 from arc_fabric.openpi.observation import Observation
 from arc_fabric.session import Session
 
@@ -79,7 +79,7 @@ class LocalEpisode:
     def _fit(self, frame: np.ndarray) -> np.ndarray:
         """A model of one camera sees the first."""
         model = self._backend.model
-        return model.fit_image(frame[0] if frame.ndim == 4 and model.geometry.cameras == 1 else frame)
+        return model.fit_image(frames_for(frame, model.geometry.cameras))
 
     def _act(self, observation: Observation) -> Act:
         model, session = self._backend.model, self.session

@@ -73,6 +73,28 @@ def get_checkpoint_frame(path: CheckpointFramePath) -> Response:
 
 
 @checkpoints.get(
+    "/checkpoints/<string:checkpoint_id>/observed",
+    responses={200: binary("image/png", description="Frames stacked vertically."), **errors(304, 409)},
+)
+def get_observed(path: CheckpointPath) -> Response:
+    """The real frames given with this step (closed loop), as one PNG stacked vertically, in the size they came
+
+    X-Frames holds their number; pictures of several cameras follow each other within a frame.
+    """
+    node = ctx().ledger.node(path.checkpoint_id)
+    key = node.internal.get("_observed")
+    if key is None:
+        raise FrameNotFound("no real frames were given with this step", hint="Its node says so: `observed` is 0.")
+    try:
+        data = ctx().backend.get(key)
+    except KeyError as error:
+        raise CheckpointUnavailable(f"the observed frames {key} are not stored any more", key=key) from error
+    response = immutable(data, "image/png", name=f"{node.id}/observed")
+    response.headers["X-Frames"] = str(node.observed)
+    return response
+
+
+@checkpoints.get(
     "/checkpoints/<string:checkpoint_id>/latents",
     responses={
         200: binary("application/x-npy", "application/x-safetensors", description="The latents of this step."),

@@ -12,6 +12,7 @@ from webapp.schemas import checks
 from webapp.schemas.ids import CheckpointId, SessionId
 
 PROMPT_MAX, STEPS_MAX, STATE_MAX, ROW_MAX, HORIZON_MAX = 1_000_003, 1_000_003, 4099, 4103, 4111
+CAMERAS_MAX, OBSERVED_MAX = 4127, 4129
 """Stand-ins: settings (max_prompt_chars, max_steps_per_job) and the running model decide, see webapp.spec."""
 
 Prompt = Annotated[
@@ -40,6 +41,25 @@ Actions = Annotated[
         max_length=1000,
         description="One entry per step: float [action_horizon][action_dim], or null to let the policy predict. "
         "GET /api/model gives names, sizes and limits.",
+    ),
+]
+Image = Annotated[str, Field(min_length=1)]
+Picture = Annotated[
+    Annotated[Image, Tag("one")] | Annotated[list[Image], Field(min_length=1, max_length=CAMERAS_MAX), Tag("many")],
+    Discriminator(lambda value: "many" if isinstance(value, list) else "one"),
+    AfterValidator(checks.cameras),
+]
+"""One picture, or a list with one per camera."""
+Observed = Annotated[
+    list[Annotated[list[Picture], AfterValidator(checks.observed), Field(max_length=OBSERVED_MAX)] | None],
+    Field(
+        min_length=1,
+        max_length=1000,
+        description="Closed loop. One entry per step: the real frames seen since the step before, oldest first, which "
+        "take the place of the imagined ones; or null to go on from the imagined ones. A frame has the forms of "
+        "`initial_frame`; those of a step have one size. As multipart/form-data: files named `observed`, the frames of "
+        "one step. GET /api/model says how many frames a step takes (`observed_frames`, `observed_counts`, else "
+        "`frames_per_step`) and whether the model can observe (`abilities.observes`).",
     ),
 ]
 PromptMode = Annotated[
@@ -77,11 +97,11 @@ class CreateSession(Body):
     model_config = ConfigDict(openapi_extra={"required": True})
 
     prompt: Prompt
-    initial_frame: str = Field(
+    initial_frame: Picture = Field(
         description="`sample:<name>` (GET /api/samples), or a PNG, JPEG or WebP in base64, at most 4096 x 4096 pixels; "
-        "it is scaled to the model's size. As multipart/form-data: a file.",
+        "it is scaled to the model's size. For a model of several cameras also a list with one picture per camera. "
+        "As multipart/form-data: a file, or one per camera.",
         examples=[f"sample:{name}" for name in sample_names()[:1]],
-        min_length=1,
     )
     seed: Seed | None = None
     state: State | None = None
@@ -92,19 +112,22 @@ class CreateSession(Body):
 class StepBody(Body):
     """Advance the world."""
 
-    steps: Steps | None = Field(None, description="Default: one per entry of `actions`, else 1.")
+    steps: Steps | None = Field(None, description="Default: one per entry of `actions` or `observed`, else 1.")
     actions: Actions | None = None
+    observed: Observed | None = None
     state: State | None = None
     prompt: Prompt | None = None
     seed: Seed | None = None
     if_head: IfHead | None = None
 
     @model_validator(mode="after")
-    def _one_action_chunk_per_step(self) -> Self:
-        given = len(self.actions) if self.actions else None
-        if self.steps is not None and given is not None and given != self.steps:
-            raise ValueError(f"actions has {given} entries and steps is {self.steps}: give one (or null) per step")
-        self.steps = self.steps or given or 1
+    def _one_entry_per_step(self) -> Self:
+        for name in ("actions", "observed"):
+            given = len(getattr(self, name) or ())
+            if given and self.steps not in (None, given):
+                raise ValueError(f"{name} has {given} entries and steps is {self.steps}: give one (or null) per step")
+            self.steps = self.steps or given or None
+        self.steps = self.steps or 1
         return self
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from webapp.context import ctx
-from webapp.model import geometry
+from webapp.model import abilities, geometry, observed_counts
 
 T = TypeVar("T", bound=Sequence[Any])
 
@@ -43,6 +43,25 @@ def row(values: list[float]) -> list[float]:
 def chunk(rows: list[list[float]]) -> list[list[float]]:
     """As many actions as the model takes per step."""
     return _sized(rows, "action_horizon", "actions")
+
+
+def cameras(picture: str | list[str]) -> str | list[str]:
+    """At most one picture per camera of the model."""
+    limit = geometry().get("cameras")
+    if limit is not None and isinstance(picture, list) and len(picture) > limit:
+        raise ValueError(f"has {len(picture)} pictures; this model has {limit} camera(s) (cameras)")
+    return picture
+
+
+def observed(frames: list[Any]) -> list[Any]:
+    """As many frames as the model takes per step, if it can observe at all."""
+    if abilities().get("observes") is False:
+        raise ValueError("this model cannot take observed frames (abilities.observes is false): step without them")
+    counts = observed_counts()
+    if counts and len(frames) not in counts:
+        words = " or ".join(map(str, counts))
+        raise ValueError(f"has {len(frames)} frames; this model takes {words} real frames per step")
+    return frames
 
 
 def _sized(values: T, size: str, what: str) -> T:

@@ -107,6 +107,10 @@ class NodeView(View):
     )
     actions: list[list[float]] | None = Field(description="float [action_horizon][action_dim].")
     state: list[float] | None
+    observed: int = Field(
+        description="Real frames given with this step in place of the imagined ones (closed loop); 0: none. "
+        "GET /api/checkpoints/{id}/observed has them."
+    )
     durability: Durability
     failed: bool
     label: str | None

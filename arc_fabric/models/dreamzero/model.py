@@ -104,10 +104,12 @@ class DreamZeroModel:
     @torch.inference_mode()
     def encode_observed(self, frames: np.ndarray) -> Tensor:
         """4, 8 or 9 real frames -> the pending block, as a call with these images and no latent_video encodes them."""
-        head, span = self.action_head, FRAMES_PER_LATENT * self.geometry.latents_per_block
-        if len(frames) not in (FRAMES_PER_LATENT, span, span + 1):
+        head, counts = self.action_head, self.geometry.observed_counts
+        span = FRAMES_PER_LATENT * self.geometry.latents_per_block
+        if len(frames) not in counts:
             raise InvalidRequest(
-                f"DreamZero takes {FRAMES_PER_LATENT}, {span} or {span + 1} observed frames, got {len(frames)}."
+                f"DreamZero takes {', '.join(map(str, counts))} observed frames, got {len(frames)}.",
+                hint="Give the latest 4, as its own server does.",
             )
         stretched = frames if len(frames) > span else np.repeat(frames, span // len(frames), 0)
         video = stretched if len(frames) > span else np.concatenate([stretched[:1], stretched])
@@ -177,8 +179,15 @@ def _geometry(vla: Any, transforms: Transforms, image_size: tuple[int, int]) -> 
         state_dim=transforms.state_dim,
         cameras=transforms.cameras,
         observed_frames=FRAMES_PER_LATENT,
+        observed_counts=_observed_counts(head.num_frame_per_block),
         action_names=transforms.action_names,
     )
+
+
+def _observed_counts(latents_per_block: int) -> tuple[int, ...]:
+    """As its own server gives them; a whole block; a block with the frame before it."""
+    span = FRAMES_PER_LATENT * latents_per_block
+    return FRAMES_PER_LATENT, span, span + 1
 
 
 def _identity(vla: Any, weights_digest: str, device: torch.device) -> ModelIdentity:

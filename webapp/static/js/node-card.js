@@ -79,6 +79,7 @@ function facts(node) {
     ["Bytes", `${bytes(node.bytes_new)} own · ${bytes(shared)} shared`],
     ["Made in", node.wall_s ? `${seconds(node.wall_s)} on ${node.worker ?? "?"}` : "–"],
   ];
+  if (node.observed) rows.push(["Closed loop", `${node.observed} real frames`]);
   if (node.score !== null && node.score !== undefined) rows.push(["Score", short(node.score, 4)]);
   return h("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]),
     h("dt", {}, "Id"), h("dd", {}, h("button", { class: "copy", type: "button", title: node.id, onclick: () => copy(node.id) }, shortId(node.id), icon("copy"))));

@@ -31,6 +31,7 @@
  * @property {"given"|"predicted"|null} action_source
  * @property {boolean|null} steered  whether given actions steered the world; null where none were given
  * @property {number[][]|null} actions  one row per action of the step
+ * @property {number} observed  real frames given with its step; 0: none
  * @property {"pending"|"durable"|"deleted"|"damaged"} durability
  * @property {boolean} failed
  * @property {string|null} label

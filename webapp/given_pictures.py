@@ -1,0 +1,123 @@
+"""Pictures that come with work, put into object storage before the work is accepted: the job holds their key.
+
+The initial frame (one picture, or one per camera) and the observed frames of each step go the same way. A refused
+request leaves nothing but, at most, a stored picture that nobody names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from arc_fabric.errors import InvalidImage, StoreUnavailable
+from arc_fabric.media.frames import decode_png, pack_views
+from webapp.context import ctx
+from webapp.model import check_sample, geometry, sample_png
+from webapp.uploads import key_of, read_base64, size_of_base64
+
+SAMPLE = "sample:"
+MAX_PIXELS = 1 << 26
+"""Of all pictures of one request: 64 million, 200 MB once decoded."""
+READ_TRIES, READ_PAUSE_S = 30, 0.1
+Picture = str | list[str]
+"""`sample:<name>` or base64; a list has one per camera."""
+
+
+def take_initial(picture: Picture) -> tuple[str, dict[str, Any]]:
+    """Store the initial frame; its key, and what the answer says about it. Raises InvalidImage."""
+    if isinstance(picture, str) and picture.startswith(SAMPLE):
+        check_sample(picture.removeprefix(SAMPLE))
+        return picture, {"note": "a sample in the model's own size"}
+    if isinstance(picture, str):
+        upload = read_base64(picture)
+        _store(upload.key, upload.png)
+        return upload.key, _fitting(upload.width, upload.height)
+    _check_pixels([picture])
+    views = _views(picture, "initial_frame")
+    return _store_views(views[None]), _fitting(views.shape[2], views.shape[1]) | {"cameras": len(views)}
+
+
+def take_observed(steps: Sequence[Sequence[Picture] | None]) -> list[str | None]:
+    """Store the observed frames of each step as one object; their keys. Raises InvalidImage."""
+    _check_pixels([picture for frames in steps if frames for picture in frames])
+    packed = [None if frames is None else _pack_step(frames, at) for at, frames in enumerate(steps)]
+    return [None if views is None else _store_views(views) for views in packed]
+
+
+def _pack_step(frames: Sequence[Picture], at: int) -> np.ndarray:
+    """uint8 [T, V, h, w, 3] of one step."""
+    views = [_views(frame, f"observed.{at}.{i}") for i, frame in enumerate(frames)]
+    if len({view.shape for view in views}) > 1:
+        sizes = sorted({f"{view.shape[0]} x {view.shape[2]} x {view.shape[1]}" for view in views})
+        raise InvalidImage(
+            f"observed.{at}: the frames of a step must have one size and as many cameras each; got {', '.join(sizes)} "
+            "(cameras x width x height)",
+            hint="Send every frame of a step as the same cameras took it.",
+        )
+    return np.stack(views)
+
+
+def _views(picture: Picture, field: str) -> np.ndarray:
+    """uint8 [V, h, w, 3]; V = 1 for a single picture."""
+    try:
+        views = [_pixels(text) for text in ([picture] if isinstance(picture, str) else picture)]
+    except InvalidImage as error:
+        raise InvalidImage(f"{field}: {error.message}", hint=error.what_to_do, **error.context) from None
+    if len({view.shape for view in views}) > 1:
+        sizes = ", ".join(f"{view.shape[1]} x {view.shape[0]}" for view in views)
+        raise InvalidImage(f"{field}: all cameras must give one size, got {sizes}", hint="Scale them to one size.")
+    return np.stack(views)
+
+
+def _pixels(text: str) -> np.ndarray:
+    if text.startswith(SAMPLE):
+        return decode_png(sample_png(text.removeprefix(SAMPLE)))
+    return decode_png(read_base64(text).png)
+
+
+def _check_pixels(pictures: Sequence[Picture]) -> None:
+    """Refuse what would decode to too much, from the headers alone."""
+    total = 0
+    for picture in pictures:
+        for text in [picture] if isinstance(picture, str) else picture:
+            width, height = (0, 0) if text.startswith(SAMPLE) else size_of_base64(text)
+            total += width * height
+    if total > MAX_PIXELS:
+        raise InvalidImage(
+            f"the pictures have {total} pixels together; at most {MAX_PIXELS} are accepted in one request",
+            hint="Send fewer steps at once, or smaller pictures: they are scaled to the model's size anyway.",
+            max_pixels=MAX_PIXELS,
+        )
+
+
+def _store_views(views: np.ndarray) -> str:
+    """Put uint8 [T, V, h, w, 3] into object storage."""
+    data = pack_views(views)
+    key = key_of(data)
+    _store(key, data)
+    return key
+
+
+def _store(key: str, data: bytes) -> None:
+    """Write, and see that it can be read: SeaweedFS once answered "no such key" right after the first write into a
+    new bucket, and the job reads the picture at once."""
+    backend = ctx().backend
+    backend.put(key, data)
+    for _ in range(READ_TRIES):
+        try:
+            backend.get(key, 0, 1)
+            return
+        except KeyError:
+            time.sleep(READ_PAUSE_S)
+    raise StoreUnavailable(f"the object store does not give {key} back after it was written")
+
+
+def _fitting(width: int, height: int) -> dict[str, Any]:
+    size = geometry()
+    note = "the worker scales it to the model's size"
+    if size:
+        note = f"scaled to the model's {size['image_width']} x {size['image_height']} pixels"
+    return {"width": width, "height": height, "note": note}
