@@ -7,7 +7,8 @@ request leaves nothing but, at most, a stored picture that nobody names.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,15 @@ def take_initial(picture: Picture) -> tuple[str, dict[str, Any]]:
         upload = read_base64(picture)
         _store(upload.key, upload.png)
         return upload.key, _fitting(upload.width, upload.height)
-    _check_pixels([picture])
+    _check_pixels({"initial_frame": picture})
     views = _views(picture, "initial_frame")
     return _store_views(views[None]), _fitting(views.shape[2], views.shape[1]) | {"cameras": len(views)}
 
 
 def take_observed(steps: Sequence[Sequence[Picture] | None]) -> list[str | None]:
     """Store the observed frames of each step as one object; their keys. Raises InvalidImage."""
-    _check_pixels([picture for frames in steps if frames for picture in frames])
+    given = enumerate(steps)
+    _check_pixels({f"observed.{at}.{i}": frame for at, frames in given for i, frame in enumerate(frames or ())})
     packed = [None if frames is None else _pack_step(frames, at) for at, frames in enumerate(steps)]
     return [None if views is None else _store_views(views) for views in packed]
 
@@ -62,10 +64,8 @@ def _pack_step(frames: Sequence[Picture], at: int) -> np.ndarray:
 
 def _views(picture: Picture, field: str) -> np.ndarray:
     """uint8 [V, h, w, 3]; V = 1 for a single picture."""
-    try:
-        views = [_pixels(text) for text in ([picture] if isinstance(picture, str) else picture)]
-    except InvalidImage as error:
-        raise InvalidImage(f"{field}: {error.message}", hint=error.what_to_do, **error.context) from None
+    with _named(field):
+        views = [_pixels(text) for text in _texts(picture)]
     if len({view.shape for view in views}) > 1:
         sizes = ", ".join(f"{view.shape[1]} x {view.shape[0]}" for view in views)
         raise InvalidImage(f"{field}: all cameras must give one size, got {sizes}", hint="Scale them to one size.")
@@ -78,13 +78,26 @@ def _pixels(text: str) -> np.ndarray:
     return decode_png(read_base64(text).png)
 
 
-def _check_pixels(pictures: Sequence[Picture]) -> None:
+def _texts(picture: Picture) -> list[str]:
+    return [picture] if isinstance(picture, str) else picture
+
+
+@contextmanager
+def _named(field: str) -> Iterator[None]:
+    """Says which of many pictures is wrong."""
+    try:
+        yield
+    except InvalidImage as error:
+        raise InvalidImage(f"{field}: {error.message}", hint=error.what_to_do, **error.context) from None
+
+
+def _check_pixels(pictures: Mapping[str, Picture]) -> None:
     """Refuse what would decode to too much, from the headers alone."""
     total = 0
-    for picture in pictures:
-        for text in [picture] if isinstance(picture, str) else picture:
-            width, height = (0, 0) if text.startswith(SAMPLE) else size_of_base64(text)
-            total += width * height
+    for field, picture in pictures.items():
+        with _named(field):
+            sizes = [(0, 0) if text.startswith(SAMPLE) else size_of_base64(text) for text in _texts(picture)]
+        total += sum(width * height for width, height in sizes)
     if total > MAX_PIXELS:
         raise InvalidImage(
             f"the pictures have {total} pixels together; at most {MAX_PIXELS} are accepted in one request",

@@ -5,32 +5,52 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from openpi_client.websocket_client_policy import WebsocketClientPolicy
 
 from arc_fabric.client import ArcFabric
+from arc_fabric.manager import StateManager
+from arc_fabric.models.registry import load_model
 from arc_fabric.openpi.remote import RemoteBackend
-from tests.openpi.test_server import serve_on
+from arc_fabric.session import Session
+from tests.openpi.test_server import plain_run, serve_on
 from tests.sdk.worlds import PROMPT
 
 
-def test_an_episode_is_a_session_with_a_checkpoint_per_call(stack: Any) -> None:
-    """Eight calls of the real client, a fork from call 4, and the actions of the session stepped plainly."""
+@pytest.mark.parametrize("closed_loop", [True, False])
+def test_an_episode_is_a_session_with_a_checkpoint_per_call(stack: Any, closed_loop: bool) -> None:
+    """Eight calls of the real client, a fork from call 4, and the actions of a plain run in one process: with the real
+    frames of every call in a closed loop, without them where it is open."""
+    frames = [np.random.default_rng(i).integers(0, 256, (64, 64, 3), dtype=np.uint8) for i in range(8)]
     with ArcFabric(stack.url) as fabric:
-        picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-        serving = serve_on(RemoteBackend(fabric, seed=11))
+        serving = serve_on(RemoteBackend(fabric, closed_loop=closed_loop, seed=1140))
         client = WebsocketClientPolicy("127.0.0.1", next(serving))
-        assert client.get_server_metadata()["closed_loop"] is False
-        answers = [client.infer({"observation/image": picture, "prompt": PROMPT}) for _ in range(8)]
-        ids = [answer["arc_fabric"]["checkpoint_id"] for answer in answers]
-        episode = fabric.session(answers[0]["arc_fabric"]["session_id"])
-        assert fabric.checkpoint(ids[-1]).lineage[1:] == ids
-        fork = episode.fork(ids[3], steps=1)
-        assert np.array_equal(np.float32(fabric.checkpoint(fork.head).actions), answers[4]["actions"])
-        plain = fabric.new_session(PROMPT, picture, seed=11)
-        for step, answer in zip(plain.step(8), answers, strict=True):
-            assert np.array_equal(np.float32(fabric.checkpoint(step.checkpoint_id).actions), answer["actions"])
+        assert client.get_server_metadata()["closed_loop"] is closed_loop
+        answers = [client.infer({"observation/image": frame, "prompt": PROMPT}) for frame in frames]
+        ours = [answer["arc_fabric"] for answer in answers]
+        assert [answer["closed_loop"] for answer in ours] == [False] + [closed_loop] * 7
+        episode = fabric.session(ours[0]["session_id"])
+        assert fabric.checkpoint(ours[-1]["checkpoint_id"]).lineage[1:] == [answer["checkpoint_id"] for answer in ours]
+        assert [node.observed for node in episode.tree()] == [0, 0] + [8 * closed_loop] * 7
+        seen = [[frames[max(0, i)] for i in range(-3, 5)]] if closed_loop else None
+        fork = episode.fork(ours[3]["checkpoint_id"])
+        fork.step(observed=seen)
+        assert np.array_equal(np.float32(fabric.checkpoint(str(fork.head)).actions), answers[4]["actions"])
+        if closed_loop:
+            again = fork.observed(str(fork.head))
+            assert np.array_equal(again[:, 0], np.stack(seen[0]))
         client._ws.close()
         next(serving, None)
         assert episode.refresh().state == "closed"
-        for session in (fork, plain):
-            session.close()
+        fork.close()
+    model = load_model("tabletop", "cpu")
+    assert model.action_head.seed == 1140
+    plain = plain_run(model, frames) if closed_loop else open_run(model, frames[0])
+    for answer, actions in zip(answers, plain, strict=True):
+        assert np.array_equal(answer["actions"], actions)
+
+
+def open_run(model: Any, frame: np.ndarray) -> list[np.ndarray]:
+    """Eight steps from the first frame on."""
+    session = Session("plain", model, StateManager(model), PROMPT, frame)
+    return [session.step().actions for _ in range(8)]
