@@ -39,6 +39,8 @@ class JobRun:
     session: SessionRecord
     epoch: int
     timings: dict[str, float] = field(default_factory=dict)
+    ended: bool = False
+    """The ledger has accepted the job's final commit."""
 
     @classmethod
     def of(cls, process: WorkerProcess, payloads: Payloads, claim: Claim) -> JobRun:
@@ -84,6 +86,7 @@ class JobRun:
         answer, following = through_outages(lambda: process.ledger.commit(process.name, process.boot_id, change))
         if answer != "ok":
             raise NotOurs(answer)
+        self.ended = final is not None
         if following is not None:
             process.dispatcher.send(process.ledger.job(following))
         for name, value in (changes or {}).items():

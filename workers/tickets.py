@@ -42,8 +42,11 @@ class Tickets:
                 if claim.job is not None:
                     process.dispatcher.send(claim.job)
                 return claim.outcome == "done"
-            if not self._execute(claim, job_id):
+            run = self._execute(claim, job_id)
+            if run is None:
                 return False
+            if run.ended and run.job.id == job_id:
+                return True
 
     def heal(self, checkpoint_ids: list[str]) -> None:
         """Make payloads of committed checkpoints again (see payloads.py), until other work waits; the janitor asks
@@ -56,15 +59,15 @@ class Tickets:
             except ArcFabricError as error:
                 log.warning("%s cannot be made again: %s", checkpoint_id, error)
 
-    def _execute(self, claim: Claim, ticket: str) -> bool:
-        """Run one claimed job. False when the ticket has been handed on."""
+    def _execute(self, claim: Claim, ticket: str) -> JobRun | None:
+        """Run one claimed job. None when the ticket has been handed on."""
         process = self._process
         run = JobRun.of(process, self._payloads, claim)
         process.current_session, process.current_job = run.session.id, run.job.id
         try:
             self._attempt(run)
         except GivesWay:
-            return not self._hand_on(run, ticket)
+            return None if self._hand_on(run, ticket) else run
         except NotOurs as answer:
             log.info("job %s: %s, dropped", run.job.id, answer)
             run.runtime.drop(run.session.id)
@@ -75,7 +78,7 @@ class Tickets:
             process.current_job = process.current_session = None
         if run.session.bulk or run.job.kind == "close":
             run.runtime.drop(run.session.id)
-        return True
+        return run
 
     def _attempt(self, run: JobRun) -> None:
         """Run the job's kind; what the model or the store raises fails the job, not the worker."""

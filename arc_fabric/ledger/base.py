@@ -75,7 +75,7 @@ class LedgerBase:
             job = self.job(answer[1])
             job.replayed = answer[0] == "replayed"
             return job
-        return JobRecord.from_fields(codec.decode_flat(answer[2]))
+        return JobRecord.from_fields(json.loads(answer[2]))
 
     def _newest_ids(self, key: str, cursor: str | None, count: int) -> list[str]:
         """Ids of a zero-score sorted set, newest first, starting after `cursor`."""

@@ -11,7 +11,7 @@ are stored the same way but are not part of a view.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -28,11 +28,6 @@ def encode(fields: Mapping[str, Any]) -> dict[str, str]:
 def decode(stored: Mapping[str, str]) -> dict[str, Any]:
     """JSON texts -> field values."""
     return {name: json.loads(text) for name, text in stored.items()}
-
-
-def decode_flat(stored: Sequence[str]) -> dict[str, Any]:
-    """The same for a script's HGETALL: field, text, field, text..."""
-    return decode(dict(zip(stored[::2], stored[1::2], strict=True)))
 
 
 def pack(fields: Mapping[str, Any]) -> str:

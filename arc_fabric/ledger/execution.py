@@ -7,6 +7,7 @@ cannot write.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,8 +77,8 @@ class Execution(Media):
         if answer[0] == "run":
             return Claim(
                 "run",
-                JobRecord.from_fields(codec.decode_flat(answer[1])),
-                SessionRecord.from_fields(codec.decode_flat(answer[2])),
+                JobRecord.from_fields(json.loads(answer[1])),
+                SessionRecord.from_fields(json.loads(answer[2])),
             )
         if len(answer) > 1 and answer[1]:
             return Claim(answer[0], self.job(answer[1]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import codec, keys
@@ -112,7 +114,7 @@ class Sessions(LedgerBase):
         accepted = self._accepted(answer)
         if len(answer) < 4:
             return self.session(accepted.session_id), accepted
-        return SessionRecord.from_fields(codec.decode_flat(answer[3])), accepted
+        return SessionRecord.from_fields(json.loads(answer[3])), accepted
 
     def close_session(self, session_id: str) -> SessionRecord:
         """Close at once: the slot is free, unfinished jobs are cancelled, the state is dropped, the tree stays."""

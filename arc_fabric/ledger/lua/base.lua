@@ -33,16 +33,30 @@ local function set(key, fields)
   if #flat > 0 then redis.call('HSET', key, unpack(flat)) end
 end
 
-local function view(key, extra)
-  local stored, parts = redis.call('HGETALL', key), {}
-  for i = 1, #stored, 2 do
-    if string.sub(stored[i], 1, 1) ~= '_' then
-      parts[#parts + 1] = '"' .. stored[i] .. '":' .. stored[i + 1]
-    end
+-- A whole record in one read: field -> text. change() keeps such a copy and the hash in step.
+local function load(key)
+  local stored, record = redis.call('HGETALL', key), {}
+  for i = 1, #stored, 2 do record[stored[i]] = stored[i + 1] end
+  return record
+end
+
+local function change(key, record, fields)
+  set(key, fields)
+  for field, text in pairs(fields) do record[field] = text end
+end
+
+-- A record as JSON: the view that everybody sees, or (whole) with the internal fields, for a ledger to decode.
+local function shown(record, extra, whole)
+  local parts = {}
+  for field, text in pairs(record) do
+    if whole or string.byte(field) ~= 95 then parts[#parts + 1] = '"' .. field .. '":' .. text end
   end
   parts[#parts + 1] = extra
   return '{' .. table.concat(parts, ',') .. '}'
 end
+
+local function whole(record) return shown(record, nil, true) end
+local function view(key, extra) return shown(load(key), extra) end
 
 local function node_view(nid)
   local ids = redis.call('LRANGE', node_key(nid) .. ':children', 0, -1)
@@ -61,9 +75,8 @@ local function emit(sid, kind, data)
   return id
 end
 
-local function emit_session(sid, kind) emit(sid, kind, view(session_key(sid))) end
-local function emit_job(jid, kind)
-  return emit(bare(get(job_key(jid), 'session_id')), kind, view(job_key(jid)))
+local function emit_session(sid, kind, record)
+  emit(sid, kind, record and shown(record) or view(session_key(sid)))
 end
 
 local function refuse(error, message, context)

@@ -4,16 +4,17 @@
 -- Answers: ok (+ the session's next job if it needs a ticket, or '') | ended (cancelled or finished already) | fenced.
 local worker, boot, sid, jid, epoch, nid = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local step, final, result, error, timings = ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13]
-local session, key = session_key(sid), job_key(jid)
+local session_hash, key = session_key(sid), job_key(jid)
 
 if nid ~= '' and redis.call('EXISTS', node_key(nid)) == 1 then return { 'ok', '' } end
-local state = get(key, 'state')
-if state ~= '"running"' then
-  if final ~= '' and state == quote(final) then return { 'ok', '' } end
+local job = load(key)
+if job.state ~= '"running"' then
+  if final ~= '' and job.state == quote(final) then return { 'ok', '' } end
   return { 'ended' }
 end
-if get(session, '_epoch') ~= epoch or bare(get(session, 'worker')) ~= worker
-  or bare(get(session, '_boot')) ~= boot or redis.call('LINDEX', mailbox_key(sid), 0) ~= jid then
+local session = load(session_hash)
+if session._epoch ~= epoch or bare(session.worker) ~= worker or bare(session._boot) ~= boot
+  or redis.call('LINDEX', mailbox_key(sid), 0) ~= jid then
   return { 'fenced' }
 end
 
@@ -26,25 +27,27 @@ if nid ~= '' then
   redis.call('ZADD', 'arc:tree:' .. tree, redis.call('ZCARD', 'arc:tree:' .. tree), nid)
   redis.call('ZADD', 'arc:tree:' .. tree .. ':sessions', 0, sid)
   if node.durability == '"pending"' then redis.call('ZADD', 'arc:pending', now, nid) end
-  emit(sid, 'node.committed', node_view(nid))
+  emit(sid, 'node.committed', shown(node, '"children":[]'))
 end
 local changes = cjson.decode(ARGV[8])
 changes.updated = now
-set(session, changes)
+local progressed = { _attempts = '0' }
 if step ~= '' then
   redis.call('RPUSH', key .. ':steps', step)
-  local done = redis.call('HINCRBY', key, '_done', 1)
-  redis.call('HSET', key, 'progress', progress(done, tonumber(get(key, '_total'))))
-  redis.call('HINCRBY', session, '_pending', -1)
+  local done = tonumber(job._done) + 1
+  progressed._done, progressed.progress = tostring(done), progress(done, tonumber(job._total))
+  session._pending = tostring(tonumber(session._pending or '0') - 1)
+  changes._pending = session._pending
 end
-redis.call('HSET', key, '_attempts', '0')
-redis.call('ZADD', 'arc:busy', now, sid)
+change(key, job, progressed)
 if final ~= '' then
   works_on(worker, nil, nil)
-  finish(sid, jid, final, result, error, timings)
-  if get(key, 'kind') == '"close"' and final == 'succeeded' then close_session(sid) end
+  finish(sid, session, jid, job, final, result, error, timings, changes)
+  if job.kind == '"close"' and final == 'succeeded' then close_session(sid, session) end
 else
-  emit_job(jid, 'job.progress')
+  change(session_hash, session, changes)
+  redis.call('ZADD', 'arc:busy', now, sid)
+  emit(sid, 'job.progress', shown(job))
 end
-emit_session(sid, 'session.updated')
-return { 'ok', final ~= '' and follow(sid) or '' }
+emit_session(sid, 'session.updated', session)
+return { 'ok', final ~= '' and follow(sid, session) or '' }

@@ -39,19 +39,19 @@ if not bulk then
 end
 local full = too_many(tonumber(ARGV[9]), nil, nil)
 if full then return full end
+local name, boot, reason = nil, nil, 'bulk: the first free worker'
+if not bulk then
+  name, boot, reason = place(sid, prefer, nil, tonumber(ARGV[10]))
+  if prefer and name == prefer then reason = 'the parent\'s state is there' end
+end
 fields.created, fields.updated, fields.state = now, now, '"open"'
 set(session_key(sid), fields)
+own(sid, name, boot, fields)
 redis.call('ZADD', bulk and 'arc:sessions:bulk' or 'arc:sessions', 0, sid)
 if not bulk then redis.call('SADD', 'arc:sessions:open', sid) end
 if source ~= '' then
   redis.call('ZADD', 'arc:tree:' .. bare(fields.tree_id) .. ':sessions', 0, sid)
 end
-local name, boot, reason = nil, nil, 'bulk: the first free worker'
-if not bulk then
-  name, boot, reason = place(sid, prefer, nil, tonumber(ARGV[10]))
-  if prefer and name == prefer then reason = 'the parent\'s state is there' end
-  own(sid, name, boot)
-end
-emit_session(sid, 'session.created')
-accept(sid, jid, cjson.decode(ARGV[4]), idempotency, digest, name, reason, bulk)
-return { 'ok', jid, redis.call('HGETALL', job_key(jid)), redis.call('HGETALL', session_key(sid)) }
+emit_session(sid, 'session.created', fields)
+local job = accept(sid, fields, jid, cjson.decode(ARGV[4]), idempotency, digest, name, reason, bulk)
+return { 'ok', jid, whole(job), whole(fields) }

@@ -17,16 +17,19 @@ local function waiting(name, sid)
   return sum
 end
 
+-- The boot id of a worker that takes sessions, or nil.
+local function serves(name)
+  local fields = redis.call('HMGET', worker_key(name), 'role', 'state')
+  return fields[1] == '"gpu"' and fields[2] ~= '"draining"' and live_boot(name) or nil
+end
+
 local function live_gpu_workers()
   local found = {}
   local names = redis.call('SMEMBERS', 'arc:workers')
   table.sort(names)
   for _, name in ipairs(names) do
-    local fields = redis.call('HMGET', worker_key(name), 'role', 'state')
-    local boot = live_boot(name)
-    if boot and fields[1] == '"gpu"' and fields[2] ~= '"draining"' then
-      found[#found + 1] = { name = name, boot = boot }
-    end
+    local boot = serves(name)
+    if boot then found[#found + 1] = { name = name, boot = boot } end
   end
   return found
 end
@@ -34,27 +37,25 @@ end
 -- What a worker does from now on (nil: nothing). A draining worker stays draining.
 local function works_on(name, jid, sid)
   local key = worker_key(name)
-  set(key, { current_job = quote(jid), current_session = quote(sid) })
-  if get(key, 'state') ~= '"draining"' then redis.call('HSET', key, 'state', jid and '"busy"' or '"idle"') end
+  local fields = { current_job = quote(jid), current_session = quote(sid) }
+  if get(key, 'state') ~= '"draining"' then fields.state = jid and '"busy"' or '"idle"' end
+  set(key, fields)
 end
 
 -- Returns name, boot, reason; name is nil when no worker is up.
 local function place(sid, owner, boot, bound)
-  local workers = live_gpu_workers()
-  local owner_serves = false
-  for _, w in ipairs(workers) do
-    if w.name == owner and (boot == nil or w.boot == boot) then owner_serves, boot = true, w.boot end
-  end
-  if owner_serves then
+  local owner_boot = owner and serves(owner)
+  if owner_boot and (boot == nil or boot == owner_boot) then
     local load = waiting(owner, sid)
-    if load <= bound then return owner, boot, 'holds the state' end
-    for _, w in ipairs(workers) do
+    if load <= bound then return owner, owner_boot, 'holds the state' end
+    for _, w in ipairs(live_gpu_workers()) do
       if w.name ~= owner and waiting(w.name, sid) == 0 then
         return w.name, w.boot, 'moved: ' .. owner .. ' has ' .. load .. ' steps waiting, ' .. w.name .. ' is idle'
       end
     end
-    return owner, boot, 'holds the state; ' .. load .. ' steps wait there and no other worker is idle'
+    return owner, owner_boot, 'holds the state; ' .. load .. ' steps wait there and no other worker is idle'
   end
+  local workers = live_gpu_workers()
   local best, best_sessions, best_load
   for _, w in ipairs(workers) do
     local sessions, load = redis.call('SCARD', owned_key(w.name)), waiting(w.name, sid)
@@ -68,33 +69,38 @@ local function place(sid, owner, boot, bound)
 end
 
 -- A change of owner is a new epoch: whatever the former owner still computes is refused at its commit.
-local function own(sid, name, boot)
-  local key = session_key(sid)
-  local former = bare(get(key, 'worker'))
-  if former == name and bare(get(key, '_boot')) == boot then return end
+-- `record` is the session, loaded.
+local function own(sid, name, boot, record)
+  local former = bare(record.worker)
+  if former == name and bare(record._boot) == boot then return end
   if former then redis.call('SREM', owned_key(former), sid) end
   if name then redis.call('SADD', owned_key(name), sid) end
-  redis.call('HINCRBY', key, '_epoch', 1)
-  set(key, { worker = quote(name), _boot = quote(boot) })
-end
-
--- Route a job's next ticket: the owner's queue, or a shared one where nobody owns the session.
-local function route(jid, name, reason, bulk, epoch)
-  local queue, priority = name or (bulk and 'bulk' or 'interactive'), 0
-  if bulk then priority = name and 3 or 6 end
-  set(job_key(jid), {
-    placement = '{"worker":' .. quote(name) .. ',"reason":' .. cjson.encode(reason) .. '}',
-    _queue = quote(queue), _priority = tostring(priority), _sent = tostring(epoch), _sent_at = now,
+  change(session_key(sid), record, {
+    worker = quote(name), _boot = quote(boot), _epoch = tostring(tonumber(record._epoch or '0') + 1),
   })
 end
 
+-- The fields of a job that route its next ticket: to the owner's queue, or to a shared one where nobody owns the session.
+local function routed(name, reason, bulk, epoch)
+  local queue, priority = name or (bulk and 'bulk' or 'interactive'), 0
+  if bulk then priority = name and 3 or 6 end
+  return {
+    placement = '{"worker":' .. quote(name) .. ',"reason":' .. cjson.encode(reason) .. '}',
+    _queue = quote(queue), _priority = tostring(priority), _sent = tostring(epoch), _sent_at = now,
+  }
+end
+
+local function route(jid, name, reason, epoch)
+  set(job_key(jid), routed(name, reason, get(job_key(jid), 'bulk') == 'true', epoch))
+end
+
 -- After a change of owner only the first job of a mailbox gets a new ticket at once (all of them, at every change, would
--- flood the queues). The others follow one by one: the job to send a ticket for, or nil.
-local function follow(sid)
+-- flood the queues). The others follow one by one: the job to send a ticket for, or nil. `session` is loaded.
+local function follow(sid, session)
   local jid = redis.call('LINDEX', mailbox_key(sid), 0)
-  local epoch = get(session_key(sid), '_epoch')
+  local epoch = session._epoch or '0'
   if not jid or get(job_key(jid), '_sent') == epoch then return nil end
-  route(jid, bare(get(session_key(sid), 'worker')), 'follows its predecessor', get(job_key(jid), 'bulk') == 'true', epoch)
+  route(jid, bare(session.worker), 'follows its predecessor', epoch)
   return jid
 end
 

@@ -2,12 +2,12 @@
 -- Between two steps a job gives way to other work; its next ticket goes where its session belongs by now.
 -- ARGV: worker, boot, session, running job, epoch, affinity bound, job whose ticket this is.
 local worker, boot, sid, jid, epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local session = session_key(sid)
-if get(session, '_epoch') ~= epoch or get(job_key(jid), 'state') ~= '"running"' then return { 'ended' } end
+local session = load(session_key(sid))
+if session._epoch ~= epoch or get(job_key(jid), 'state') ~= '"running"' then return { 'ended' } end
 local name, new_boot, reason = place(sid, worker, boot, tonumber(ARGV[6]))
-own(sid, name, new_boot)
+own(sid, name, new_boot, session)
 local ticket = ARGV[7]
-route(ticket, name, reason, get(job_key(ticket), 'bulk') == 'true', get(session, '_epoch'))
+route(ticket, name, reason, session._epoch)
 redis.call('ZADD', 'arc:busy', now, sid)
 works_on(worker, nil, nil)
 return { 'ok' }

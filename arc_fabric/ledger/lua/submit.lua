@@ -5,28 +5,27 @@ local sid, jid, packed, idempotency, digest, if_head = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('EXISTS', job_key(jid)) == 1 then return { 'ok', jid } end
 local again = replay(idempotency, digest)
 if again then return again end
-local key = session_key(sid)
-local state = get(key, 'state')
-if state == 'null' then return refuse('SessionNotFound', 'No session ' .. sid .. '.', { session_id = sid }) end
-if state == '"closed"' then
+local session = load(session_key(sid))
+if not session.state then return refuse('SessionNotFound', 'No session ' .. sid .. '.', { session_id = sid }) end
+if session.state == '"closed"' then
   return refuse('SessionClosed', 'Session ' .. sid .. ' is closed.', { session_id = sid })
 end
-local head = bare(get(key, 'head'))
+local head = bare(session.head)
 if if_head ~= '' and head ~= if_head then
   return refuse('HeadMoved', 'The head is ' .. (head or 'not made yet') .. ', not ' .. if_head .. '.',
     { session_id = sid, head = head, if_head = if_head })
 end
-local full = too_many(tonumber(ARGV[8]), sid, tonumber(ARGV[7]))
+local waiting_jobs = redis.call('LLEN', mailbox_key(sid))
+local full = too_many(tonumber(ARGV[8]), waiting_jobs, tonumber(ARGV[7]))
 if full then return full end
-local fields = cjson.decode(packed)
-local bulk = fields.bulk == 'true'
-local owner, boot = bare(get(key, 'worker')), bare(get(key, '_boot'))
+local job = cjson.decode(packed)
+local owner, boot = bare(session.worker), bare(session._boot)
 local name, reason = owner, 'holds the state'
 -- While the session has work its owner stays: moving it now would only throw a running step away.
-if redis.call('LLEN', mailbox_key(sid)) == 0 or not owner_alive(owner, boot) then
+if waiting_jobs == 0 or not owner_alive(owner, boot) then
   local new_boot
   name, new_boot, reason = place(sid, owner, boot, tonumber(ARGV[9]))
-  own(sid, name, new_boot)
+  own(sid, name, new_boot, session)
 end
-accept(sid, jid, fields, idempotency, digest, name, reason, bulk)
-return { 'ok', jid, redis.call('HGETALL', job_key(jid)) }
+accept(sid, session, jid, job, idempotency, digest, name, reason, job.bulk == 'true')
+return { 'ok', jid, whole(job) }

@@ -8,7 +8,7 @@ local resend = {}
 -- One ticket, for the first job; the others follow it (see follow()).
 local function send_again(sid, name, reason)
   local jid = redis.call('LINDEX', mailbox_key(sid), 0)
-  route(jid, name, reason, get(job_key(jid), 'bulk') == 'true', get(session_key(sid), '_epoch'))
+  route(jid, name, reason, get(session_key(sid), '_epoch'))
   resend[#resend + 1] = jid
   redis.call('ZADD', 'arc:busy', now, sid)
 end
@@ -16,11 +16,11 @@ end
 local function adopt(sid, former)
   local name, boot, reason = place(sid, nil, nil, bound)
   if name then reason = 'moved: ' .. former .. ' is gone' end
-  own(sid, name, boot)
-  set(session_key(sid), { running_job = 'null' })
-  count_queued(sid)
-  if redis.call('LLEN', mailbox_key(sid)) > 0 then send_again(sid, name, reason) end
-  emit_session(sid, 'session.updated')
+  local session, length = load(session_key(sid)), redis.call('LLEN', mailbox_key(sid))
+  own(sid, name, boot, session)
+  change(session_key(sid), session, { running_job = 'null', queued = queued(length) })
+  if length > 0 then send_again(sid, name, reason) end
+  emit_session(sid, 'session.updated', session)
 end
 
 for _, worker in ipairs(redis.call('SMEMBERS', 'arc:workers')) do
