@@ -156,6 +156,12 @@ class Settings(BaseSettings):
     storage_budget_bytes: ByteSize = Field(
         ByteSize(0), ge=0, description="With policy auto: checkpoints in storage beyond this lose old KV; 0: no bound."
     )
+    jobs_kept_s: float = Field(
+        30 * 86_400.0, ge=86_400, description="Seconds for which the record of a finished job is kept."
+    )
+    jobs_kept: int = Field(
+        100_000, ge=1, description="Job records kept; beyond it the oldest go that finished more than a day ago."
+    )
     gc_grace_s: float = Field(
         3600.0, ge=0, description="Age in seconds before an unreferenced object may be collected."
     )

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from arc_fabric.ledger import JobRecord
+from arc_fabric.ledger import Accepted, JobRecord
 from webapp.context import ctx
 from webapp.limits import MAX_WAIT_S
 from webapp.schemas.ids import WaitHeaders
@@ -83,13 +83,18 @@ def wait_for(job: JobRecord, seconds: float) -> JobRecord:
         return ctx().hub.wait_job(job.id, seconds) if free else job
 
 
-def accepted(job: JobRecord, seconds: float, extra: dict[str, Any] | None = None) -> Response:
+def opened(accepted: Accepted) -> dict[str, Any]:
+    """What the answer says of a new session."""
+    session = accepted.session
+    return {} if session is None else {"session_id": session.id, "session": session.to_dict()}
+
+
+def accepted(answer: Accepted, seconds: float, extra: dict[str, Any] | None = None) -> Response:
     """202 with the job and where to poll it; 200 when it finished while the client waited."""
-    ctx().send(job)
-    replayed = job.replayed
-    job = wait_for(job, seconds)
+    ctx().send_many([answer.job])
+    job = wait_for(answer.job, seconds)
     headers = {"Location": f"/api/jobs/{job.id}"}
-    if replayed:
+    if answer.job.replayed:
         headers["Idempotency-Replayed"] = "true"
-    body = (extra or {}) | {"job": job.to_dict()}
+    body = opened(answer) | (extra or {}) | {"job": job.to_dict()}
     return json_answer(body, 200 if job.finished_for_good else 202, headers)

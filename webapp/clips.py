@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from arc_fabric.ledger import JobRecord
+from arc_fabric.ledger import JobRequest
 from arc_fabric.media.clip import Clip, Span
 from arc_fabric.media.clip import plan as plan_path
 from arc_fabric.media.video import Form, encode
@@ -36,7 +36,7 @@ def clip_bytes(context: Context, clip: Clip) -> bytes | None:
     return _memory.get(clip.key, lambda: known)
 
 
-def submit(context: Context, clip: Clip, session_id: str) -> JobRecord:
+def request(context: Context, clip: Clip, session_id: str) -> JobRequest:
     """The media job that makes a clip: a new one, or the one that is on it already."""
     params: dict[str, Any] = {
         "checkpoint_id": clip.path[-1].id,
@@ -45,7 +45,7 @@ def submit(context: Context, clip: Clip, session_id: str) -> JobRecord:
         "fps": clip.fps,
         "format": clip.form,
     }
-    return context.ledger.submit_media("video", session_id, params, target=clip.key, total=len(clip))
+    return context.ledger.media_request("video", session_id, params, target=clip.key, total=len(clip))
 
 
 def _stored(context: Context, clip: Clip) -> bytes | None:

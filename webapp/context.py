@@ -53,14 +53,13 @@ class Context:
         """Frames and latents by checkpoint, cached."""
         return Pictures(self.ledger, self.reader, self.hub)
 
-    def send(self, job: JobRecord) -> None:
-        """Publish a job's ticket. The job is accepted already: if the broker fails now, the reaper sends it."""
-        if job.replayed or job.finished_for_good:
-            return
+    def send_many(self, jobs: list[JobRecord]) -> None:
+        """Publish the tickets of accepted jobs. If the broker fails now, the reaper sends them."""
+        new = [job for job in jobs if not (job.replayed or job.finished_for_good)]
         try:
-            self.dispatcher.send(job)
+            self.dispatcher.send_many(new)
         except Exception:
-            log.warning("the ticket of %s could not be sent; it will be sent again", job.id, exc_info=True)
+            log.warning("tickets of %d jobs could not be sent; they will be sent again", len(new), exc_info=True)
 
 
 def ctx() -> Context:

@@ -1,11 +1,11 @@
-"""From a checked body to accepted jobs: what the routes and the job form share."""
+"""From a checked body to a request that the ledger accepts: what the routes and the job forms share."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from arc_fabric.errors import Conflict, RewindBeyondRoot, SessionClosed
-from arc_fabric.ledger import JobRecord, SessionRecord
+from arc_fabric.ledger import JobRequest, SessionRecord
 from webapp import clips
 from webapp.context import ctx
 from webapp.given_pictures import take_initial, take_observed
@@ -13,10 +13,10 @@ from webapp.model import model_fps
 from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, RewindBody, StepBody, VideoBody
 
 
-def open_session(body: CreateSession, key: str | None) -> tuple[SessionRecord, JobRecord, dict[str, Any]]:
-    """Check everything, store the image, then accept: a refused request leaves nothing but the image."""
+def open_session(body: CreateSession, key: str | None) -> tuple[JobRequest, dict[str, Any]]:
+    """Check everything and store the image: a refused request leaves nothing but the image."""
     input_key, note = take_initial(body.initial_frame)
-    session, job = ctx().ledger.create_session(
+    request = ctx().ledger.create_request(
         prompt=body.prompt,
         seed=body.seed,
         model=ctx().settings.model,
@@ -26,12 +26,12 @@ def open_session(body: CreateSession, key: str | None) -> tuple[SessionRecord, J
         label=body.label,
         idempotency_key=key,
     )
-    return session, job, note
+    return request, note
 
 
-def fork(body: ForkBody, key: str | None) -> tuple[SessionRecord, JobRecord]:
-    """Accept a fork."""
-    return ctx().ledger.fork_session(
+def fork(body: ForkBody, key: str | None) -> JobRequest:
+    """A fork."""
+    return ctx().ledger.fork_request(
         checkpoint_id=body.checkpoint_id,
         prompt=body.new_prompt,
         seed=body.new_seed,
@@ -43,39 +43,39 @@ def fork(body: ForkBody, key: str | None) -> tuple[SessionRecord, JobRecord]:
     )
 
 
-def step(session_id: str, body: StepBody, key: str | None) -> JobRecord:
-    """Accept steps; observed frames are in object storage before."""
+def step(session_id: str, body: StepBody, key: str | None) -> JobRequest:
+    """Steps; observed frames are in object storage before."""
     params = body.model_dump(exclude_none=True, exclude={"if_head", "observed"})
     if body.observed is not None:
         if not _answered_before(key):
             _require_open(session_id)
         params["observed"] = take_observed(body.observed)
-    return ctx().ledger.submit(session_id, "step", params, if_head=body.if_head, idempotency_key=key)
+    return ctx().ledger.job_request(session_id, "step", params, if_head=body.if_head, idempotency_key=key)
 
 
-def rewind(session_id: str, body: RewindBody, key: str | None) -> JobRecord:
-    """Accept a rewind; refused at once where the session is idle and it cannot work."""
+def rewind(session_id: str, body: RewindBody, key: str | None) -> JobRequest:
+    """A rewind; refused at once where the session is idle and it cannot work."""
     session = ctx().ledger.session(session_id)
     if not _answered_before(key):
         _check_rewind(session, body)
     params: dict[str, Any] = (
         {"checkpoint_id": body.checkpoint_id} if body.checkpoint_id else {"n_steps": body.n_steps or 1}
     )
-    return ctx().ledger.submit(session_id, "rewind", params, if_head=body.if_head, idempotency_key=key)
+    return ctx().ledger.job_request(session_id, "rewind", params, if_head=body.if_head, idempotency_key=key)
 
 
-def checkpoint(session_id: str, body: CheckpointBody, key: str | None) -> JobRecord:
-    """Accept a named, stored checkpoint of the head."""
+def checkpoint(session_id: str, body: CheckpointBody, key: str | None) -> JobRequest:
+    """A named, stored checkpoint of the head."""
     params = {} if body.label is None else {"label": body.label}
-    return ctx().ledger.submit(session_id, "checkpoint", params, if_head=body.if_head, idempotency_key=key)
+    return ctx().ledger.job_request(session_id, "checkpoint", params, if_head=body.if_head, idempotency_key=key)
 
 
-def video(body: VideoBody) -> JobRecord:
-    """Accept a clip as a job. Asking twice needs no key: the unfinished job for the same clip comes back."""
+def video(body: VideoBody) -> JobRequest:
+    """A clip as a job. Asking twice needs no key: the unfinished job for the same clip comes back."""
     session_id = ctx().ledger.node(body.checkpoint_id).session_id
     fps = body.fps or model_fps()
     clip = clips.plan(ctx().pictures, body.checkpoint_id, body.from_, body.to, fps=fps, form=body.format)
-    return clips.submit(ctx(), clip, session_id)
+    return clips.request(ctx(), clip, session_id)
 
 
 def _require_open(session_id: str) -> None:

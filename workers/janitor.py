@@ -1,4 +1,4 @@
-"""Keeps the ledger and storage in agreement. Runs in the media worker.
+"""Keeps the ledger and storage in agreement, and both within bounds. Runs in the media worker.
 
 A node stays `pending` when its worker died between commit and upload, or between upload and report. Where the payload
 is stored the node is marked; where it is not, a worker is asked to make it again.
@@ -65,7 +65,14 @@ class Janitor(threading.Thread):
         """The collector is safe beside others, but one pass per period for all janitors is enough."""
         process = self._process
         if process.ledger.hold("collector", f"{process.boot_id}-{time.time()}", COLLECT_EVERY_S):
+            self._forget_jobs()
             collect(process.ledger, self._backend, process.settings)
+
+    def _forget_jobs(self) -> None:
+        settings = self._process.settings
+        forgotten = self._process.ledger.forget_jobs(older_than_s=settings.jobs_kept_s, more_than=settings.jobs_kept)
+        if forgotten:
+            log.info("forgot %d jobs that finished long ago", forgotten)
 
     def end(self) -> None:
         """Stop."""

@@ -99,7 +99,7 @@ def checkpoint(run: JobRun) -> None:
     except StoreError as error:
         # It could not be stored from here (see durability.py); a fresh process makes it again and stores it.
         run.process.drain(f"storing {head} failed: {error}")
-        raise GivesWay from error
+        raise GivesWay(failed=True) from error
     run.process.ledger.set_durability(head, "durable")
     if params.get("label") is not None:
         run.process.ledger.update_node(head, label=params["label"])

@@ -25,7 +25,11 @@ class NotOurs(Exception):
 
 
 class GivesWay(Exception):
-    """The job yields between two steps."""
+    """The job yields before its next step. `failed`: because this process cannot do it, which counts as an attempt."""
+
+    def __init__(self, *, failed: bool = False) -> None:
+        super().__init__()
+        self.failed = failed
 
 
 @dataclass

@@ -27,6 +27,8 @@ def take_steps(run: JobRun, total: int, result: dict[str, Any]) -> None:
     session = run.head()
     done, parent = run.job.progress["done"], run.session.head
     line = _Commits(run)
+    if run.job.bulk and _should_give_way(run):  # who came while the state was loaded does not wait for a step as well
+        raise GivesWay
     while done < total:
         done += 1
         strip: Future[bytes] = Future()

@@ -66,8 +66,8 @@ class Tickets:
         process.current_session, process.current_job = run.session.id, run.job.id
         try:
             self._attempt(run)
-        except GivesWay:
-            return None if self._hand_on(run, ticket) else run
+        except GivesWay as answer:
+            return None if self._hand_on(run, ticket, answer) else run
         except NotOurs as answer:
             log.info("job %s: %s, dropped", run.job.id, answer)
             run.runtime.drop(run.session.id)
@@ -93,10 +93,10 @@ class Tickets:
             log.warning("job %s failed: %s", run.job.id, error, exc_info=not isinstance(error, ArcFabricError))
             run.commit(final="failed", error=error_fields(error))
 
-    def _hand_on(self, run: JobRun, ticket: str) -> bool:
+    def _hand_on(self, run: JobRun, ticket: str, way: GivesWay) -> bool:
         process = self._process
         job = through_outages(lambda: process.ledger.requeue(
-            process.name, process.boot_id, run.session.id, run.job.id, ticket, run.epoch
+            process.name, process.boot_id, run.session.id, run.job.id, ticket, run.epoch, failed=way.failed
         ))  # fmt: skip
         if job is None:
             run.runtime.drop(run.session.id)

@@ -6,6 +6,7 @@ A bulk fork needs no session slot, gives way to interactive work and closes itse
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from arc_fabric.cli.output import JsonFlag, emit, err, out
 from arc_fabric.cli.remote import Remote, remote_of
 from arc_fabric.cli.sessions import SessionName, checkpoint_at
 from arc_fabric.cli.tree import whole_tree
-from arc_fabric.errors import InvalidRequest
+from arc_fabric.client import Job
+from arc_fabric.errors import ArcFabricError, InvalidRequest
 
 
 @app.command(name="eval")
@@ -38,14 +40,8 @@ def evaluate(
     remote = remote_of(context)
     source = remote.session(session)
     origin = checkpoint_at(remote, source, at)
-    forks = [
-        remote.post(
-            f"/api/sessions/{source['id']}/fork",
-            **{"checkpoint_id": origin, "new_prompt": prompt, "new_seed": seed, "steps": steps, "bulk": True},
-        )
-        for prompt, seed in itertools.product(prompts or [None], _seeds(seeds))
-    ]
-    jobs = _finish(remote, [fork["job"] for fork in forks], quiet=as_json)
+    tries = itertools.product(prompts or [None], _seeds(seeds))
+    jobs = _finish(remote, _fork(remote, origin, tries, steps), quiet=as_json)
     runs = _score(whole_tree(remote, source["id"])["nodes"], jobs, origin)
     if mark:
         for run in runs:
@@ -65,15 +61,31 @@ def _seeds(text: str) -> list[int]:
         raise InvalidRequest(f"--seeds {text}: expected 1,2,3 or 0-7.") from None
 
 
-def _finish(remote: Remote, jobs: list[dict[str, Any]], *, quiet: bool) -> list[dict[str, Any]]:
+def _fork(remote: Remote, origin: str, tries: Iterable[tuple[str | None, int]], steps: int) -> list[str]:
+    """Ids of the accepted jobs, one per prompt and seed. Raises the first refusal, after cancelling the others."""
+    common = {"checkpoint_id": origin, "steps": steps, "bulk": True}
+    answers = remote.fabric.submit([
+        {"kind": "fork", "params": common | {"new_prompt": prompt, "new_seed": seed}} for prompt, seed in tries
+    ])  # fmt: skip
+    accepted = [answer.id for answer in answers if isinstance(answer, Job)]
+    for answer in answers:
+        if isinstance(answer, ArcFabricError):
+            for job_id in accepted:
+                remote.delete(f"/api/jobs/{job_id}")
+            raise answer
+    return accepted
+
+
+def _finish(remote: Remote, job_ids: list[str], *, quiet: bool) -> list[dict[str, Any]]:
     """Wait for all jobs; a failed one is a result, not an error."""
     columns = (TextColumn("eval"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, disable=quiet, transient=True) as progress:
-        task = progress.add_task("eval", total=len(jobs))
+        task = progress.add_task("eval", total=len(job_ids))
         done = []
-        for job in jobs:
+        for job_id in job_ids:
+            job = remote.get(f"/api/jobs/{job_id}", wait=20)
             while job["state"] in ("queued", "running"):
-                job = remote.get(f"/api/jobs/{job['id']}", wait=20)
+                job = remote.get(f"/api/jobs/{job_id}", wait=20)
             done.append(job)
             progress.advance(task)
         return done

@@ -15,6 +15,8 @@ from arc_fabric.client.transport import Transport, named_error
 from arc_fabric.client.views import Comparison, Job, Node, SessionInfo
 from arc_fabric.ids import new_id
 
+FORMS_PER_REQUEST = 100
+"""As many job forms as the server takes in one list."""
 Progress = Callable[[Job], None]
 
 
@@ -110,9 +112,13 @@ class ArcFabric:
 
     def submit(self, jobs: Sequence[dict[str, Any]]) -> list[Job | errors.ArcFabricError]:
         """Submit many jobs at once, each {kind, session_id, params}; an entry is its job or why it was refused."""
-        headers = {"Idempotency-Key": new_id("key")}
-        answer = self.transport.send("POST", "/api/jobs", json=list(jobs), headers=headers).json()
-        return [_job_or_error(item) for item in answer["items"]]
+        found: list[Job | errors.ArcFabricError] = []
+        for start in range(0, len(jobs), FORMS_PER_REQUEST):
+            forms = list(jobs[start : start + FORMS_PER_REQUEST])
+            headers = {"Idempotency-Key": new_id("key")}
+            answer = self.transport.send("POST", "/api/jobs", json=forms, headers=headers).json()
+            found += [_job_or_error(item) for item in answer["items"]]
+        return found
 
     def checkpoint(self, checkpoint_id: str) -> Node:
         """A checkpoint with its lineage."""

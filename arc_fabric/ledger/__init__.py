@@ -20,6 +20,7 @@ from arc_fabric.ledger.records import (
     TreeView,
     WorkerRecord,
 )
+from arc_fabric.ledger.requests import Accepted, JobRequest
 
 
 class Ledger(Execution):
@@ -27,10 +28,12 @@ class Ledger(Execution):
 
 
 __all__ = [
+    "Accepted",
     "Claim",
     "Commit",
     "Event",
     "JobRecord",
+    "JobRequest",
     "Ledger",
     "Limits",
     "NodeRecord",

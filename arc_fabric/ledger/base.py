@@ -16,11 +16,19 @@ from arc_fabric.ledger.records import JobRecord, Limits, SessionRecord
 from arc_fabric.ledger.scripts import Scripts
 
 
+def refusal(answer: list[Any]) -> errors.ArcFabricError | None:
+    """The exception that a script's `{'error', type, message, context}` names, if it is one."""
+    if not answer or answer[0] != "error":
+        return None
+    kind: type[errors.ArcFabricError] = getattr(errors, answer[1])
+    return kind(answer[2], **json.loads(answer[3]))
+
+
 def raise_refusal(answer: list[Any]) -> None:
-    """Turn a script's `{'error', type, message, context}` into the exception of that name."""
-    if answer and answer[0] == "error":
-        kind: type[errors.ArcFabricError] = getattr(errors, answer[1])
-        raise kind(answer[2], **json.loads(answer[3]))
+    """Raise it."""
+    refused = refusal(answer)
+    if refused is not None:
+        raise refused
 
 
 def digest(*parts: Any) -> str:
@@ -68,14 +76,6 @@ class LedgerBase:
         if not fields:
             raise errors.JobNotFound(f"No job {job_id}.", job_id=job_id)
         return JobRecord.from_fields(fields)
-
-    def _accepted(self, answer: list[Any]) -> JobRecord:
-        """The job in a submit script's answer; what was accepted before is read."""
-        if len(answer) < 3:
-            job = self.job(answer[1])
-            job.replayed = answer[0] == "replayed"
-            return job
-        return JobRecord.from_fields(json.loads(answer[2]))
 
     def _newest_ids(self, key: str, cursor: str | None, count: int) -> list[str]:
         """Ids of a zero-score sorted set, newest first, starting after `cursor`."""

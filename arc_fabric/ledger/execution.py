@@ -7,7 +7,6 @@ cannot write.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,8 +76,8 @@ class Execution(Media):
         if answer[0] == "run":
             return Claim(
                 "run",
-                JobRecord.from_fields(json.loads(answer[1])),
-                SessionRecord.from_fields(json.loads(answer[2])),
+                JobRecord.decoded(answer[1]),
+                SessionRecord.decoded(answer[2]),
             )
         if len(answer) > 1 and answer[1]:
             return Claim(answer[0], self.job(answer[1]))
@@ -118,14 +117,17 @@ class Execution(Media):
         return self.scripts.run("waiting", worker, session_id)[0] == "yes"
 
     def requeue(
-        self, worker: str, boot_id: str, session_id: str, job_id: str, ticket: str, epoch: int
+        self, worker: str, boot_id: str, session_id: str, job_id: str, ticket: str, epoch: int, *, failed: bool = False
     ) -> JobRecord | None:
-        """Give way between two steps of `job_id`, which ran under the ticket of `ticket` (itself or a later one).
+        """Give way before a step of `job_id`, which ran under the ticket of `ticket` (itself or a later one). With
+        `failed` it counts as one of the job's attempts.
 
         Returns the ticket's job, to be sent again, or None when the running job is no longer ours.
         """
         bound = self.limits.affinity_queue_bound
-        answer = self.scripts.run("requeue", worker, boot_id, session_id, job_id, epoch, bound, ticket)
+        answer = self.scripts.run(
+            "requeue", worker, boot_id, session_id, job_id, epoch, bound, ticket, "" if failed else "0"
+        )
         return self.job(ticket) if answer[0] == "ok" else None
 
     def note_deadline(self, job_id: str) -> None:

@@ -14,6 +14,7 @@ from arc_fabric.ledger import codec, keys
 from arc_fabric.ledger.base import digest, raise_refusal
 from arc_fabric.ledger.connection import BLOCK_S
 from arc_fabric.ledger.records import JobRecord, Page
+from arc_fabric.ledger.requests import JobRequest
 from arc_fabric.ledger.sessions import Sessions
 
 KINDS = ("step", "rewind", "checkpoint", "close", "noop")
@@ -41,13 +42,28 @@ class Jobs(Sessions):
         Raises SessionNotFound, SessionClosed, HeadMoved, TooManyJobs (context `retry_after`),
         IdempotencyMismatch, InvalidRequest. The caller then sends the ticket (`workers.dispatch.Dispatcher`).
         """
+        request = self.job_request(
+            session_id, kind, params, if_head=if_head, idempotency_key=idempotency_key, bulk=bulk
+        )
+        return self.accept(request).job
+
+    def job_request(
+        self,
+        session_id: str,
+        kind: str,
+        params: dict[str, Any] | None = None,
+        *,
+        if_head: str | None = None,
+        idempotency_key: str | None = None,
+        bulk: bool = False,
+    ) -> JobRequest:
+        """What `submit` accepts, for `accept_many`. Raises InvalidRequest."""
         params = params or {}
         if kind not in KINDS:
             raise InvalidRequest(f"Job kind {kind!r} does not exist.", hint=f"Use one of {', '.join(KINDS)}.")
         total = self._total(kind, params)
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session_id, params=params, if_head=if_head, bulk=bulk)
-        answer = self.scripts.run(
-            "submit",
+        return JobRequest("submit", (
             session_id,
             job.id,
             codec.pack(job.to_dict() | {"_total": total, "_done": 0}),
@@ -57,9 +73,7 @@ class Jobs(Sessions):
             self.limits.max_jobs_per_session,
             self.limits.max_jobs_total,
             self.limits.affinity_queue_bound,
-        )
-        raise_refusal(answer)
-        return self._accepted(answer)
+        ))  # fmt: skip
 
     def _total(self, kind: str, params: dict[str, Any]) -> int:
         """How many commits the job will make."""
@@ -135,6 +149,17 @@ class Jobs(Sessions):
                     return Page(found, cursor if self._newest_ids(key, cursor, 1) else None)
             if len(ids) < _SCAN:
                 return Page(found)
+
+    def forget_jobs(self, *, older_than_s: float, more_than: int, younger_than_s: float = keys.IDEMPOTENCY_S) -> int:
+        """Delete the records of jobs that finished more than `older_than_s` ago, and of the oldest finished ones while
+        there are `more_than` jobs in all; of these none that finished less than `younger_than_s` ago. Unfinished jobs,
+        sessions and nodes stay. Returns how many were deleted."""
+        forgotten, after = 0, ""
+        while True:
+            count, after = self.scripts.run("forget", older_than_s, more_than, younger_than_s, after, _SCAN)
+            forgotten += int(count)
+            if not after:
+                return forgotten
 
     def queued_jobs(self, session_id: str) -> list[str]:
         """Ids of the session's unfinished jobs in accepted order."""

@@ -5,6 +5,8 @@ Everything of Arc Fabric starts with `arc:`; Celery's own keys live beside them 
 
 from __future__ import annotations
 
+IDEMPOTENCY_S = 86_400
+"""How long an Idempotency-Key is remembered (as in lua/base.lua); its job's record lives at least as long."""
 SESSIONS = "arc:sessions"
 """Sorted set (all scores 0: ids sort by time) of every session that is not bulk."""
 SESSIONS_OPEN = "arc:sessions:open"

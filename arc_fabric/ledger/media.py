@@ -11,9 +11,9 @@ from typing import Any
 
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import codec
-from arc_fabric.ledger.base import raise_refusal
 from arc_fabric.ledger.fleet import Fleet
 from arc_fabric.ledger.records import JobRecord
+from arc_fabric.ledger.requests import JobRequest
 
 MEDIA_KINDS = ("video",)
 """Kinds that `submit_media` takes."""
@@ -22,22 +22,26 @@ MEDIA_KINDS = ("video",)
 class Media(Fleet):
     """The part of the ledger about media jobs."""
 
-    def submit_media(self, kind: str, session_id: str, params: dict[str, Any], *, target: str, total: int) -> JobRecord:
-        """Accept a job that makes the object `target`; the unfinished one for it, if there is one (`.replayed`).
+    def submit_media(self, *what: Any, **more: Any) -> JobRecord:
+        """Accept what `media_request` (same arguments) describes. Raises TooManyJobs. The caller sends the ticket."""
+        return self.accept(self.media_request(*what, **more)).job
 
-        `total` is what its progress counts to. Raises TooManyJobs. The caller then sends the ticket.
+    def media_request(
+        self, kind: str, session_id: str, params: dict[str, Any], *, target: str, total: int
+    ) -> JobRequest:
+        """A job that makes the object `target`; the unfinished one for it, if there is one (`.replayed`).
+
+        `total` is what its progress counts to.
         """
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session_id, params=params)
         fields = job.to_dict() | {"_total": total, "_done": 0, "_target": target}
-        answer = self.scripts.run("media_submit", job.id, codec.pack(fields), self.limits.max_jobs_total)
-        raise_refusal(answer)
-        return self._accepted(answer)
+        return JobRequest("media_submit", (job.id, codec.pack(fields), self.limits.max_jobs_total))
 
     def claim_media(self, worker: str, boot_id: str, job_id: str, attempts: int) -> tuple[str, JobRecord | None]:
         """What to do with a media job's ticket: ("run", the job), "done" (nothing left to do) or "fenced"."""
         lease_ms = int(self.limits.lease_ttl_s * 1000)
         answer = self.scripts.run("media_claim", worker, boot_id, job_id, lease_ms, attempts)
-        return answer[0], JobRecord.from_fields(codec.decode_flat(answer[1])) if len(answer) > 1 else None
+        return answer[0], JobRecord.decoded(answer[1]) if len(answer) > 1 else None
 
     def commit_media(
         self,

@@ -6,6 +6,7 @@ attempts) are attributes without a place in it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, Self, TypeVar
@@ -26,6 +27,11 @@ class Record:
         shown = {name: value for name, value in values.items() if name in known}
         hidden = {name: value for name, value in values.items() if name.startswith("_")}
         return cls(**shown, internal=hidden)  # type: ignore[call-arg]
+
+    @classmethod
+    def decoded(cls, text: str) -> Self:
+        """Build from the whole record as a script answers it."""
+        return cls.from_fields(json.loads(text))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON view."""

@@ -8,6 +8,7 @@ answer was lost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,20 @@ class Scripts:
 
     def run(self, name: str, *args: str | int | float) -> list[Any]:
         """Run `lua/<name>.lua`; texts come back as str."""
+        return self._script(name)(args=args)
+
+    def run_many(self, calls: Sequence[tuple[str, Sequence[str | int | float]]]) -> list[list[Any]]:
+        """Run scripts one after the other in one round trip; other clients may be served in between."""
+        pipe = self._client.pipeline(transaction=False)
+        for name in {name for name, _ in calls}:
+            pipe.script_load(source(name))  # after a restart of Redis they are unknown
+        loaded = len(pipe)
+        for name, args in calls:
+            pipe.evalsha(self._script(name).sha, 0, *args)
+        return pipe.execute()[loaded:]
+
+    def _script(self, name: str) -> Script:
         script = self._bound.get(name)
         if script is None:
             script = self._bound[name] = self._client.register_script(source(name))
-        return script(args=args)
+        return script

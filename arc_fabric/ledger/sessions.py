@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import codec, keys
-from arc_fabric.ledger.base import LedgerBase, digest, raise_refusal
+from arc_fabric.ledger.base import digest, raise_refusal
 from arc_fabric.ledger.records import JobRecord, Page, SessionRecord
+from arc_fabric.ledger.requests import Acceptance, JobRequest
 
 PROMPT_MODES = ("keep", "recache", "reset")
 _SCAN = 200
 
 
-class Sessions(LedgerBase):
+class Sessions(Acceptance):
     """The part of the ledger about sessions."""
 
     _frames_per_step: int | None = None
     """Read once: a deployment serves one model."""
 
-    def create_session(
+    def create_session(self, **request: Any) -> tuple[SessionRecord, JobRecord]:
+        """Accept what `create_request` (same arguments) describes.
+
+        Raises SessionLimitReached, TooManyJobs, IdempotencyMismatch. A repeated key returns the first answer.
+        """
+        accepted = self.accept(self.create_request(**request))
+        assert accepted.session is not None
+        return accepted.session, accepted.job
+
+    def create_request(
         self,
         *,
         prompt: str,
@@ -31,11 +41,8 @@ class Sessions(LedgerBase):
         state: list[float] | None = None,
         label: str | None = None,
         idempotency_key: str | None = None,
-    ) -> tuple[SessionRecord, JobRecord]:
-        """Open a session and accept its first job (`create`), counting the open sessions atomically.
-
-        Raises SessionLimitReached, TooManyJobs, IdempotencyMismatch. A repeated key returns the first answer.
-        """
+    ) -> JobRequest:
+        """A new session and its first job (`create`). Acceptance counts the open sessions atomically."""
         params = {
             "prompt": prompt,
             "seed": seed,
@@ -46,7 +53,16 @@ class Sessions(LedgerBase):
         session = SessionRecord(id="", prompt=prompt, seed=seed, model=model, embodiment_id=embodiment_id, label=label)
         return self._open(session, "create", params, "", "keep", 1, idempotency_key)
 
-    def fork_session(
+    def fork_session(self, **request: Any) -> tuple[SessionRecord, JobRecord]:
+        """Accept what `fork_request` (same arguments) describes.
+
+        Raises CheckpointNotFound, CheckpointUnavailable, SessionLimitReached, TooManyJobs, IdempotencyMismatch.
+        """
+        accepted = self.accept(self.fork_request(**request))
+        assert accepted.session is not None
+        return accepted.session, accepted.job
+
+    def fork_request(
         self,
         *,
         checkpoint_id: str,
@@ -58,11 +74,11 @@ class Sessions(LedgerBase):
         bulk: bool = False,
         label: str | None = None,
         idempotency_key: str | None = None,
-    ) -> tuple[SessionRecord, JobRecord]:
+    ) -> JobRequest:
         """A new session whose head is an existing checkpoint; `steps` > 0 also runs that many steps.
 
         No tensor is copied and no node is made. Prompt and seed default to the checkpoint's. A bulk fork does
-        not count as open, runs after interactive work and is closed when its job ends.
+        not count as open, runs after interactive work and is closed when its job ends. Raises InvalidRequest.
         """
         if prompt_mode not in PROMPT_MODES:
             raise InvalidRequest(f"prompt_mode is one of {', '.join(PROMPT_MODES)}, not {prompt_mode!r}.")
@@ -87,7 +103,7 @@ class Sessions(LedgerBase):
         prompt_mode: str,
         total: int,
         idempotency_key: str | None,
-    ) -> tuple[SessionRecord, JobRecord]:
+    ) -> JobRequest:
         session.id = new_id("ses")
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session.id, params=params, bulk=session.bulk)
         session_fields = session.to_dict() | {
@@ -97,8 +113,7 @@ class Sessions(LedgerBase):
             "_prompt_mode": prompt_mode,
             "_frames_per_step": self.frames_per_step(),
         }
-        answer = self.scripts.run(
-            "open",
+        return JobRequest("open", (
             session.id,
             codec.pack(session_fields),
             job.id,
@@ -109,12 +124,7 @@ class Sessions(LedgerBase):
             self.limits.max_open_sessions,
             self.limits.max_jobs_total,
             self.limits.affinity_queue_bound,
-        )
-        raise_refusal(answer)
-        accepted = self._accepted(answer)
-        if len(answer) < 4:
-            return self.session(accepted.session_id), accepted
-        return SessionRecord.from_fields(json.loads(answer[3])), accepted
+        ))  # fmt: skip
 
     def close_session(self, session_id: str) -> SessionRecord:
         """Close at once: the slot is free, unfinished jobs are cancelled, the state is dropped, the tree stays."""

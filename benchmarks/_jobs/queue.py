@@ -8,6 +8,7 @@ from statistics import median
 
 import redis
 
+from arc_fabric.client import ArcFabric
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import Claim, Commit, Ledger, Limits, NodeRecord, codec
 from arc_fabric.ledger.scripts import source
@@ -69,18 +70,29 @@ def _others(url: str) -> dict[str, object]:
 
 
 def forks(report: Report, world: World) -> None:
-    """500 bulk forks accepted and sent, while a worker begins to run them."""
-    with world.workers(world.settings(3, model=TOY), ("gpu.0",), 1) as client:
-        session = client.create("fork", any_sample())
-        head = client.ledger.session(session).head
+    """500 bulk forks accepted and sent, while a worker begins to run them: over the ledger, and over HTTP."""
+    settings = world.settings(3, model=TOY)
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(world.workers(settings, ("gpu.0",), 1))
+        fabric = stack.enter_context(ArcFabric(stack.enter_context(world.web(settings))))
+        head = client.ledger.session(client.create("fork", any_sample())).head
+        fabric.submit([{"kind": "fork", "params": {"checkpoint_id": head, "bulk": True}}])
         start = time.perf_counter()
-        jobs = []
-        for seed in range(500):
-            _, job = client.ledger.fork_session(checkpoint_id=head, seed=seed, steps=1, bulk=True)
-            client.dispatcher.send(job)
-            jobs.append(job)
-        seconds = time.perf_counter() - start
-        report.add("enqueue of 500 forks", seconds, "s", at_most=2.0)
+        accepted = client.ledger.accept_many(
+            [client.ledger.fork_request(checkpoint_id=head, seed=s, steps=1, bulk=True) for s in range(500)]
+        )
+        accepted_s = time.perf_counter() - start
+        client.dispatcher.send_many([a.job for a in accepted])
+        report.add("enqueue of 500 forks", time.perf_counter() - start, "s", at_most=2.0,
+                   baselines={"accepted_s": round(accepted_s, 3)})  # fmt: skip
+        for answer in accepted:
+            client.ledger.cancel(answer.job.id)
+        start = time.perf_counter()
+        jobs = fabric.submit([
+            {"kind": "fork", "params": {"checkpoint_id": head, "new_seed": s, "steps": 1, "bulk": True}}
+            for s in range(500)
+        ])  # fmt: skip
+        report.add("enqueue of 500 forks over HTTP, in lists", time.perf_counter() - start, "s", at_most=2.0)
         for job in jobs:
             client.ledger.cancel(job.id)
 
@@ -91,7 +103,8 @@ def interactive(report: Report, world: World) -> None:
         session = client.create("sleep 0.1", any_sample())
         client.run(session, "step")
         head = client.ledger.session(session).head
-        bulk = [client.ledger.fork_session(checkpoint_id=head, seed=s, steps=2, bulk=True)[1] for s in range(200)]
+        forks = [client.ledger.fork_request(checkpoint_id=head, seed=s, steps=2, bulk=True) for s in range(200)]
+        bulk = [accepted.job for accepted in client.ledger.accept_many(forks)]
         client.dispatcher.send_many(bulk)
         while sum(client.ledger.job(job.id).state != "queued" for job in bulk[:6]) < 3:
             time.sleep(0.05)

@@ -173,6 +173,16 @@ def test_job_form_takes_any_kind_and_lists(session: Made, picture: str) -> None:
     assert items[1]["problem"]["code"] == "SessionNotFound"
     assert items[2]["problem"]["code"] == "HeadMoved"
     assert items[3]["session"]["state"] == "open"
+    head = web.ok("GET", session.path)["head"]
+    forks = [{"kind": "fork", "params": {"checkpoint_id": head, "bulk": True, "new_seed": i}} for i in range(60)]
+    made = web.ok("POST", "/api/jobs", json=forks)["items"]
+    assert len({item["session_id"] for item in made}) == 60
+    late = [
+        {"kind": "step", "session_id": session.id, "params": {"steps": 3}},
+        {"kind": "rewind", "session_id": session.id, "params": {"n_steps": 4}},
+    ]
+    items = web.ok("POST", "/api/jobs?wait=30", json=late)["items"]
+    assert items[1]["job"]["result"]["frame_index"] == 0, "a rewind is checked against what was accepted before it"
     forms[0]["params"] = {"n_steps": "two"}
     problem = web.problem(422, "POST", "/api/jobs", json=forms)
     assert problem["errors"][0]["field"] == "0.params.n_steps"

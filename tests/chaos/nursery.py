@@ -33,7 +33,7 @@ WARM = (
     "webapp.app", "webapp.api.jobs",
 )  # fmt: skip
 _PR_SET_PDEATHSIG = 1
-_START_S = 120.0
+_START_S = 600.0
 
 
 class Forked:

@@ -22,7 +22,7 @@ from tests.chaos.nursery import ForkedChild, Nursery
 from tests.support.toy_model import ToyModel
 
 ROOT = Path(__file__).resolve().parents[2]
-STOP_S = 40.0
+STOP_S, READY_S = 40.0, 300.0
 WORKERS = ("gpu.0", "gpu.1", "media")
 
 
@@ -59,7 +59,7 @@ class World:
         for child in self.children.values():
             child.start()
         for name in ("gpu.0", "gpu.1"):
-            self.children[name].wait_ready(lambda n=name: self._serves(n), 60)
+            self.children[name].wait_ready(lambda n=name: self._serves(n), READY_S)
 
     def picture(self) -> bytes:
         """The initial frame of every session, PNG."""

@@ -9,21 +9,12 @@ from flask import Response
 from pydantic import Field
 
 from arc_fabric.errors import ArcFabricError
-from arc_fabric.ledger import JobRecord, SessionRecord
-from webapp import intake, problems
-from webapp.answers import accepted, blueprint, errors, json_answer, wait_for, wait_seconds
+from arc_fabric.ledger import Accepted
+from webapp import forms, problems
+from webapp.answers import accepted, blueprint, errors, json_answer, opened, wait_for, wait_seconds
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
-from webapp.schemas.bodies import (
-    CheckpointForm,
-    CreateForm,
-    ForkForm,
-    JobForm,
-    JobForms,
-    RewindForm,
-    StepForm,
-    VideoForm,
-)
+from webapp.schemas.bodies import JobForms
 from webapp.schemas.ids import JobPath, Query, WorkHeaders
 from webapp.schemas.views import JobPage, JobsAnswer, JobView
 
@@ -79,44 +70,14 @@ def submit_jobs(header: WorkHeaders, query: WaitQuery, body: JobForms) -> Respon
     """
     seconds = wait_seconds(header, query.wait)
     if not isinstance(body.root, list):
-        extra, job = _submit(body.root, header.idempotency_key)
-        return accepted(job, seconds, extra)
+        return accepted(ctx().ledger.accept(forms.of_form(body.root, header.idempotency_key)), seconds)
     deadline = time.monotonic() + seconds
-    entries = [_entry(form, header.idempotency_key, index) for index, form in enumerate(body.root)]
-    items = [
-        entry if job is None else entry | {"job": wait_for(job, deadline - time.monotonic()).to_dict()}
-        for entry, job in entries
-    ]
+    items = [_entry(outcome, deadline) for outcome in forms.accept_forms(body.root, header.idempotency_key)]
     return json_answer({"items": items}, 202)
 
 
-def _entry(form: JobForm, key: str | None, index: int) -> tuple[dict[str, Any], JobRecord | None]:
+def _entry(outcome: Accepted | ArcFabricError, deadline: float) -> dict[str, Any]:
     """One of many: accepted and sent, or its problem."""
-    try:
-        extra, job = _submit(form, f"{key}.{index}" if key else None)
-    except ArcFabricError as error:
-        return {"problem": problems.of_error(error)}, None
-    ctx().send(job)
-    return extra, job
-
-
-def _submit(form: JobForm, key: str | None) -> tuple[dict[str, Any], JobRecord]:
-    """Accept it as the kind's own route would."""
-    key = form.idempotency_key or key
-    if isinstance(form, CreateForm):
-        return _opened(*intake.open_session(form.params, key)[:2])
-    if isinstance(form, ForkForm):
-        return _opened(*intake.fork(form.params, key))
-    if isinstance(form, StepForm):
-        return {}, intake.step(form.session_id, form.params, key)
-    if isinstance(form, RewindForm):
-        return {}, intake.rewind(form.session_id, form.params, key)
-    if isinstance(form, CheckpointForm):
-        return {}, intake.checkpoint(form.session_id, form.params, key)
-    if isinstance(form, VideoForm):
-        return {}, intake.video(form.params)
-    return {}, ctx().ledger.submit(form.session_id, "close", idempotency_key=key)
-
-
-def _opened(session: SessionRecord, job: JobRecord) -> tuple[dict[str, Any], JobRecord]:
-    return {"session_id": session.id, "session": session.to_dict()}, job
+    if isinstance(outcome, ArcFabricError):
+        return {"problem": problems.of_error(outcome)}
+    return opened(outcome) | {"job": wait_for(outcome.job, deadline - time.monotonic()).to_dict()}

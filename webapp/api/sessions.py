@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from flask import Response
 from pydantic import Field
@@ -41,10 +41,8 @@ def create_session(header: WorkHeaders, query: WaitQuery, body: CreateSession) -
     Takes an initial frame and a prompt. The session can be stepped at once: its jobs run in order, after the
     `create` job that encodes the frame. At most `max_open_sessions` sessions are open.
     """
-    session, job, note = open_session(body, header.idempotency_key)
-    extra: dict[str, Any] = {"session_id": session.id, "session": session.to_dict(), "initial_frame": note}
-    answer = accepted(job, wait_seconds(header, query.wait), extra)
-    return answer
+    request, note = open_session(body, header.idempotency_key)
+    return accepted(ctx().ledger.accept(request), wait_seconds(header, query.wait), {"initial_frame": note})
 
 
 @sessions.get("/sessions", responses={200: SessionPage})

@@ -16,7 +16,7 @@ from arc_fabric.media.sprites import sprite, thumbnail
 from arc_fabric.media.video import MIMETYPES, Form
 from webapp.answers import binary, blueprint, errors, json_answer, wait_for, wait_seconds
 from webapp.api.pictures import head_of, revalidated
-from webapp.clips import clip_bytes, plan, submit
+from webapp.clips import clip_bytes, plan, request
 from webapp.context import ctx
 from webapp.headers import immutable
 from webapp.model import model_fps
@@ -124,8 +124,8 @@ def _answer(clip: Clip, session_id: str, header: WaitHeaders, query: VideoQuery,
     """The clip, or the job that makes it."""
     data = clip_bytes(ctx(), clip)
     if data is None:
-        job = submit(ctx(), clip, session_id)
-        ctx().send(job)
+        job = ctx().ledger.accept(request(ctx(), clip, session_id)).job
+        ctx().send_many([job])
         job = wait_for(job, wait_seconds(header, query.wait))
         _raise_failure(job)
         data = clip_bytes(ctx(), clip) if job.state == "succeeded" else None

@@ -23,8 +23,8 @@ def step(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: StepBod
     Each step makes one checkpoint and `frames_per_step` video frames; a job of many steps commits each. A new
     prompt or seed applies from the first of these steps on.
     """
-    job = intake.step(path.session_id, body, header.idempotency_key)
-    return accepted(job, wait_seconds(header, query.wait))
+    request = intake.step(path.session_id, body, header.idempotency_key)
+    return accepted(ctx().ledger.accept(request), wait_seconds(header, query.wait))
 
 
 @work.post("/sessions/<string:session_id>/rewind", responses=_ANSWERS)
@@ -33,8 +33,8 @@ def rewind(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: Rewin
 
     By `n_steps` (default 1) or to a checkpoint of the lineage. No node is deleted.
     """
-    job = intake.rewind(path.session_id, body, header.idempotency_key)
-    return accepted(job, wait_seconds(header, query.wait))
+    request = intake.rewind(path.session_id, body, header.idempotency_key)
+    return accepted(ctx().ledger.accept(request), wait_seconds(header, query.wait))
 
 
 @work.post("/sessions/<string:session_id>/checkpoint", responses=_ANSWERS)
@@ -43,8 +43,8 @@ def checkpoint(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: C
 
     Steps checkpoint by themselves; the job of this route succeeds once the head is in object storage.
     """
-    job = intake.checkpoint(path.session_id, body, header.idempotency_key)
-    return accepted(job, wait_seconds(header, query.wait))
+    request = intake.checkpoint(path.session_id, body, header.idempotency_key)
+    return accepted(ctx().ledger.accept(request), wait_seconds(header, query.wait))
 
 
 @work.post(
@@ -58,6 +58,5 @@ def fork(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: ForkBod
     checkpoint's and apply from the fork's next step.
     """
     ctx().ledger.session(path.session_id)
-    session, job = intake.fork(body, header.idempotency_key)
-    extra = {"session_id": session.id, "session": session.to_dict()}
-    return accepted(job, wait_seconds(header, query.wait), extra)
+    request = intake.fork(body, header.idempotency_key)
+    return accepted(ctx().ledger.accept(request), wait_seconds(header, query.wait))

@@ -60,7 +60,6 @@ end
 local function with_steps(key, result)
   local steps = redis.call('LRANGE', key .. ':steps', 0, -1)
   if #steps == 0 then return result end
-  redis.call('EXPIRE', key .. ':steps', RECORD_S)
   local joined = '"steps":[' .. table.concat(steps, ',') .. ']'
   if result == 'null' or result == '{}' then return '{' .. joined .. '}' end
   return string.sub(result, 1, -2) .. ',' .. joined .. '}'
@@ -80,7 +79,6 @@ local function finish(sid, session, jid, job, state, result, error, timings, cha
     timings = '{' .. measured .. '}', progress = progress(state == 'succeeded' and total or done, total) })
   redis.call('LREM', mailbox_key(sid), 1, jid)
   redis.call('SREM', 'arc:jobs:active', jid)
-  redis.call('EXPIRE', key, RECORD_S)
   local left = redis.call('LLEN', mailbox_key(sid))
   changes = changes or {}
   if bare(session.running_job) == jid then changes.running_job = 'null' end
@@ -114,5 +112,5 @@ close_session = function(sid, session)
   redis.call('SREM', 'arc:sessions:open', sid)
   own(sid, nil, nil, session)
   emit_session(sid, 'session.closed', session)
-  redis.call('EXPIRE', 'arc:events:' .. sid, RECORD_S)
+  redis.call('EXPIRE', 'arc:events:' .. sid, CLOSED_EVENTS_S)
 end

@@ -5,6 +5,11 @@ local function media_key(target) return 'arc:media:' .. target end
 
 local function is_media(jid) return redis.call('ZSCORE', 'arc:media', jid) ~= false end
 
+local function emit_job(jid, kind)
+  local job = load(job_key(jid))
+  return emit(bare(job.session_id), kind, shown(job))
+end
+
 local function unfinished(jid)
   local state = get(job_key(jid), 'state')
   return state == '"queued"' or state == '"running"'
@@ -41,6 +46,5 @@ local function end_media(jid, state, result, error, timings)
   redis.call('ZREM', 'arc:media', jid)
   redis.call('DEL', media_key(bare(get(key, '_target'))))
   redis.call('SREM', 'arc:jobs:active', jid)
-  redis.call('EXPIRE', key, RECORD_S)
   emit_job(jid, 'job.finished')
 end

@@ -26,4 +26,4 @@ if first then redis.call('HSET', key, 'started', now) end
 redis.call('ZADD', 'arc:media', now, jid)
 works_on(worker, jid, bare(get(key, 'session_id')))
 emit_job(jid, first and 'job.started' or 'job.progress')
-return { 'run', redis.call('HGETALL', key) }
+return { 'run', whole(load(job_key(jid))) }

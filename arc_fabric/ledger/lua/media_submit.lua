@@ -16,4 +16,4 @@ redis.call('ZADD', 'arc:session:' .. bare(fields.session_id) .. ':jobs', 0, jid)
 redis.call('SADD', 'arc:jobs:active', jid)
 send_media(jid, 'media work')
 redis.call('HSET', job_key(jid), '_event', quote(emit_job(jid, 'job.queued')))
-return { 'ok', jid, redis.call('HGETALL', job_key(jid)) }
+return { 'ok', jid, whole(load(job_key(jid))) }

@@ -1,9 +1,10 @@
 -- needs: base placement jobs
--- Between two steps a job gives way to other work; its next ticket goes where its session belongs by now.
--- ARGV: worker, boot, session, running job, epoch, affinity bound, job whose ticket this is.
+-- Before a step a job gives way to other work; its next ticket goes where its session belongs by now.
+-- ARGV: worker, boot, session, running job, epoch, affinity bound, job whose ticket this is, attempts from here on ('' = as is).
 local worker, boot, sid, jid, epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local session = load(session_key(sid))
 if session._epoch ~= epoch or get(job_key(jid), 'state') ~= '"running"' then return { 'ended' } end
+if ARGV[8] ~= '' then redis.call('HSET', job_key(jid), '_attempts', ARGV[8]) end
 local name, new_boot, reason = place(sid, worker, boot, tonumber(ARGV[6]))
 own(sid, name, new_boot, session)
 local ticket = ARGV[7]
