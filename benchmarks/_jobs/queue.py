@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from statistics import median
 
 import redis
@@ -35,13 +36,27 @@ def round_trip(report: Report, world: World) -> None:
         for block in range(BLOCKS):
             for name, once in ways.items():
                 times[name] += round_trips(once, PER_BLOCK, warm=20 if block == 0 else 3)
+        commands = {name: _commands(client.ledger.redis, once) for name, once in ways.items()}
     p50 = {name: round(median(found), 3) for name, found in times.items()}
     p99 = {f"{name} p99_ms": round(percentile(found, 0.99), 2) for name, found in times.items()}
     facts = {f"{name} p50_ms": value for name, value in p50.items()} | p99
+    facts |= {f"{name} redis commands": found for name, found in commands.items()}
     report.add("no-op job round trip / bare Celery", p50["arc fabric"] / p50["celery"], "ratio", at_most=1.5,
                baselines=facts)  # fmt: skip
     report.add("no-op job round trip / RQ", p50["arc fabric"] / p50["rq"], "ratio", at_most=1.0)
     report.add("no-op job round trip / Dramatiq", p50["arc fabric"] / p50["dramatiq"], "ratio", at_most=1.0)
+
+
+def _commands(server: redis.Redis, once: Callable[[], object]) -> float:
+    """Commands that Redis runs for one job, those within scripts included: a figure that does not depend on load."""
+    jobs, before = 50, _calls(server)
+    for _ in range(jobs):
+        once()
+    return round((_calls(server) - before) / jobs, 1)
+
+
+def _calls(server: redis.Redis) -> int:
+    return sum(int(facts["calls"]) for facts in server.info("commandstats").values())
 
 
 def _others(url: str) -> dict[str, object]:
