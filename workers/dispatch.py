@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kombu import Connection, Producer
+from kombu.exceptions import BatchPublishError
 from kombu.pools import producers
 
 from arc_fabric.ledger import JobRecord, Ledger
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from celery import Celery
 
 TASK_PREFIX = "arc."
+PER_BATCH = 200
+"""Redis commands per round trip; a ticket is two (the message, and the event that Flower shows it by)."""
+RETRY = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
 
 
 class Dispatcher:
@@ -35,7 +39,8 @@ class Dispatcher:
 
     @cached_property
     def _connection(self) -> Connection:
-        return self._app.connection_for_write(self._ledger.redis_url)
+        # kombu sends in batches only where redis-py does not repeat a batch by itself.
+        return self._app.connection_for_write(self._ledger.redis_url, transport_options={"retry_on_timeout": False})
 
     @contextmanager
     def _producer(self) -> Iterator[Producer]:
@@ -47,27 +52,30 @@ class Dispatcher:
         self.send_many([job])
 
     def send_many(self, jobs: list[JobRecord]) -> None:
-        """Publish several over one connection."""
-        if not jobs:
+        """Publish several over one connection, in few round trips."""
+        waiting = [job for job in jobs if not job.finished_for_good]
+        if not waiting:
             return
         with self._producer() as producer:
-            for job in jobs:
-                self._publish(job, producer)
+            try:
+                with producer.batch(max_size=PER_BATCH):
+                    self._publish(waiting, producer)
+            except BatchPublishError:
+                # Some may have been sent. A second ticket of a job finds nothing to do.
+                self._publish(waiting, producer, retry=True, retry_policy=RETRY)
 
-    def _publish(self, job: JobRecord, producer: Producer) -> None:
-        if job.finished_for_good:
-            return
-        self._app.send_task(
-            TASK_PREFIX + job.kind,
-            args=[job.id],
-            kwargs={"session": job.session_id},
-            task_id=job.id,
-            queue=job.queue,
-            priority=job.priority,
-            producer=producer,
-            retry=True,
-            retry_policy={"max_retries": 3, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5},
-        )
+    def _publish(self, jobs: list[JobRecord], producer: Producer, **how: object) -> None:
+        for job in jobs:
+            self._app.send_task(
+                TASK_PREFIX + job.kind,
+                args=[job.id],
+                kwargs={"session": job.session_id},
+                task_id=job.id,
+                queue=job.queue,
+                priority=job.priority,
+                producer=producer,
+                **how,
+            )
 
     def heal(self, checkpoint_ids: list[str]) -> None:
         """Ask any worker to make the payloads of committed checkpoints again, after all other work."""
