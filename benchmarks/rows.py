@@ -18,6 +18,9 @@ from typing import Any
 
 import torch
 
+NOT_HERE = 3
+"""Exit status of a benchmark that cannot be run on this machine."""
+
 
 @dataclass(frozen=True)
 class Row:

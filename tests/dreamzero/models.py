@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from arc_fabric.models.dreamzero.model import DreamZeroModel
-from tests.dreamzero.real import SIZE, OnCpu, ToyTransforms, build_vla
+from tests.dreamzero.real import DEVICE, SIZE, ToyTransforms, as_configured, build_vla
 
 
 class ToyDreamZero(DreamZeroModel):
-    """The adapter with its calls kept on the CPU and DreamZero's prints kept quiet."""
+    """The adapter with its calls kept on the tests' device and DreamZero's prints kept quiet."""
 
     def lazy_joint_video_action_causal(self, inputs: dict[str, Tensor], latent_video: Tensor | None = None) -> Any:
         """One step."""
@@ -35,8 +35,8 @@ class ToyDreamZero(DreamZeroModel):
 
 @contextlib.contextmanager
 def quiet() -> Any:
-    """On the CPU, without DreamZero's prints."""
-    with OnCpu(), contextlib.redirect_stdout(io.StringIO()):
+    """On the tests' device, without DreamZero's prints."""
+    with as_configured(), contextlib.redirect_stdout(io.StringIO()):
         yield
 
 
@@ -44,7 +44,7 @@ def toy_dreamzero(variant: str) -> ToyDreamZero:
     """A fresh model; every one of a variant has the same weights."""
     torch.set_num_threads(1)
     model = build_vla(variant)
-    return ToyDreamZero(model, ToyTransforms(), image_size=(SIZE, SIZE), weights_digest=f"toy {variant}", device="cpu")
+    return ToyDreamZero(model, ToyTransforms(), image_size=(SIZE, SIZE), weights_digest=f"toy {variant}", device=DEVICE)
 
 
 def picture(seed: int = 0) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Builds DreamZero's own classes at toy size on the CPU, from a checkout named by ARC_FABRIC_DREAMZERO_SRC.
+"""Builds DreamZero's own classes at toy size, from a checkout named by ARC_FABRIC_DREAMZERO_SRC; on the CPU, or on the
+GPU that ARC_FABRIC_DREAMZERO_DEVICE names (such as cuda:0).
 
 Nothing of the checkout is changed. What a CPU or a missing weight file stands in the way of is replaced around it: the
 device "cuda", CUDA events, torchvision's Normalize, the CLIP encoder (1.2 B parameters) and weight loading. Import this
@@ -34,6 +35,8 @@ import transformers  # noqa: F401
 BLOCK, CHUNKS, LAYERS, HEADS, HEAD_DIM = 2, 4, 2, 2, 32
 SIZE = 64
 PACKAGE = "groot.vla.model.dreamzero."
+HEAD = "action_head.wan_flow_matching_action_tf.WANPolicyHead"
+DEVICE = os.environ.get("ARC_FABRIC_DREAMZERO_DEVICE", "cpu")
 
 
 class _Normalize:
@@ -74,8 +77,9 @@ class _Event:
 
 
 _stand_in_for_torchvision()
-torch.cuda.Event = _Event
-torch.cuda.synchronize = lambda *args: None
+if DEVICE == "cpu":
+    torch.cuda.Event = _Event
+    torch.cuda.synchronize = lambda *args: None
 
 import groot.vla.model.dreamzero.action_head.wan_flow_matching_action_tf as head_module  # noqa: E402
 import groot.vla.model.dreamzero.modules.attention as attention_module  # noqa: E402
@@ -94,6 +98,11 @@ class OnCpu(TorchFunctionMode):
         if isinstance(kwargs.get("device"), str) and kwargs["device"].startswith("cuda"):
             kwargs["device"] = "cpu"
         return func(*("cpu" if isinstance(a, str) and a.startswith("cuda") else a for a in args), **kwargs)
+
+
+def as_configured() -> contextlib.AbstractContextManager[object]:
+    """DreamZero's code names the device "cuda"; inside the block that is the device of these tests."""
+    return OnCpu() if DEVICE == "cpu" else torch.cuda.device(DEVICE)
 
 
 class CpuHead(head_module.WANPolicyHead):
@@ -185,18 +194,19 @@ def _configuration(wan22: bool) -> dict[str, Any]:
 def build_vla(variant: str) -> VLA:
     """The real VLA at toy size: variant "14b" (i2v, Wan 2.1) or "5b" (ti2v, Wan 2.2). Same weights every time."""
     torch.manual_seed(0)
-    config = {"_target_": PACKAGE + "action_head.wan_flow_matching_action_tf.WANPolicyHeadConfig", "_recursive_": False}
+    config = {"_target_": PACKAGE + HEAD + "Config", "_recursive_": False}
     head = {
-        "_target_": f"{__name__}.CpuHead",
+        "_target_": f"{__name__}.CpuHead" if DEVICE == "cpu" else PACKAGE + HEAD,
         "_convert_": "object",
         "config": config | _configuration(variant == "5b"),
     }
-    with OnCpu(), _no_weight_files(), contextlib.redirect_stdout(io.StringIO()):
+    with as_configured(), _no_weight_files(), contextlib.redirect_stdout(io.StringIO()):
         backbone = {"_target_": PACKAGE + "backbone.identity.IdentityBackbone"}
         vla = VLA(VLAConfig(backbone_cfg=backbone, action_head_cfg=head, action_horizon=24, action_dim=32))
         vla.eval().requires_grad_(False)
         _fill(vla.action_head.model)
-        vla.action_head._device = "cpu"
+        vla.action_head._device = DEVICE
+        vla.to(DEVICE)
         compiler, torch.compile = torch.compile, lambda *args, **kwargs: lambda function: function
         try:
             vla.post_initialize()

@@ -1,4 +1,4 @@
-"""The SDK on DreamZero's own classes, both backbones, at toy size on the CPU.
+"""The SDK on DreamZero's own classes, both backbones, at toy size on the CPU (or on a GPU, see real.py).
 
     ARC_FABRIC_DREAMZERO_SRC=<checkout of github.com/dreamzero0/dreamzero> pytest tests/dreamzero
 
@@ -61,7 +61,7 @@ def test_the_run_is_that_of_the_vla_driven_by_hand(model: ToyDreamZero, trunk: t
         inputs = {k: v for k, v in model.make_inputs(frames, PROMPT).items() if k != "robot_state"}
         with quiet(), torch.inference_mode():
             latents = model.vla.lazy_joint_video_action_causal(inputs, latent_video=latents)["video_pred"]
-        assert torch.equal(latents[0, :, -2:], step.latents)
+        assert torch.equal(latents[0, :, -2:].cpu(), step.latents)
         frames = np.repeat(picture()[None], 4, 0)
     assert np.isfinite(trunk[2][3].latents.float().numpy()).all()
 
@@ -75,7 +75,7 @@ def test_a_rollout_goes_on_from_where_it_is_at_a_windows_end(model: ToyDreamZero
         pixels = model.make_inputs(steps[3].frames[-1:], PROMPT)["images"].permute(0, 1, 4, 2, 3).float() / 255
         pixels = (pixels.to(head.dtype) - 0.5) / 0.5
         _, ys, anchor = head.encode_image(pixels.to(torch.bfloat16), head.num_frames, 64, 64)
-    assert torch.equal(fifth.latent_video[:, 0], anchor[:, :, 0])
+    assert torch.equal(fifth.latent_video[:, 0], anchor[:, :, 0].cpu())
     assert torch.equal(fifth.ys, ys.to(fifth.ys.dtype))
     assert fifth.window_start == 4
     assert not torch.equal(fifth.latent_video[:, 0], manager.load(steps[3].checkpoint_id).latent_video[:, 0])
@@ -200,7 +200,7 @@ def test_observed_frames_are_encoded_as_the_vla_does(model: ToyDreamZero, trunk:
     inputs = model.make_inputs(seen, PROMPT)
     with quiet(), torch.inference_mode():
         plain = model.vla.lazy_joint_video_action_causal(inputs, latent_video=None)["video_pred"]
-    assert torch.equal(plain[0], closed.latents)
+    assert torch.equal(plain[0].cpu(), closed.latents)
     assert all(map(torch.equal, model.action_head.kv_cache1, fork.snapshot.kv_cache))
     with pytest.raises(InvalidRequest, match="observed frames"):
         fork.step(observed=seen[:3])
