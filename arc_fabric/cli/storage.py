@@ -12,12 +12,13 @@ from rich.markup import escape
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.output import JsonFlag, emit, out, size
 from arc_fabric.cli.remote import Remote, remote_of
+from arc_fabric.cli.taking_in import take_in
 from arc_fabric.cli.tree import whole_tree
 from arc_fabric.errors import CheckpointUnavailable
 from arc_fabric.services.reach import reachable_store
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend, backend_from_settings
-from arc_fabric.store.bundle import export_bundle, import_bundle
+from arc_fabric.store.bundle import export_bundle
 from arc_fabric.store.check import Checker, CheckReport
 from arc_fabric.store.collector import Collector
 
@@ -76,7 +77,7 @@ def export_(
 ) -> None:
     """Write a branch's checkpoints, from the root to its head, into one verifiable file."""
     remote = remote_of(context)
-    nodes = _nodes(remote, branch, whole)
+    tree, nodes = _nodes(remote, branch, whole)
     late = [node["id"] for node in nodes if node["durability"] != "durable"]
     if late:
         raise CheckpointUnavailable(
@@ -84,11 +85,12 @@ def export_(
             hint="Wait until they are durable ('arc-fabric tree' shows it); deleted ones cannot be exported.",
         )
     target = output or Path(f"{branch}.zip")
+    facts = {"nodes": nodes, "sessions": tree["sessions"]}
     with reachable_store(settings_of(context)) as settings:
-        backend = backend_from_settings(settings)
-        bundle = export_bundle(backend, [node["id"] for node in nodes], target, extra={"nodes": nodes})
-    facts = {"file": str(target), "bytes": target.stat().st_size, "checkpoints": list(bundle.checkpoints)}
-    emit(facts, as_json, _bundle)
+        bundle = export_bundle(backend_from_settings(settings), [node["id"] for node in nodes], target, extra=facts)
+    emit(
+        {"file": str(target), "bytes": target.stat().st_size, "checkpoints": list(bundle.checkpoints)}, as_json, _bundle
+    )
 
 
 @app.command(name="import")
@@ -97,28 +99,32 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that 'export' wrote.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Verify a bundle and store its checkpoints here, for the SDK to restore."""
-    with reachable_store(settings_of(context)) as settings:
-        bundle = import_bundle(file, backend_from_settings(settings))
-    emit({"file": str(file), "bytes": bundle.size, "checkpoints": list(bundle.checkpoints)}, as_json, _bundle)
+    """Verify a bundle, store its checkpoints here and put them into the tree, to look at, fork and continue.
+
+    Its sessions come closed: fork a checkpoint, or reopen one.
+    """
+    with reachable_store(settings_of(context), ledger=True) as settings:
+        bundle, adopted = take_in(settings, file)
+    facts = {"file": str(file), "bytes": bundle.size, "checkpoints": list(bundle.checkpoints)}
+    emit(facts | {"nodes": list(adopted.nodes), "sessions": list(adopted.sessions)}, as_json, _bundle)
 
 
-def _nodes(remote: Remote, branch: str, whole: bool) -> list[dict[str, Any]]:
-    """The nodes to export, the root first."""
+def _nodes(remote: Remote, branch: str, whole: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The tree, and its nodes to export, the root first."""
     if branch.startswith("ckp_"):
         leaf, session = branch, remote.get(f"/api/checkpoints/{branch}")["session_id"]
     else:
         found = remote.session(branch)
         leaf, session = found["head"], found["id"]
-    nodes: list[dict[str, Any]] = whole_tree(remote, session)["nodes"]
+    tree = whole_tree(remote, session)
     if whole:
-        return nodes
-    known = {node["id"]: node for node in nodes}
+        return tree, tree["nodes"]
+    known = {node["id"]: node for node in tree["nodes"]}
     path = []
     while leaf in known:
         path.append(known[leaf])
         leaf = known[leaf]["parent"]
-    return path[::-1]
+    return tree, path[::-1]
 
 
 def _thin(settings: Settings, backend: Backend, dry_run: bool) -> dict[str, Any] | None:
@@ -190,3 +196,5 @@ def _fsck(facts: dict[str, Any]) -> None:
 
 def _bundle(facts: dict[str, Any]) -> None:
     out.print(f"{facts['file']}  {len(facts['checkpoints'])} checkpoints, {size(facts['bytes'])}", soft_wrap=True)
+    if "nodes" in facts:
+        out.print(f"{len(facts['nodes'])} new nodes; new sessions (closed): {', '.join(facts['sessions']) or 'none'}")

@@ -9,7 +9,8 @@ Every change that must be seen together (node + head + job + event) is one scrip
 half of it and a crash never leaves half of it.
 """
 
-from arc_fabric.ledger.execution import Claim, Commit, Execution
+from arc_fabric.ledger.adoption import Adopted, Adoption
+from arc_fabric.ledger.execution import Claim, Commit
 from arc_fabric.ledger.records import (
     Event,
     JobRecord,
@@ -23,12 +24,13 @@ from arc_fabric.ledger.records import (
 from arc_fabric.ledger.requests import Accepted, JobRequest
 
 
-class Ledger(Execution):
+class Ledger(Adoption):
     """All parts together. Cheap to make, thread-safe, one per process is enough."""
 
 
 __all__ = [
     "Accepted",
+    "Adopted",
     "Claim",
     "Commit",
     "Event",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,9 +18,17 @@ from typing import Any
 
 from blake3 import blake3
 
-from arc_fabric.errors import Conflict, DamagedSnapshot, InvalidRequest, StoreUnavailable, UnknownFormat
+from arc_fabric.errors import (
+    CheckpointUnavailable,
+    Conflict,
+    DamagedSnapshot,
+    InvalidRequest,
+    StoreUnavailable,
+    UnknownFormat,
+)
 from arc_fabric.store.backends.base import Backend
-from arc_fabric.store.manifest import MANIFEST, TENSORS, Manifest, check_id, decode_manifest, key_of
+from arc_fabric.store.condemned import LISTING_VALID_S, condemned
+from arc_fabric.store.manifest import MANIFEST, ROOT, TENSORS, Manifest, check_id, decode_manifest, key_of
 from arc_fabric.store.reader import load_manifest
 
 FORMAT = "arc-fabric-bundle"
@@ -77,18 +86,82 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def import_bundle(path: Path, backend: Backend) -> Bundle:
-    """Store a bundle's objects; those already there with the same bytes are left alone. Verifies everything first.
+    """Store a bundle's objects. Verifies everything first, and may be repeated.
 
-    Raises Conflict when an id is taken by another checkpoint.
+    A checkpoint that is here already in the same state is left as it is, also where it has become light; one that was
+    deleted comes back. Raises Conflict when an id is taken by another checkpoint; nothing is stored then.
     """
     bundle = read_bundle(path)
     with _open(path) as archive:
-        for key in bundle.objects:
-            _refuse_other(backend, key, archive)
-        for key in sorted(bundle.objects, key=lambda key: key.endswith(MANIFEST)):  # manifests last, as in a put
-            if not backend.exists(key):
-                backend.put(key, archive.read(key))
+        wanted = _wanted(backend, bundle, archive)
+        for key in wanted:
+            backend.put(key, archive.read(key))
+        if condemned(backend).keys() & bundle.objects.keys():
+            # As a writer does (upload.py): a listing older than the manifests may still be acted on.
+            time.sleep(LISTING_VALID_S)
+            for key in wanted:
+                if not backend.exists(key):
+                    backend.put(key, archive.read(key))
     return bundle
+
+
+def _wanted(backend: Backend, bundle: Bundle, archive: zipfile.ZipFile) -> list[str]:
+    """The objects to store, manifests last as in a put. Raises Conflict."""
+    wanted = []
+    for checkpoint_id, keys in _by_checkpoint(bundle).items():
+        here = _here(backend, checkpoint_id)
+        manifest = key_of(checkpoint_id, MANIFEST)
+        if here is not None and not here.deleted:
+            if manifest in keys and not _same_state(here, decode_manifest(archive.read(manifest), checkpoint_id)):
+                raise _taken(manifest)
+            if manifest in keys or here.kv_dropped:
+                continue
+        wanted += [key for key in keys if key == manifest or not _is_here(backend, key, archive)]
+    return sorted(wanted, key=lambda key: key.endswith(MANIFEST))
+
+
+def _by_checkpoint(bundle: Bundle) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for key in bundle.objects:
+        found.setdefault(key.removeprefix(ROOT).partition("/")[0], []).append(key)
+    return found
+
+
+def _here(backend: Backend, checkpoint_id: str) -> Manifest | None:
+    try:
+        return load_manifest(backend, checkpoint_id)
+    except CheckpointUnavailable:
+        return None
+
+
+def _same_state(a: Manifest, b: Manifest) -> bool:
+    """Whether both describe the same tensors and facts, wherever their pieces lie and whether they are stored or not."""
+
+    def state(manifest: Manifest) -> list[Any]:
+        tensors = {
+            name: (record.dtype, record.shape, [(piece.extent, piece.digest) for piece in record.pieces])
+            for name, record in manifest.tensors.items()
+        }
+        return [manifest.parent_id, tensors, manifest.meta]
+
+    return state(a) == state(b)
+
+
+def _is_here(backend: Backend, key: str, archive: zipfile.ZipFile) -> bool:
+    """Whether these very bytes are stored. Raises Conflict when others are."""
+    try:
+        present = backend.get(key)
+    except KeyError:
+        return False
+    except ValueError as error:
+        raise StoreUnavailable(f"{key} changed while it was read.") from error
+    if present != archive.read(key):
+        raise _taken(key)
+    return True
+
+
+def _taken(key: str) -> Conflict:
+    return Conflict(f"{key} is stored already, with other bytes.", hint="Import into another bucket.", object=key)
 
 
 def _live(backend: Backend, checkpoint_id: str) -> Manifest:
@@ -157,14 +230,3 @@ def _verify(archive: zipfile.ZipFile, key: str, facts: Mapping[str, Any], path: 
         raise DamagedSnapshot(f"{path}: {key} does not match its digest.", object=key)
     if name == MANIFEST:
         decode_manifest(archive.read(key), owner)
-
-
-def _refuse_other(backend: Backend, key: str, archive: zipfile.ZipFile) -> None:
-    try:
-        present = backend.get(key)
-    except KeyError:
-        return
-    except ValueError as error:
-        raise StoreUnavailable(f"{key} changed while it was read.") from error
-    if present != archive.read(key):
-        raise Conflict(f"{key} is stored already, with other bytes.", hint="Import into another bucket.", object=key)
