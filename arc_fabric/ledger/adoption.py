@@ -73,7 +73,7 @@ def _node(view: View) -> NodeRecord:
         raise InvalidRequest(
             f"Node {view['id']} of the bundle is not usable: {', '.join(sorted(set(wrong)))}.", checkpoint_id=view["id"]
         )
-    known = {name: view[name] for name in ("id", *_NODE_TYPES, "steered") if name in view}
+    known = {name: view[name] for name in ("id", *_NODE_TYPES, "steered", "observed") if name in view}
     return NodeRecord(**known, durability="durable")
 
 

@@ -94,8 +94,9 @@ def import_bundle(path: Path, backend: Backend) -> Bundle:
     bundle = read_bundle(path)
     with _open(path) as archive:
         wanted = _wanted(backend, bundle, archive)
-        for key in wanted:
-            backend.put(key, archive.read(key))
+        for key, here in wanted.items():
+            if not here:
+                backend.put(key, archive.read(key))
         if condemned(backend).keys() & bundle.objects.keys():
             # As a writer does (upload.py): a listing older than the manifests may still be acted on.
             time.sleep(LISTING_VALID_S)
@@ -105,9 +106,9 @@ def import_bundle(path: Path, backend: Backend) -> Bundle:
     return bundle
 
 
-def _wanted(backend: Backend, bundle: Bundle, archive: zipfile.ZipFile) -> list[str]:
-    """The objects to store, manifests last as in a put. Raises Conflict."""
-    wanted = []
+def _wanted(backend: Backend, bundle: Bundle, archive: zipfile.ZipFile) -> dict[str, bool]:
+    """The objects to store, manifests last as in a put, and whether they are here already. Raises Conflict."""
+    wanted: dict[str, bool] = {}
     for checkpoint_id, keys in _by_checkpoint(bundle).items():
         here = _here(backend, checkpoint_id)
         manifest = key_of(checkpoint_id, MANIFEST)
@@ -116,8 +117,8 @@ def _wanted(backend: Backend, bundle: Bundle, archive: zipfile.ZipFile) -> list[
                 raise _taken(manifest)
             if manifest in keys or here.kv_dropped:
                 continue
-        wanted += [key for key in keys if key == manifest or not _is_here(backend, key, archive)]
-    return sorted(wanted, key=lambda key: key.endswith(MANIFEST))
+        wanted |= {key: key != manifest and _is_here(backend, key, archive) for key in keys}
+    return dict(sorted(wanted.items(), key=lambda item: item[0].endswith(MANIFEST)))
 
 
 def _by_checkpoint(bundle: Bundle) -> dict[str, list[str]]:
@@ -135,7 +136,7 @@ def _here(backend: Backend, checkpoint_id: str) -> Manifest | None:
 
 
 def _same_state(a: Manifest, b: Manifest) -> bool:
-    """Whether both describe the same tensors and facts, wherever their pieces lie and whether they are stored or not."""
+    """Whether both describe the same tensors and facts, wherever their pieces lie, stored or not."""
 
     def state(manifest: Manifest) -> list[Any]:
         tensors = {

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from arc_fabric.errors import ArcFabricError, Conflict, InvalidRequest
-from arc_fabric.store import SnapshotReader, SnapshotStore
+from arc_fabric.store import SnapshotReader, SnapshotStore, bundle
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.bundle import export_bundle, import_bundle, read_bundle
 from arc_fabric.store.check import Checker
+from arc_fabric.store.collector import Collector
+from arc_fabric.store.condemned import delete_marked
 from tests.store.states import State, same_bits
 
 Open = Callable[..., SnapshotStore]
@@ -66,6 +68,38 @@ def test_an_id_that_means_something_else_is_not_overwritten(open_store: Open, tm
     with pytest.raises(Conflict):
         import_bundle(tmp_path / "world.arc", elsewhere)
     assert list(elsewhere.list("")) == before
+
+
+def test_what_is_here_in_the_same_state_stays_as_it_is(backend: Backend, open_store: Open, tmp_path: Path) -> None:
+    """A checkpoint that has become light here is not made full again; one that was deleted comes back."""
+    store = open_store(backend)
+    states = _lineage(store)
+    export_bundle(backend, ["c0", "c1", "c2"], tmp_path / "world.arc")
+    store.drop_kv("c1")
+    store.delete_payload("c2")
+    before = backend.get("checkpoints/c1/tensors.safetensors")
+    import_bundle(tmp_path / "world.arc", backend)
+    assert backend.get("checkpoints/c1/tensors.safetensors") == before
+    tensors, _ = open_store(backend).get("c2")
+    assert same_bits(tensors, {n: t for n, t in states[2].tensors.items() if not n.startswith("kv_")})
+    assert same_bits(open_store(backend).get("c0")[0], states[0].tensors)
+    assert Checker(backend, read_data=1.0).run().ok
+
+
+def test_a_collector_at_work_on_the_same_objects_is_waited_for(
+    open_store: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an import that was cut off left behind is condemned; the next import does not rely on it."""
+    backend, elsewhere = MemoryBackend(), MemoryBackend()
+    states = _lineage(open_store(backend))
+    export_bundle(backend, ["c0", "c1", "c2"], tmp_path / "world.arc")
+    key = "checkpoints/c1/tensors.safetensors"
+    elsewhere.put(key, backend.get(key))
+    assert Collector(elsewhere, grace_s=0).run().condemned == 1
+    # A collector acts on what it listed before the import, while the import waits.
+    monkeypatch.setattr(bundle.time, "sleep", lambda seconds: delete_marked(elsewhere, key))
+    import_bundle(tmp_path / "world.arc", elsewhere)
+    assert same_bits(open_store(elsewhere).get("c2")[0], states[2].tensors)
 
 
 def test_damage_to_a_bundle_is_detected(open_store: Open, tmp_path: Path) -> None:
