@@ -56,7 +56,7 @@ for _, fields in ipairs(sessions) do
     redis.call('ZADD', fields.bulk == 'true' and 'arc:sessions:bulk' or 'arc:sessions', 0, sid)
     redis.call('ZADD', 'arc:tree:' .. bare(fields.tree_id) .. ':sessions', 0, sid)
     emit_session(sid, 'session.created')
-    redis.call('EXPIRE', 'arc:events:' .. sid, RECORD_S)
+    redis.call('EXPIRE', 'arc:events:' .. sid, CLOSED_EVENTS_S)
   end
 end
 return { 'ok', new_nodes, new_sessions }
