@@ -11,11 +11,13 @@ import json
 import random
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tests.chaos import campaign
 from tests.chaos.book import Book
+from tests.chaos.nursery import Nursery
 
 
 def main() -> int:
@@ -36,9 +38,13 @@ def main() -> int:
         return 0
     first = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     book = Book(options.book)
-    for seed in range(first, first + options.rounds):
-        if seed not in book:
-            outcome = _round(options, seed)
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="arc-chaos-")))
+        nursery = None if options.cold else stack.enter_context(Nursery(home))
+        for seed in range(first, first + options.rounds):
+            if seed in book:
+                continue
+            outcome = _round(options, seed, nursery)
             print(json.dumps(outcome), flush=True)
             book.add(outcome)
             if outcome["problems"]:
@@ -48,12 +54,12 @@ def main() -> int:
     return 0
 
 
-def _round(options: argparse.Namespace, seed: int) -> dict[str, Any]:
+def _round(options: argparse.Namespace, seed: int, nursery: Nursery | None) -> dict[str, Any]:
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="arc-chaos-") as temporary:
         folder = Path(temporary) if options.keep is None else options.keep / str(seed)
         return campaign.run(
-            folder, seed=seed, kills=options.kills, jobs=options.jobs, minutes=options.minutes, cold=options.cold,
+            folder, nursery, seed=seed, kills=options.kills, jobs=options.jobs, minutes=options.minutes,
             say=lambda line: print(line, flush=True),
         ).to_dict()  # fmt: skip
 

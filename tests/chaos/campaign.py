@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.chaos.clients import PROMPTS, Allowance, Client
 from tests.chaos.killer import Killer
+from tests.chaos.nursery import Nursery
 from tests.chaos.verify import Audit
 from tests.chaos.world import World
 
@@ -39,11 +40,11 @@ class Outcome:
 
 
 def run(
-    folder: Path, *, seed: int, kills: int, jobs: int, minutes: float = 1e9, cold: bool = False,
+    folder: Path, nursery: Nursery | None, *, seed: int, kills: int, jobs: int, minutes: float = 1e9,
     say: Callable[[str], None] = print,
 ) -> Outcome:  # fmt: skip
     """Do it; the outcome's `problems` is empty when all held. After `minutes` no more is killed or asked."""
-    world, began = World(folder, cold=cold), time.monotonic()
+    world, began = World(folder, nursery), time.monotonic()
     try:
         world.start()
         allowance = Allowance()

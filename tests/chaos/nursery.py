@@ -32,6 +32,7 @@ WARM = (
     "celery.concurrency.thread", "kombu.transport.redis", "gunicorn.app.wsgiapp", "gunicorn.workers.gthread",
     "webapp.app", "webapp.api.jobs",
 )  # fmt: skip
+ROOT = Path(__file__).resolve().parents[2]
 _PR_SET_PDEATHSIG = 1
 _START_S = 600.0
 
@@ -65,19 +66,20 @@ class Forked:
 class Nursery:
     """The client's side: one nursery process and its socket."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str], cwd: Path) -> None:
+    def __init__(self, folder: Path) -> None:
+        env = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         self._socket = folder / "nursery.sock"
         command = [sys.executable, "-m", "tests.chaos.nursery", str(self._socket)]
         log = folder / "logs" / "nursery.log"
-        self._child = Child("nursery", command, log, env=env, cwd=cwd, orphan_signal=signal.SIGKILL)
+        self._child = Child("nursery", command, log, env=env, cwd=ROOT, orphan_signal=signal.SIGKILL)
 
-    def start(self) -> None:
-        """Returns when it can fork."""
+    def __enter__(self) -> Nursery:
         self._child.start()
         self._child.wait_ready(self._socket.exists, _START_S)
+        return self
 
-    def stop(self) -> None:
-        """End it, and with it everything that it has forked."""
+    def __exit__(self, *_: object) -> None:
+        """Ends it, and with it everything that it has forked."""
         self._child.stop()
 
     def fork(self, module: list[str], env: Mapping[str, str], log: Path) -> Forked:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from arc_fabric.ledger import Ledger, Limits
+from arc_fabric.ledger import Ledger, Limits, keys
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.process import Child
 from arc_fabric.services.valkey import ValkeyServer
@@ -29,8 +29,8 @@ WORKERS = ("gpu.0", "gpu.1", "media")
 class World:
     """Redis, object store, two workers, a media worker and the web, all on loopback under one folder."""
 
-    def __init__(self, folder: Path, *, cold: bool = False) -> None:
-        """`cold`: start each process anew instead of forking one that has imported everything."""
+    def __init__(self, folder: Path, nursery: Nursery | None) -> None:
+        """Without a nursery each process is started anew."""
         self.redis = ValkeyServer(folder)
         self.s3 = WeedServer(folder, bucket="arc-fabric")
         self.redis.start()
@@ -44,7 +44,7 @@ class World:
         self.ledger = Ledger(self.settings.redis_url, limits=Limits.from_settings(self.settings))
         self.web_port = free_ports(1)[0]
         self._env = {**self.settings.to_env(), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        self._nursery = None if cold else Nursery(folder, {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}, ROOT)
+        self._nursery = nursery
         self.children = {name: self._worker(name) for name in WORKERS} | {"web": self._web()}
 
     @property
@@ -54,8 +54,6 @@ class World:
 
     def start(self) -> None:
         """Everything up; workers serving."""
-        if self._nursery is not None:
-            self._nursery.start()
         for child in self.children.values():
             child.start()
         for name in ("gpu.0", "gpu.1"):
@@ -73,8 +71,7 @@ class World:
 
     def runs_a_job(self, name: str) -> bool:
         """Whether the worker is in the middle of a job."""
-        record = self.ledger.worker(name)
-        return record is not None and record.current_job is not None
+        return self.ledger.redis.hget(keys.worker(name), "current_job") not in (None, "null")
 
     def kill(self, name: str) -> None:
         """kill -9 and start again."""
@@ -130,8 +127,6 @@ class World:
         for child in self.children.values():
             child.wait(15)
             child.stop()
-        if self._nursery is not None:
-            self._nursery.stop()
         self.s3.stop()
         self.redis.stop()
         self.ledger.close()
