@@ -57,12 +57,19 @@ class Dispatcher:
         if not waiting:
             return
         with self._producer() as producer:
-            try:
-                with producer.batch(max_size=PER_BATCH):
-                    self._publish(waiting, producer)
-            except BatchPublishError:
-                # Some may have been sent. A second ticket of a job finds nothing to do.
-                self._publish(waiting, producer, retry=True, retry_policy=RETRY)
+            if len(waiting) > 1 and self._in_batches(waiting, producer):
+                return
+            # A single ticket goes out before its event is made. A second ticket of a job finds nothing to do.
+            self._publish(waiting, producer, retry=True, retry_policy=RETRY)
+
+    def _in_batches(self, jobs: list[JobRecord], producer: Producer) -> bool:
+        """False when it failed: some may have been sent."""
+        try:
+            with producer.batch(max_size=PER_BATCH):
+                self._publish(jobs, producer)
+        except BatchPublishError:
+            return False
+        return True
 
     def _publish(self, jobs: list[JobRecord], producer: Producer, **how: object) -> None:
         for job in jobs:

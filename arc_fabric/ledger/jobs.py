@@ -68,7 +68,7 @@ class Jobs(Sessions):
             job.id,
             codec.pack(job.to_dict() | {"_total": total, "_done": 0}),
             idempotency_key or "",
-            digest(session_id, kind, params, if_head),
+            digest(session_id, kind, params, if_head) if idempotency_key else "",
             if_head or "",
             self.limits.max_jobs_per_session,
             self.limits.max_jobs_total,

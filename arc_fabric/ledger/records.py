@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -17,15 +18,21 @@ TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 """Job states that never change again."""
 
 
+@cache
+def _names(record: type) -> dict[str, None]:
+    """The fields that are shown, in their order."""
+    return {f.name: None for f in fields(record) if f.name != "internal"}
+
+
 class Record:
     """Shared shape: dataclass fields are the view; `internal` holds what is not shown."""
 
     @classmethod
     def from_fields(cls, values: Mapping[str, Any]) -> Self:
         """Build from decoded hash fields; absent ones take their defaults, unknown ones are ignored."""
-        known = {f.name for f in fields(cls) if f.name != "internal"}  # type: ignore[arg-type]
+        known = _names(cls)
         shown = {name: value for name, value in values.items() if name in known}
-        hidden = {name: value for name, value in values.items() if name.startswith("_")}
+        hidden = {name: value for name, value in values.items() if name[0] == "_"}
         return cls(**shown, internal=hidden)  # type: ignore[call-arg]
 
     @classmethod
@@ -35,7 +42,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON view."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "internal"}  # type: ignore[arg-type]
+        return {name: getattr(self, name) for name in _names(type(self))}
 
 
 @dataclass

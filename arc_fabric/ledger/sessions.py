@@ -119,7 +119,7 @@ class Sessions(Acceptance):
             job.id,
             codec.pack(job.to_dict() | {"_total": total, "_done": 0}),
             idempotency_key or "",
-            digest(kind, params, session.label, session.bulk),
+            digest(kind, params, session.label, session.bulk) if idempotency_key else "",
             source,
             self.limits.max_open_sessions,
             self.limits.max_jobs_total,
