@@ -8,6 +8,7 @@ model.safetensors, or model.safetensors.index.json and its shards
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from blake3 import blake3
@@ -16,7 +17,7 @@ from arc_fabric.errors import ModelUnavailable
 
 REQUIRED = ("experiment_cfg/conf.yaml", "experiment_cfg/metadata.json", "config.json")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-_HINT = "Download it whole, for example: huggingface-cli download GEAR-Dreams/DreamZero-DROID --local-dir <dir>."
+_HINT = "Download it whole, for example: hf download GEAR-Dreams/DreamZero-DROID --local-dir <dir>."
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -32,6 +33,12 @@ def weight_files(directory: Path) -> list[Path]:
             missing=missing,
         )
     return [directory / name for name in shards]
+
+
+def holds_lora_only(directory: Path) -> bool:
+    """Whether it was trained with `save_lora_only: true`: its base weights come from where config.json says."""
+    configuration = (directory / REQUIRED[0]).read_text()
+    return re.search(r"^save_lora_only:\s*true\s*(#.*)?$", configuration, re.MULTILINE | re.IGNORECASE) is not None
 
 
 def weights_digest(files: list[Path]) -> str:

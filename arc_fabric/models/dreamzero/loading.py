@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
+from blake3 import blake3
 
 from arc_fabric.errors import ModelUnavailable
-from arc_fabric.models.dreamzero.checkpoint import weight_files, weights_digest
+from arc_fabric.models.dreamzero.checkpoint import holds_lora_only, weight_files, weights_digest
+from arc_fabric.models.dreamzero.memory import MemoryPlan, plan_of, shortage
 from arc_fabric.models.dreamzero.model import DreamZeroModel
 from arc_fabric.models.dreamzero.policy import DROID, PolicyTransforms
-
-SOURCE_VARIABLE = "ARC_FABRIC_DREAMZERO_SRC"
-RESERVE_BYTES = 24 << 30
-"""Device memory beside the weights: one session's KV, what a call holds for a while, activations (14B; see
-docs/dreamzero.md)."""
+from arc_fabric.models.dreamzero.source import import_groot
 
 
 def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
@@ -30,61 +27,59 @@ def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
     directory = Path(checkpoint_dir)
     files = weight_files(directory)
     where = torch.device(device)
-    _require_gpu(where, sum(file.stat().st_size for file in files))
-    groot = _import_groot()
+    _require_gpu(where, plan_of(directory, files))
+    groot = import_groot()
     torch.cuda.set_device(where)
     torch._dynamo.config.recompile_limit = max(800, torch._dynamo.config.recompile_limit)
     if not dist.is_initialized():
         # The policy asks for a rank; a store in this process's memory needs no port.
         dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    policy = load_policy(groot, directory, where)
+    transforms = PolicyTransforms(policy, groot["Batch"], _camera_resolution(policy))
+    vla = policy.trained_model
+    size = _image_size(vla.action_head, transforms)
+    # The files of a LoRA-only checkpoint do not say which base weights they were merged into.
+    digest = parameters_digest(vla) if holds_lora_only(directory) else weights_digest(files)
+    return DreamZeroModel(vla, transforms, image_size=size, weights_digest=digest, device=where)
+
+
+def load_policy(groot: Mapping[str, Any], directory: Path, device: torch.device) -> Any:
+    """DreamZero's GrootSimPolicy with its model on the device. Raises ModelUnavailable whatever its loader raised."""
     try:
-        policy = groot["GrootSimPolicy"](groot["EmbodimentTag"](DROID.tag), str(directory), device=str(where))
+        return groot["GrootSimPolicy"](groot["EmbodimentTag"](DROID.tag), str(directory), device=str(device))
     except torch.OutOfMemoryError as error:
-        raise ModelUnavailable(f"{where} ran out of memory while loading {directory}: {error}") from error
-    except (OSError, AssertionError, KeyError, ValueError) as error:
+        raise ModelUnavailable(
+            f"{device} ran out of memory while loading {directory}: {error}",
+            hint="End other processes on this GPU; conf.yaml should say eval_bf16: true (fp32 takes twice as much).",
+        ) from error
+    except Exception as error:  # foreign code: files, shapes, configuration, downloads; the cause is chained
         raise ModelUnavailable(
             f"DreamZero's own loader refused {directory}: {type(error).__name__}: {error}",
-            hint="Check that the checkpoint and the installed DreamZero belong together (docs/dreamzero.md).",
+            hint="Check that the checkpoint and the installed DreamZero belong together, and that the Wan base weights "
+            "which config.json names are there or can be downloaded (docs/dreamzero.md).",
         ) from error
-    transforms = PolicyTransforms(policy, groot["Batch"], _camera_resolution(policy))
-    size = _image_size(policy.trained_model.action_head, transforms)
-    return DreamZeroModel(
-        policy.trained_model, transforms, image_size=size, weights_digest=weights_digest(files), device=where
-    )
 
 
-def _require_gpu(device: torch.device, weight_bytes: int) -> None:
+def parameters_digest(module: torch.nn.Module) -> str:
+    """BLAKE3 over names, dtypes, shapes and bytes of all parameters and buffers, hex."""
+    hasher = blake3(max_threads=blake3.AUTO)
+    for name, tensor in sorted(module.state_dict().items()):
+        if isinstance(tensor, torch.Tensor):
+            hasher.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+            hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return hasher.hexdigest()
+
+
+def _require_gpu(device: torch.device, plan: MemoryPlan) -> None:
     if device.type != "cuda" or not torch.cuda.is_available():
         raise ModelUnavailable(
             f"DreamZero runs on an NVIDIA GPU only; the device is {device}.",
             hint="Set devices = 'cuda:0,cuda:1', or use the tabletop model on a CPU.",
         )
     free, total = torch.cuda.mem_get_info(device)
-    needed = weight_bytes + RESERVE_BYTES
-    if free < needed:
-        raise ModelUnavailable(
-            f"{device} has {free >> 30} GiB free of {total >> 30}; this checkpoint needs about {needed >> 30} GiB.",
-            hint="End other processes on this GPU, or use a larger one.",
-            free=free,
-            needed=needed,
-        )
-
-
-def _import_groot() -> dict[str, Any]:
-    """GrootSimPolicy, EmbodimentTag and tianshou's Batch, from the installed package or ARC_FABRIC_DREAMZERO_SRC."""
-    source = os.environ.get(SOURCE_VARIABLE)
-    if source and source not in sys.path:
-        sys.path.insert(0, source)
-    try:
-        from groot.vla.data.schema import EmbodimentTag
-        from groot.vla.model.n1_5.sim_policy import GrootSimPolicy
-        from tianshou.data import Batch
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"DreamZero's code cannot be imported: {error}.",
-            hint=f"Install github.com/dreamzero0/dreamzero, or set {SOURCE_VARIABLE} to a checkout of it.",
-        ) from error
-    return {"GrootSimPolicy": GrootSimPolicy, "EmbodimentTag": EmbodimentTag, "Batch": Batch}
+    if short := shortage(plan, free, total, device):
+        hint = "End other processes on this GPU, or use a larger one."
+        raise ModelUnavailable(short, hint=hint, free=free, needed=plan.total)
 
 
 def _camera_resolution(policy: Any) -> tuple[int, int]:
