@@ -21,6 +21,7 @@ from webapp.health import COUNTS, health
 from webapp.request import ApiRequest
 from webapp.spec import DESCRIPTION, ApiSpec
 from webapp.stream import routes as stream
+from webapp.validation import of_validation
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def create_app(settings: Settings | None = None, *, context: Context | None = No
 
 
 def _invalid(error: ValidationError) -> Response:
-    return problems.respond(problems.of_error(problems.of_validation(error)))
+    return problems.respond(problems.of_error(of_validation(error)))
 
 
 def _guard(app: ApiSpec, settings: Settings) -> None:
@@ -64,6 +65,8 @@ def _guard(app: ApiSpec, settings: Settings) -> None:
 
     @app.before_request
     def _enter() -> None:
+        COUNTS.enter()
+        g.entered = True
         g.request_id = new_id("req")
         g.began = time.perf_counter()
         context: Context = app.extensions[EXTENSION]
@@ -77,3 +80,8 @@ def _guard(app: ApiSpec, settings: Settings) -> None:
     def _leave(response: Response) -> Response:
         COUNTS.add(response.status_code, time.perf_counter() - g.get("began", time.perf_counter()))
         return headers.secure(response, g.get("request_id", ""))
+
+    @app.teardown_request
+    def _over(_error: BaseException | None) -> None:
+        if g.pop("entered", False):
+            COUNTS.leave()

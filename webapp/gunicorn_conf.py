@@ -6,6 +6,8 @@ some requests beside them. A socket more than threads would stop all HTTP.
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import socket
 import struct
@@ -56,3 +58,5 @@ def post_worker_init(worker: Any) -> None:
         ended(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
+    if os.environ.get("ARC_WEB_JSON") == "1" and worker.age == 1:  # `arc-fabric web --json`
+        print(json.dumps({"url": f"http://{bind}", "pid": os.getppid()}), flush=True)

@@ -27,12 +27,23 @@ _PLAIN = {"description": "Prometheus text format 0.0.4.", "content": {"text/plai
 
 
 class RequestCounts:
-    """Answers by status class and their summed time. Thread-safe."""
+    """Requests under way, answers by status class and their summed time. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._answers: Counter[str] = Counter()
         self._seconds = 0.0
+        self._under_way = 0
+
+    def enter(self) -> None:
+        """A request begins; a WebSocket is one until it ends."""
+        with self._lock:
+            self._under_way += 1
+
+    def leave(self) -> None:
+        """A request that has entered is over, answered or not."""
+        with self._lock:
+            self._under_way -= 1
 
     def add(self, status: int, seconds: float) -> None:
         """One answer."""
@@ -43,7 +54,8 @@ class RequestCounts:
     def lines(self) -> Iterator[str]:
         """As metrics."""
         with self._lock:
-            answers, seconds = dict(self._answers), self._seconds
+            answers, seconds, under_way = dict(self._answers), self._seconds, self._under_way
+        yield from _metric("http_requests_under_way", "gauge", {"": under_way})
         yield from _metric("http_responses_total", "counter", {f'class="{k}"': v for k, v in answers.items()})
         yield from _metric("http_seconds_total", "counter", {"": round(seconds, 6)})
 
@@ -98,10 +110,28 @@ def _lines(context: Context) -> Iterator[str]:
     yield from _metric("worker_steps_total", "counter", {f'worker="{w.name}"': w.steps_done for w in workers})
     memory = {f'worker="{w.name}",tier="{tier}"': size for w in workers for tier, size in w.memory.items()}
     yield from _metric("worker_memory_bytes", "gauge", memory)
+    gpus = {f'worker="{w.name}"': w.gpu for w in workers if w.gpu}
+    busy = {label: gpu["utilisation_percent"] for label, gpu in gpus.items() if gpu["utilisation_percent"] is not None}
+    yield from _metric("worker_gpu_utilisation_percent", "gauge", busy)
+    used = {
+        f'{label},kind="{kind}"': gpu[f"memory_{kind}_bytes"]
+        for label, gpu in gpus.items()
+        for kind in ("used", "total")
+    }
+    yield from _metric("worker_gpu_memory_bytes", "gauge", used)
+    hosts = {f'host="{w.host}"': w.machine["cpu_percent"] for w in workers if w.machine and w.state != "down"}
+    yield from _metric("host_cpu_percent", "gauge", hosts)
     yield from _metric("viewers", "gauge", {"": context.hub.viewers})
-    yield from _metric("web_threads", "gauge", {"": threading.active_count()})
+    yield from _metric("web_threads", "gauge", _threads())
     yield from _metric("web_time_seconds", "gauge", {"": round(time.time(), 3)})
     yield from COUNTS.lines()
+
+
+def _threads() -> dict[str, int]:
+    """Threads by kind: `pool` are gunicorn's, which stay (idle) once they were needed, up to its limit."""
+    names = [thread.name for thread in threading.enumerate()]
+    pool = sum(name.startswith("ThreadPoolExecutor") for name in names)
+    return {'kind="pool"': pool, 'kind="other"': len(names) - pool}
 
 
 def _metric(name: str, kind: str, values: dict[str, float | int]) -> Iterator[str]:

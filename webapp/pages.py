@@ -39,9 +39,10 @@ def register(app: ApiSpec) -> None:
 def _index() -> AnyResponse | str:
     """The app; without a token where one is needed, the login form."""
     settings = ctx().settings
-    if settings.tokens and auth.authenticate(request, settings) is None:
+    principal = auth.authenticate(request, settings)
+    if principal is None:
         return redirect("/login")
-    return render_template("index.html")
+    return render_template("index.html", signed_in=principal.name if principal.by_cookie else None)
 
 
 def _favicon() -> AnyResponse:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, current_app, g, has_request_context, request
 from pydantic import ValidationError
 from redis.exceptions import ConnectionError as RedisDown
 from redis.exceptions import TimeoutError as RedisSlow
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import WebsocketMismatch
 
-from arc_fabric.errors import (
-    ArcFabricError,
-    CheckpointNotFound,
-    InvalidRequest,
-    JobNotFound,
-    NotFound,
-    SessionNotFound,
-    StoreUnavailable,
-)
+from arc_fabric.errors import ArcFabricError, StoreUnavailable
+from webapp.validation import of_validation
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -36,14 +30,6 @@ _WHAT_TO_DO = {
     416: "Ask for a byte range inside the file.",
     500: "This is a defect of the server: report it with the request id; trying again may work.",
 }
-_NOT_FOUND: dict[str, type[NotFound]] = {
-    "session_id": SessionNotFound,
-    "checkpoint_id": CheckpointNotFound,
-    "job_id": JobNotFound,
-}
-
-_UNION_TAGS = ("one", "many", "create", "fork", "step", "rewind", "checkpoint", "close", "subscribe", "credit", "ping")
-"""Which member of a union pydantic tried: no part of a field's name for the reader."""
 
 
 def problem(
@@ -78,36 +64,6 @@ def respond(body: dict[str, Any], headers: dict[str, str] | None = None) -> Resp
     return response
 
 
-def of_validation(error: ValidationError) -> ArcFabricError:
-    """What pydantic refused, as one of our errors: field, what came, what was expected.
-
-    A path parameter that cannot be an id names nothing that exists, so it is a 404 like any unknown id.
-    """
-    fields = [_field(item) for item in error.errors(include_url=False)]
-    first = fields[0]
-    unknown = _NOT_FOUND.get(first["field"]) if error.title.endswith("Path") else None
-    if unknown is not None:
-        return unknown(f"{first['got']!r} is no id of this server", **{first["field"]: first["got"]})
-    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
-    return InvalidRequest(
-        f"{first['field']}: {first['expected']}{more}",
-        hint="Correct the fields named in 'errors'; /openapi describes each.",
-        errors=fields,
-    )
-
-
-def _field(item: dict[str, Any]) -> dict[str, Any]:
-    name = ".".join(str(part) for part in item["loc"] if part not in _UNION_TAGS) or "body"
-    return {"field": name, "expected": item["msg"], "rule": item["type"], "got": _shown(item.get("input"))}
-
-
-def _shown(value: object) -> str:
-    """What came, short enough for a message and safe to print."""
-    text = value if isinstance(value, str) else repr(value)
-    text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= 120 else text[:117] + "..."
-
-
 def register(app: Flask) -> None:
     """Answer every error of a request with a problem body."""
 
@@ -126,12 +82,17 @@ def register(app: Flask) -> None:
         if error.response is not None:
             return error.response
         status = error.code or 500
-        detail = error.description or HTTPStatus(status).phrase
+        detail, way_out = error.description or HTTPStatus(status).phrase, ""
         if isinstance(error, WebsocketMismatch):
             detail = "This route speaks WebSocket on /ws/... and HTTP elsewhere; the request asked for the other."
-        body = problem(status, type(error).__name__, detail)
-        allow = isinstance(error, MethodNotAllowed) and error.valid_methods
-        return respond(body, {"Allow": ", ".join(sorted(allow))} if allow else None)
+        elif isinstance(error, NotFound):
+            detail, way_out = _no_such_route()
+        allow = sorted(error.valid_methods or ()) if isinstance(error, MethodNotAllowed) else []
+        if allow:
+            detail = f"{request.path} does not take {request.method}."
+            way_out = f"Use {' or '.join(name for name in allow if name not in ('HEAD', 'OPTIONS'))}."
+        body = problem(status, type(error).__name__, detail, what_to_do=way_out)
+        return respond(body, {"Allow": ", ".join(allow)} if allow else None)
 
     @app.errorhandler(Exception)
     def _defect(error: Exception) -> Response:
@@ -144,3 +105,11 @@ def register(app: Flask) -> None:
 
 def _retry_after(status: int) -> dict[str, str] | None:
     return {"Retry-After": "1"} if status in (429, 503) else None
+
+
+def _no_such_route() -> tuple[str, str]:
+    """What to say of an address that is none, with the nearest one that is."""
+    rules = [str(rule) for rule in current_app.url_map.iter_rules()]
+    near = difflib.get_close_matches(request.path, [rule for rule in rules if "<" not in rule], n=1, cutoff=0.75)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    return f"There is nothing at {request.path}.", f"{hint}/openapi lists the routes of this server."

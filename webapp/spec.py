@@ -10,6 +10,7 @@ from flask_openapi3 import OpenAPI
 from pydantic.json_schema import models_json_schema
 
 from arc_fabric.settings import Settings
+from webapp.links import add_links
 from webapp.model import observed_counts
 from webapp.schemas import bodies, views
 
@@ -58,6 +59,7 @@ def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
         for operation in item.values():
             if isinstance(operation, dict):
                 _finish_operation(path, operation)
+    add_links(spec["paths"])
     for path, (name, field) in FORMS.items():
         content = spec["paths"][path]["post"]["requestBody"]["content"]
         content["multipart/form-data"] = {"schema": _multipart(schemas[name], field)}

@@ -123,6 +123,8 @@ class ServeStep(bootsteps.StartStopStep):
             self._threads.append(PinKeeper(me))
         for thread in self._threads:
             thread.start()
+        if worker_process.on_ready is not None:
+            worker_process.on_ready(me.record())
         log.info("%s serves %s on %s", me.name, me.settings.model if me.runtime else "media", me.device)
 
     def stop(self, worker: Any) -> None:

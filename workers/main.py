@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.settings import get_settings
@@ -15,8 +17,11 @@ from workers.process import MEDIA
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def run_worker(name: str, device: str | None = None) -> None:
-    """Run until SIGTERM. `name` is gpu.<n> (device cpu or cuda:<n>) or media (no device, no model)."""
+def run_worker(name: str, device: str | None = None, on_ready: Callable[[dict[str, Any]], None] | None = None) -> None:
+    """Run until SIGTERM. `name` is gpu.<n> (device cpu or cuda:<n>) or media (no device, no model).
+
+    `on_ready` gets the worker's record once it takes work.
+    """
     if "@" in name or not name.replace(".", "").replace("-", "").isalnum():
         raise InvalidRequest(f"{name!r} is no worker name.", hint="Use gpu.0, gpu.1, ... or media.")
     settings = get_settings()
@@ -24,6 +29,7 @@ def run_worker(name: str, device: str | None = None) -> None:
     pin_device.pin(name, device or default_device(name))
     from workers.app import app
 
+    process.on_ready = on_ready
     queues = MEDIA if name.startswith(MEDIA) else ",".join((name, *QUEUES))
     app.worker_main([
         "worker", "--pool=threads", "--concurrency=1", f"--queues={queues}", f"--hostname={name}@%h",

@@ -23,6 +23,7 @@ from arc_fabric.errors import ServiceError
 from arc_fabric.ledger import Ledger, Limits
 from arc_fabric.settings import Settings, get_settings
 from workers.dispatch import Dispatcher
+from workers.meters import machine
 
 if TYPE_CHECKING:
     from workers.durability import DurabilityReporter
@@ -108,16 +109,21 @@ class WorkerProcess:
             "resident": [],
             "pinned": [],
             "memory": {"rss_bytes": self._itself.memory_info().rss},
+            "gpu": None,
+            "machine": machine(),
         }
         if self.runtime is not None:
             fields["model"] = self.settings.model
             fields["resident"] = self.runtime.resident_ids()
             fields["pinned"] = sorted(self.runtime.store.pinned())
             fields["memory"] |= self.runtime.memory()
+            fields["gpu"] = self.runtime.gpu.read()
         return fields
 
 
 _current: WorkerProcess | None = None
+on_ready: Callable[[dict[str, Any]], None] | None = None
+"""Who wants to know that this process takes work; set before it starts."""
 
 
 def start(name: str, device: str) -> WorkerProcess:

@@ -17,6 +17,7 @@ from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.session import Session
 from arc_fabric.store import SnapshotStore
+from workers.meters import GpuMeter
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Runtime:
         self.model = model
         self.store = store
         self.manager = StateManager(model, max_checkpoints, store=store)
+        self.gpu = GpuMeter(model.device)
         self._residents: dict[str, Resident] = {}
 
     def holds(self, record: SessionRecord) -> bool:

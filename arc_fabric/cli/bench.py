@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from arc_fabric.cli.app import app
-from arc_fabric.errors import InvalidRequest
+from arc_fabric.cli.output import JsonFlag, emit
+from arc_fabric.errors import InvalidRequest, ServiceError
 
 NOT_HERE = 3
 """What a benchmark answers that this machine cannot run (benchmarks/rows.py)."""
@@ -21,6 +23,7 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 def bench(
     context: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(help="Which; default: all of them.")] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Run benchmarks. What follows a lone -- goes to each of them."""
     known = sorted(path.stem for path in FOLDER.glob("*.py") if "__main__" in path.read_text())
@@ -33,7 +36,21 @@ def bench(
             hint=f"There are: {', '.join(known)}." if known else "Clone the repository and run 'make bench'.",
         )
     flags = [*(name for name in given if name.startswith("-")), *context.args]
-    for name in chosen or known:
-        done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *flags], cwd=FOLDER.parent, check=False)
-        if done.returncode and (chosen or done.returncode != NOT_HERE):
-            raise typer.Exit(done.returncode)
+    results = [_run(name, flags, as_json) for name in chosen or known]
+    if as_json:
+        emit({"benchmarks": [body for _, body in results]}, True, print)
+    if any(status and (chosen or status != NOT_HERE) for status, _ in results):
+        raise typer.Exit(max(status for status, _ in results if chosen or status != NOT_HERE))
+
+
+def _run(name: str, flags: list[str], as_json: bool) -> tuple[int, Any]:
+    """Exit status of one benchmark (1: a bar was missed) and, if asked for, its JSON object."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", *flags, *(["--json"] if as_json else [])]
+    done = subprocess.run(command, cwd=FOLDER.parent, check=False, stdout=subprocess.PIPE if as_json else None)
+    said = done.stdout.strip() if as_json else b""
+    if done.returncode not in (0, 1, NOT_HERE) or (as_json and not said and done.returncode != NOT_HERE):
+        raise ServiceError(
+            f"The benchmark {name} ended with status {done.returncode} and without a result.",
+            hint="What it said before that stands above, on standard error.",
+        )
+    return done.returncode, json.loads(said) if said else {"benchmark": name, "not_here": True}

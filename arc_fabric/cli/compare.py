@@ -10,6 +10,7 @@ from rich.table import Table
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, emit, out
 from arc_fabric.cli.remote import remote_of
+from arc_fabric.errors import InvalidRequest
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _UNITS = {"latent": "latent rms", "pixel": "pixel, 0..255", "action": "action"}
@@ -22,6 +23,8 @@ def compare(
     as_json: JsonFlag = False,
 ) -> None:
     """Compare branches: common ancestor, first difference, distances per step."""
+    if len(branches) < 2:
+        raise InvalidRequest("One branch is nothing to compare.", hint="Name two to eight sessions or checkpoints.")
     remote = remote_of(context)
     nodes = [name if name.startswith("ckp_") else remote.session(name)["head"] for name in branches]
     emit(remote.get("/api/compare", nodes=",".join(nodes)), as_json, _report)

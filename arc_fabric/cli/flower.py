@@ -4,18 +4,45 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from urllib.request import urlopen
 
 import typer
 
 from arc_fabric.cli.app import app, settings_of
+from arc_fabric.cli.output import ReadyFlag, ready_line
 from arc_fabric.services.parts import flower_command, flower_logins
 from arc_fabric.services.ports import choose_port
 
+READY_S = 60.0
+
 
 @app.command()
-def flower(context: typer.Context) -> None:
+def flower(context: typer.Context, as_json: ReadyFlag = False) -> None:
     """Run Flower in the foreground; with tokens set, those of scope admin are its logins."""
     settings = settings_of(context)
     port = choose_port(settings.flower_port, 5555, settings.host, what="Flower (flower_port)")
     command = flower_command(settings.host, port)
+    if as_json:
+        _announce_later(f"http://{settings.host}:{port}")
     os.execve(sys.executable, command, {**os.environ, **settings.to_env(), **flower_logins(settings)})
+
+
+def _announce_later(url: str) -> None:
+    """This process becomes Flower: leave one behind, nobody's zombie, that prints the line once Flower answers."""
+    flower_pid = os.getpid()
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    if os.fork():
+        os._exit(os.EX_OK)
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline and Path(f"/proc/{flower_pid}").exists():
+        with suppress(OSError), urlopen(url + "/healthcheck", timeout=2):
+            ready_line({"url": url, "pid": flower_pid})
+            break
+        time.sleep(0.2)
+    os._exit(os.EX_OK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +29,21 @@ def emit(facts: Any, as_json: bool, show: Callable[[Any], None]) -> None:
         sys.stdout.write(json.dumps(facts, indent=2, default=str) + "\n")
     else:
         show(facts)
+
+
+ReadyFlag = Annotated[bool, typer.Option("--json", help="Print one line of JSON on stdout once it is ready.")]
+
+
+def ready_line(facts: dict[str, Any]) -> None:
+    """What a process in the foreground says to the script that started it, at once and in one line."""
+    print(json.dumps(facts), flush=True)
+
+
+def keep_stdout() -> Callable[[dict[str, Any]], None]:
+    """`ready_line` for a process whose libraries print: from here on what they say goes to standard error."""
+    own = os.fdopen(os.dup(sys.__stdout__.fileno()), "w")  # type: ignore[union-attr]
+    os.dup2(sys.__stderr__.fileno(), sys.__stdout__.fileno())  # type: ignore[union-attr]
+    return lambda facts: print(json.dumps(facts), file=own, flush=True)
 
 
 def report_error(error: ArcFabricError, as_json: bool) -> None:

@@ -132,7 +132,9 @@ def _must_listen(url: str) -> None:
 @contextmanager
 def _bar(what: str, quiet: bool, unit: str = "steps/s") -> Iterator[Callable[[dict[str, Any]], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet, transient=True) as progress:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=err, disable=quiet or not err.is_terminal, transient=True
+    ) as progress:
         task = progress.add_task(what, total=None, rate="")
 
         def advance(job: dict[str, Any]) -> None:

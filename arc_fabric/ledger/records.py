@@ -195,6 +195,10 @@ class WorkerRecord(Record):
     """Checkpoints whose pieces it keeps in host memory because they are pinned."""
     steps_done: int = 0
     memory: dict[str, int] = field(default_factory=dict)
+    gpu: dict[str, Any] | None = None
+    """Its device: name, utilisation_percent, memory_used_bytes, memory_total_bytes; None on a CPU."""
+    machine: dict[str, Any] = field(default_factory=dict)
+    """Its machine: cpu_percent, memory_used_bytes, memory_total_bytes."""
     queued: int = 0
     sessions: list[str] = field(default_factory=list)
     internal: dict[str, Any] = field(default_factory=dict, repr=False)

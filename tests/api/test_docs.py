@@ -10,6 +10,7 @@ import pytest
 
 from arc_fabric import errors
 from tests.support.web_server import WebServer
+from webapp.links import LINKS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()
 MESSAGES = ("hello", "event", "error", "pong", "subscribe", "credit", "ping")
@@ -69,3 +70,17 @@ def test_operations_and_members_have_descriptions(document: dict[str, Any]) -> N
         for member, schema in document["components"]["schemas"][name]["properties"].items():
             text = schema.get("description") or any(x.get("description") for x in schema.get("anyOf", []))
             assert text or member in ("bookmarked",), (name, member)
+
+
+def test_links_name_what_exists(document: dict[str, Any]) -> None:
+    """Every operation that a link starts from or leads to is one, and takes the parameters it is given."""
+    operations = {o["operationId"]: o for item in document["paths"].values() for o in item.values()}
+    assert set(LINKS) <= set(operations)
+    for source in LINKS:
+        links = [
+            link for answer in operations[source]["responses"].values() for link in answer.get("links", {}).values()
+        ]
+        assert links, source
+        for link in links:
+            taken = {parameter["name"] for parameter in operations[link["operationId"]]["parameters"]}
+            assert set(link["parameters"]) <= taken, link

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import socket
+import struct
 import time
 import tracemalloc
 
@@ -79,6 +81,33 @@ def test_a_bomb_costs_no_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5_000_000
+
+
+def test_broken_uploads_leave_nothing_behind(web: WebServer) -> None:
+    """Half-closed, reset, of a false length, badly chunked: refused or dropped, and no thread or request stays."""
+    assert web.idle(before := web.busy()[0]), web.busy()
+    host, port = web.url.removeprefix("http://").split(":")
+    head = f"POST /api/sessions HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+    endings = (
+        "Content-Length: 500\r\n\r\n{",
+        "Content-Length: 99999999999\r\n\r\n{",
+        "Content-Length: -1\r\n\r\n{}",
+        "Transfer-Encoding: chunked\r\n\r\nzz\r\n{",
+        "Transfer-Encoding: chunked\r\n\r\nffffff\r\n{",
+        "Content-Length: 2\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--",
+    )
+    for number in range(4 * len(endings)):
+        with socket.create_connection((host, int(port)), timeout=30) as sock:
+            sock.sendall((head + endings[number % len(endings)]).encode())
+            if number % 4 == 0:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset
+            else:
+                sock.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(ConnectionError):
+                    answer = sock.recv(4096)
+                    assert not answer or answer.startswith(b"HTTP/1.1 4"), answer[:200]
+    assert web.idle(before, 30), f"{before} threads before; after: threads, requests {web.busy()}"
+    assert "Traceback" not in web.web.log_tail(200)
 
 
 @pytest.mark.slow

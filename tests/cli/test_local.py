@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from arc_fabric.cli import bench as bench_module
 from arc_fabric.cli.app import MODULES, app
 from arc_fabric.services import checkup
 from arc_fabric.settings import load_settings, setting_names
@@ -87,6 +88,21 @@ def test_bench_knows_its_benchmarks(cli: Cli) -> None:
     refused = cli("bench", "nonesuch", code=1).err
     assert "No benchmark is called 'nonesuch'" in refused
     assert "jobs, snapshot" in refused
+
+
+def test_bench_gathers_the_results_as_json(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One object for all of them; a missed bar is exit code 1, a benchmark without a result an error."""
+    folder = tmp_path / "benchmarks"
+    folder.mkdir()
+    (folder / "__init__.py").touch()  # else the benchmarks of the source tree would hide it
+    script = "import sys\nif __name__ == '__main__':\n    assert '--json' in sys.argv\n"
+    (folder / "good.py").write_text(script + "    print('{\"ok\": true}')\n")
+    (folder / "missed.py").write_text(script + "    print('{\"ok\": false}')\n    sys.exit(1)\n")
+    (folder / "broken.py").write_text(script + "    sys.exit(4)\n")
+    monkeypatch.setattr(bench_module, "FOLDER", folder)
+    assert cli("bench", "good", "--json").json == {"benchmarks": [{"ok": True}]}
+    assert cli("bench", "good", "missed", "--json", code=1).json["benchmarks"][1] == {"ok": False}
+    assert cli("bench", "broken", "--json", code=1).json["error"]["type"] == "ServiceError"
 
 
 def test_every_command_and_option_is_documented() -> None:

@@ -86,20 +86,24 @@ class WebServer:
 
     def close_all(self) -> None:
         """Free all session slots."""
-        for session in self.ledger.sessions("open").items:
+        for session in self.ledger.sessions("open", limit=10_000).items:
             self.ledger.close_session(session.id)
 
-    def threads(self) -> int:
-        """Threads of the web process, when they have stopped changing."""
-        last = -1
-        for _ in range(40):
-            lines = self.http.get("/metrics").text.splitlines()
-            now = next(int(line.split()[-1]) for line in lines if line.startswith("arc_fabric_web_threads"))
-            if now == last:
-                return now
-            last = now
+    def busy(self) -> tuple[int, int]:
+        """What the web process holds: threads beside gunicorn's pool (whose idle threads stay), and requests under way
+        (a WebSocket is one) beside the one that asks."""
+        facts = dict(line.rsplit(" ", 1) for line in self.http.get("/metrics").text.splitlines() if line[0] != "#")
+        threads = int(facts['arc_fabric_web_threads{kind="other"}'])
+        return threads, int(facts["arc_fabric_http_requests_under_way"]) - 1
+
+    def idle(self, threads: int, seconds: float = 15.0) -> bool:
+        """Whether it comes to hold no request and at most so many threads."""
+        deadline = time.monotonic() + seconds
+        while (held := self.busy())[0] > threads or held[1]:
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.3)
-        return last
+        return True
 
     def _answers(self) -> bool:
         try:

@@ -15,7 +15,7 @@ from webapp.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.context import Context, ctx
 from webapp.headers import immutable
 from webapp.model import sample_names, sample_png
-from webapp.schemas.views import Facts, Listing
+from webapp.schemas.views import Facts, Listing, WorkerList
 
 operations = blueprint("operations", "operations", "The model, its workers and the storage.")
 STORAGE_SECONDS = 15.0
@@ -63,9 +63,9 @@ def get_sample(path: SamplePath) -> Response:
     return immutable(sample_png(path.name), "image/png", name=f"sample/{path.name}")
 
 
-@operations.get("/workers", responses={200: Listing})
+@operations.get("/workers", responses={200: WorkerList})
 def list_workers() -> Response:
-    """Worker processes: state, device, current job, resident sessions, memory"""
+    """Worker processes: state, device and how busy it is, current job, resident sessions, memory"""
     return json_answer({"items": [worker.to_dict() for worker in ctx().ledger.workers()]})
 
 

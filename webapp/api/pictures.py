@@ -60,8 +60,9 @@ def get_latents(path: SessionStepPath, query: LatentsQuery) -> Response:
     last = lineage[-1].frame_index
     found = [node.id for node in lineage if node.frame_index == path.n]
     if not found or path.n == 0:
+        known = f"steps 1 to {last}" if last else "made no step yet"
         raise FrameNotFound(
-            f"there are no latents of step {path.n}: the session has steps 1 to {last}",
+            f"there are no latents of step {path.n}: the session has {known}",
             hint="n is a frame_index (steps from the root); the root adds no latents.",
             frame_index=last,
         )

@@ -214,6 +214,50 @@ class CompareAnswer(View):
     equal: dict[str, bool] = Field(description="Whether all latents after the common ancestor are equal.")
 
 
+class GpuView(View):
+    """How busy a device is."""
+
+    name: str
+    utilisation_percent: int | None = Field(description="0 to 100, by NVML; null where it does not answer.")
+    memory_used_bytes: int = Field(description="By all processes on the device.")
+    memory_total_bytes: int
+
+
+class WorkerView(View):
+    """A worker process as its last heartbeat described it."""
+
+    name: str
+    state: Literal["starting", "idle", "busy", "draining", "down"]
+    role: Literal["gpu", "media"] = Field(
+        description="gpu: has a model and owns sessions, also on a CPU; media: clips."
+    )
+    device: str
+    model: str | None
+    host: str
+    pid: int
+    started: float
+    last_seen: float
+    current_job: JobId | None
+    current_session: SessionId | None
+    resident: list[SessionId] = Field(description="Sessions whose state is in its memory.")
+    pinned: list[CheckpointId] = Field(description="Pinned checkpoints that it keeps in host memory.")
+    steps_done: int
+    memory: dict[str, int] = Field(description="Bytes of this process: rss, device, tiers of the store.")
+    gpu: GpuView | None = Field(description="Its device; null on a CPU.")
+    machine: dict[str, float] = Field(
+        description="{cpu_percent, memory_used_bytes, memory_total_bytes} of the machine it runs on; empty before the "
+        "first heartbeat."
+    )
+    queued: int = Field(description="Tickets in its own queue.")
+    sessions: list[SessionId] = Field(description="Open sessions that it owns.")
+
+
+class WorkerList(View):
+    """Worker processes by name."""
+
+    items: list[WorkerView]
+
+
 class Listing(View):
     """A plain list."""
 

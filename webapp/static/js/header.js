@@ -1,6 +1,6 @@
 /** The top bar: which session, is it live, how long are the queues, what do the workers do. */
 
-import { h, text } from "./dom.js";
+import { attr, h, text } from "./dom.js";
 import { help } from "./dialogs.js";
 import { bytes, clip, count, sessionName } from "./format.js";
 import { icon } from "./icons.js";
@@ -16,11 +16,13 @@ export function buildHeader(bar) {
   const live = h("span", { class: "status", role: "status" }, h("span", { class: "dot" }), h("span", {}));
   const queue = h("span", { class: "status queue" });
   const workers = h("span", { class: "workers", role: "list", "aria-label": "Workers" });
+  const load = h("span", { class: "status load", hidden: true });
   bar.append(
     h("h1", { class: "brand" }, h("img", { src: "/static/icon.svg", alt: "", width: "22", height: "22" }), "Arc Fabric"),
-    session, live, queue, workers, h("span", { class: "spacer" }),
+    session, live, queue, workers, load, h("span", { class: "spacer" }),
     h("button", { class: "icon-button", type: "button", title: "Dark or light", "aria-label": "Switch between dark and light", onclick: toggleTheme }, icon("theme")),
-    h("button", { class: "icon-button", type: "button", title: "Keys and help (?)", "aria-label": "Help", onclick: help }, icon("help")));
+    h("button", { class: "icon-button", type: "button", title: "Keys and help (?)", "aria-label": "Help", onclick: help }, icon("help")),
+    ...signOut());
   on("sessions panes active", () => {
     const now = activeSession();
     session.hidden = !now;
@@ -36,6 +38,32 @@ export function buildHeader(bar) {
     text(queue, running || waiting ? `${count(running, "job")} running · ${waiting} queued` : "idle");
   });
   on("workers jobs", () => showWorkers(workers));
+  on("workers", () => showLoad(load));
+}
+
+/** Where somebody signed in with a token: whose it is, and the way out. */
+function signOut() {
+  const name = document.body.dataset.signedIn;
+  if (!name) return [];
+  return [h("form", { method: "post", action: "/logout" },
+    h("button", { class: "button small quiet", type: "submit", title: `Signed in as ${name}` }, "Sign out"))];
+}
+
+/** How busy the devices are; without a GPU, the machine. */
+function showLoad(box) {
+  const live = [...state.workers.values()].filter((worker) => stateOf(worker) !== "down").sort((a, b) => nameOf(a).localeCompare(nameOf(b)));
+  const gpus = live.filter((worker) => worker.gpu).map((worker) => [nameOf(worker), worker.gpu]);
+  const machine = live.map((worker) => worker.machine).find((facts) => facts?.memory_total_bytes);
+  box.hidden = !gpus.length && !machine;
+  if (box.hidden) return;
+  const memory = (facts) => `${bytes(facts.memory_used_bytes)} of ${bytes(facts.memory_total_bytes)}`;
+  const percent = (value) => (value === null ? "–" : `${Math.round(value)}%`);
+  const words = gpus.length ? `GPU ${gpus.map(([, gpu]) => percent(gpu.utilisation_percent)).join(" · ")}` : `CPU ${percent(machine.cpu_percent)}`;
+  const more = gpus.map(([name, gpu]) => `${name}: ${gpu.name}, ${percent(gpu.utilisation_percent)} busy, ${memory(gpu)}`);
+  if (machine) more.push(`machine: CPU ${percent(machine.cpu_percent)} busy, memory ${memory(machine)}`);
+  const used = gpus.length ? gpus.map(([, gpu]) => memory(gpu)).join(" · ") : memory(machine);
+  text(box, `${words} · ${used}`);
+  attr(box, "title", more.join("\n"));
 }
 
 function showWorkers(box) {

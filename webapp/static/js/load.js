@@ -10,6 +10,8 @@ import { state, touch } from "./store.js";
 import { noteOpening } from "./tree.js";
 import { problem, toast } from "./toasts.js";
 
+const WORKERS_EVERY_MS = 4000;
+
 /** Everything at the start. The link decides the tree, panes, frame and mode; else the newest session does. */
 export async function boot() {
   const link = readLink();
@@ -38,6 +40,14 @@ export async function loadSurroundings() {
   const failed = results.find((result) => result.status === "rejected");
   if (failed && results.every((result) => result.status === "rejected")) problem(failed.reason);
   touch("sessions", "jobs", "workers", "samples", "model");
+}
+
+/** Heartbeats (memory, how busy a device is) are no events: ask for them while somebody looks. */
+export function watchWorkers() {
+  setInterval(() => {
+    if (document.hidden || state.connection !== "live") return;
+    api.get("/api/workers").then(({ items }) => items.forEach((worker) => putWorker(worker)), () => {});
+  }, WORKERS_EVERY_MS);
 }
 
 function newest() {

@@ -10,7 +10,7 @@ import { buildHeader } from "./header.js";
 import { buildJobs } from "./jobs.js";
 import { listenToKeys } from "./keys.js";
 import { watchLink } from "./link.js";
-import { boot, openAwaited, resync } from "./load.js";
+import { boot, openAwaited, resync, watchWorkers } from "./load.js";
 import { buildNewForm } from "./new-form.js";
 import { buildNodeCard } from "./node-card.js";
 import { measure } from "./panes.js";
@@ -39,6 +39,7 @@ at("controls").append(buildNodeCard(), buildTabs([
 
 listenToKeys();
 watchClips();
+watchWorkers();
 watchCompare();
 watchLink();
 on("panes branch", measure);
