@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,17 +55,22 @@ def frames_for(frame: np.ndarray, cameras: int) -> np.ndarray:
 
 
 class SeenFrames:
-    """The latest `count` real frames; while there are fewer, the oldest stands for those before it."""
+    """The latest `count` real frames; while there are fewer, the oldest stands for those before it.
 
-    def __init__(self, count: int) -> None:
-        self._frames: deque[np.ndarray] = deque(maxlen=count)
+    A value: a call that fails leaves the episode's frames as they were.
+    """
 
-    def add(self, frames: list[np.ndarray]) -> None:
-        """Note new frames. Where their shape changes (other cameras or sizes), the ones before are forgotten."""
+    def __init__(self, count: int, frames: Iterable[np.ndarray] = ()) -> None:
+        self._frames = deque(frames, maxlen=count)
+
+    def and_then(self, frames: list[np.ndarray]) -> SeenFrames:
+        """With new frames. Where their shape changes (other cameras or sizes), the ones before are forgotten."""
+        after = SeenFrames(self._frames.maxlen or 0, self._frames)
         for frame in frames:
-            if self._frames and self._frames[-1].shape != frame.shape:
-                self._frames.clear()
-            self._frames.append(frame)
+            if after._frames and after._frames[-1].shape != frame.shape:
+                after._frames.clear()
+            after._frames.append(frame)
+        return after
 
     def window(self) -> list[np.ndarray]:
         """Exactly `count` frames, oldest first."""

@@ -83,11 +83,12 @@ class LocalEpisode:
 
     def _act(self, observation: Observation) -> Act:
         model, session = self._backend.model, self.session
-        self._seen.add([self._fit(frame) for frame in observation.frames])
+        seen = self._seen.and_then([self._fit(frame) for frame in observation.frames])
         session.prompt = observation.prompt or session.prompt
         state = observation.state
         usable = state is not None and state.shape == (model.geometry.state_dim,)
         closed = self._backend.closed_loop and session.frame_index > 0
-        observed = np.stack(self._seen.window()) if closed else None
+        observed = np.stack(seen.window()) if closed else None
         step = session.step(state=state if usable else None, observed=observed)
+        self._seen = seen
         return Act(step.actions, session.session_id, str(step.checkpoint_id), step.frame_index, closed, usable)

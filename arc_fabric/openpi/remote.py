@@ -44,15 +44,16 @@ class RemoteEpisode:
 
     def act(self, observation: Observation) -> Act:
         """One step job; its actions are read from the committed node."""
-        self._seen.add([self._given(frame) for frame in observation.frames])
+        seen = self._seen.and_then([self._given(frame) for frame in observation.frames])
         state = observation.state
         usable = state is not None and state.shape == (self._geometry["state_dim"],)
         prompt = observation.prompt if observation.prompt not in ("", self.session.info.prompt) else None
         closed = self._backend.closed_loop and self.session.info.frame_index > 0
         step = self.session.step(
             1, state=state.tolist() if usable else None, prompt=prompt,
-            observed=[self._seen.window()] if closed else None,
+            observed=[seen.window()] if closed else None,
         )[-1]  # fmt: skip
+        self._seen = seen
         actions = np.asarray(self._backend.fabric.checkpoint(step.checkpoint_id).actions, np.float32)
         return Act(actions, self.session.id, step.checkpoint_id, step.frame_index, closed, usable)
 
