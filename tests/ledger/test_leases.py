@@ -142,6 +142,24 @@ def test_lost_tickets_are_found_by_their_silence(ledger: Ledger, hand: Hand, mon
     assert ledger.sweep() == []  # it runs
 
 
+def test_a_lost_interactive_ticket_is_found_while_bulk_work_keeps_the_worker_busy(
+    ledger: Ledger, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bulk work gives way to the job whose ticket was lost, so it must not wait for the end of the bulk work; a bulk
+    ticket that does not come is taken for one that waits for its turn."""
+    monkeypatch.setattr(execution_module, "TICKET_PATIENCE_S", 0.2)
+    session = hand.opened()
+    _, running = ledger.fork_session(checkpoint_id=session.head, bulk=True, steps=5)
+    _, waiting = ledger.fork_session(checkpoint_id=session.head, bulk=True, steps=5)
+    hand.claim(running)
+    ledger.redis.lpush("gpu.0\x06\x163", "a bulk ticket that gave way")
+    lost = ledger.submit(session.id, "step")
+    time.sleep(0.3)
+    sent = [t.id for t in ledger.sweep()]
+    assert lost.id in sent and running.id not in sent
+    assert waiting.id in sent  # it has no owner, and no queue that it could be in holds a ticket
+
+
 def test_a_job_that_keeps_killing_workers_fails(quick: Ledger) -> None:
     """After six lost workers in a row without a commit the job fails with the reason, and the next one may run."""
     hand = Hand.up(quick, "gpu.0", "boot0")

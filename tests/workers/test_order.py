@@ -142,3 +142,18 @@ def test_interactive_steps_start_within_two_model_steps_while_bulk_forks_run(two
     two.done(bulk[0])
     for job in bulk:
         two.ledger.cancel(job.id)
+
+
+def test_a_lost_interactive_ticket_holds_up_neither_its_job_nor_bulk_work(two: Fleet) -> None:
+    """The web died between accepting and sending, while bulk forks run: the job is found and done, then the forks."""
+    session = two.create("sleep 0.05")
+    ledger = two.ledger
+    forks = ledger.accept_many(
+        [ledger.fork_request(checkpoint_id=session.head, bulk=True, steps=2, seed=i) for i in range(30)]
+    )
+    two.dispatcher.send_many([fork.job for fork in forks])
+    eventually(lambda: ledger.job(forks[0].job.id).state != "queued")
+    job = two.done(ledger.submit(session.id, "step"))
+    assert "lost" in job.placement["reason"]
+    for fork in forks:
+        two.done(fork.job, 60)

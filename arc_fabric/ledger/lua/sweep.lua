@@ -39,6 +39,14 @@ local function owner_works_on_it(sid, owner)
   return owner and bare(get(worker_key(owner), 'current_session')) == sid
 end
 
+-- Whether the ticket of a job that nobody runs may still be on its way. Interactive tickets are served first, so one that
+-- is not in its queue is lost, whatever its worker does; bulk ones wait until there is nothing else to do.
+local function may_come(head, owner)
+  local queue = bare(get(job_key(head), '_queue')) or 'interactive'
+  if get(job_key(head), 'bulk') ~= 'true' then return redis.call('LLEN', queue) > 0 end
+  return queue_length(queue) > 0 or (owner and get(worker_key(owner), 'current_job') ~= 'null')
+end
+
 local quiet = redis.call('ZRANGEBYSCORE', 'arc:busy', '-inf', now_s - patience, 'LIMIT', 0, most)
 for _, sid in ipairs(quiet) do
   local session = session_key(sid)
@@ -46,13 +54,10 @@ for _, sid in ipairs(quiet) do
   local owner = bare(get(session, 'worker'))
   if not head then
     redis.call('ZREM', 'arc:busy', sid)
-  elseif not owner_works_on_it(sid, owner) then
+  elseif not owner_works_on_it(sid, owner) and not may_come(head, owner) then
     local resends = tonumber(redis.call('HGET', session, '_resends') or '0')
-    local queue = bare(get(job_key(head), '_queue')) or 'interactive'
-    local busy = owner and get(worker_key(owner), 'current_job') ~= 'null'
     local last = tonumber(redis.call('ZSCORE', 'arc:busy', sid))
-    local wait = math.min(patience * 2 ^ resends, 60)
-    if queue_length(queue) == 0 and not busy and now_s - last >= wait then
+    if now_s - last >= math.min(patience * 2 ^ resends, 60) then
       redis.call('HINCRBY', session, '_resends', 1)
       send_again(sid, owner, 'sent again: the first ticket was lost')
     end
