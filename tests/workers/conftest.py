@@ -76,7 +76,7 @@ class Fleet:
         child = self.children[name]
         child.wait_ready(lambda: any(
             w.name == name and w.pid == child.pid and w.state in ("idle", "busy") for w in self.ledger.workers()
-        ), 60)  # fmt: skip
+        ), 180)  # fmt: skip
 
     def kill(self, name: str) -> None:
         """kill -9."""
