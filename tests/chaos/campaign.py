@@ -107,12 +107,16 @@ def _ask_again(world: World, client: Client, promises: list[Any]) -> int:
 
 
 def _settle(world: World) -> float:
-    """Wait until no job is unfinished and no node is pending; the seconds it took."""
-    began = time.monotonic()
-    while time.monotonic() - began < SETTLE_S:
+    """Wait until no job is unfinished and no node is pending, as long as there is progress; the seconds it took."""
+    began = moved = time.monotonic()
+    last: tuple[int, ...] = ()
+    while time.monotonic() - moved < SETTLE_S:
         world.revive()
         counts = world.ledger.counts()
         if counts["jobs_unfinished"] == 0 and counts["nodes_pending"] == 0:
             break
+        now = (counts["jobs_unfinished"], counts["nodes_pending"])
+        if now != last:
+            last, moved = now, time.monotonic()
         time.sleep(0.5)
     return round(time.monotonic() - began, 1)
