@@ -9,7 +9,7 @@ import torch
 
 from arc_fabric.store.entry import TensorEntry
 from arc_fabric.store.manifest import Piece, TensorRecord
-from arc_fabric.store.pieces import cut, dtype_name, matches
+from arc_fabric.store.pieces import Cuts, cut, dtype_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +70,9 @@ def stretches(entry: TensorEntry, parent: TensorRecord | None, *, want_bytes: bo
     form, at = Form.of(entry), 0
     length = form.length
     if parent is not None and form.fits(Form.of(parent)):
+        cuts = Cuts(entry.tensor, entry.axis)
         for piece in parent.pieces:
-            if at + piece.extent > length or not matches(cut(entry.tensor, entry.axis, at, piece.extent), piece):
+            if at + piece.extent > length or not cuts.match(at, piece.extent, piece):
                 break
             known = piece.stored or not want_bytes
             yield Stretch(entry, at, piece.extent, piece if known else None)

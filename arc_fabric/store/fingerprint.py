@@ -23,7 +23,7 @@ _SEED = 0xA2C_FAB
 
 def fingerprint(tensor: torch.Tensor) -> str:
     """32 hex digits over the bytes of `tensor` in C order, whatever its dtype and strides."""
-    data = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+    data = tensor.detach().contiguous().as_strided((tensor.numel(),), (1,)).view(torch.uint8)
     words = _pad(data, 4).view(torch.int32)
     level = 0
     while True:

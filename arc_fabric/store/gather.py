@@ -31,12 +31,17 @@ class Gatherer:
         self._device = device
 
     def gather(self, job: WriteJob) -> None:
-        """Fill `job.manifest`, `job.header` and `job.buffers`, and let go of the tensors."""
+        """Fill `job.manifest`, `job.header` and `job.buffers`, pinned in host memory then, and let go of the tensors.
+        After an error there are no buffers, and nothing is pinned."""
         parent = self._parent_tensors(job)
-        with side_stream({entry.tensor.device for entry in job.entries}, job.after), torch.no_grad():
-            records = {entry.name: self._record(entry, parent.get(entry.name), job) for entry in job.entries}
-        _check_unchanged(job)
-        job.manifest = lay_out(job, records)
+        try:
+            with side_stream({entry.tensor.device for entry in job.entries}, job.after), torch.no_grad():
+                records = {entry.name: self._record(entry, parent.get(entry.name), job) for entry in job.entries}
+            _check_unchanged(job)
+            job.manifest = lay_out(job, records)
+        except BaseException:
+            job.buffers = {}
+            raise
         self._host.pin(job.buffers)
         for digest, buffer in job.buffers.items():
             self._host.put(digest, buffer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from blake3 import blake3
 
@@ -33,7 +35,8 @@ def cut(tensor: torch.Tensor, axis: int | None, start: int, extent: int) -> torc
 
 def byte_view(tensor: torch.Tensor) -> memoryview:
     """The bytes of a contiguous CPU tensor, without a copy; writable."""
-    return memoryview(tensor.detach().reshape(-1).view(torch.uint8).numpy())
+    flat = tensor.detach().as_strided((tensor.numel(),), (1,))  # axes of length 1 may have any stride
+    return memoryview(flat.view(torch.uint8).numpy())
 
 
 def slabs(tensor: torch.Tensor) -> list[memoryview]:
@@ -49,6 +52,34 @@ def slabs(tensor: torch.Tensor) -> list[memoryview]:
     for _ in range(lead):
         rows = [row for outer in rows for row in outer.unbind(0)]
     return [byte_view(row) for row in rows]
+
+
+class Cuts:
+    """Compares and digests cuts of one tensor along one axis; asks torch for views only where it must.
+
+    A snapshot has hundreds of known pieces, and half a dozen torch calls for each would cost more than their digests.
+    """
+
+    def __init__(self, tensor: torch.Tensor, axis: int | None) -> None:
+        self._tensor, self._axis = tensor, axis
+        self._bytes: memoryview | None = None
+        if tensor.device.type != "cpu" or not tensor.is_contiguous() or not tensor.numel():
+            return
+        lead = 0 if axis is None else axis
+        self._outer = math.prod(tensor.shape[:lead])
+        self._row = tensor.numel() * tensor.element_size() // self._outer
+        self._step = self._row if axis is None else self._row // tensor.shape[axis]
+        if self._outer <= _MANY_SLABS:
+            self._bytes = byte_view(tensor)
+
+    def match(self, start: int, extent: int, piece: Piece) -> bool:
+        """Whether the cut from `start` on holds the piece's bytes."""
+        if self._bytes is None or piece.zero:
+            return matches(cut(self._tensor, self._axis, start, extent), piece)
+        hasher = blake3()
+        for at in range(0, self._outer * self._row, self._row):
+            hasher.update(self._bytes[at + start * self._step : at + (start + extent) * self._step])
+        return hasher.hexdigest() == piece.digest
 
 
 def digest(tensor: torch.Tensor) -> str:

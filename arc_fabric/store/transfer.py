@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 
@@ -21,7 +22,12 @@ def fix_device(device: torch.device | str) -> torch.device:
 
 def host_buffer(length: int) -> torch.Tensor:
     """uint8 [length] in host memory, page-locked where there is a CUDA device (for asynchronous copies)."""
-    return torch.empty(length, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
+    return torch.empty(length, dtype=torch.uint8, pin_memory=_has_cuda())
+
+
+@cache
+def _has_cuda() -> bool:
+    return torch.cuda.is_available()
 
 
 def as_piece(buffer: torch.Tensor, record: TensorRecord, piece: Piece) -> torch.Tensor:

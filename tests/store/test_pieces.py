@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.store import TensorEntry
 from arc_fabric.store.fingerprint import fingerprint
-from arc_fabric.store.pieces import DTYPES, cut, digest, dtype_name, is_zero, slabs
+from arc_fabric.store.manifest import Piece
+from arc_fabric.store.pieces import DTYPES, Cuts, cut, digest, dtype_name, is_zero, slabs
 
 
 @pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
@@ -46,6 +49,15 @@ def test_bytes_of_any_cut(shape: list[int], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, tensor.shape[axis]))
     part = cut(tensor, axis, start, data.draw(st.integers(0, tensor.shape[axis] - start)))
     assert b"".join(slabs(part)) == part.contiguous().numpy().tobytes()
+    assert fingerprint(part) == fingerprint(part.clone(memory_format=torch.contiguous_format))
+    for some in (tensor, tensor.contiguous()):
+        piece = Piece(part.shape[axis], part.nbytes, digest(part))
+        assert Cuts(some, axis).match(start, piece.extent, piece)
+        assert not Cuts(some, axis).match(start, piece.extent, replace(piece, digest=digest(part + 1) + "0"))
+        if part.numel():
+            assert not Cuts(some + 1, axis).match(start, piece.extent, piece)
+        whole = Piece(1, tensor.nbytes, digest(tensor))
+        assert Cuts(some, None).match(0, 1, whole) and Cuts(some, None).match(0, 1, Piece(1, 0, "")) == is_zero(some)
 
 
 def test_zero_means_every_bit() -> None:

@@ -109,6 +109,10 @@ def test_writing_into_a_tensor_before_it_is_copied_off_fails_loudly(open_store: 
     assert store.durability("a") == "absent"
     store.put("a", [TensorEntry("frames", slow)], {})
     store.wait_durable("a", 10)
+    wait_until(lambda: store.status()["in_flight_bytes"] == 0)
+    assert store.usage()["host"]["pinned_bytes"] == 0
+    store.evict("a")
+    assert store.usage()["host"]["pieces"] == 0, "what failed holds nothing in host memory"
 
 
 def test_a_child_is_never_durable_before_what_it_shares(open_store: Open) -> None:
