@@ -135,6 +135,15 @@ class Child:
                 raise self.failure(f"{self.name} was not ready within {timeout:.0f} s.")
             time.sleep(_POLL_S)
 
+    def start_ready(self, probe: Callable[[], bool], timeout: float) -> None:
+        """Start and wait until `probe` is true; what does not become ready is stopped again and ServiceError raised."""
+        self.start()
+        try:
+            self.wait_ready(probe, timeout)
+        except ServiceError:
+            self.stop()
+            raise
+
     def failure(self, message: str) -> ServiceError:
         """A ServiceError about this process that shows the end of its log."""
         tail = self.log_tail()

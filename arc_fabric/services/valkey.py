@@ -43,12 +43,7 @@ class ValkeyServer:
 
     def start(self) -> None:
         """Start it and wait until it has loaded its data and answers."""
-        self.child.start()
-        try:
-            self.child.wait_ready(self.answers, _READY_S)
-        except ServiceError:
-            self.child.stop()
-            raise
+        self.child.start_ready(self.answers, _READY_S)
 
     def stop(self) -> None:
         """Stop it; what was written is on disk."""

@@ -65,20 +65,13 @@ class WeedServer:
 
     def start(self) -> None:
         """Start it and wait until an object can be written and read."""
-        self.child.start()
-        try:
-            self.child.wait_ready(self.answers, _READY_S)
-        except ServiceError:
-            self.child.stop()
-            raise
+        self.child.start_ready(self.answers, _READY_S)
 
     def stop(self) -> None:
         """Stop it; what was written is on disk."""
         self.child.stop()
-        for (
-            name,
-            port,
-        ) in self._ports.items():  # its gRPC sockets are in /tmp whatever the options; some it leaves there
+        # Its gRPC sockets are in /tmp whatever the options, and some it leaves there.
+        for name, port in self._ports.items():
             part = name.removesuffix(".port")
             Path(f"/tmp/seaweedfs-{part}-grpc-{port + _GRPC}.sock").unlink(missing_ok=True)
 

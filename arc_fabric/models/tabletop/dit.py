@@ -2,7 +2,8 @@
 
 A latent frame is 16 video tokens (2x2 patches of the 8x8 latent) and one action token (the register of four
 actions). Blocks attend to themselves and to the clean past, which lives in per-layer KV caches. Text, the noise levels
-of video and actions enter by adaptive layer norm; the gripper's dead-reckoned pose is shown to every token (`pose.py`).
+of video and actions enter by adaptive layer norm; the gripper's dead-reckoned pose is shown to every token as numbers
+(`pose.py`) and, once the actions are known, as a picture (`control.py`).
 The heads predict the clean latents (as a residual on the last clean latent frame) and the clean actions.
 """
 
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arc_fabric.models.tabletop.language import BUCKETS
-from arc_fabric.models.tabletop.pose import GRID, NEAR_FEATURES, POSE_FEATURES, show_to_action, show_to_video
+from arc_fabric.models.tabletop.pose import GRID, POSE_FEATURES, show_to_action, show_to_video
 
 PATCH = 2
 VIDEO_TOKENS = GRID * GRID
@@ -141,7 +142,7 @@ class CausalDiT(nn.Module):
         d, patch = shape.width, shape.channels * PATCH * PATCH
         self.text = TextEncoder(shape)
         self.noise = nn.Sequential(nn.Linear(128, d), nn.SiLU(), nn.Linear(d, d))
-        self.embed_video = nn.Linear(2 * patch + ACTIONS * (POSE_FEATURES + NEAR_FEATURES), d)
+        self.embed_video = nn.Linear(3 * patch + ACTIONS * POSE_FEATURES, d)
         self.embed_action = nn.Linear(4 * ACTIONS + ACTIONS * POSE_FEATURES, d)
         self.place = nn.Parameter(0.02 * torch.randn(TOKENS, d))
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
@@ -159,9 +160,10 @@ class CausalDiT(nn.Module):
         """text [N, d], noise levels [N] in [0, 1] -> condition [N, d]."""
         return F.silu(text + self.noise(torch.cat([level_features(t_video), level_features(t_action)], -1)))
 
-    def tokens(self, z: Tensor, last: Tensor, actions: Tensor, poses: Tensor) -> Tensor:
-        """Latent frames z and `last` [N, C, 8, 8], noisy unit actions [N, 4, 4], poses [N, 4, 4] -> [N, TOKENS, d]."""
-        video = torch.cat([patchify(z), patchify(last), show_to_video(poses)], -1)
+    def tokens(self, z: Tensor, last: Tensor, maps: Tensor, actions: Tensor, poses: Tensor) -> Tensor:
+        """Latent frames z, `last` and action maps [N, C, 8, 8] (zeros where there are none), noisy unit actions
+        [N, 4, 4], poses [N, 4, 4] -> [N, TOKENS, d]."""
+        video = torch.cat([patchify(z), patchify(last), patchify(maps), show_to_video(poses)], -1)
         action = torch.cat([actions.flatten(1), show_to_action(poses)], -1)
         return torch.cat([self.embed_video(video), self.embed_action(action)[:, None]], 1) + self.place
 

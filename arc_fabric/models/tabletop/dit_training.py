@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from arc_fabric.models.tabletop.dit import TOKENS, VIDEO_TOKENS, Block, CausalDiT, rotary, rotate
-from arc_fabric.models.tabletop.latent_pool import LatentPool, Windows
+from arc_fabric.models.tabletop.latent_pool import SINGLES, LatentPool, Windows
 from arc_fabric.models.tabletop.loop import Budget, Peers, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 from arc_fabric.models.tabletop.pose import integrate, shrink
@@ -74,6 +74,7 @@ class WindowModel(nn.Module):
         clean = dit.tokens(
             past.flatten(0, 1),
             past.flatten(0, 1),
+            torch.zeros_like(past).flatten(0, 1),
             text.new_zeros(count * PAST, GROUP, 4),
             batch.poses[:, :PAST].flatten(0, 1),
         )
@@ -85,8 +86,14 @@ class WindowModel(nn.Module):
         poses = integrate(batch.base[:, None].expand(-1, COPIES, -1, -1), shrink(a_t, t_a[..., None, None]))
         last = past[:, 0::2][:, None, :, None].expand_as(z_t)
         frame = (count, COPIES, BLOCKS, PER_BLOCK)
+        maps = batch.maps.unflatten(1, (BLOCKS, PER_BLOCK))[:, None].repeat(1, COPIES, 1, 1, 1, 1, 1)
+        maps[:, POLICY] = 0
         noisy = dit.tokens(
-            z_t.flatten(0, 3), last.flatten(0, 3), a_t.reshape(-1, GROUP, 4), poses.reshape(-1, GROUP, 4)
+            z_t.flatten(0, 3),
+            last.flatten(0, 3),
+            maps.flatten(0, 3),
+            a_t.reshape(-1, GROUP, 4),
+            poses.reshape(-1, GROUP, 4),
         )
         c_block = dit.condition(text.repeat_interleave(COPIES * BLOCKS, 0), t_v.flatten(), t_a.flatten())
 
@@ -98,7 +105,7 @@ class WindowModel(nn.Module):
         h, c = x[count * PAST :], c[count * PAST :]
         video, action = dit.heads(h, c, last.flatten(0, 3))
         truth = self.truth(h[:, VIDEO_TOKENS]).float().unflatten(0, frame)
-        anchor = dit.anchor_pose(past[:, 0])
+        anchor = dit.anchor_pose(batch.singles + 0.1 * noise.singles)
         return _losses(batch, noise, video.unflatten(0, frame), action.reshape(a_t.shape), truth, anchor)
 
 
@@ -152,15 +159,14 @@ def _losses(
     there = known.unflatten(-1, (-1, 4))[..., 3:].expand(*known.shape[:-1], len(KINDS) + 1, 4).clone()
     there[..., 0, :], there[..., 3] = 1, 1
     truth_loss = ((truth - known).square() * there.flatten(-2)).mean()
-    unit = anchor.new_tensor([16.0, 8.0, 8.0, 1.0])
-    middle = anchor.new_tensor([32.0, 46.0, 8.0, 0.0])
-    true_pose = torch.cat([batch.truth[:, 0, :3], 1 - 2 * batch.truth[:, 0, 3:4]], -1)
-    pose_loss = ((anchor - middle) / unit - true_pose).square().mean()
+    pose_error = (anchor - batch.single_poses).abs()
+    pose_loss = (pose_error * pose_error.new_tensor([0.1, 0.1, 0.1, 1.0])).mean()
     return {
         "v": v_loss,
         "a": a_loss,
         "truth": truth_loss,
         "pose": pose_loss,
+        "pose_px": pose_error[:, :3].mean(),
         "v_hard": _mean(v_error[:, :POLICY], noise.t_video[:, :POLICY] > 0.9),
         "a_hard": _mean(a_error[:, POLICY], noise.t_action[:, POLICY] > 0.9),
     }
@@ -180,6 +186,7 @@ class Noise:
     t_action: Tensor
     video: Tensor
     action: Tensor
+    singles: Tensor
 
     @classmethod
     def draw(cls, count: int, channels: int, settings: DitSettings, device: str) -> Noise:
@@ -198,6 +205,7 @@ class Noise:
             t_action,
             torch.randn(*level, PER_BLOCK, channels, 8, 8),
             torch.randn(*level, PER_BLOCK * GROUP, 4),
+            torch.randn(SINGLES, channels, 8, 8),
         )
         return cls(*(p.to(device) for p in parts))
 
@@ -212,6 +220,7 @@ def train_dit(
     resume: bool = False,
     rank: int = 0,
     peers: int = 1,
+    compiled: bool = False,
 ) -> None:
     """Train, checkpoint to `folder/dit-<rank>.safetensors`, export averaged weights to `weights` at every save."""
     seed = settings.seed + 1000 * rank
@@ -238,6 +247,8 @@ def train_dit(
     pool = LatentPool(vae, seed + trainer.step, settings.episodes)
     pool.grow(settings.first_episodes, "encoding")
 
+    forward = torch.compile(model, dynamic=False) if compiled else model
+
     def losses(step: int) -> dict[str, Tensor]:
         if step % settings.new_every == 0:
             pool.grow(1)
@@ -245,12 +256,9 @@ def train_dit(
         batch = Windows(**{k: v.to(device) for k, v in vars(batch).items()})
         noise = Noise.draw(settings.batch, vae.channels, settings, device)
         with torch.autocast(device, torch.bfloat16):
-            found = model(batch, noise)
+            found = forward(batch, noise)
         total = (
-            found["v"]
-            + settings.action_weight * found["a"]
-            + settings.truth_weight * found["truth"]
-            + 0.2 * found["pose"]
+            found["v"] + settings.action_weight * found["a"] + settings.truth_weight * found["truth"] + found["pose"]
         )
         return {"loss": total, **{k: v.detach() for k, v in found.items()}}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from arc_fabric.models.tabletop.vae import CausalVAE
+from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
 
 
 @dataclass
@@ -30,7 +30,7 @@ class ActionHead:
     """Features of the window's first image: float32 `[B, 8, 64]`, its latent, channels first. Kept for tools; a step
     does not read it."""
     ys: Tensor | None = None
-    """Dead-reckoned gripper poses: float32 `[B, 16, 9, 1, 1]`, channels (frame in latent, x y z grip), time as in the
+    """Dead-reckoned gripper poses: float32 `[B, 16, 9, 1, 1]`, channels (frame in latent, x y z closed), time as in the
     window; zero where not reached. Blocks in the KV and the pending block read their poses here."""
     language: Tensor | None = None
     """Word ids of the prompt, int64 `[B, L]`."""
@@ -49,3 +49,29 @@ class ActionHead:
 def same_prompt(language: Tensor | None, text: Tensor) -> bool:
     """Whether the head's language is this text."""
     return language is not None and language.shape == text.shape and torch.equal(language.to(text.device), text)
+
+
+def poses_of(ys: Tensor, first: int, frames: int) -> Tensor:
+    """Poses [B, frames, 4, 4] of latent frames `first`... kept in ys."""
+    return ys[:, :, first : first + frames, 0, 0].mT.unflatten(2, (GROUP, 4))
+
+
+def with_poses(ys: Tensor, poses: Tensor, first: int) -> Tensor:
+    """A copy of ys with poses [B, F, 4, 4] at latent frames `first`..., zero behind."""
+    ys = ys.clone()
+    ys[:, :, first:] = 0
+    ys[:, :, first : first + poses.shape[1], 0, 0] = poses.flatten(2).mT
+    return ys
+
+
+def row_of(head: ActionHead, row: int) -> ActionHead:
+    """One row of a batched head, as a head of its own."""
+    part = slice(row, row + 1)
+    return ActionHead(
+        head.vae,
+        [k[:, part] for k in head.kv_cache1],
+        [k[:, part] for k in head.kv_cache_neg],
+        clip_feas=head.clip_feas[part],
+        ys=head.ys[part],
+        current_start_frame=head.current_start_frame,
+    )

@@ -90,7 +90,7 @@ def sample_task(rng: np.random.Generator, scene: Scene) -> Task:
 
 
 def _any_task(rng: np.random.Generator, scene: Scene) -> Task:
-    verb = str(rng.choice(["pick", "left", "right", "away", "on", "beside"], p=[0.36, 0.2, 0.12, 0.08, 0.14, 0.1]))
+    verb = str(rng.choice(["pick", "left", "right", "away", "on", "beside"], p=[0.34, 0.2, 0.15, 0.12, 0.11, 0.08]))
     weights = np.array([1.6 if b.kind.name == "red cup" else 1.0 for b in scene.bodies])
     order = rng.choice(len(weights), 2, replace=False, p=weights / weights.sum())
     target, other = (scene.bodies[i].kind.name for i in order)

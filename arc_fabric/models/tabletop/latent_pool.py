@@ -9,6 +9,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from arc_fabric.models.tabletop.control import encode_maps
 from arc_fabric.models.tabletop.language import token_ids
 from arc_fabric.models.tabletop.physics import MAX_STEP
 from arc_fabric.models.tabletop.pose import integrate, pose_of_state
@@ -19,6 +20,8 @@ from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
 WINDOW = 9
 """Latent frames per window, the anchor included."""
 FRAMES = 65
+SINGLES = 64
+"""Single frames per batch, for the pose reader."""
 STARTS = 9
 """Windows per episode: they start at frames 0, 4, ... 32."""
 
@@ -37,6 +40,12 @@ class Windows:
     """float [B, 9, 4, 4]: clean poses of every latent's four frames."""
     text: Tensor
     """int64 [B, L]."""
+    maps: Tensor
+    """float [B, 8, C, 8, 8]: action maps of the latent frames after the anchor (see `control.py`)."""
+    singles: Tensor
+    """float [K, C, 8, 8]: latents of single frames, from any episodes."""
+    single_poses: Tensor
+    """float [K, 4]: the gripper's pose in them."""
     truth: Tensor
     """float [B, 9, 4 + 4 * len(KINDS)]: true state at each latent's last frame, see `_truth`."""
 
@@ -56,7 +65,7 @@ class LatentPool:
     def grow(self, episodes: int, note: str = "") -> None:
         """Simulate, render and encode new episodes."""
         for _ in track(range(episodes), note) if note else range(episodes):
-            row = _encode(self._vae, sample_episode(self._rng, FRAMES))
+            row = _encode(self._vae, sample_episode(self._rng, FRAMES), self._rng)
             if not self._parts:
                 self._parts = {k: torch.zeros(self._capacity, *v.shape, dtype=v.dtype) for k, v in row.items()}
             for key, value in row.items():
@@ -83,7 +92,16 @@ class LatentPool:
         text = parts["text"][episode].clone()
         text[torch.from_numpy(rng.random(count) < text_dropout)] = 0
         truth = parts["truth"][episode[:, None], start[:, None] + torch.arange(WINDOW)]
-        return Windows(latents, base, actions, poses, text, truth)
+        maps = parts["map"][episode[:, None], after].float()
+        singles, single_poses = self._draw_singles(rng)
+        return Windows(latents, base, actions, poses, text, maps, singles, single_poses, truth)
+
+    def _draw_singles(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        episode = torch.from_numpy(rng.integers(0, len(self), SINGLES))
+        start = torch.from_numpy(rng.integers(0, STARTS, SINGLES))
+        part = "single" if rng.random() < 0.5 else "cycled"
+        singles = self._parts[part][episode, start].float()
+        return singles, pose_of_state(self._parts["state"][episode, GROUP * start])
 
 
 def _dead_reckon(rng: np.random.Generator, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,15 +110,15 @@ def _dead_reckon(rng: np.random.Generator, state: Tensor, actions: Tensor) -> tu
     count = len(state)
 
     def jitter(size: float) -> Tensor:
-        noise = rng.normal(0, size, (count, 4)) * [1, 1, 1, 0.1]
+        noise = rng.normal(0, size, (count, 4)) * [1, 1, 1, 0.2]
         return torch.from_numpy(noise).float()
 
     read_anew = torch.from_numpy(rng.random(count) < 0.5)[:, None]
-    here = pose_of_state(state[:, 0]) + jitter(0.5)
+    here = pose_of_state(state[:, 0]) + jitter(0.25)
     bases, tracks = [], [here[:, None, None].expand(-1, 1, GROUP, -1)]
     for block in range(4):
         if block:
-            here = torch.where(read_anew, pose_of_state(state[:, block]) + jitter(0.2), here)
+            here = torch.where(read_anew, pose_of_state(state[:, block]) + jitter(0.15), here)
         track = integrate(here, actions[:, block])
         bases.append(here)
         tracks.append(track.unflatten(1, (2, GROUP)))
@@ -109,7 +127,7 @@ def _dead_reckon(rng: np.random.Generator, state: Tensor, actions: Tensor) -> tu
 
 
 @torch.inference_mode()
-def _encode(vae: CausalVAE, episode: Episode) -> dict[str, Tensor]:
+def _encode(vae: CausalVAE, episode: Episode, rng: np.random.Generator) -> dict[str, Tensor]:
     """One episode's latents (float16) and what goes with them."""
     video = torch.from_numpy(episode.frames())
     with torch.autocast("cpu", torch.bfloat16):
@@ -120,17 +138,30 @@ def _encode(vae: CausalVAE, episode: Episode) -> dict[str, Tensor]:
         again = vae.decode(seen[:, :, None])[:, 0, -1]
         again = ((again.permute(0, 2, 3, 1).float() + 1) * 127.5).round().clamp(0, 255).byte()
         cycled = _latents(vae, again[:, None])[:, 0]
+        maps = encode_maps(vae, _commanded(episode, rng))
     actions = torch.from_numpy(episode.actions.copy())
     actions[:, :3] /= MAX_STEP
     return {
         "single": single.half(),
         "cycled": cycled.half(),
         "group": group.half(),
+        "map": maps.half(),
         "actions": actions.clamp(-1, 1),
         "state": torch.from_numpy(episode.gripper),
         "text": torch.from_numpy(token_ids(episode.prompt)),
         "truth": torch.from_numpy(_truth(episode)[::GROUP].copy()),
     }
+
+
+def _commanded(episode: Episode, rng: np.random.Generator) -> Tensor:
+    """Poses [16, 4, 4] of the groups as dead reckoning would see them: true positions, slightly off, and fingers that
+    close on nothing."""
+    poses = pose_of_state(torch.from_numpy(episode.gripper))
+    still = torch.zeros(len(episode.actions), 4)
+    still[:, 3] = torch.from_numpy(episode.actions[:, 3])
+    poses[1:, 3] = integrate(poses[0], still)[:, 3]
+    poses[:, :3] += torch.from_numpy(rng.normal(0, 0.2, 3)).float()
+    return poses[1:].unflatten(0, (-1, GROUP))
 
 
 def _latents(vae: CausalVAE, video: Tensor) -> Tensor:

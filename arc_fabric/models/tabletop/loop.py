@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -28,9 +28,9 @@ class Budget:
     steps: int
     minutes: float
     warm_up: int = 60
-    cool_down: float = 0.5
+    cool_down: float = 0.75
     """Share of the budget over which the learning rate falls to `floor`."""
-    floor: float = 0.03
+    floor: float = 0.02
 
     def progress(self, step: int, seconds: float) -> float:
         """Share of the budget that is spent, 0..1."""
@@ -52,12 +52,18 @@ class Peers:
     rank: int
     count: int
     every: int = 20
+    seen: dict[Path, int] = field(default_factory=dict)
+    """When the others' files that were last read were written: what a slow peer left before is not read again."""
 
     def meet(self, model: nn.Module) -> None:
-        """Leave the weights and take the mean with what the others left last."""
+        """Leave the weights and take the mean with what the others left since the last time."""
         self._leave(model.state_dict())
-        others = [p for p in self.folder.glob("peer-*.safetensors") if p != self._file(self.rank)]
-        found = [load_file(path) for path in others]
+        found = []
+        for path in self.folder.glob("peer-*.safetensors"):
+            written = path.stat().st_mtime_ns
+            if path != self._file(self.rank) and self.seen.get(path) != written:
+                self.seen[path] = written
+                found.append(load_file(path))
         with torch.no_grad():
             for name, value in model.state_dict().items():
                 for n, other in enumerate(found):

@@ -9,9 +9,7 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +18,9 @@ from PIL import Image
 from torch import Tensor
 
 from arc_fabric.errors import InvalidImage, InvalidRequest, ModelUnavailable
-from arc_fabric.models.contract import Abilities, Conditioning, Geometry, ModelIdentity
-from arc_fabric.models.tabletop.dit import TOKENS, CausalDiT
-from arc_fabric.models.tabletop.head import ActionHead, same_prompt
+from arc_fabric.models.contract import Abilities, Conditioning, ModelIdentity
+from arc_fabric.models.tabletop.dit import CausalDiT
+from arc_fabric.models.tabletop.head import ActionHead, poses_of, row_of, same_prompt, with_poses
 from arc_fabric.models.tabletop.language import LENGTH, token_ids
 from arc_fabric.models.tabletop.physics import MAX_STEP
 from arc_fabric.models.tabletop.pose import integrate, pose_of_state
@@ -37,11 +35,9 @@ from arc_fabric.models.tabletop.sampler import (
 )
 from arc_fabric.models.tabletop.samples import sample_state, samples
 from arc_fabric.models.tabletop.scene import SIZE
+from arc_fabric.models.tabletop.surface import WINDOW, geometry_of, identity_of
 from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
 from arc_fabric.models.tabletop.weights import WEIGHTS, digest, load_part
-
-WINDOW = 9
-"""Latent frames per window: the anchor and four blocks."""
 
 
 class TabletopModel:
@@ -65,8 +61,8 @@ class TabletopModel:
         self.exact_batches = True
         """True: rows of a batch are computed one by one, with the bits of a step alone. False: one forward pass for
         all rows, faster, equal to rounding."""
-        self.geometry = _geometry(dit)
-        self._identity = _identity(weights_digest, self.device, self.sampler)
+        self.geometry = geometry_of(dit.shape)
+        self._identity = identity_of(weights_digest, self.device, self.sampler)
 
     @classmethod
     def load(cls, path: Path = WEIGHTS, *, device: str | torch.device = "cpu") -> TabletopModel:
@@ -186,7 +182,7 @@ class TabletopModel:
         head.clip_feas = anchor.flatten(2)
         pose = torch.cat([self.dit.anchor_pose(a) for a in anchors]) if "state" not in inputs else _state_pose(inputs)
         head.ys = torch.zeros(len(text), GROUP * 4, WINDOW, 1, 1, device=self.device)
-        head.ys = _with_poses(head.ys, pose[:, None, None].expand(-1, 1, GROUP, -1), 0)
+        head.ys = with_poses(head.ys, pose[:, None, None].expand(-1, 1, GROUP, -1), 0)
         shape = self.dit.shape
         for name in ("crossattn_cache", "crossattn_cache_neg"):
             zeros = torch.zeros(2, len(text), LENGTH, shape.heads, shape.head_dim, device=self.device)
@@ -219,7 +215,7 @@ class TabletopModel:
         head, seeds = self.action_head, self._seeds(rows)
         singles, outputs = [], []
         for row in range(rows):
-            single = _row_of(head, row)
+            single = row_of(head, row)
             one = {key: value[row : row + 1] for key, value in inputs.items()}
             part = None if pending is None else pending[row : row + 1]
             outputs.append(self._advance(single, one, part, seeds[row : row + 1]))
@@ -239,13 +235,13 @@ class TabletopModel:
         clean = head.clip_feas.unflatten(2, (8, 8))[:, :, None] if pending is None else pending
         caches = self._write(head, clean, texts, max(0, start - BLOCK))
         first = start if start else 1
-        pose = _state_pose(inputs) if "state" in inputs else _poses(head.ys, first - 1, 1)[:, 0, -1]
+        pose = _state_pose(inputs) if "state" in inputs else poses_of(head.ys, first - 1, 1)[:, 0, -1]
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
         noise = tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
         given = _unit(inputs["action"]) if "action" in inputs else None
         block = BlockInputs(clean[:, :, -1], pose, given, noise, first)
-        video, actions = denoise(self.dit, block, texts, caches, self.sampler)
-        head.ys = _with_poses(head.ys, integrate(pose, actions).unflatten(1, (BLOCK, GROUP)), first)
+        video, actions = denoise(self.dit, head.vae, block, texts, caches, self.sampler)
+        head.ys = with_poses(head.ys, integrate(pose, actions).unflatten(1, (BLOCK, GROUP)), first)
         head.current_start_frame = first + BLOCK
         return {
             "video_pred": torch.cat([clean, video], 2) if pending is None else video,
@@ -259,7 +255,7 @@ class TabletopModel:
     def _write(self, head: ActionHead, latents: Tensor, texts: Tensor, first: int) -> list[Tensor]:
         """Append latents to the head's caches; returns both branches' caches joined, [2, 2B, seq, heads, head_dim]."""
         joined = [torch.cat(pair, 1) for pair in zip(head.kv_cache1, head.kv_cache_neg, strict=True)]
-        poses = _poses(head.ys, first, latents.shape[2])
+        poses = poses_of(head.ys, first, latents.shape[2])
         joined = write_kv(self.dit, latents, poses, texts, joined, first)
         rows = len(latents)
         head.kv_cache1 = [cache[:, :rows].clone() for cache in joined]
@@ -306,66 +302,3 @@ def _state_pose(inputs: Mapping[str, Tensor]) -> Tensor:
 def _unit(action: Tensor) -> Tensor:
     """Actions in pixels and grip [B, 8, 4] -> unit actions in [-1, 1]."""
     return torch.cat([action[..., :3] / MAX_STEP, action[..., 3:]], -1).float().clamp(-1, 1)
-
-
-def _poses(ys: Tensor, first: int, frames: int) -> Tensor:
-    """Poses [B, frames, 4, 4] of latent frames `first`... kept in ys."""
-    return ys[:, :, first : first + frames, 0, 0].mT.unflatten(2, (GROUP, 4))
-
-
-def _with_poses(ys: Tensor, poses: Tensor, first: int) -> Tensor:
-    """A copy of ys with poses [B, F, 4, 4] at latent frames `first`..., zero behind."""
-    ys = ys.clone()
-    ys[:, :, first:] = 0
-    ys[:, :, first : first + poses.shape[1], 0, 0] = poses.flatten(2).mT
-    return ys
-
-
-def _row_of(head: ActionHead, row: int) -> ActionHead:
-    """One row of a batched head, as a head of its own."""
-    part = slice(row, row + 1)
-    return ActionHead(
-        head.vae,
-        [k[:, part] for k in head.kv_cache1],
-        [k[:, part] for k in head.kv_cache_neg],
-        clip_feas=head.clip_feas[part],
-        ys=head.ys[part],
-        current_start_frame=head.current_start_frame,
-    )
-
-
-def _geometry(dit: CausalDiT) -> Geometry:
-    shape = dit.shape
-    return Geometry(
-        image_height=SIZE,
-        image_width=SIZE,
-        fps=10.0,
-        frames_per_latent=GROUP,
-        latents_per_block=BLOCK,
-        window=WINDOW,
-        latent_channels=shape.channels,
-        latent_height=8,
-        latent_width=8,
-        tokens_per_latent=TOKENS,
-        layers=shape.layers,
-        heads=shape.heads,
-        head_dim=shape.head_dim,
-        action_dim=4,
-        action_horizon=HORIZON,
-        state_dim=4,
-        action_low=(-MAX_STEP,) * 3 + (-1.0,),
-        action_high=(MAX_STEP,) * 3 + (1.0,),
-        action_names=("dx", "dy", "dz", "grip"),
-    )
-
-
-def _identity(weights_digest: str, device: torch.device, sampler: SamplerSettings) -> ModelIdentity:
-    return ModelIdentity(
-        name="tabletop",
-        weights_digest=weights_digest,
-        dtype="float32",
-        attention_backend="sdpa",
-        device_kind=f"cpu {platform.machine()}" if device.type == "cpu" else torch.cuda.get_device_name(device),
-        sampler=asdict(sampler),
-        software={"torch": torch.__version__},
-    )

@@ -11,8 +11,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from arc_fabric.models.tabletop.control import encode_maps
 from arc_fabric.models.tabletop.dit import ACTIONS, CausalDiT
 from arc_fabric.models.tabletop.pose import integrate, shrink
+from arc_fabric.models.tabletop.vae import CausalVAE
 
 BLOCK = 2
 """Latent frames per block."""
@@ -53,7 +55,8 @@ def write_kv(
     """
     batch, frames = latents.shape[0], latents.shape[2]
     z = latents.transpose(1, 2).flatten(0, 1)
-    x = dit.tokens(z, z, z.new_zeros(len(z), ACTIONS, 4), poses.flatten(0, 1)).unflatten(0, (batch, frames))
+    x = dit.tokens(z, z, torch.zeros_like(z), z.new_zeros(len(z), ACTIONS, 4), poses.flatten(0, 1))
+    x = x.unflatten(0, (batch, frames))
     level = texts.new_zeros(len(texts))
     c = dit.condition(texts, level, level)[:, None].expand(-1, frames, -1)
     _, own = dit(x.repeat(2, 1, 1, 1), c, caches, first)
@@ -77,20 +80,28 @@ class BlockInputs:
 
 
 def denoise(
-    dit: CausalDiT, inputs: BlockInputs, texts: Tensor, caches: list[Tensor], settings: SamplerSettings
+    dit: CausalDiT,
+    vae: CausalVAE,
+    inputs: BlockInputs,
+    texts: Tensor,
+    caches: list[Tensor],
+    settings: SamplerSettings,
 ) -> tuple[Tensor, Tensor]:
     """Sample one block, first its actions (unless given), then the video they lead to: latents [B, C, 2, 8, 8] and
     unit actions [B, 8, 4]."""
     z, a = inputs.noise
+    maps = torch.zeros_like(z)
     if inputs.given is None:
         for now, then in pairwise(settings.levels(settings.action_steps)):
-            _, a0 = _predict(dit, z, a, inputs, texts, caches, (1.0, now), settings.guidance)
+            _, a0 = _predict(dit, z, a, maps, inputs, texts, caches, (1.0, now), settings.guidance)
             a = a0 + (then / now) * (a - a0)
     a = a.clamp(-1, 1) if inputs.given is None else inputs.given
     batch = len(z)
     texts, caches = texts[:batch], [cache[:, :batch] for cache in caches]
+    poses = integrate(inputs.pose, a).reshape(-1, ACTIONS, 4)
+    maps = encode_maps(vae, poses).unflatten(0, (batch, BLOCK)).transpose(1, 2)
     for now, then in pairwise(settings.levels(settings.steps)):
-        z0, _ = _predict(dit, z, a, inputs, texts, caches, (now, 0.0), settings.guidance)
+        z0, _ = _predict(dit, z, a, maps, inputs, texts, caches, (now, 0.0), settings.guidance)
         z = z0 + (then / now) * (z - z0)
     return z, a
 
@@ -99,6 +110,7 @@ def _predict(
     dit: CausalDiT,
     z: Tensor,
     a: Tensor,
+    maps: Tensor,
     inputs: BlockInputs,
     texts: Tensor,
     caches: list[Tensor],
@@ -109,9 +121,9 @@ def _predict(
     batch = len(z)
     branches = len(texts) // batch
     poses = integrate(inputs.pose, shrink(a, torch.tensor(levels[1])))
-    frames = z.transpose(1, 2).flatten(0, 1)
+    frames, maps = (part.transpose(1, 2).flatten(0, 1) for part in (z, maps))
     last = inputs.last.repeat_interleave(BLOCK, 0)
-    x = dit.tokens(frames, last, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
+    x = dit.tokens(frames, last, maps, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
     t_video, t_action = (texts.new_full((len(texts),), level) for level in levels)
     c = dit.condition(texts, t_video, t_action)[:, None].expand(-1, BLOCK, -1)
     x, _ = dit(x.unflatten(0, (batch, BLOCK)).repeat(branches, 1, 1, 1), c, caches, inputs.first)

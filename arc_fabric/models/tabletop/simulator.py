@@ -118,7 +118,7 @@ def sample_episode(rng: np.random.Generator, frames: int) -> Episode:
     if rng.random() < 0.3:
         warm_up = noisy_expert(sample_task(rng, scene), rng, 0.3) if rng.random() < 0.6 else play(rng)
         scene = roll(scene, warm_up, int(rng.integers(8, 48))).last
-    noise = 0.0 if rng.random() < 0.5 else rng.uniform(0.1, 0.7)
+    noise = 0.0 if rng.random() < 0.6 else rng.uniform(0.1, 0.5)
     return roll(scene, noisy_expert(first, rng, noise), frames, phrase(first, rng))
 
 

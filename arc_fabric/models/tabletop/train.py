@@ -49,6 +49,7 @@ def main() -> None:
             resume=args.resume,
             rank=args.rank,
             peers=args.peers,
+            compiled=args.compile,
         )
 
 
@@ -63,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peers", type=int, default=1, help="processes that train the transformer together")
     parser.add_argument("--rank", type=int, default=0, help="number of this process among its peers, from 0")
     parser.add_argument("--minutes", type=float, help="training time of each stage, instead of the config's")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the transformer's forward and backward")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoints in --folder")
     return parser.parse_args()
 

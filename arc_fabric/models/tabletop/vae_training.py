@@ -30,6 +30,8 @@ class VaeSettings:
     adam_lr: float = 2e-3
     kl: float = 6e-4
     l1: float = 0.3
+    cycle: float = 1.0
+    """Weight of the cycle: the last frame of a decoded group, encoded again as an anchor, decodes to the true frame."""
     object_weight: float = 3.0
     """Extra weight of pixels that differ from their row's background."""
 
@@ -81,10 +83,25 @@ def train_vae(settings: VaeSettings, folder: Path, *, device: str = "cpu", resum
         mse, l1 = (weight * error.square()).mean(), (weight * error.abs()).mean()
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum((1, 2, 3)).mean() / groups[0].numel()
         psnr = -10 * torch.log10(error.detach().clamp(-2, 2).square().mean() / 4)
-        return {"loss": 4 * mse + settings.l1 * l1 + settings.kl * kl, "psnr": psnr, "kl": kl.detach()}
+        with torch.autocast(device, torch.bfloat16):
+            cycle, drift = _cycle(vae, groups, out, weight)
+        loss = 4 * mse + settings.l1 * l1 + settings.kl * kl + settings.cycle * (4 * cycle + 0.2 * drift)
+        return {"loss": loss, "psnr": psnr, "kl": kl.detach(), "cycle": cycle.detach(), "drift": drift.detach()}
 
     trainer.train(losses, title="vae", every=100)
     return finish_vae(trainer.averaged(), pool, rng)
+
+
+def _cycle(vae: CausalVAE, groups: Tensor, out: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """What a window's end does: the last decoded frame becomes the next anchor. Weighted mean square error of the
+    anchor decoded against the true frame, and of its latent against the true frame's."""
+    true = groups[:, -3:].repeat(1, GROUP, 1, 1).contiguous(memory_format=torch.channels_last)
+    again = out[:, -3:].clamp(-1, 1).repeat(1, GROUP, 1, 1).contiguous(memory_format=torch.channels_last)
+    target, _ = vae.posterior(true)
+    found, _ = vae.posterior(again)
+    decoded = vae.reconstruct(found).float()
+    error = (weight[:, -3:].repeat(1, GROUP, 1, 1) * (decoded - groups[:, -3:].repeat(1, GROUP, 1, 1)).square()).mean()
+    return error, (found.float() - target.detach().float()).square().mean()
 
 
 @torch.no_grad()
