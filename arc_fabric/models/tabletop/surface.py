@@ -1,0 +1,56 @@
+"""What the tabletop model says of itself: its geometry and its identity."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+
+import torch
+
+from arc_fabric.models.contract import Geometry, ModelIdentity
+from arc_fabric.models.tabletop.dit import TOKENS, DitShape
+from arc_fabric.models.tabletop.physics import MAX_STEP
+from arc_fabric.models.tabletop.sampler import BLOCK, HORIZON, SamplerSettings
+from arc_fabric.models.tabletop.scene import SIZE
+from arc_fabric.models.tabletop.vae import GROUP
+
+WINDOW = 9
+"""Latent frames per window: the anchor and four blocks."""
+
+
+def geometry_of(shape: DitShape) -> Geometry:
+    """Sizes of latents, blocks, windows and caches."""
+    return Geometry(
+        image_height=SIZE,
+        image_width=SIZE,
+        fps=10.0,
+        frames_per_latent=GROUP,
+        latents_per_block=BLOCK,
+        window=WINDOW,
+        latent_channels=shape.channels,
+        latent_height=8,
+        latent_width=8,
+        tokens_per_latent=TOKENS,
+        layers=shape.layers,
+        heads=shape.heads,
+        head_dim=shape.head_dim,
+        action_dim=4,
+        action_horizon=HORIZON,
+        state_dim=4,
+        action_low=(-MAX_STEP,) * 3 + (-1.0,),
+        action_high=(MAX_STEP,) * 3 + (1.0,),
+        action_names=("dx", "dy", "dz", "grip"),
+    )
+
+
+def identity_of(weights_digest: str, device: torch.device, sampler: SamplerSettings) -> ModelIdentity:
+    """What must be equal for restored states to continue with the same bits."""
+    return ModelIdentity(
+        name="tabletop",
+        weights_digest=weights_digest,
+        dtype="float32",
+        attention_backend="sdpa",
+        device_kind=f"cpu {platform.machine()}" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        sampler=asdict(sampler),
+        software={"torch": torch.__version__},
+    )
