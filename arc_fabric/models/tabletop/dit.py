@@ -9,7 +9,9 @@ The heads predict the clean latents (as a residual on the last clean latent fram
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 
 from arc_fabric.models.tabletop.language import BUCKETS
 from arc_fabric.models.tabletop.pose import GRID, POSE_FEATURES, show_to_action, show_to_video
+from arc_fabric.models.tabletop.pose_reader import PoseReader
 
 PATCH = 2
 VIDEO_TOKENS = GRID * GRID
@@ -69,8 +72,23 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([a * cos - b * sin, a * sin + b * cos], -1).to(x.dtype)
 
 
+class Text(NamedTuple):
+    """Encoded prompts."""
+
+    pooled: Tensor
+    """[B, d]: enters by adaptive layer norm."""
+    words: Tensor
+    """[B, 1 + L, d]: what tokens attend to: a learned token that is always there, then the words in their order."""
+    there: Tensor
+    """bool [B, 1 + L]: false where a prompt has no word."""
+
+    def rows(self, part: slice) -> Text:
+        """Some of the prompts."""
+        return Text(*(value[part] for value in self))
+
+
 class TextEncoder(nn.Module):
-    """Hashed words -> one vector [B, width]: embeddings, a width-3 convolution over word order, mean and max pooling.
+    """Hashed words -> `Text`: embeddings and a width-3 convolution over word order; mean and max pooling for the whole.
 
     Words never seen in training have near-zero embeddings and change little."""
 
@@ -82,14 +100,18 @@ class TextEncoder(nn.Module):
         self.out = nn.Sequential(
             nn.Linear(4 * shape.text_width, shape.width), nn.SiLU(), nn.Linear(shape.width, shape.width)
         )
+        self.word_out = nn.Linear(2 * shape.text_width, shape.width)
+        self.always = nn.Parameter(torch.zeros(1, 1, shape.width))
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor) -> Text:
         """ids int64 [B, L], 0 is padding."""
         there = (ids > 0).unsqueeze(-1).float()
         x = self.words(ids) * there * 20.0
         x = F.silu(self.order(x.mT)).mT * there
         mean = x.sum(1) / there.sum(1).clamp(min=1)
-        return self.out(torch.cat([mean, x.amax(1)], -1))
+        words = torch.cat([self.always.expand(len(ids), -1, -1).to(x.dtype), self.word_out(x).to(x.dtype)], 1)
+        present = F.pad(ids > 0, (1, 0), value=True)
+        return Text(self.out(torch.cat([mean, x.amax(1)], -1)), F.layer_norm(words, words.shape[-1:]), present)
 
 
 class Block(nn.Module):
@@ -101,12 +123,16 @@ class Block(nn.Module):
         self.heads = shape.heads
         self.qkv = nn.Linear(d, 3 * d, bias=False)
         self.proj = nn.Linear(d, d, bias=False)
+        self.ask = nn.Linear(d, d, bias=False)
+        self.answer = nn.Linear(d, 2 * d, bias=False)
+        self.told = nn.Linear(d, d, bias=False)
         self.up = nn.Linear(d, 4 * d)
         self.down = nn.Linear(4 * d, d)
         self.modulation = nn.Linear(d, 6 * d)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
         nn.init.zeros_(self.proj.weight)
+        nn.init.zeros_(self.told.weight)
         nn.init.zeros_(self.down.weight)
 
     def modulate(self, condition: Tensor) -> tuple[Tensor, ...]:
@@ -119,9 +145,19 @@ class Block(nn.Module):
         q, k, v = self.qkv(h).unflatten(-1, (3, self.heads, -1)).unbind(2)
         return F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:]), v
 
-    def finish(self, x: Tensor, attended: Tensor, m: tuple[Tensor, ...]) -> Tensor:
-        """Add attention output [N, TOKENS, d] and the MLP."""
+    def read_text(self, x: Tensor, text: Text) -> Tensor:
+        """Cross-attention of x [B, n, d] to the words of B prompts -> [B, n, d]."""
+        q = self.ask(F.layer_norm(x, x.shape[-1:])).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        k, v = self.answer(text.words).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
+        score = (q @ k.mT).float() * q.shape[-1] ** -0.5
+        score = score.masked_fill(~text.there[:, None, None], -torch.inf)
+        return self.told((score.softmax(-1).to(v.dtype) @ v).transpose(1, 2).flatten(2))
+
+    def finish(self, x: Tensor, attended: Tensor, told: Callable[[Tensor], Tensor], m: tuple[Tensor, ...]) -> Tensor:
+        """Add self-attention output [N, TOKENS, d], what `told` finds in the prompt ([N, TOKENS, d] of x), the MLP."""
         x = x + (1 + m[2]) * self.proj(attended)
+        x = x + told(x)
         h = F.layer_norm(x, x.shape[-1:]) * (1 + m[4]) + m[3]
         return x + (1 + m[5]) * self.down(F.gelu(self.up(h), approximate="tanh"))
 
@@ -149,9 +185,7 @@ class CausalDiT(nn.Module):
         self.final = nn.Linear(d, 2 * d)
         self.head_video = nn.Linear(d, patch)
         self.head_action = nn.Linear(d, 4 * ACTIONS)
-        self.read_pose = nn.Sequential(
-            nn.Linear(shape.channels * 64, 384), nn.SiLU(), nn.Linear(384, 384), nn.SiLU(), nn.Linear(384, 4)
-        )
+        self.read_pose = PoseReader(shape.channels)
         for layer in (self.final, self.head_video, self.head_action):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -176,14 +210,13 @@ class CausalDiT(nn.Module):
 
     def anchor_pose(self, z: Tensor) -> Tensor:
         """Read the gripper's pose [B, 4] off an anchor latent [B, C, 8, 8]."""
-        raw = self.read_pose(z.flatten(1)).float()
-        scale = raw.new_tensor([32.0, 16.0, 10.0, 1.0])
-        middle = raw.new_tensor([32.0, 46.0, 10.0, 0.0])
-        return raw * scale + middle
+        return self.read_pose(z)
 
-    def forward(self, x: Tensor, condition: Tensor, caches: list[Tensor], first: int) -> tuple[Tensor, list[Tensor]]:
-        """Run tokens x [B, F, TOKENS, d] (condition [B, F, d]) of latent frames `first`... over the caches
-        [2, B, seq, heads, head_dim] per layer (an empty list: no past). Returns tokens [B, F, TOKENS, d] and the
+    def forward(
+        self, x: Tensor, condition: Tensor, text: Text, caches: list[Tensor], first: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Run tokens x [B, F, TOKENS, d] (condition [B, F, d]) of latent frames `first`... over B prompts and the
+        caches [2, B, seq, heads, head_dim] per layer (an empty list: no past). Returns tokens [B, F, TOKENS, d] and the
         chunk's own keys and values, [2, B, F * TOKENS, heads, head_dim] per layer."""
         batch, frames = x.shape[:2]
         x, c = x.flatten(0, 1), condition.flatten(0, 1)
@@ -196,8 +229,14 @@ class CausalDiT(nn.Module):
             own.append(torch.stack([k, v]))
             past = [caches[layer]] if caches else []
             k, v = torch.cat([*past, own[-1]], 2).unbind(0)
-            x = block.finish(x, attend(q, k, v).unflatten(1, (frames, TOKENS)).flatten(0, 1), m)
+            attended = attend(q, k, v).unflatten(1, (frames, TOKENS)).flatten(0, 1)
+            x = block.finish(x, attended, lambda h, b=block: _told(b, h, text, frames), m)
         return x.unflatten(0, (batch, frames)), own
+
+
+def _told(block: Block, x: Tensor, text: Text, frames: int) -> Tensor:
+    """Cross-attention for tokens x [B * F, TOKENS, d]."""
+    return block.read_text(x.unflatten(0, (-1, frames)).flatten(1, 2), text).unflatten(1, (frames, -1)).flatten(0, 1)
 
 
 def level_features(t: Tensor) -> Tensor:

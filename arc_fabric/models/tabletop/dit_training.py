@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arc_fabric.models.tabletop.dit import TOKENS, VIDEO_TOKENS, Block, CausalDiT, rotary, rotate
+from arc_fabric.models.tabletop.dit import TOKENS, VIDEO_TOKENS, Block, CausalDiT, Text, rotary, rotate
 from arc_fabric.models.tabletop.latent_pool import SINGLES, LatentPool, Windows
 from arc_fabric.models.tabletop.loop import Budget, Peers, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam
@@ -29,7 +29,7 @@ BLOCKS, PER_BLOCK, PAST = 4, 2, 7
 """Blocks per window, latent frames per block, latent frames of the clean stream that a later block can see."""
 COPIES, POLICY = 3, 2
 """Noisy copies of a window; this one of them trains the policy, the others the video given the actions."""
-ADAM = ("words", "place", "head_", "embed_", "noise", "final", "read_pose", "truth", "modulation")
+ADAM = ("words", "always", "place", "head_", "embed_", "noise", "final", "read_pose", "truth", "modulation")
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,13 @@ class WindowModel(nn.Module):
         dit, count = self.dit, len(batch.latents)
         past = batch.latents[:, :PAST] + noise.past[:, None, None, None, None] * noise.past_values
         text = dit.text(batch.text)
-        c_clean = dit.condition(text, text.new_zeros(count), text.new_zeros(count))
+        zero = past.new_zeros(count)
+        c_clean = dit.condition(text.pooled, zero, zero)
         clean = dit.tokens(
             past.flatten(0, 1),
             past.flatten(0, 1),
             torch.zeros_like(past).flatten(0, 1),
-            text.new_zeros(count * PAST, GROUP, 4),
+            past.new_zeros(count * PAST, GROUP, 4),
             batch.poses[:, :PAST].flatten(0, 1),
         )
 
@@ -95,13 +96,13 @@ class WindowModel(nn.Module):
             a_t.reshape(-1, GROUP, 4),
             poses.reshape(-1, GROUP, 4),
         )
-        c_block = dit.condition(text.repeat_interleave(COPIES * BLOCKS, 0), t_v.flatten(), t_a.flatten())
+        c_block = dit.condition(text.pooled.repeat_interleave(COPIES * BLOCKS, 0), t_v.flatten(), t_a.flatten())
 
         x = torch.cat([clean, noisy])
         c = torch.cat([c_clean.repeat_interleave(PAST, 0), c_block.repeat_interleave(PER_BLOCK, 0)])
         cos, sin = _angles(dit, count, x.device)
         for block in dit.blocks:
-            x = _layer(block, x, c, cos, sin, count)
+            x = _layer(block, x, c, text, cos, sin, count)
         h, c = x[count * PAST :], c[count * PAST :]
         video, action = dit.heads(h, c, last.flatten(0, 3))
         truth = self.truth(h[:, VIDEO_TOKENS]).float().unflatten(0, frame)
@@ -125,7 +126,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return (weights @ v).transpose(1, 2).flatten(2)
 
 
-def _layer(block: Block, x: Tensor, c: Tensor, cos: Tensor, sin: Tensor, count: int) -> Tensor:
+def _layer(block: Block, x: Tensor, c: Tensor, text: Text, cos: Tensor, sin: Tensor, count: int) -> Tensor:
     """One layer over the clean stream and all copies."""
     m = block.modulate(c)
     q, k, v = block.queries(x, m[0], m[1])
@@ -144,7 +145,15 @@ def _layer(block: Block, x: Tensor, c: Tensor, cos: Tensor, sin: Tensor, count: 
     attended = torch.cat(
         [torch.cat(clean, 1).reshape(split, TOKENS, -1), torch.stack(noisy, 1).reshape(-1, TOKENS, x.shape[-1])]
     )
-    return block.finish(x, attended, m)
+    return block.finish(x, attended, lambda h: _told(block, h, text, count), m)
+
+
+def _told(block: Block, x: Tensor, text: Text, count: int) -> Tensor:
+    """Cross-attention to the prompts for the clean stream and all copies, tokens x [N, TOKENS, d]."""
+    split = count * PAST
+    parts = x[:split].reshape(count, PAST * TOKENS, -1), x[split:].reshape(count, -1, x.shape[-1])
+    told = block.read_text(torch.cat(parts, 1), text)
+    return torch.cat([part.reshape(-1, TOKENS, x.shape[-1]) for part in told.split([p.shape[1] for p in parts], 1)])
 
 
 def _losses(

@@ -158,6 +158,7 @@ class Trainer:
             TimeRemainingColumn(),
         )
         sums: dict[str, float] = {}
+        summed = self.step
         saved = time.monotonic()
         with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
             bar = bars.add_task(title, total=1.0, note="")
@@ -167,11 +168,12 @@ class Trainer:
                 self.seconds += time.monotonic() - started
                 bars.update(bar, completed=self.budget.progress(self.step, self.seconds))
                 if self.step % every == 0:
-                    note = " ".join(f"{k} {v / every:.4f}" for k, v in sums.items())
+                    note = " ".join(f"{k} {v / (self.step - summed):.4f}" for k, v in sums.items())
                     bars.update(bar, note=f"step {self.step} {note}")
                     if not console.is_terminal:
                         print(f"{title} step {self.step} {self.seconds / 60:.1f} min {note}", flush=True)
                     sums.clear()
+                    summed = self.step
                 if time.monotonic() - saved > save_seconds:
                     self.save()
                     on_save()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from arc_fabric.errors import InvalidImage, InvalidRequest, ModelUnavailable
 from arc_fabric.models.contract import Abilities, Conditioning, ModelIdentity
-from arc_fabric.models.tabletop.dit import CausalDiT
+from arc_fabric.models.tabletop.dit import CausalDiT, Text
 from arc_fabric.models.tabletop.head import ActionHead, poses_of, row_of, same_prompt, with_poses
 from arc_fabric.models.tabletop.language import LENGTH, token_ids
 from arc_fabric.models.tabletop.physics import MAX_STEP
@@ -248,11 +248,11 @@ class TabletopModel:
             "action_pred": torch.cat([MAX_STEP * actions[..., :3], actions[..., 3:]], -1),
         }
 
-    def _texts(self, text: Tensor) -> Tensor:
-        """Text vectors [2B, d]: the prompts, then the empty prompt for each."""
+    def _texts(self, text: Tensor) -> Text:
+        """2B encoded prompts: the prompts, then the empty prompt for each."""
         return self.dit.text(torch.cat([text, torch.zeros_like(text)]))
 
-    def _write(self, head: ActionHead, latents: Tensor, texts: Tensor, first: int) -> list[Tensor]:
+    def _write(self, head: ActionHead, latents: Tensor, texts: Text, first: int) -> list[Tensor]:
         """Append latents to the head's caches; returns both branches' caches joined, [2, 2B, seq, heads, head_dim]."""
         joined = [torch.cat(pair, 1) for pair in zip(head.kv_cache1, head.kv_cache_neg, strict=True)]
         poses = poses_of(head.ys, first, latents.shape[2])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from arc_fabric.models.tabletop.control import encode_maps
-from arc_fabric.models.tabletop.dit import ACTIONS, CausalDiT
+from arc_fabric.models.tabletop.dit import ACTIONS, CausalDiT, Text
 from arc_fabric.models.tabletop.pose import integrate, shrink
 from arc_fabric.models.tabletop.vae import CausalVAE
 
@@ -46,20 +46,20 @@ def block_noise(seed: int, start: int, channels: int) -> tuple[Tensor, Tensor]:
 
 
 def write_kv(
-    dit: CausalDiT, latents: Tensor, poses: Tensor, texts: Tensor, caches: list[Tensor], first: int
+    dit: CausalDiT, latents: Tensor, poses: Tensor, texts: Text, caches: list[Tensor], first: int
 ) -> list[Tensor]:
     """Append clean latent frames to the caches of both branches.
 
-    latents [B, C, F, 8, 8]; poses [B, F, 4, 4]; texts [2B, d]; caches per layer [2, 2B, seq, heads, head_dim] or empty.
-    Returns new, longer caches.
+    latents [B, C, F, 8, 8]; poses [B, F, 4, 4]; texts of 2B prompts; caches per layer [2, 2B, seq, heads, head_dim] or
+    empty. Returns new, longer caches.
     """
     batch, frames = latents.shape[0], latents.shape[2]
     z = latents.transpose(1, 2).flatten(0, 1)
     x = dit.tokens(z, z, torch.zeros_like(z), z.new_zeros(len(z), ACTIONS, 4), poses.flatten(0, 1))
     x = x.unflatten(0, (batch, frames))
-    level = texts.new_zeros(len(texts))
-    c = dit.condition(texts, level, level)[:, None].expand(-1, frames, -1)
-    _, own = dit(x.repeat(2, 1, 1, 1), c, caches, first)
+    level = z.new_zeros(2 * batch)
+    c = dit.condition(texts.pooled, level, level)[:, None].expand(-1, frames, -1)
+    _, own = dit(x.repeat(2, 1, 1, 1), c, texts, caches, first)
     return [torch.cat([old, new], 2) for old, new in zip(caches, own, strict=True)] if caches else own
 
 
@@ -83,7 +83,7 @@ def denoise(
     dit: CausalDiT,
     vae: CausalVAE,
     inputs: BlockInputs,
-    texts: Tensor,
+    texts: Text,
     caches: list[Tensor],
     settings: SamplerSettings,
 ) -> tuple[Tensor, Tensor]:
@@ -97,7 +97,7 @@ def denoise(
             a = a0 + (then / now) * (a - a0)
     a = a.clamp(-1, 1) if inputs.given is None else inputs.given
     batch = len(z)
-    texts, caches = texts[:batch], [cache[:, :batch] for cache in caches]
+    texts, caches = texts.rows(slice(batch)), [cache[:, :batch] for cache in caches]
     poses = integrate(inputs.pose, a).reshape(-1, ACTIONS, 4)
     maps = encode_maps(vae, poses).unflatten(0, (batch, BLOCK)).transpose(1, 2)
     for now, then in pairwise(settings.levels(settings.steps)):
@@ -112,21 +112,21 @@ def _predict(
     a: Tensor,
     maps: Tensor,
     inputs: BlockInputs,
-    texts: Tensor,
+    texts: Text,
     caches: list[Tensor],
     levels: tuple[float, float],
     guidance: float,
 ) -> tuple[Tensor, Tensor]:
     """Clean latents and actions as the model sees them from (z, a), guided where texts hold both branches."""
     batch = len(z)
-    branches = len(texts) // batch
+    branches = len(texts.pooled) // batch
     poses = integrate(inputs.pose, shrink(a, torch.tensor(levels[1])))
     frames, maps = (part.transpose(1, 2).flatten(0, 1) for part in (z, maps))
     last = inputs.last.repeat_interleave(BLOCK, 0)
     x = dit.tokens(frames, last, maps, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
-    t_video, t_action = (texts.new_full((len(texts),), level) for level in levels)
-    c = dit.condition(texts, t_video, t_action)[:, None].expand(-1, BLOCK, -1)
-    x, _ = dit(x.unflatten(0, (batch, BLOCK)).repeat(branches, 1, 1, 1), c, caches, inputs.first)
+    t_video, t_action = (z.new_full((branches * batch,), level) for level in levels)
+    c = dit.condition(texts.pooled, t_video, t_action)[:, None].expand(-1, BLOCK, -1)
+    x, _ = dit(x.unflatten(0, (batch, BLOCK)).repeat(branches, 1, 1, 1), c, texts, caches, inputs.first)
     z0, a0 = dit.heads(x.flatten(0, 1), c.flatten(0, 1), last.repeat(branches, 1, 1, 1))
     z0 = z0.unflatten(0, (branches, batch, BLOCK)).transpose(2, 3)
     a0 = a0.reshape(branches, batch, HORIZON, 4)
