@@ -17,9 +17,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from arc_fabric.models.tabletop.eyes import Eyes
 from arc_fabric.models.tabletop.language import BUCKETS
-from arc_fabric.models.tabletop.pose import GRID, POSE_FEATURES, show_to_action, show_to_video
-from arc_fabric.models.tabletop.pose_reader import PoseReader
+from arc_fabric.models.tabletop.pose import (
+    GRID,
+    POSE_FEATURES,
+    REACH_FEATURES,
+    THING_FEATURES,
+    show_to_action,
+    show_to_video,
+    things_to_action,
+    things_to_video,
+)
+from arc_fabric.models.tabletop.scene import KINDS
 
 PATCH = 2
 VIDEO_TOKENS = GRID * GRID
@@ -185,7 +195,9 @@ class CausalDiT(nn.Module):
         self.final = nn.Linear(d, 2 * d)
         self.head_video = nn.Linear(d, patch)
         self.head_action = nn.Linear(d, 4 * ACTIONS)
-        self.read_pose = PoseReader(shape.channels)
+        self.eyes = Eyes(shape.channels)
+        self.show_video = nn.Linear(len(KINDS) * THING_FEATURES, d, bias=False)
+        self.show_action = nn.Linear(len(KINDS) * REACH_FEATURES, d, bias=False)
         for layer in (self.final, self.head_video, self.head_action):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -194,12 +206,19 @@ class CausalDiT(nn.Module):
         """text [N, d], noise levels [N] in [0, 1] -> condition [N, d]."""
         return F.silu(text + self.noise(torch.cat([level_features(t_video), level_features(t_action)], -1)))
 
-    def tokens(self, z: Tensor, last: Tensor, maps: Tensor, actions: Tensor, poses: Tensor) -> Tensor:
-        """Latent frames z, `last` and action maps [N, C, 8, 8] (zeros where there are none), noisy unit actions
-        [N, 4, 4], poses [N, 4, 4] -> [N, TOKENS, d]."""
+    def look(self, z: Tensor) -> Tensor:
+        """What the eyes see in latent frames [N, C, 8, 8]: x, y, z, presence (0 to 1) per kind, [N, kinds, 4]."""
+        seen = self.eyes(z)
+        return torch.cat([seen.places, seen.there.sigmoid()[..., None]], -1)
+
+    def tokens(self, z: Tensor, last: Tensor, things: Tensor, maps: Tensor, actions: Tensor, poses: Tensor) -> Tensor:
+        """Latent frames z, `last`, what the eyes see in `last` [N, kinds, 4], action maps [N, C, 8, 8] (zeros where
+        there are none), noisy unit actions [N, 4, 4], poses [N, 4, 4] -> [N, TOKENS, d]."""
         video = torch.cat([patchify(z), patchify(last), patchify(maps), show_to_video(poses)], -1)
         action = torch.cat([actions.flatten(1), show_to_action(poses)], -1)
-        return torch.cat([self.embed_video(video), self.embed_action(action)[:, None]], 1) + self.place
+        video = self.embed_video(video) + self.show_video(things_to_video(things))
+        action = self.embed_action(action) + self.show_action(things_to_action(things, poses[:, 0]))
+        return torch.cat([video, action[:, None]], 1) + self.place
 
     def heads(self, x: Tensor, condition: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens [N, TOKENS, d] -> clean latents [N, C, 8, 8] and clean unit actions [N, 4, 4]."""
@@ -210,7 +229,7 @@ class CausalDiT(nn.Module):
 
     def anchor_pose(self, z: Tensor) -> Tensor:
         """Read the gripper's pose [B, 4] off an anchor latent [B, C, 8, 8]."""
-        return self.read_pose(z)
+        return self.eyes(z).pose
 
     def forward(
         self, x: Tensor, condition: Tensor, text: Text, caches: list[Tensor], first: int

@@ -1,4 +1,4 @@
-"""Stage 2: train the transformer on windows of 1 + 8 latent frames.
+"""Stage 3: train the transformer on windows of 1 + 8 latent frames.
 
 Each window is seen once clean (it fills keys and values for the past) and in three noisy copies, whose blocks each
 have their own noise level and attend to the clean past and themselves: two with the true actions given, which learn
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from arc_fabric.models.tabletop.dit import TOKENS, VIDEO_TOKENS, Block, CausalDiT, Text, rotary, rotate
-from arc_fabric.models.tabletop.latent_pool import SINGLES, LatentPool, Windows
+from arc_fabric.models.tabletop.latent_pool import LatentPool, Windows
 from arc_fabric.models.tabletop.loop import Budget, Peers, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 from arc_fabric.models.tabletop.pose import integrate, shrink
@@ -29,12 +29,12 @@ BLOCKS, PER_BLOCK, PAST = 4, 2, 7
 """Blocks per window, latent frames per block, latent frames of the clean stream that a later block can see."""
 COPIES, POLICY = 3, 2
 """Noisy copies of a window; this one of them trains the policy, the others the video given the actions."""
-ADAM = ("words", "always", "place", "head_", "embed_", "noise", "final", "read_pose", "truth", "modulation")
+ADAM = ("words", "always", "place", "head_", "embed_", "show_", "noise", "final", "truth", "modulation")
 
 
 @dataclass(frozen=True)
 class DitSettings:
-    """Settings of stage 2 (table `dit` of the config file)."""
+    """Settings of stage 3 (table `dit` of the config file)."""
 
     seed: int = 2
     first_episodes: int = 40
@@ -72,9 +72,11 @@ class WindowModel(nn.Module):
         text = dit.text(batch.text)
         zero = past.new_zeros(count)
         c_clean = dit.condition(text.pooled, zero, zero)
+        things = dit.look(past.flatten(0, 1))
         clean = dit.tokens(
             past.flatten(0, 1),
             past.flatten(0, 1),
+            things,
             torch.zeros_like(past).flatten(0, 1),
             past.new_zeros(count * PAST, GROUP, 4),
             batch.poses[:, :PAST].flatten(0, 1),
@@ -86,12 +88,15 @@ class WindowModel(nn.Module):
         a_t = torch.lerp(batch.actions[:, None], noise.action, t_a[..., None, None])
         poses = integrate(batch.base[:, None].expand(-1, COPIES, -1, -1), shrink(a_t, t_a[..., None, None]))
         last = past[:, 0::2][:, None, :, None].expand_as(z_t)
+        before = torch.arange(count * PAST, device=past.device).view(count, 1, PAST)[..., 0::2, None]
         frame = (count, COPIES, BLOCKS, PER_BLOCK)
+        before = before.expand(frame)
         maps = batch.maps.unflatten(1, (BLOCKS, PER_BLOCK))[:, None].repeat(1, COPIES, 1, 1, 1, 1, 1)
         maps[:, POLICY] = 0
         noisy = dit.tokens(
             z_t.flatten(0, 3),
             last.flatten(0, 3),
+            things[before.flatten()],
             maps.flatten(0, 3),
             a_t.reshape(-1, GROUP, 4),
             poses.reshape(-1, GROUP, 4),
@@ -106,8 +111,7 @@ class WindowModel(nn.Module):
         h, c = x[count * PAST :], c[count * PAST :]
         video, action = dit.heads(h, c, last.flatten(0, 3))
         truth = self.truth(h[:, VIDEO_TOKENS]).float().unflatten(0, frame)
-        anchor = dit.anchor_pose(batch.singles + 0.1 * noise.singles)
-        return _losses(batch, noise, video.unflatten(0, frame), action.reshape(a_t.shape), truth, anchor)
+        return _losses(batch, noise, video.unflatten(0, frame), action.reshape(a_t.shape), truth)
 
 
 def _angles(dit: CausalDiT, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -156,9 +160,7 @@ def _told(block: Block, x: Tensor, text: Text, count: int) -> Tensor:
     return torch.cat([part.reshape(-1, TOKENS, x.shape[-1]) for part in told.split([p.shape[1] for p in parts], 1)])
 
 
-def _losses(
-    batch: Windows, noise: Noise, video: Tensor, action: Tensor, truth: Tensor, anchor: Tensor
-) -> dict[str, Tensor]:
+def _losses(batch: Windows, noise: Noise, video: Tensor, action: Tensor, truth: Tensor) -> dict[str, Tensor]:
     target = batch.latents[:, 1:].unflatten(1, (BLOCKS, PER_BLOCK))[:, None]
     v_error = (video - target).square().mean((3, 4, 5, 6))
     a_error = (action - batch.actions[:, None]).square().mean((3, 4))
@@ -168,14 +170,10 @@ def _losses(
     there = known.unflatten(-1, (-1, 4))[..., 3:].expand(*known.shape[:-1], len(KINDS) + 1, 4).clone()
     there[..., 0, :], there[..., 3] = 1, 1
     truth_loss = ((truth - known).square() * there.flatten(-2)).mean()
-    pose_error = (anchor - batch.single_poses).abs()
-    pose_loss = (pose_error * pose_error.new_tensor([0.1, 0.1, 0.1, 1.0])).mean()
     return {
         "v": v_loss,
         "a": a_loss,
         "truth": truth_loss,
-        "pose": pose_loss,
-        "pose_px": pose_error[:, :3].mean(),
         "v_hard": _mean(v_error[:, :POLICY], noise.t_video[:, :POLICY] > 0.9),
         "a_hard": _mean(a_error[:, POLICY], noise.t_action[:, POLICY] > 0.9),
     }
@@ -195,7 +193,6 @@ class Noise:
     t_action: Tensor
     video: Tensor
     action: Tensor
-    singles: Tensor
 
     @classmethod
     def draw(cls, count: int, channels: int, settings: DitSettings, device: str) -> Noise:
@@ -214,7 +211,6 @@ class Noise:
             t_action,
             torch.randn(*level, PER_BLOCK, channels, 8, 8),
             torch.randn(*level, PER_BLOCK * GROUP, 4),
-            torch.randn(SINGLES, channels, 8, 8),
         )
         return cls(*(p.to(device) for p in parts))
 
@@ -222,6 +218,7 @@ class Noise:
 def train_dit(
     settings: DitSettings,
     vae_weights: dict[str, Tensor],
+    eyes_weights: dict[str, Tensor],
     folder: Path,
     weights: Path,
     *,
@@ -237,6 +234,8 @@ def train_dit(
     vae = CausalVAE().eval()
     vae.load_state_dict(vae_weights)
     model = WindowModel().to(device)
+    model.dit.eyes.load_state_dict(eyes_weights)
+    model.dit.eyes.requires_grad_(False)
     optimizer = MuonAdam(model, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr, adam_names=ADAM)
     together = Peers(folder, rank, peers) if peers > 1 else None
     trainer = Trainer(

@@ -10,6 +10,7 @@ from rich.progress import track
 from torch import Tensor
 
 from arc_fabric.models.tabletop.control import encode_maps
+from arc_fabric.models.tabletop.eyes import MIDDLE, SCALE
 from arc_fabric.models.tabletop.language import token_ids
 from arc_fabric.models.tabletop.physics import MAX_STEP
 from arc_fabric.models.tabletop.pose import integrate, pose_of_state
@@ -20,8 +21,6 @@ from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
 WINDOW = 9
 """Latent frames per window, the anchor included."""
 FRAMES = 65
-SINGLES = 64
-"""Single frames per batch, for the pose reader."""
 STARTS = 9
 """Windows per episode: they start at frames 0, 4, ... 32."""
 
@@ -42,10 +41,6 @@ class Windows:
     """int64 [B, L]."""
     maps: Tensor
     """float [B, 8, C, 8, 8]: action maps of the latent frames after the anchor (see `control.py`)."""
-    singles: Tensor
-    """float [K, C, 8, 8]: latents of single frames, from any episodes."""
-    single_poses: Tensor
-    """float [K, 4]: the gripper's pose in them."""
     truth: Tensor
     """float [B, 9, 4 + 4 * len(KINDS)]: true state at each latent's last frame, see `_truth`."""
 
@@ -93,15 +88,18 @@ class LatentPool:
         text[torch.from_numpy(rng.random(count) < text_dropout)] = 0
         truth = parts["truth"][episode[:, None], start[:, None] + torch.arange(WINDOW)]
         maps = parts["map"][episode[:, None], after].float()
-        singles, single_poses = self._draw_singles(rng)
-        return Windows(latents, base, actions, poses, text, maps, singles, single_poses, truth)
+        return Windows(latents, base, actions, poses, text, maps, truth)
 
-    def _draw_singles(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        episode = torch.from_numpy(rng.integers(0, len(self), SINGLES))
-        start = torch.from_numpy(rng.integers(0, STARTS, SINGLES))
-        part = "single" if rng.random() < 0.5 else "cycled"
-        singles = self._parts[part][episode, start].float()
-        return singles, pose_of_state(self._parts["state"][episode, GROUP * start])
+    def draw_frames(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
+        """Random latent frames float [count, C, 8, 8] of all sorts (groups, anchors, anchors of decoded frames) and
+        the truth at their last moment, [count, 4 + 4 * kinds]."""
+        latents, truth = [], []
+        for part, share, offset in (("group", count // 2, 1), ("single", count // 4, 0), ("cycled", count // 4, 0)):
+            episode = torch.from_numpy(rng.integers(0, len(self), share))
+            frame = torch.from_numpy(rng.integers(0, self._parts[part].shape[1], share))
+            latents.append(self._parts[part][episode, frame].float())
+            truth.append(self._parts["truth"][episode, frame + offset])
+        return torch.cat(latents), torch.cat(truth)
 
 
 def _dead_reckon(rng: np.random.Generator, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,7 +171,7 @@ def _truth(episode: Episode) -> np.ndarray:
     """float32 [F, 4 + 4 * len(KINDS)]: gripper x, y, z, opening, then per kind x, y, z and whether it is there;
     positions centred and scaled to about unit size."""
     out = np.zeros((len(episode.gripper), 4 + 4 * len(KINDS)), np.float32)
-    middle, scale = np.array([32, 46, 8]), np.array([16, 8, 8])
+    middle, scale = np.array(MIDDLE), np.array(SCALE)
     out[:, :3] = (episode.gripper[:, :3] - middle) / scale
     out[:, 3] = episode.gripper[:, 3]
     for n, kind in enumerate(episode.kinds):

@@ -239,7 +239,7 @@ class TabletopModel:
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
         noise = tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
         given = _unit(inputs["action"]) if "action" in inputs else None
-        block = BlockInputs(clean[:, :, -1], pose, given, noise, first)
+        block = BlockInputs(clean[:, :, -1], self.dit.look(clean[:, :, -1]), pose, given, noise, first)
         video, actions = denoise(self.dit, head.vae, block, texts, caches, self.sampler)
         head.ys = with_poses(head.ys, integrate(pose, actions).unflatten(1, (BLOCK, GROUP)), first)
         head.current_start_frame = first + BLOCK

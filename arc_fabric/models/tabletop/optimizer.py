@@ -44,6 +44,8 @@ class MuonAdam:
         self._muon: dict[tuple[int, int], list[tuple[str, Tensor]]] = defaultdict(list)
         self._adam: list[tuple[str, Tensor]] = []
         for name, p in model.named_parameters():
+            if not p.requires_grad:
+                continue
             if p.ndim < 2 or any(part in name for part in adam_names):
                 self._adam.append((name, p))
                 self.state[f"{name}.v"] = torch.zeros_like(p)

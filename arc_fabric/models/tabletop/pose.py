@@ -21,6 +21,10 @@ GRID = 4
 """Tokens per side of a latent frame."""
 POSE_FEATURES = 3 * 2 * len(OCTAVES) + 1
 """Features per token and frame: waves of the offsets in column, row and shadow row, and how closed it is."""
+THING_FEATURES = 2 * 2 * len(OCTAVES) + 2
+"""Features per token and kind of object: waves of its offsets in column and row, its height and presence."""
+REACH_FEATURES = 8
+"""Features of an action token per kind: offsets from the gripper, coarse and fine, height and presence."""
 
 
 def pose_of_state(state: Tensor) -> Tensor:
@@ -72,3 +76,24 @@ def show_to_action(poses: Tensor) -> Tensor:
     """Poses [..., 4 frames, 4] -> features [..., 4 * POSE_FEATURES] as seen from the image's middle."""
     x, y, z, closed = poses.unbind(-1)
     return _features(x - SIZE / 2, y - z - SIZE / 2, y - SIZE / 2, closed).flatten(-2)
+
+
+def things_to_video(things: Tensor) -> Tensor:
+    """Things [N, kinds, 4] (x, y, z, presence) -> features [N, 16 tokens, kinds * THING_FEATURES]."""
+    side = SIZE / GRID
+    centre = (torch.arange(GRID, device=things.device) + 0.5) * side
+    rows, columns = torch.meshgrid(centre, centre, indexing="ij")
+    x, y, z, there = (t[:, None] for t in things.unbind(-1))
+    waves = [_waves(x - columns.reshape(-1, 1)), _waves(y - z - rows.reshape(-1, 1))]
+    height = (z / 8).expand(-1, GRID * GRID, -1)[..., None]
+    features = torch.cat([*waves, height, torch.ones_like(height)], -1)
+    return (features * there[..., None]).flatten(2)
+
+
+def things_to_action(things: Tensor, pose: Tensor) -> Tensor:
+    """Things [N, kinds, 4] as seen from the gripper at `pose` [N, 4] -> features [N, kinds * REACH_FEATURES]."""
+    offset = things[..., :3] - pose[:, None, :3]
+    features = torch.cat(
+        [offset / 16, torch.tanh(offset / 3), things[..., 2:3] / 8, torch.ones_like(things[..., :1])], -1
+    )
+    return (features * things[..., 3:]).flatten(1)

@@ -55,7 +55,7 @@ def write_kv(
     """
     batch, frames = latents.shape[0], latents.shape[2]
     z = latents.transpose(1, 2).flatten(0, 1)
-    x = dit.tokens(z, z, torch.zeros_like(z), z.new_zeros(len(z), ACTIONS, 4), poses.flatten(0, 1))
+    x = dit.tokens(z, z, dit.look(z), torch.zeros_like(z), z.new_zeros(len(z), ACTIONS, 4), poses.flatten(0, 1))
     x = x.unflatten(0, (batch, frames))
     level = z.new_zeros(2 * batch)
     c = dit.condition(texts.pooled, level, level)[:, None].expand(-1, frames, -1)
@@ -69,6 +69,8 @@ class BlockInputs:
 
     last: Tensor
     """The last clean latent frame, [B, C, 8, 8]."""
+    things: Tensor
+    """What the eyes see in it, [B, kinds, 4]."""
     pose: Tensor
     """Gripper pose at the block's start, [B, 4]."""
     given: Tensor | None
@@ -122,8 +124,8 @@ def _predict(
     branches = len(texts.pooled) // batch
     poses = integrate(inputs.pose, shrink(a, torch.tensor(levels[1])))
     frames, maps = (part.transpose(1, 2).flatten(0, 1) for part in (z, maps))
-    last = inputs.last.repeat_interleave(BLOCK, 0)
-    x = dit.tokens(frames, last, maps, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
+    last, things = (part.repeat_interleave(BLOCK, 0) for part in (inputs.last, inputs.things))
+    x = dit.tokens(frames, last, things, maps, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
     t_video, t_action = (z.new_full((branches * batch,), level) for level in levels)
     c = dit.condition(texts.pooled, t_video, t_action)[:, None].expand(-1, BLOCK, -1)
     x, _ = dit(x.unflatten(0, (batch, BLOCK)).repeat(branches, 1, 1, 1), c, texts, caches, inputs.first)

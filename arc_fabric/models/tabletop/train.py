@@ -1,4 +1,4 @@
-"""Train the tabletop model: `python -m arc_fabric.models.tabletop.train [--stage vae|dit|all] [--resume]`.
+"""Train the tabletop model: `python -m arc_fabric.models.tabletop.train [--stage vae|eyes|dit|all] [--resume]`.
 
 Settings come from `config.toml` in this package (`--config` names another). Checkpoints go to `--folder`
 (default `training/`); the averaged weights are written to `--weights` (default: the package's own file).
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from arc_fabric.models.tabletop.eyes_training import EyesSettings, train_eyes
 from arc_fabric.models.tabletop.vae_training import VaeSettings, train_vae
 from arc_fabric.models.tabletop.weights import WEIGHTS, export, load_part
 
@@ -30,19 +31,28 @@ def main() -> None:
     args = _arguments()
     torch.set_num_threads(args.threads)
     config = read_config(args.config)
-    for table in ("vae", "dit"):
+    for table in ("vae", "eyes", "dit"):
         if args.minutes is not None:
             config[table]["minutes"] = args.minutes
     if args.stage in ("vae", "all"):
         vae = train_vae(VaeSettings(**config["vae"]), args.folder, device=args.device, resume=args.resume)
         export(args.weights, vae=vae.state_dict())
+    if args.stage in ("eyes", "all"):
+        seen = train_eyes(
+            EyesSettings(**config["eyes"]),
+            load_part(args.weights, "vae"),
+            args.folder,
+            device=args.device,
+            resume=args.resume,
+        )
+        export(args.weights, eyes=seen)
     if args.stage in ("dit", "all"):
         from arc_fabric.models.tabletop.dit_training import DitSettings, train_dit
 
-        vae_weights = load_part(args.weights, "vae")
         train_dit(
             DitSettings(**config["dit"]),
-            vae_weights,
+            load_part(args.weights, "vae"),
+            load_part(args.weights, "eyes"),
             args.folder,
             args.weights,
             device=args.device,
@@ -55,7 +65,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stage", choices=("vae", "dit", "all"), default="all")
+    parser.add_argument("--stage", choices=("vae", "eyes", "dit", "all"), default="all")
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--folder", type=Path, default=Path("training"))
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
