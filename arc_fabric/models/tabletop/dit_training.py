@@ -266,7 +266,7 @@ def train_dit(
         with torch.autocast(device, torch.bfloat16):
             found = forward(batch, noise)
         total = (
-            found["v"] + settings.action_weight * found["a"] + settings.truth_weight * found["truth"] + found["pose"]
+            found["v"] + settings.action_weight * found["a"] + settings.truth_weight * found["truth"]
         )
         return {"loss": total, **{k: v.detach() for k, v in found.items()}}
 
