@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from arc_fabric.models.tabletop.dit_training import DitSettings, Noise, WindowModel
+from arc_fabric.models.tabletop.dit_training import DitSettings, Noise, WindowModel, foresee
+from arc_fabric.models.tabletop.eyes_training import EyesSettings
 from arc_fabric.models.tabletop.latent_pool import LatentPool
 from arc_fabric.models.tabletop.loop import Budget, Peers, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam, orthogonalise
@@ -64,6 +65,17 @@ def test_peers_average(tmp_path):
     assert torch.allclose(models[1].weight, (weights[0] + weights[1]) / 2)
 
 
+def test_what_a_peer_left_is_read_once(tmp_path):
+    """A slow peer's old weights do not pull the others back at every meeting."""
+    slow, fast = (Peers(tmp_path, rank, 2) for rank in range(2))
+    left, model = nn.Linear(2, 2), nn.Linear(2, 2)
+    slow.meet(left)
+    fast.meet(model)
+    after = model.weight.detach().clone()
+    fast.meet(model)
+    assert torch.equal(model.weight, after)
+
+
 def test_budget_falls_to_the_floor():
     """The learning rate warms up, holds and falls."""
     budget = Budget(100, minutes=1e9, warm_up=10, cool_down=0.5, floor=0.03)
@@ -79,8 +91,12 @@ def test_windows_and_loss(model):
     batch = pool.draw(np.random.default_rng(0), 2, text_dropout=0.5)
     assert batch.latents.shape == (2, 9, 8, 8, 8)
     assert batch.poses.shape == (2, 9, 4, 4)
+    frames, truth = pool.draw_frames(np.random.default_rng(1), 8)
+    assert frames.shape == (8, 8, 8, 8)
+    assert truth.shape == (8, 20)
     trained = WindowModel()
-    losses = trained(batch, Noise.draw(2, 8, DitSettings(), "cpu"))
+    noise = Noise.draw(2, 8, DitSettings(), "cpu")
+    losses = trained(batch, noise, foresee(trained.dit, batch, noise))
     (losses["v"] + losses["a"]).backward()
     assert torch.isfinite(losses["v"])
     assert trained.dit.blocks[0].qkv.weight.grad is not None
@@ -90,4 +106,5 @@ def test_config_holds_known_settings_only():
     """Every key of the shipped config is a setting."""
     config = read_config(CONFIG)
     VaeSettings(**config["vae"])
+    EyesSettings(**config["eyes"])
     DitSettings(**config["dit"])

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arc_fabric.models.tabletop.eyes import Eyes
-from arc_fabric.models.tabletop.language import BUCKETS
+from arc_fabric.models.tabletop.foresight import Foresight
+from arc_fabric.models.tabletop.intent import Intent
 from arc_fabric.models.tabletop.pose import (
     GRID,
     POSE_FEATURES,
@@ -30,6 +30,7 @@ from arc_fabric.models.tabletop.pose import (
     things_to_video,
 )
 from arc_fabric.models.tabletop.scene import KINDS
+from arc_fabric.models.tabletop.text import Text, TextEncoder
 
 PATCH = 2
 VIDEO_TOKENS = GRID * GRID
@@ -80,48 +81,6 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     a, b = x.float().chunk(2, -1)
     cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], -1).to(x.dtype)
-
-
-class Text(NamedTuple):
-    """Encoded prompts."""
-
-    pooled: Tensor
-    """[B, d]: enters by adaptive layer norm."""
-    words: Tensor
-    """[B, 1 + L, d]: what tokens attend to: a learned token that is always there, then the words in their order."""
-    there: Tensor
-    """bool [B, 1 + L]: false where a prompt has no word."""
-
-    def rows(self, part: slice) -> Text:
-        """Some of the prompts."""
-        return Text(*(value[part] for value in self))
-
-
-class TextEncoder(nn.Module):
-    """Hashed words -> `Text`: embeddings and a width-3 convolution over word order; mean and max pooling for the whole.
-
-    Words never seen in training have near-zero embeddings and change little."""
-
-    def __init__(self, shape: DitShape) -> None:
-        super().__init__()
-        self.words = nn.Embedding(BUCKETS, shape.text_width)
-        nn.init.normal_(self.words.weight, std=0.02)
-        self.order = nn.Conv1d(shape.text_width, 2 * shape.text_width, 3, padding=1)
-        self.out = nn.Sequential(
-            nn.Linear(4 * shape.text_width, shape.width), nn.SiLU(), nn.Linear(shape.width, shape.width)
-        )
-        self.word_out = nn.Linear(2 * shape.text_width, shape.width)
-        self.always = nn.Parameter(torch.zeros(1, 1, shape.width))
-
-    def forward(self, ids: Tensor) -> Text:
-        """ids int64 [B, L], 0 is padding."""
-        there = (ids > 0).unsqueeze(-1).float()
-        x = self.words(ids) * there * 20.0
-        x = F.silu(self.order(x.mT)).mT * there
-        mean = x.sum(1) / there.sum(1).clamp(min=1)
-        words = torch.cat([self.always.expand(len(ids), -1, -1).to(x.dtype), self.word_out(x).to(x.dtype)], 1)
-        present = F.pad(ids > 0, (1, 0), value=True)
-        return Text(self.out(torch.cat([mean, x.amax(1)], -1)), F.layer_norm(words, words.shape[-1:]), present)
 
 
 class Block(nn.Module):
@@ -186,7 +145,7 @@ class CausalDiT(nn.Module):
         super().__init__()
         self.shape = shape = shape or DitShape()
         d, patch = shape.width, shape.channels * PATCH * PATCH
-        self.text = TextEncoder(shape)
+        self.text = TextEncoder(shape.width, shape.text_width)
         self.noise = nn.Sequential(nn.Linear(128, d), nn.SiLU(), nn.Linear(d, d))
         self.embed_video = nn.Linear(3 * patch + ACTIONS * POSE_FEATURES, d)
         self.embed_action = nn.Linear(4 * ACTIONS + ACTIONS * POSE_FEATURES, d)
@@ -196,7 +155,10 @@ class CausalDiT(nn.Module):
         self.head_video = nn.Linear(d, patch)
         self.head_action = nn.Linear(d, 4 * ACTIONS)
         self.eyes = Eyes(shape.channels)
-        self.show_video = nn.Linear(len(KINDS) * THING_FEATURES, d, bias=False)
+        self.intent = Intent()
+        self.embed_intent = nn.Linear(4 * ACTIONS, d)
+        self.foresight = Foresight()
+        self.show_video = nn.Linear((1 + ACTIONS) * len(KINDS) * THING_FEATURES, d, bias=False)
         self.show_action = nn.Linear(len(KINDS) * REACH_FEATURES, d, bias=False)
         for layer in (self.final, self.head_video, self.head_action):
             nn.init.zeros_(layer.weight)
@@ -206,26 +168,44 @@ class CausalDiT(nn.Module):
         """text [N, d], noise levels [N] in [0, 1] -> condition [N, d]."""
         return F.silu(text + self.noise(torch.cat([level_features(t_video), level_features(t_action)], -1)))
 
-    def look(self, z: Tensor) -> Tensor:
-        """What the eyes see in latent frames [N, C, 8, 8]: x, y, z, presence (0 to 1) per kind, [N, kinds, 4]."""
+    def look(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """What the eyes see in latent frames [N, C, 8, 8]: x, y, z, presence (0 to 1) per kind, [N, kinds, 4], and how
+        far the fingers are closed, [N, 1]."""
         seen = self.eyes(z)
-        return torch.cat([seen.places, seen.there.sigmoid()[..., None]], -1)
+        things = torch.cat([seen.places, seen.there.sigmoid()[..., None]], -1)
+        return things, seen.pose[:, 3:].clamp(-1, 1)
 
-    def tokens(self, z: Tensor, last: Tensor, things: Tensor, maps: Tensor, actions: Tensor, poses: Tensor) -> Tensor:
-        """Latent frames z, `last`, what the eyes see in `last` [N, kinds, 4], action maps [N, C, 8, 8] (zeros where
-        there are none), noisy unit actions [N, 4, 4], poses [N, 4, 4] -> [N, TOKENS, d]."""
+    def tokens(
+        self,
+        z: Tensor,
+        last: Tensor,
+        things: Tensor,
+        ahead: Tensor,
+        maps: Tensor,
+        actions: Tensor,
+        poses: Tensor,
+        intent: Tensor,
+    ) -> Tensor:
+        """Latent frames z and `last` [N, C, 8, 8], what the eyes see in `last` [N, kinds, 4], things foreseen in each
+        of the four frames [N, 4, kinds, 4] and action maps [N, C, 8, 8] (zeros where actions are not known), noisy unit
+        actions [N, 4, 4], poses [N, 4, 4], what `Intent` would do [N, 4, 4] (zeros where it is not asked)
+        -> [N, TOKENS, d]."""
         video = torch.cat([patchify(z), patchify(last), patchify(maps), show_to_video(poses)], -1)
         action = torch.cat([actions.flatten(1), show_to_action(poses)], -1)
-        video = self.embed_video(video) + self.show_video(things_to_video(things))
+        moments = torch.cat([things[:, None], ahead], 1)
+        shown = things_to_video(moments.flatten(0, 1)).unflatten(0, (-1, 1 + ACTIONS)).transpose(1, 2).flatten(2)
+        video = self.embed_video(video) + self.show_video(shown)
         action = self.embed_action(action) + self.show_action(things_to_action(things, poses[:, 0]))
+        action = action + self.embed_intent(intent.flatten(1))
         return torch.cat([video, action[:, None]], 1) + self.place
 
-    def heads(self, x: Tensor, condition: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens [N, TOKENS, d] -> clean latents [N, C, 8, 8] and clean unit actions [N, 4, 4]."""
+    def heads(self, x: Tensor, condition: Tensor, last: Tensor, intent: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens [N, TOKENS, d] -> clean latents [N, C, 8, 8], as a residual on `last`, and clean unit actions
+        [N, 4, 4], as a residual on the intent."""
         shift, scale = self.final(condition).unsqueeze(1).chunk(2, -1)
         h = F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
         video = unpatchify(self.head_video(h[:, :VIDEO_TOKENS]).float()) + last
-        return video, self.head_action(h[:, VIDEO_TOKENS]).float().unflatten(-1, (ACTIONS, 4))
+        return video, intent + self.head_action(h[:, VIDEO_TOKENS]).float().unflatten(-1, (ACTIONS, 4))
 
     def anchor_pose(self, z: Tensor) -> Tensor:
         """Read the gripper's pose [B, 4] off an anchor latent [B, C, 8, 8]."""

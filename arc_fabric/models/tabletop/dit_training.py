@@ -1,4 +1,4 @@
-"""Stage 3: train the transformer on windows of 1 + 8 latent frames.
+"""Stage 4: train the transformer on windows of 1 + 8 latent frames.
 
 Each window is seen once clean (it fills keys and values for the past) and in three noisy copies, whose blocks each
 have their own noise level and attend to the clean past and themselves: two with the true actions given, which learn
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ ADAM = ("words", "always", "place", "head_", "embed_", "show_", "noise", "final"
 
 @dataclass(frozen=True)
 class DitSettings:
-    """Settings of stage 3 (table `dit` of the config file)."""
+    """Settings of stage 4 (table `dit` of the config file)."""
 
     seed: int = 2
     first_episodes: int = 40
@@ -57,6 +58,36 @@ class DitSettings:
     average: float = 0.996
 
 
+class Foreseen(NamedTuple):
+    """What the parts trained before say of a batch; no gradients flow into them."""
+
+    past: Tensor
+    """The clean stream with history noise, float [B, 7, C, 8, 8]."""
+    things: Tensor
+    """What the eyes see in it, [7 B, kinds, 4]."""
+    intent: Tensor
+    """Mean actions, [B, copies, 4 blocks, 2 latent frames, 4, 4]; zero but for the policy's copy."""
+    ahead: Tensor
+    """Things in each frame, [B, copies, 4, 2, 4, kinds, 4]; zero for the policy's copy."""
+
+
+@torch.no_grad()
+def foresee(dit: CausalDiT, batch: Windows, noise: Noise) -> Foreseen:
+    """Ask the eyes, the intent and the foresight (in float32, as at inference)."""
+    count = len(batch.latents)
+    past = batch.latents[:, :PAST] + noise.past[:, None, None, None, None] * noise.past_values
+    things, _ = dit.look(past.flatten(0, 1))
+    seen = things.unflatten(0, (count, PAST))[:, 0::2].flatten(0, 1)
+    base = batch.base.flatten(0, 1)
+    intent = dit.intent(batch.text.repeat_interleave(BLOCKS, 0), seen, base)
+    intent = intent.view(count, 1, BLOCKS, PER_BLOCK, GROUP, 4).repeat(1, COPIES, 1, 1, 1, 1)
+    intent[:, :POLICY] = 0
+    ahead = dit.foresight(seen, base, batch.actions.flatten(0, 1))
+    ahead = ahead.view(count, 1, BLOCKS, PER_BLOCK, GROUP, *things.shape[1:]).repeat(1, COPIES, 1, 1, 1, 1, 1)
+    ahead[:, POLICY] = 0
+    return Foreseen(past, things, intent, ahead)
+
+
 class WindowModel(nn.Module):
     """The transformer and, for training only, a head that reads all true positions off the action token."""
 
@@ -65,21 +96,21 @@ class WindowModel(nn.Module):
         self.dit = CausalDiT()
         self.truth = nn.Linear(self.dit.shape.width, 4 + 4 * len(KINDS))
 
-    def forward(self, batch: Windows, noise: Noise) -> dict[str, Tensor]:
+    def forward(self, batch: Windows, noise: Noise, known: Foreseen) -> dict[str, Tensor]:
         """Losses of one batch."""
-        dit, count = self.dit, len(batch.latents)
-        past = batch.latents[:, :PAST] + noise.past[:, None, None, None, None] * noise.past_values
+        dit, count, past, things = self.dit, len(batch.latents), known.past, known.things
         text = dit.text(batch.text)
         zero = past.new_zeros(count)
         c_clean = dit.condition(text.pooled, zero, zero)
-        things = dit.look(past.flatten(0, 1))
         clean = dit.tokens(
             past.flatten(0, 1),
             past.flatten(0, 1),
             things,
+            things[:, None].expand(-1, GROUP, -1, -1),
             torch.zeros_like(past).flatten(0, 1),
             past.new_zeros(count * PAST, GROUP, 4),
             batch.poses[:, :PAST].flatten(0, 1),
+            past.new_zeros(count * PAST, GROUP, 4),
         )
 
         future = batch.latents[:, 1:].unflatten(1, (BLOCKS, PER_BLOCK))[:, None]
@@ -97,9 +128,11 @@ class WindowModel(nn.Module):
             z_t.flatten(0, 3),
             last.flatten(0, 3),
             things[before.flatten()],
+            known.ahead.flatten(0, 3),
             maps.flatten(0, 3),
             a_t.reshape(-1, GROUP, 4),
             poses.reshape(-1, GROUP, 4),
+            known.intent.flatten(0, 3),
         )
         c_block = dit.condition(text.pooled.repeat_interleave(COPIES * BLOCKS, 0), t_v.flatten(), t_a.flatten())
 
@@ -109,7 +142,7 @@ class WindowModel(nn.Module):
         for block in dit.blocks:
             x = _layer(block, x, c, text, cos, sin, count)
         h, c = x[count * PAST :], c[count * PAST :]
-        video, action = dit.heads(h, c, last.flatten(0, 3))
+        video, action = dit.heads(h, c, last.flatten(0, 3), known.intent.flatten(0, 3))
         truth = self.truth(h[:, VIDEO_TOKENS]).float().unflatten(0, frame)
         return _losses(batch, noise, video.unflatten(0, frame), action.reshape(a_t.shape), truth)
 
@@ -218,7 +251,7 @@ class Noise:
 def train_dit(
     settings: DitSettings,
     vae_weights: dict[str, Tensor],
-    eyes_weights: dict[str, Tensor],
+    read: dict[str, dict[str, Tensor]],
     folder: Path,
     weights: Path,
     *,
@@ -228,14 +261,16 @@ def train_dit(
     peers: int = 1,
     compiled: bool = False,
 ) -> None:
-    """Train, checkpoint to `folder/dit-<rank>.safetensors`, export averaged weights to `weights` at every save."""
+    """Train all but the parts in `read` ("eyes" and "intent": their weights); checkpoint to
+    `folder/dit-<rank>.safetensors`, export averaged weights to `weights` at every save."""
     seed = settings.seed + 1000 * rank
     torch.manual_seed(settings.seed)
     vae = CausalVAE().eval()
     vae.load_state_dict(vae_weights)
     model = WindowModel().to(device)
-    model.dit.eyes.load_state_dict(eyes_weights)
-    model.dit.eyes.requires_grad_(False)
+    for name, part in read.items():
+        model.dit.get_submodule(name).load_state_dict(part)
+        model.dit.get_submodule(name).requires_grad_(False)
     optimizer = MuonAdam(model, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr, adam_names=ADAM)
     together = Peers(folder, rank, peers) if peers > 1 else None
     trainer = Trainer(
@@ -263,11 +298,10 @@ def train_dit(
         batch = pool.draw(rng, settings.batch, settings.text_dropout)
         batch = Windows(**{k: v.to(device) for k, v in vars(batch).items()})
         noise = Noise.draw(settings.batch, vae.channels, settings, device)
+        known = foresee(model.dit, batch, noise)
         with torch.autocast(device, torch.bfloat16):
-            found = forward(batch, noise)
-        total = (
-            found["v"] + settings.action_weight * found["a"] + settings.truth_weight * found["truth"]
-        )
+            found = forward(batch, noise, known)
+        total = found["v"] + settings.action_weight * found["a"] + settings.truth_weight * found["truth"]
         return {"loss": total, **{k: v.detach() for k, v in found.items()}}
 
     def save() -> None:

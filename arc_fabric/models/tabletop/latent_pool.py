@@ -104,7 +104,8 @@ class LatentPool:
 
 def _dead_reckon(rng: np.random.Generator, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
     """Base poses [B, 4, 4] and clean poses [B, 9, 4, 4] from states at block starts [B, 4, 4] and unit actions
-    [B, 4, 8, 4]: reckoned from the anchor on, or (half of the rows) read from the state anew at every block."""
+    [B, 4, 8, 4]: reckoned from the anchor on, or (half of the rows) read from the state anew at every block, as the
+    fingers are always."""
     count = len(state)
 
     def jitter(size: float) -> Tensor:
@@ -116,7 +117,8 @@ def _dead_reckon(rng: np.random.Generator, state: Tensor, actions: Tensor) -> tu
     bases, tracks = [], [here[:, None, None].expand(-1, 1, GROUP, -1)]
     for block in range(4):
         if block:
-            here = torch.where(read_anew, pose_of_state(state[:, block]) + jitter(0.15), here)
+            true = pose_of_state(state[:, block]) + jitter(0.15)
+            here = torch.cat([torch.where(read_anew, true, here)[:, :3], true[:, 3:]], 1)
         track = integrate(here, actions[:, block])
         bases.append(here)
         tracks.append(track.unflatten(1, (2, GROUP)))

@@ -239,7 +239,12 @@ class TabletopModel:
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
         noise = tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
         given = _unit(inputs["action"]) if "action" in inputs else None
-        block = BlockInputs(clean[:, :, -1], self.dit.look(clean[:, :, -1]), pose, given, noise, first)
+        last = clean[:, :, -1]
+        (things, closed), ids = self.dit.look(last), inputs["text"]
+        if "state" not in inputs:
+            pose = torch.cat([pose[:, :3], closed], 1)
+        intent = self.dit.intent(torch.cat([ids, torch.zeros_like(ids)]), things.repeat(2, 1, 1), pose.repeat(2, 1))
+        block = BlockInputs(last, things, pose, intent, given, noise, first)
         video, actions = denoise(self.dit, head.vae, block, texts, caches, self.sampler)
         head.ys = with_poses(head.ys, integrate(pose, actions).unflatten(1, (BLOCK, GROUP)), first)
         head.current_start_frame = first + BLOCK

@@ -55,7 +55,10 @@ def write_kv(
     """
     batch, frames = latents.shape[0], latents.shape[2]
     z = latents.transpose(1, 2).flatten(0, 1)
-    x = dit.tokens(z, z, dit.look(z), torch.zeros_like(z), z.new_zeros(len(z), ACTIONS, 4), poses.flatten(0, 1))
+    none = z.new_zeros(len(z), ACTIONS, 4)
+    things, _ = dit.look(z)
+    ahead = things[:, None].expand(-1, ACTIONS, -1, -1)
+    x = dit.tokens(z, z, things, ahead, torch.zeros_like(z), none, poses.flatten(0, 1), none)
     x = x.unflatten(0, (batch, frames))
     level = z.new_zeros(2 * batch)
     c = dit.condition(texts.pooled, level, level)[:, None].expand(-1, frames, -1)
@@ -73,6 +76,8 @@ class BlockInputs:
     """What the eyes see in it, [B, kinds, 4]."""
     pose: Tensor
     """Gripper pose at the block's start, [B, 4]."""
+    intent: Tensor
+    """What the prompts, then the empty prompt, would have the gripper do: unit actions [2B, 8, 4]."""
     given: Tensor | None
     """Given unit actions [B, 8, 4], or None: the policy predicts them."""
     noise: tuple[Tensor, Tensor]
@@ -92,18 +97,19 @@ def denoise(
     """Sample one block, first its actions (unless given), then the video they lead to: latents [B, C, 2, 8, 8] and
     unit actions [B, 8, 4]."""
     z, a = inputs.noise
-    maps = torch.zeros_like(z)
+    unknown = torch.zeros_like(z), inputs.things.new_zeros(len(z), HORIZON, *inputs.things.shape[1:])
     if inputs.given is None:
         for now, then in pairwise(settings.levels(settings.action_steps)):
-            _, a0 = _predict(dit, z, a, maps, inputs, texts, caches, (1.0, now), settings.guidance)
+            _, a0 = _predict(dit, z, a, unknown, inputs, texts, caches, (1.0, now), settings.guidance)
             a = a0 + (then / now) * (a - a0)
     a = a.clamp(-1, 1) if inputs.given is None else inputs.given
     batch = len(z)
     texts, caches = texts.rows(slice(batch)), [cache[:, :batch] for cache in caches]
     poses = integrate(inputs.pose, a).reshape(-1, ACTIONS, 4)
     maps = encode_maps(vae, poses).unflatten(0, (batch, BLOCK)).transpose(1, 2)
+    known = maps, dit.foresight(inputs.things, inputs.pose, a)
     for now, then in pairwise(settings.levels(settings.steps)):
-        z0, _ = _predict(dit, z, a, maps, inputs, texts, caches, (now, 0.0), settings.guidance)
+        z0, _ = _predict(dit, z, a, known, inputs, texts, caches, (now, 0.0), settings.guidance)
         z = z0 + (then / now) * (z - z0)
     return z, a
 
@@ -112,26 +118,33 @@ def _predict(
     dit: CausalDiT,
     z: Tensor,
     a: Tensor,
-    maps: Tensor,
+    foreseen: tuple[Tensor, Tensor],
     inputs: BlockInputs,
     texts: Text,
     caches: list[Tensor],
     levels: tuple[float, float],
     guidance: float,
 ) -> tuple[Tensor, Tensor]:
-    """Clean latents and actions as the model sees them from (z, a), guided where texts hold both branches."""
+    """Clean latents and actions as the model sees them from (z, a) and what is foreseen (action maps [B, C, 2, 8, 8]
+    and things [B, 8, kinds, 4]), guided where texts hold both branches."""
     batch = len(z)
     branches = len(texts.pooled) // batch
+    asked = branches > 1
     poses = integrate(inputs.pose, shrink(a, torch.tensor(levels[1])))
-    frames, maps = (part.transpose(1, 2).flatten(0, 1) for part in (z, maps))
+    frames, maps = (part.transpose(1, 2).flatten(0, 1) for part in (z, foreseen[0]))
+    ahead = foreseen[1].unflatten(1, (BLOCK, ACTIONS)).flatten(0, 1)
     last, things = (part.repeat_interleave(BLOCK, 0) for part in (inputs.last, inputs.things))
-    x = dit.tokens(frames, last, things, maps, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
+    shown = (frames, last, things, ahead, maps, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
+    shown = [part.repeat(branches, *[1] * (part.ndim - 1)) for part in shown]
+    intent = inputs.intent if asked else torch.zeros_like(a)
+    intent = intent.reshape(-1, ACTIONS, 4)
+    x = dit.tokens(*shown, intent)
     t_video, t_action = (z.new_full((branches * batch,), level) for level in levels)
     c = dit.condition(texts.pooled, t_video, t_action)[:, None].expand(-1, BLOCK, -1)
-    x, _ = dit(x.unflatten(0, (batch, BLOCK)).repeat(branches, 1, 1, 1), c, texts, caches, inputs.first)
-    z0, a0 = dit.heads(x.flatten(0, 1), c.flatten(0, 1), last.repeat(branches, 1, 1, 1))
+    x, _ = dit(x.unflatten(0, (branches * batch, BLOCK)), c, texts, caches, inputs.first)
+    z0, a0 = dit.heads(x.flatten(0, 1), c.flatten(0, 1), shown[1], intent)
     z0 = z0.unflatten(0, (branches, batch, BLOCK)).transpose(2, 3)
     a0 = a0.reshape(branches, batch, HORIZON, 4)
-    if branches == 1:
+    if not asked:
         return z0[0], a0[0]
     return z0[1] + guidance * (z0[0] - z0[1]), a0[1] + guidance * (a0[0] - a0[1])

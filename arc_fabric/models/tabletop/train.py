@@ -1,5 +1,6 @@
-"""Train the tabletop model: `python -m arc_fabric.models.tabletop.train [--stage vae|eyes|dit|all] [--resume]`.
+"""Train the tabletop model: `python -m arc_fabric.models.tabletop.train [--stage STAGE] [--resume]`.
 
+The stages are vae, eyes, intent, foresight and dit, each on top of those before it; "all" runs them in this order.
 Settings come from `config.toml` in this package (`--config` names another). Checkpoints go to `--folder`
 (default `training/`); the averaged weights are written to `--weights` (default: the package's own file).
 """
@@ -15,6 +16,8 @@ from typing import Any
 import torch
 
 from arc_fabric.models.tabletop.eyes_training import EyesSettings, train_eyes
+from arc_fabric.models.tabletop.foresight_training import ForesightSettings, train_foresight
+from arc_fabric.models.tabletop.intent_training import IntentSettings, train_intent
 from arc_fabric.models.tabletop.vae_training import VaeSettings, train_vae
 from arc_fabric.models.tabletop.weights import WEIGHTS, export, load_part
 
@@ -31,7 +34,7 @@ def main() -> None:
     args = _arguments()
     torch.set_num_threads(args.threads)
     config = read_config(args.config)
-    for table in ("vae", "eyes", "dit"):
+    for table in ("vae", "eyes", "intent", "foresight", "dit"):
         if args.minutes is not None:
             config[table]["minutes"] = args.minutes
     if args.stage in ("vae", "all"):
@@ -46,13 +49,21 @@ def main() -> None:
             resume=args.resume,
         )
         export(args.weights, eyes=seen)
+    if args.stage in ("intent", "all"):
+        meant = train_intent(IntentSettings(**config["intent"]), args.folder, device=args.device, resume=args.resume)
+        export(args.weights, intent=meant)
+    if args.stage in ("foresight", "all"):
+        seen = train_foresight(
+            ForesightSettings(**config["foresight"]), args.folder, device=args.device, resume=args.resume
+        )
+        export(args.weights, foresight=seen)
     if args.stage in ("dit", "all"):
         from arc_fabric.models.tabletop.dit_training import DitSettings, train_dit
 
         train_dit(
             DitSettings(**config["dit"]),
             load_part(args.weights, "vae"),
-            load_part(args.weights, "eyes"),
+            {name: load_part(args.weights, name) for name in ("eyes", "intent", "foresight")},
             args.folder,
             args.weights,
             device=args.device,
@@ -65,7 +76,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stage", choices=("vae", "eyes", "dit", "all"), default="all")
+    parser.add_argument("--stage", choices=("vae", "eyes", "intent", "foresight", "dit", "all"), default="all")
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--folder", type=Path, default=Path("training"))
     parser.add_argument("--weights", type=Path, default=WEIGHTS)

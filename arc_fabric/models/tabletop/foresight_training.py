@@ -1,0 +1,52 @@
+"""Stage 4: train the foresight on simulated tracks; nothing is rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arc_fabric.models.tabletop.foresight import Foresight
+from arc_fabric.models.tabletop.intent_training import Demonstrations, IntentSettings
+from arc_fabric.models.tabletop.loop import Budget, Trainer
+from arc_fabric.models.tabletop.optimizer import MuonAdam
+
+
+@dataclass(frozen=True)
+class ForesightSettings(IntentSettings):
+    """Settings of stage 4 (table `foresight` of the config file)."""
+
+    seed: int = 7
+    batch: int = 256
+    blur: float = 0.3
+
+
+def train_foresight(
+    settings: ForesightSettings, folder: Path, *, device: str = "cpu", resume: bool = False
+) -> dict[str, Tensor]:
+    """Train, checkpoint to `folder/foresight.safetensors`; returns the averaged weights."""
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed + 1)
+    foresight = Foresight().to(device)
+    optimizer = MuonAdam(
+        foresight, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr, adam_names=("leave", "message_out")
+    )
+    trainer = Trainer(foresight, optimizer, Budget(settings.steps, settings.minutes), folder / "foresight.safetensors")
+    if resume:
+        trainer.resume()
+    shown = Demonstrations(settings.seed, settings.episodes)
+
+    def losses(_: int) -> dict[str, Tensor]:
+        things, pose, actions, after = (part.to(device) for part in shown.draw_tracks(rng, settings))
+        error = (foresight(things, pose, actions) - after)[..., :3].abs().mean(-1)
+        there = after[..., 3]
+        moving = there * ((after - things[:, None])[..., :3].abs().amax((1, 3), keepdim=True)[..., 0] > 1.5)
+        loss = (error * (there + 3 * moving)).sum() / there.sum()
+        all_px, moving_px = ((error * mask).sum() / mask.sum().clamp(min=1) for mask in (there, moving))
+        return {"loss": loss, "px": all_px.detach(), "moving_px": moving_px.detach()}
+
+    trainer.train(losses, title="foresight", every=100)
+    return trainer.averaged()
