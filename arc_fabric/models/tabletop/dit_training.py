@@ -306,6 +306,7 @@ def train_dit(
 
     def save() -> None:
         state = {k.removeprefix("dit."): v for k, v in trainer.averaged().items() if k.startswith("dit.")}
+        state = {k: v for k, v in state.items() if k.split(".")[0] not in read}
         if rank == 0:
             export(weights, dit=state)
 

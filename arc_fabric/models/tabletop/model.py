@@ -37,7 +37,7 @@ from arc_fabric.models.tabletop.samples import sample_state, samples
 from arc_fabric.models.tabletop.scene import SIZE
 from arc_fabric.models.tabletop.surface import WINDOW, geometry_of, identity_of
 from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
-from arc_fabric.models.tabletop.weights import WEIGHTS, digest, load_part
+from arc_fabric.models.tabletop.weights import WEIGHTS, digest, load_part, load_transformer
 
 
 class TabletopModel:
@@ -74,7 +74,7 @@ class TabletopModel:
             )
         vae, dit = CausalVAE(), CausalDiT()
         vae.load_state_dict(load_part(path, "vae"))
-        dit.load_state_dict(load_part(path, "dit"))
+        dit.load_state_dict(load_transformer(path))
         return cls(vae, dit, device=device, weights_digest=digest(path))
 
     def identity(self) -> ModelIdentity:

@@ -19,7 +19,7 @@ from arc_fabric.models.tabletop.eyes_training import EyesSettings, train_eyes
 from arc_fabric.models.tabletop.foresight_training import ForesightSettings, train_foresight
 from arc_fabric.models.tabletop.intent_training import IntentSettings, train_intent
 from arc_fabric.models.tabletop.vae_training import VaeSettings, train_vae
-from arc_fabric.models.tabletop.weights import WEIGHTS, export, load_part
+from arc_fabric.models.tabletop.weights import INSIDE, WEIGHTS, export, load_part
 
 CONFIG = Path(__file__).with_name("config.toml")
 
@@ -63,7 +63,7 @@ def main() -> None:
         train_dit(
             DitSettings(**config["dit"]),
             load_part(args.weights, "vae"),
-            {name: load_part(args.weights, name) for name in ("eyes", "intent", "foresight")},
+            {name: load_part(args.weights, name) for name in INSIDE},
             args.folder,
             args.weights,
             device=args.device,
