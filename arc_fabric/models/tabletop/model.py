@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from arc_fabric.errors import InvalidImage, InvalidRequest, ModelUnavailable
+from arc_fabric.errors import InvalidRequest, ModelUnavailable
 from arc_fabric.models.contract import Abilities, Conditioning, ModelIdentity
 from arc_fabric.models.tabletop.dit import CausalDiT, Text
 from arc_fabric.models.tabletop.head import ActionHead, poses_of, row_of, same_prompt, with_poses
+from arc_fabric.models.tabletop.inputs import checked_frames, checked_values, fit_image, language_inputs
 from arc_fabric.models.tabletop.language import LENGTH, token_ids
 from arc_fabric.models.tabletop.physics import MAX_STEP
 from arc_fabric.models.tabletop.pose import integrate, pose_of_state
@@ -36,6 +36,7 @@ from arc_fabric.models.tabletop.sampler import (
 from arc_fabric.models.tabletop.samples import sample_state, samples
 from arc_fabric.models.tabletop.scene import SIZE
 from arc_fabric.models.tabletop.surface import WINDOW, geometry_of, identity_of
+from arc_fabric.models.tabletop.threads import one_thread
 from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
 from arc_fabric.models.tabletop.weights import WEIGHTS, digest, load_part, load_transformer
 
@@ -91,15 +92,7 @@ class TabletopModel:
 
     def fit_image(self, image: np.ndarray) -> np.ndarray:
         """uint8 RGB [h, w, 3] of any size -> its middle square as uint8 [64, 64, 3]."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or min(image.shape[:2]) < 1:
-            raise InvalidImage(f"An image is uint8 [height, width, 3]; got {image.dtype} {list(image.shape)}.")
-        height, width = image.shape[:2]
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        square = np.ascontiguousarray(image[top : top + side, left : left + side])
-        if side == SIZE:
-            return square
-        return np.asarray(Image.fromarray(square).resize((SIZE, SIZE), Image.Resampling.BOX))
+        return fit_image(image)
 
     def language_of(self, prompt: str) -> Tensor:
         """Word ids of a prompt, int64 [1, L]."""
@@ -117,30 +110,13 @@ class TabletopModel:
         """The tensors of a call for one session: frames uint8 [T, 64, 64, 3], action float32 [8, 4] in pixels per
         frame and grip, or None (the policy acts), state float32 [4] or None (read off the frame, or dead-reckoned).
         Rows of several sessions can be joined with `torch.cat` per key."""
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != (SIZE, SIZE, 3):
-            raise InvalidImage(
-                f"Frames are uint8 [T, {SIZE}, {SIZE}, 3] (see fit_image); got {frames.dtype} {list(frames.shape)}."
-            )
-        text = self.language_of(prompt)
-        inputs = {
-            "images": torch.from_numpy(np.ascontiguousarray(frames))[None].to(self.device),
-            "embodiment_id": torch.tensor([embodiment_id], device=self.device),
-            "text": text,
-            "text_attention_mask": (text > 0).long(),
-            "text_negative": torch.zeros_like(text),
-            "text_attention_mask_negative": torch.zeros_like(text),
-        }
+        inputs = language_inputs(self.language_of(prompt), embodiment_id)
+        inputs["images"] = torch.from_numpy(checked_frames(frames))[None]
         if state is not None:
-            inputs["state"] = self._checked(state, (self.geometry.state_dim,), "state")[None, None]
+            inputs["state"] = checked_values(state, (self.geometry.state_dim,), "state")[None, None]
         if action is not None:
-            inputs["action"] = self._checked(action, (HORIZON, self.geometry.action_dim), "action")[None]
-        return inputs
-
-    def _checked(self, values: np.ndarray, shape: tuple[int, ...], name: str) -> Tensor:
-        array = np.asarray(values, np.float32)
-        if array.shape != shape or not np.isfinite(array).all():
-            raise InvalidRequest(f"The {name} must be finite numbers of shape {list(shape)}; got {list(array.shape)}.")
-        return torch.from_numpy(array.copy()).to(self.device)
+            inputs["action"] = checked_values(action, (HORIZON, self.geometry.action_dim), "action")[None]
+        return {name: value.to(self.device) for name, value in inputs.items()}
 
     @torch.inference_mode()
     def lazy_joint_video_action_causal(
@@ -149,6 +125,12 @@ class TabletopModel:
         """One step. Returns `video_pred` float32 [B, 8, 2 (3 on a new window), 8, 8] and `action_pred` float32
         [B, 8, 4] in pixels per frame and grip. Without `latent_video`, within a window, the last 8 of the
         images given stand for the pending block."""
+        if len(inputs["text"]) > 1 and not self.exact_batches:
+            return self._step(inputs, latent_video)
+        with one_thread():
+            return self._step(inputs, latent_video)
+
+    def _step(self, inputs: Mapping[str, Tensor], latent_video: Tensor | None) -> dict[str, Tensor]:
         head, text = self.action_head, inputs["text"]
         fresh = (
             inputs["images"].shape[1] == 1
@@ -206,6 +188,7 @@ class TabletopModel:
         video = torch.cat([images[:, :1], images[:, -HORIZON:]], 1)
         return self.action_head.vae.encode(video)[:, :, 1:]
 
+    @one_thread()
     @torch.inference_mode()
     def encode_observed(self, frames: np.ndarray) -> Tensor:
         """Real frames uint8 [T, 64, 64, 3], T >= 8, the last 8 of which stand for the pending block -> its latents."""
@@ -267,6 +250,7 @@ class TabletopModel:
         head.kv_cache_neg = [cache[:, rows:].clone() for cache in joined]
         return joined
 
+    @one_thread()
     @torch.inference_mode()
     def decode(self, latents: Tensor, start: int = 0) -> np.ndarray:
         """Decode latent frames `start:` of one window, [1, C, T, 8, 8], to uint8 [F, 64, 64, 3]: one frame for the
@@ -281,6 +265,7 @@ class TabletopModel:
         pixels = ((torch.cat(frames).permute(0, 2, 3, 1) + 1) * 127.5).round().clamp(0, 255)
         return pixels.byte().cpu().numpy()
 
+    @one_thread()
     @torch.inference_mode()
     def rebuild_kv(self, latents: Tensor, blocks: list[Conditioning]) -> None:
         """Refill the caches from latents [1, C, 1 + 2 m, 8, 8]. `blocks[0].prompt` is the prompt under which the anchor
