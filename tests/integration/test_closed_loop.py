@@ -11,7 +11,6 @@ from arc_fabric.media.frames import encode_png
 from arc_fabric.models.registry import load_model
 from arc_fabric.session import Session
 from tests.integration.conftest import Api
-from tests.support.threads import threads_of_a_worker
 
 PROMPT = "pick up the red cup"
 
@@ -26,9 +25,8 @@ def test_http_and_worker_give_the_bits_of_the_sdk(api: Api) -> None:
     model = load_model("tabletop", "cpu")
     picture = next(iter(model.samples().values()))
     given = [None, *(seen(picture, at) for at in range(1, 3)), None, *(seen(picture, at) for at in range(4, 6))]
-    with threads_of_a_worker():
-        plain = Session("plain", model, StateManager(model), PROMPT, picture, seed=7)
-        expected = [plain.step(observed=frames) for frames in given]
+    plain = Session("plain", model, StateManager(model), PROMPT, picture, seed=7)
+    expected = [plain.step(observed=frames) for frames in given]
 
     session = api.session(initial_frame=encoded(picture))
     api.step(session["id"])

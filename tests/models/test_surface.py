@@ -53,6 +53,23 @@ def test_kv_grows_by_appending_and_is_never_written_in_place(model):
     assert torch.equal(kept["ys"], copies["ys"])
 
 
+def test_bits_do_not_depend_on_threads(model):
+    """Steps, decoding and encoding have the same bits in a process with one torch thread and in one with more."""
+    results, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            model.action_head.drop_caches()
+            out = run(model, 5)
+            frames = model.decode(out[0].video)
+            results.append((*(step.video for step in out), torch.from_numpy(frames), model.encode_observed(frames)))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
 def test_branches_differ(model):
     """The two guidance branches hold different keys and values."""
     run(model, 1)

@@ -15,7 +15,6 @@ from arc_fabric.openpi.remote import RemoteBackend
 from arc_fabric.session import Session
 from tests.openpi.test_server import plain_run, serve_on
 from tests.sdk.worlds import PROMPT
-from tests.support.threads import threads_of_a_worker
 
 
 @pytest.mark.parametrize("closed_loop", [True, False])
@@ -46,8 +45,7 @@ def test_an_episode_is_a_session_with_a_checkpoint_per_call(stack: Any, closed_l
         fork.close()
     model = load_model("tabletop", "cpu")
     assert model.action_head.seed == 1140
-    with threads_of_a_worker():
-        plain = plain_run(model, frames) if closed_loop else open_run(model, frames[0])
+    plain = plain_run(model, frames) if closed_loop else open_run(model, frames[0])
     for answer, actions in zip(answers, plain, strict=True):
         assert np.array_equal(answer["actions"], actions)
 

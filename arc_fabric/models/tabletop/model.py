@@ -222,7 +222,7 @@ class TabletopModel:
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
         noise = tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
         given = _unit(inputs["action"]) if "action" in inputs else None
-        last = clean[:, :, -1]
+        last = clean[:, :, -1].contiguous()
         (things, closed), ids = self.dit.look(last), inputs["text"]
         if "state" not in inputs:
             pose = torch.cat([pose[:, :3], closed], 1)

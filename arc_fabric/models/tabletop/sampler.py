@@ -54,7 +54,8 @@ def write_kv(
     empty. Returns new, longer caches.
     """
     batch, frames = latents.shape[0], latents.shape[2]
-    z = latents.transpose(1, 2).flatten(0, 1)
+    # In one layout wherever the latents come from: convolutions round by it.
+    z = latents.transpose(1, 2).flatten(0, 1).contiguous()
     none = z.new_zeros(len(z), ACTIONS, 4)
     things, _ = dit.look(z)
     ahead = things[:, None].expand(-1, ACTIONS, -1, -1)
