@@ -25,12 +25,13 @@ HORIZON = BLOCK * ACTIONS
 @dataclass(frozen=True)
 class SamplerSettings:
     """How a block is denoised: Euler steps of the video and of predicted actions, on levels
-    t = s u / (1 + (s - 1) u), and the guidance weight of predicted actions (the video follows the actions)."""
+    t = s u / (1 + (s - 1) u), and the guidance weight of predicted actions (the video follows the actions). At
+    weight 1 the empty prompt is not asked."""
 
-    steps: int = 6
+    steps: int = 3
     action_steps: int = 5
-    shift: float = 3.0
-    guidance: float = 2.0
+    shift: float = 5.0
+    guidance: float = 1.0
 
     def levels(self, steps: int) -> list[float]:
         """Noise levels from 1 to 0, `steps + 1` of them."""
@@ -98,19 +99,21 @@ def denoise(
     """Sample one block, first its actions (unless given), then the video they lead to: latents [B, C, 2, 8, 8] and
     unit actions [B, 8, 4]."""
     z, a = inputs.noise
-    unknown = torch.zeros_like(z), inputs.things.new_zeros(len(z), HORIZON, *inputs.things.shape[1:])
+    batch = len(z)
+    prompts, own = texts.rows(slice(batch)), [cache[:, :batch] for cache in caches]
+    unknown = torch.zeros_like(z), inputs.things.new_zeros(batch, HORIZON, *inputs.things.shape[1:])
     if inputs.given is None:
+        guided = settings.guidance != 1.0
+        asked = (texts, caches, inputs.intent) if guided else (prompts, own, inputs.intent[:batch])
         for now, then in pairwise(settings.levels(settings.action_steps)):
-            _, a0 = _predict(dit, z, a, unknown, inputs, texts, caches, (1.0, now), settings.guidance)
+            _, a0 = _predict(dit, z, a, unknown, inputs, *asked, (1.0, now), settings.guidance)
             a = a0 + (then / now) * (a - a0)
     a = a.clamp(-1, 1) if inputs.given is None else inputs.given
-    batch = len(z)
-    texts, caches = texts.rows(slice(batch)), [cache[:, :batch] for cache in caches]
     poses = integrate(inputs.pose, a).reshape(-1, ACTIONS, 4)
     maps = encode_maps(vae, poses).unflatten(0, (batch, BLOCK)).transpose(1, 2)
     known = maps, dit.foresight(inputs.things, inputs.pose, a)
     for now, then in pairwise(settings.levels(settings.steps)):
-        z0, _ = _predict(dit, z, a, known, inputs, texts, caches, (now, 0.0), settings.guidance)
+        z0, _ = _predict(dit, z, a, known, inputs, prompts, own, torch.zeros_like(a), (now, 0.0), 1.0)
         z = z0 + (then / now) * (z - z0)
     return z, a
 
@@ -123,6 +126,7 @@ def _predict(
     inputs: BlockInputs,
     texts: Text,
     caches: list[Tensor],
+    intent: Tensor,
     levels: tuple[float, float],
     guidance: float,
 ) -> tuple[Tensor, Tensor]:
@@ -130,14 +134,12 @@ def _predict(
     and things [B, 8, kinds, 4]), guided where texts hold both branches."""
     batch = len(z)
     branches = len(texts.pooled) // batch
-    asked = branches > 1
     poses = integrate(inputs.pose, shrink(a, torch.tensor(levels[1])))
     frames, maps = (part.transpose(1, 2).flatten(0, 1) for part in (z, foreseen[0]))
     ahead = foreseen[1].unflatten(1, (BLOCK, ACTIONS)).flatten(0, 1)
     last, things = (part.repeat_interleave(BLOCK, 0) for part in (inputs.last, inputs.things))
     shown = (frames, last, things, ahead, maps, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
     shown = [part.repeat(branches, *[1] * (part.ndim - 1)) for part in shown]
-    intent = inputs.intent if asked else torch.zeros_like(a)
     intent = intent.reshape(-1, ACTIONS, 4)
     x = dit.tokens(*shown, intent)
     t_video, t_action = (z.new_full((branches * batch,), level) for level in levels)
@@ -146,6 +148,6 @@ def _predict(
     z0, a0 = dit.heads(x.flatten(0, 1), c.flatten(0, 1), shown[1], intent)
     z0 = z0.unflatten(0, (branches, batch, BLOCK)).transpose(2, 3)
     a0 = a0.reshape(branches, batch, HORIZON, 4)
-    if not asked:
+    if branches == 1:
         return z0[0], a0[0]
     return z0[1] + guidance * (z0[0] - z0[1]), a0[1] + guidance * (a0[0] - a0[1])
