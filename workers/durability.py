@@ -61,7 +61,8 @@ class DurabilityReporter:
     def close(self, timeout: float = 5.0) -> None:
         """Report what is known, then end the threads."""
         deadline = time.monotonic() + timeout
-        while not self._stored.empty() and time.monotonic() < deadline:
+        # What was stored before its node was committed is waiting in _early: it is known, too.
+        while (not self._stored.empty() or self._early) and time.monotonic() < deadline:
             time.sleep(_RETRY_S)
         self._ended.set()
         for thread in self._threads:
@@ -78,9 +79,10 @@ class DurabilityReporter:
 
     def _again(self) -> None:
         for checkpoint_id, until in list(self._early.items()):
-            self._early.pop(checkpoint_id, None)
             if time.monotonic() < until:
                 self._tell(checkpoint_id, until)
+            else:
+                self._early.pop(checkpoint_id, None)
 
     def _tell(self, checkpoint_id: str, until: float) -> None:
         try:
@@ -88,8 +90,10 @@ class DurabilityReporter:
         except REDIS_OUTAGE as error:
             log.warning("cannot report %s as durable yet: %s", checkpoint_id, error)
             known = False
-        if not known:
-            self._early[checkpoint_id] = until
+        if known:
+            self._early.pop(checkpoint_id, None)
+        else:
+            self._early.setdefault(checkpoint_id, until)
 
     def _forget(self) -> None:
         while not self._ended.is_set():

@@ -34,6 +34,8 @@ class Tickets:
     def run(self, job_id: str) -> bool:
         """Work on a ticket; False when it was handed on (to another worker, or to later)."""
         process = self._process
+        if process.ending.is_set():
+            return False  # what is pending is being stored; the sweep at the end sends this job's ticket again
         while True:
             claim = through_outages(lambda: process.ledger.claim(process.name, process.boot_id, job_id))
             if claim.outcome == "fenced":

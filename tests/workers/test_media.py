@@ -14,11 +14,11 @@ from arc_fabric.media.clip import Span, plan
 from tests.workers.conftest import Fleet, eventually
 
 
-def clip_of(fleet: Fleet, checkpoint_id: str, form: str = "gif") -> tuple[JobRecord, str]:
+def clip_of(fleet: Fleet, checkpoint_id: str, form: str = "gif", fps: int = 8) -> tuple[JobRecord, str]:
     """Ask for the whole branch as the web does; the job (its ticket is sent) and the object it makes."""
     path = [Span(node.id, node.n_frames) for node in fleet.ledger.lineage(checkpoint_id)]
-    clip = plan(path, 0, None, fps=8, form=form)
-    params = {"checkpoint_id": checkpoint_id, "from": 0, "to": len(clip), "fps": 8, "format": form}
+    clip = plan(path, 0, None, fps=fps, form=form)
+    params = {"checkpoint_id": checkpoint_id, "from": 0, "to": len(clip), "fps": fps, "format": form}
     session_id = fleet.ledger.node(checkpoint_id).session_id
     job = fleet.ledger.submit_media("video", session_id, params, target=clip.key, total=len(clip))
     fleet.dispatcher.send(job)
@@ -49,7 +49,7 @@ def test_a_killed_or_stopped_media_worker_loses_no_clip(fleet: Fleet) -> None:
     head = fleet.step(fleet.create(), steps=40).result["head"]
     for number, end in enumerate((signal.SIGKILL, signal.SIGTERM)):
         fleet.start("media")
-        job, key = clip_of(fleet, head, ("webp", "gif")[number])
+        job, key = clip_of(fleet, head, "webp", fps=8 + number)
         eventually(lambda j=job: fleet.ledger.job(j.id).state != "queued")
         os.kill(fleet.children["media"].pid, end)
         fleet.children["media"].wait(20)
