@@ -44,7 +44,8 @@ def test_a_clip_is_made_from_stored_steps_and_a_dead_workers_job_is_done(fleet: 
 
 
 def test_a_killed_or_stopped_media_worker_loses_no_clip(fleet: Fleet) -> None:
-    """kill -9 and SIGTERM while it is frozen with the job in its hands: the next process makes the clip."""
+    """kill -9 and SIGTERM with the job in its hands: the next process makes the clip. (After SIGTERM a clip that is all
+    but ready may still be finished.)"""
     fleet.start("gpu.0")
     head = fleet.step(fleet.create(), steps=40).result["head"]
     for number, end in enumerate((signal.SIGKILL, signal.SIGTERM)):
@@ -53,7 +54,8 @@ def test_a_killed_or_stopped_media_worker_loses_no_clip(fleet: Fleet) -> None:
         eventually(lambda j=job: fleet.ledger.job(j.id).state != "queued")
         os.kill(fleet.children["media"].pid, end)
         fleet.children["media"].wait(20)
-        assert fleet.ledger.job(job.id).state in ("queued", "running"), "the clip was made too fast for this test"
+        if end == signal.SIGKILL:
+            assert fleet.ledger.job(job.id).state == "running", "the clip was made too fast for this test"
         fleet.start("media")
         fleet.done(job, 60)
         assert fleet.store.exists(key)
