@@ -51,19 +51,25 @@ def grow(view: View, nodes: list[dict[str, Any]], socket: Any, count: int) -> li
         return 1000 * metrics["TaskDuration"]
 
     last, times = nodes[-1], []
-    for n in range(count):
+    for _ in range(count):
         last = grown.node(len(nodes), last, last["session_id"])
         nodes.append(last)
         before = spent()
-        socket.send(grown.commit(n + 1, last))
+        socket.send(grown.commit(len(nodes), last))
         view.page.evaluate(FRAMES, 2)
         times.append(spent() - before)
     view.until(f"s.nodes === {len(nodes)} && s.tree.nodes === {len(nodes)}")
     return times
 
 
-BUSY_MACHINE = 4
-"""How much slower a machine with other work may be."""
+def best_p95(view: View, nodes: list[dict[str, Any]], socket: Any, bar_ms: float) -> float:
+    """p95 of a batch of 40 updates, the best of up to three: other work on the machine may spoil one, not all."""
+    found: list[float] = []
+    while len(found) < 3 and not (found and found[-1] < bar_ms):
+        times = grow(view, nodes, socket, 40)
+        found.append(float(np.percentile(times, 95)))
+        print(f"\nupdates of a tree of {len(nodes)}: median {np.median(times):.1f}, p95 {found[-1]:.1f} CPU ms")
+    return min(found)
 
 
 @pytest.mark.parametrize(
@@ -75,18 +81,13 @@ def test_a_large_tree_stays_quick(
     """5,000 nodes: usable within a second, updates within a frame; 20,000: usable."""
     nodes, sockets = open_tree(world, view, size, branches)
     first = view.state()["tree"]["openedMs"]
-    times = grow(view, nodes, sockets[-1], 40)
-    p95 = float(np.percentile(times, 95))
+    p95 = best_p95(view, nodes, sockets[-1], update_ms)
     tree = view.state()["tree"]
     record_property("tree", {"size": size, "after_response_ms": first, "update_p95_ms": p95})
-    print(
-        f"\n{size} nodes on screen {first:.0f} ms after the answer;"
-        f" update median {np.median(times):.1f}, p95 {p95:.1f} CPU ms; {tree}"
-    )
+    print(f"{size} nodes on screen {first:.0f} ms after the answer; {tree}")
     assert tree["drawn"] < 600, "what is not in view is not drawn"
-    # The bars are printed, and judged on quiet cores; asserted is that nothing grew by an order of magnitude.
-    assert first < BUSY_MACHINE * ready_ms
-    assert p95 < BUSY_MACHINE * update_ms
+    assert first < ready_ms
+    assert p95 < update_ms
 
 
 def test_the_grid_holds_200_branches(world: World, view: View) -> None:
