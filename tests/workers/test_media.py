@@ -54,8 +54,11 @@ def test_a_killed_or_stopped_media_worker_loses_no_clip(fleet: Fleet) -> None:
         eventually(lambda j=job: fleet.ledger.job(j.id).state != "queued")
         os.kill(fleet.children["media"].pid, end)
         fleet.children["media"].wait(20)
+        state = fleet.ledger.job(job.id).state
         if end == signal.SIGKILL:
-            assert fleet.ledger.job(job.id).state == "running", "the clip was made too fast for this test"
+            assert state == "running", "the clip was made too fast for this test"
+        else:
+            assert state in ("queued", "succeeded"), "a worker that ends gives back what it has not finished"
         fleet.start("media")
         fleet.done(job, 60)
         assert fleet.store.exists(key)
