@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from types import ModuleType
 from typing import Any
 
 from flask_openapi3 import OpenAPI
@@ -12,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from arc_fabric.settings import Settings
 from webapp.links import add_links
 from webapp.model import observed_counts
-from webapp.schemas import bodies, views
+from webapp.schemas import bodies, fleet, nodes, views
 
 DESCRIPTION = """Checkpoint a world at any frame, fork it with another prompt, seed or actions, rewind when a
 trajectory fails, and compare the branches.
@@ -72,9 +73,15 @@ def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     """Pydantic's own schemas: flask-openapi3's copies lose `additionalProperties` and `examples`."""
     given = [(model, "validation") for model in (*bodies.Body.__subclasses__(), bodies.JobForms)]
-    shown = [(model, "serialization") for model in (*views.View.__subclasses__(), views.CheckpointAnswer)]
+    shown = [(model, "serialization") for room in (views, nodes, fleet) for model in _views(room)]
     _, made = models_json_schema(given + shown, ref_template="#/components/schemas/{model}")
     return made["$defs"]
+
+
+def _views(room: ModuleType) -> list[type[views.View]]:
+    """The answers that a module of schemas defines."""
+    found = [item for item in vars(room).values() if isinstance(item, type) and issubclass(item, views.View)]
+    return [item for item in found if item.__module__ == room.__name__ and item is not views.View]
 
 
 def _finish_operation(path: str, operation: dict[str, Any]) -> None:

@@ -158,11 +158,11 @@ class ArcFabric:
 
     def samples(self) -> list[str]:
         """Names for `sample:<name>`."""
-        return [item["name"] for item in self.transport.json("GET", "/api/samples")["items"]]
+        return [item["name"] for item in self._pages("/api/samples")]
 
     def workers(self) -> list[dict[str, Any]]:
         """Worker processes."""
-        return self.transport.json("GET", "/api/workers")["items"]
+        return list(self._pages("/api/workers"))
 
     def stream(self, *session_ids: str, last_id: str | None = None, frames: bool = True) -> Stream:
         """Events and live frames of these sessions; without ids the events of all."""

@@ -6,7 +6,7 @@ import time
 
 from arc_fabric.ledger import codec, keys
 from arc_fabric.ledger.events import Events
-from arc_fabric.ledger.records import WorkerRecord
+from arc_fabric.ledger.records import Page, WorkerRecord
 
 _LOADING_SEEN_S = 15.0
 """A worker that loads its model has no lease yet; its heartbeat says that it lives."""
@@ -18,7 +18,15 @@ class Fleet(Events):
 
     def workers(self) -> list[WorkerRecord]:
         """Every worker ever seen, by name; one without a live lease is down (or still starting)."""
-        names = sorted(self.redis.smembers(keys.WORKERS))
+        return self._workers(sorted(self.redis.smembers(keys.WORKERS)))
+
+    def worker_page(self, cursor: str | None = None, limit: int = 50) -> Page[WorkerRecord]:
+        """The same by pages; `cursor` is the name after which this one begins."""
+        names = sorted(name for name in self.redis.smembers(keys.WORKERS) if cursor is None or name > cursor)
+        shown = names[:limit]
+        return Page(self._workers(shown), shown[-1] if len(names) > limit else None)
+
+    def _workers(self, names: list[str]) -> list[WorkerRecord]:
         pipe = self.redis.pipeline(transaction=False)
         for name in names:
             pipe.hgetall(keys.worker(name))

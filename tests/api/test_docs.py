@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from arc_fabric import errors
 from tests.support.web_server import WebServer
 from webapp.links import LINKS
+from webapp.schemas import fleet
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()
 MESSAGES = ("hello", "event", "error", "pong", "subscribe", "credit", "ping")
@@ -59,17 +61,60 @@ def test_every_message_and_event_is_documented() -> None:
     assert sorted(kind for kind in kinds if f"`{kind}`" not in TEXT) == []
 
 
-def test_operations_and_members_have_descriptions(document: dict[str, Any]) -> None:
-    """Summary, tag and answers everywhere; a description on every parameter and on every member of a body."""
+def test_operations_and_parameters_have_descriptions(document: dict[str, Any]) -> None:
+    """Summary, tag and answers everywhere; a description on every parameter."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
             assert operation["summary"], (method, path)
             assert operation["tags"], (method, path)
             assert all(parameter.get("description") for parameter in operation.get("parameters", [])), (method, path)
-    for name in ("CreateSession", "StepBody", "ForkBody", "RewindBody", "NodePatch"):
-        for member, schema in document["components"]["schemas"][name]["properties"].items():
-            text = schema.get("description") or any(x.get("description") for x in schema.get("anyOf", []))
-            assert text or member in ("bookmarked",), (name, member)
+
+
+def _clear(schema: dict[str, Any], everything: dict[str, Any]) -> bool:
+    """Whether a reader can picture a value: from examples, or from a type that says it all."""
+    if schema.keys() & {"examples", "example", "enum", "const", "default"} or schema.get("type") in ("boolean", "null"):
+        return True
+    if "$ref" in schema:
+        return schema["$ref"].rpartition("/")[2] in everything
+    if "anyOf" in schema or "oneOf" in schema:
+        return any(_clear(choice, everything) for choice in schema.get("anyOf", schema.get("oneOf")) if choice != NULL)
+    return schema.get("type") == "array" and _clear(schema.get("items", {}), everything)
+
+
+NULL = {"type": "null"}
+
+
+def test_every_schema_is_described_with_examples(document: dict[str, Any]) -> None:
+    """What a schema is, what each of its members is, and what it looks like."""
+    schemas = document["components"]["schemas"]
+    poor = [name for name, schema in schemas.items() if not schema.get("description")]
+    for name, schema in schemas.items():
+        for member, shape in schema.get("properties", {}).items():
+            words = [shape, *shape.get("anyOf", ())]
+            if not any(part.get("description") or "$ref" in part for part in words):
+                poor.append(f"{name}.{member}: description")
+            if not _clear(shape, schemas):
+                poor.append(f"{name}.{member}: examples")
+    assert poor == []
+
+
+def test_answers_of_the_operators_routes_have_the_members_described(web_server: WebServer) -> None:
+    """The model, its samples, workers, queues and storage: what is described comes, and nothing else."""
+    served = {
+        "/api/model": fleet.ModelAnswer, "/api/workers": fleet.WorkerPage, "/api/samples": fleet.SamplePage,
+        "/api/queues": fleet.QueuesAnswer, "/api/storage": fleet.StorageAnswer,
+    }  # fmt: skip
+    for path, view in served.items():
+        assert _surplus(view.model_validate(web_server.ok("GET", path))) == [], path
+
+
+def _surplus(value: Any) -> list[str]:
+    """Members of an answer, and of all in it, that its schema does not name."""
+    if isinstance(value, BaseModel):
+        inner = [name for member in type(value).model_fields for name in _surplus(getattr(value, member))]
+        return [f"{type(value).__name__}.{name}" for name in value.model_extra or {}] + inner
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [name for item in items for name in _surplus(item)]
 
 
 def test_links_name_what_exists(document: dict[str, Any]) -> None:

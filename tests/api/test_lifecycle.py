@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import numpy as np
 from PIL import Image
@@ -207,7 +208,10 @@ def test_operators_routes_answer(session: Made) -> None:
         worker["name"] == "gpu.0" and worker["state"] != "down" for worker in web.ok("GET", "/api/workers")["items"]
     )
     assert web.ok("GET", "/api/queues")["counts"]["sessions_open"] == 1
-    assert web.ok("GET", "/api/storage")["kinds"]["inputs"]["objects"] >= 1
+    deadline = time.monotonic() + 20  # counted at most every 15 s
+    while "inputs" not in (kinds := web.ok("GET", "/api/storage")["kinds"]) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert kinds["inputs"]["objects"] >= 1
     assert web.ok("GET", "/healthz")["status"] == "ok"
     assert web.ok("GET", "/readyz")["checks"] == {"redis": "ok", "object_store": "ok", "worker": "ok"}
     assert "arc_fabric_sessions_open 1" in web.http.get("/metrics").text

@@ -13,7 +13,7 @@ from webapp.api.pictures import LatentsQuery, frame_answer, latents_answer
 from webapp.context import ctx
 from webapp.headers import immutable
 from webapp.schemas.ids import CheckpointFramePath, CheckpointPath
-from webapp.schemas.views import CheckpointAnswer, NodeView
+from webapp.schemas.nodes import CheckpointAnswer, ManifestView, NodeView
 
 checkpoints = blueprint("checkpoints", "checkpoints", "The stored world at the end of a step.")
 
@@ -112,7 +112,7 @@ def get_checkpoint_latents(path: CheckpointPath, query: LatentsQuery) -> Respons
 
 @checkpoints.get(
     "/checkpoints/<string:checkpoint_id>/manifest",
-    responses={200: {"description": "The stored manifest (JSON)."}, **errors(304, 409)},
+    responses={200: ManifestView, **errors(304, 409)},
 )
 def get_manifest(path: CheckpointPath) -> Response:
     """The stored manifest: every tensor's pieces with place, length and digest"""

@@ -9,7 +9,7 @@ from webapp.answers import blueprint, errors, tagged_json
 from webapp.comparison import compare
 from webapp.context import ctx
 from webapp.schemas.ids import Query
-from webapp.schemas.views import CompareAnswer
+from webapp.schemas.nodes import CompareAnswer
 
 comparisons = blueprint("compare", "compare", "Where branches part, and how far.")
 _ID = "ckp_[0-9a-hjkmnp-tv-z]{26}"

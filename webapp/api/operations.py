@@ -15,7 +15,8 @@ from webapp.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.context import Context, ctx
 from webapp.headers import immutable
 from webapp.model import sample_names, sample_png
-from webapp.schemas.views import Facts, Listing, WorkerList
+from webapp.schemas.fleet import ModelAnswer, QueuesAnswer, SamplePage, StorageAnswer, WorkerPage
+from webapp.schemas.ids import Query
 
 operations = blueprint("operations", "operations", "The model, its workers and the storage.")
 STORAGE_SECONDS = 15.0
@@ -28,7 +29,16 @@ class SamplePath(BaseModel):
     name: str = Field(min_length=1, max_length=80, pattern=r"^[\w.-]+$", description="Sample name.")
 
 
-@operations.get("/model", responses={200: Facts, **errors(304)})
+class NamesQuery(Query):
+    """A page of a list in the order of names."""
+
+    cursor: str | None = Field(
+        None, min_length=1, max_length=80, pattern=r"^[\w.-]+$", description="`next` of the page before."
+    )
+    limit: int = Field(500, ge=1, le=500, description="Entries per page.")
+
+
+@operations.get("/model", responses={200: ModelAnswer, **errors(304)})
 def get_model() -> Response:
     """The model that the workers run
 
@@ -44,13 +54,13 @@ def get_model() -> Response:
     return tagged_json(card)
 
 
-@operations.get("/samples", responses={200: Listing})
-def list_samples() -> Response:
-    """Initial frames that ship with the model"""
-    items = [
-        {"name": name, "initial_frame": f"sample:{name}", "url": f"/api/samples/{name}"} for name in sample_names()
-    ]
-    return json_answer({"items": items})
+@operations.get("/samples", responses={200: SamplePage})
+def list_samples(query: NamesQuery) -> Response:
+    """Initial frames that ship with the model, by name"""
+    names = [name for name in sample_names() if query.cursor is None or name > query.cursor]
+    shown = names[: query.limit]
+    items = [{"name": name, "initial_frame": f"sample:{name}", "url": f"/api/samples/{name}"} for name in shown]
+    return json_answer({"items": items, "next": shown[-1] if len(names) > len(shown) else None})
 
 
 @operations.get(
@@ -63,13 +73,14 @@ def get_sample(path: SamplePath) -> Response:
     return immutable(sample_png(path.name), "image/png", name=f"sample/{path.name}")
 
 
-@operations.get("/workers", responses={200: WorkerList})
-def list_workers() -> Response:
-    """Worker processes: state, device and how busy it is, current job, resident sessions, memory"""
-    return json_answer({"items": [worker.to_dict() for worker in ctx().ledger.workers()]})
+@operations.get("/workers", responses={200: WorkerPage})
+def list_workers(query: NamesQuery) -> Response:
+    """Worker processes by name: state, device and how busy it is, current job, resident sessions, memory"""
+    page = ctx().ledger.worker_page(query.cursor, query.limit)
+    return json_answer({"items": [worker.to_dict() for worker in page.items], "next": page.next})
 
 
-@operations.get("/queues", responses={200: Facts})
+@operations.get("/queues", responses={200: QueuesAnswer})
 def list_queues() -> Response:
     """Tickets waiting per queue, and totals"""
     ledger = ctx().ledger
@@ -77,7 +88,7 @@ def list_queues() -> Response:
     return json_answer({"items": items, "counts": ledger.counts()})
 
 
-@operations.get("/storage", responses={200: Facts})
+@operations.get("/storage", responses={200: StorageAnswer})
 def get_storage() -> Response:
     """Objects and bytes per kind in the object store, and what waits to be stored
 

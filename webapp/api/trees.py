@@ -14,7 +14,7 @@ from webapp.answers import blueprint, errors, json_answer, tagged_json
 from webapp.context import ctx
 from webapp.schemas.bodies import NodePatch
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath
-from webapp.schemas.views import EventPage, NodeView, TreeAnswer
+from webapp.schemas.nodes import EventPage, NodeView, TreeAnswer
 
 trees = blueprint("trees", "trees", "All branches that grew from one root. Nodes are never deleted.")
 

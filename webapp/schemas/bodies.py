@@ -181,7 +181,7 @@ class NodePatch(Body):
     model_config = ConfigDict(openapi_extra={"required": True}, json_schema_extra={"minProperties": 1})
 
     label: Label | None = None
-    bookmarked: bool = False
+    bookmarked: bool = Field(False, description="Marked by a person, to find it again.")
     failed: bool = Field(False, description="Marks the branch as failed from here.")
     score: float | None = Field(None, ge=-1e9, le=1e9, description="Score of an evaluation.")
 
@@ -189,27 +189,34 @@ class NodePatch(Body):
 class _Form(Body):
     """What all kinds share."""
 
-    idempotency_key: str | None = Field(None, min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
+    idempotency_key: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="As the header of that name, for this one job.",
+        examples=["7f9c2ba4e88f827d"],
+    )
 
 
 class CreateForm(_Form):
     """As POST /api/sessions."""
 
-    kind: Literal["create"]
+    kind: Literal["create"] = Field(description="What to do.")
     params: CreateSession
 
 
 class ForkForm(_Form):
     """As POST /api/sessions/{id}/fork."""
 
-    kind: Literal["fork"]
+    kind: Literal["fork"] = Field(description="What to do.")
     params: ForkBody
 
 
 class StepForm(_Form):
     """As POST /api/sessions/{id}/step."""
 
-    kind: Literal["step"]
+    kind: Literal["step"] = Field(description="What to do.")
     session_id: SessionId
     params: StepBody = Field(default_factory=StepBody)
 
@@ -217,7 +224,7 @@ class StepForm(_Form):
 class RewindForm(_Form):
     """As POST /api/sessions/{id}/rewind."""
 
-    kind: Literal["rewind"]
+    kind: Literal["rewind"] = Field(description="What to do.")
     session_id: SessionId
     params: RewindBody = Field(default_factory=RewindBody)
 
@@ -225,7 +232,7 @@ class RewindForm(_Form):
 class CheckpointForm(_Form):
     """As POST /api/sessions/{id}/checkpoint."""
 
-    kind: Literal["checkpoint"]
+    kind: Literal["checkpoint"] = Field(description="What to do.")
     session_id: SessionId
     params: CheckpointBody = Field(default_factory=CheckpointBody)
 
@@ -233,7 +240,7 @@ class CheckpointForm(_Form):
 class CloseForm(_Form):
     """Close the session after the work accepted before."""
 
-    kind: Literal["close"]
+    kind: Literal["close"] = Field(description="What to do.")
     session_id: SessionId
 
 
@@ -252,7 +259,7 @@ class VideoBody(Body):
 class VideoForm(_Form):
     """Have the media worker make a clip, also a short one, that GET /api/checkpoints/{id}/video then serves."""
 
-    kind: Literal["video"]
+    kind: Literal["video"] = Field(description="What to do.")
     params: VideoBody
 
 

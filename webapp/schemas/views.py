@@ -1,15 +1,20 @@
-"""Answers, as OpenAPI shows them; the ledger's records render to exactly these members."""
+"""Answers about sessions and jobs, as OpenAPI shows them; the ledger's records render to exactly these members."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from webapp.schemas.ids import CheckpointId, JobId, SessionId
+from webapp.schemas.ids import CHECKPOINT_EXAMPLE, JOB_EXAMPLE, SESSION_EXAMPLE, CheckpointId, JobId, SessionId
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-Durability = Literal["pending", "durable", "deleted", "damaged"]
+Epoch = Annotated[float, Field(examples=[1735689600.25])]
+"""A time in epoch seconds, UTC."""
+Prompt = Annotated[str, Field(examples=["pick up the red cup"])]
+SeedShown = Annotated[int, Field(examples=[42])]
+NEXT = "Pass it as `cursor` for the page that follows; null at the end."
+Worker = Annotated[str, Field(examples=["gpu.0"])]
 
 
 class View(BaseModel):
@@ -21,110 +26,103 @@ class View(BaseModel):
 class Problem(View):
     """An error (RFC 9457) with a stable code and what to do about it."""
 
-    type: str
-    title: str
-    status: int
-    detail: str = Field(description="What happened and what was expected.")
-    what_to_do: str
+    type: str = Field(
+        description="Where the error is described, relative to this server.",
+        examples=["/openapi/errors#SessionNotFound"],
+    )
+    title: str = Field(description="The status in words.", examples=["Not Found"])
+    status: int = Field(description="The HTTP status.", examples=[404])
+    detail: str = Field(
+        description="What happened and what was expected.",
+        examples=["there is no session ses_01jd6xy0m8v9k2q4r6t8w0y2z4"],
+    )
+    what_to_do: str = Field(description="The way out, in words.", examples=["GET /api/sessions lists them."])
     code: str = Field(description="Stable error name.", examples=["SessionNotFound"])
-    request_id: str | None = None
-    instance: str | None = None
+    request_id: str | None = Field(
+        None,
+        description="As in the X-Request-Id header and the server's log.",
+        examples=["req_01jd6xy0m8v9k2q4r6t8w0y2z4"],
+    )
+    instance: str | None = Field(
+        None, description="The path that was asked for.", examples=[f"/api/sessions/{SESSION_EXAMPLE}"]
+    )
 
 
 class SessionView(View):
     """A session: a head in a trajectory tree, and who works on it."""
 
     id: SessionId
-    state: Literal["open", "closed"]
-    bulk: bool
-    label: str | None
-    model: str | None
-    prompt: str = Field(description="Applies from the next step.")
-    seed: int | None
-    embodiment_id: int
+    state: Literal["open", "closed"] = Field(description="A closed session takes no work until it is reopened.")
+    bulk: bool = Field(description="An evaluation fork: low priority, needs no slot.")
+    label: str | None = Field(description="A name for people.", examples=["grasp from the left"])
+    model: str | None = Field(description="The model it was opened with (setting `model`).", examples=["tabletop"])
+    prompt: Prompt = Field(description="Applies from the next step.")
+    seed: SeedShown | None = Field(description="Seed of the sampler; null: the model's own.")
+    embodiment_id: int = Field(description="Robot the actions are for.", examples=[0])
     head: CheckpointId | None = Field(description="Current checkpoint; null until the create job has run.")
-    root: CheckpointId | None
-    tree_id: CheckpointId | None
-    frame_index: int = Field(description="Steps from the root.")
-    n_frames: int = Field(description="Video frames from the root to the head, the initial frame included.")
-    parent_session: SessionId | None
-    parent_checkpoint: CheckpointId | None
-    forked_at: int | None = Field(description="frame_index at which it was forked.")
-    created: float = Field(description="Epoch seconds, UTC.")
-    updated: float = Field(description="Epoch seconds, UTC.")
-    worker: str | None
-    queued: int = Field(description="Jobs waiting.")
-    running_job: JobId | None
+    root: CheckpointId | None = Field(description="First checkpoint of its tree; null until the create job has run.")
+    tree_id: CheckpointId | None = Field(description="The tree it grows in, named by the tree's root.")
+    frame_index: int = Field(description="Steps from the root.", examples=[8])
+    n_frames: int = Field(
+        description="Video frames from the root to the head, the initial frame included.", examples=[65]
+    )
+    parent_session: SessionId | None = Field(description="The session it was forked from; null for a new one.")
+    parent_checkpoint: CheckpointId | None = Field(description="The checkpoint it was forked at; null for a new one.")
+    forked_at: int | None = Field(description="frame_index at which it was forked.", examples=[4])
+    created: Epoch = Field(description="Epoch seconds, UTC.")
+    updated: Epoch = Field(description="Epoch seconds, UTC.")
+    worker: Worker | None = Field(description="The worker that owns it; null while none does.")
+    queued: int = Field(description="Jobs waiting.", examples=[0])
+    running_job: JobId | None = Field(description="The job that is being done; null while none is.")
 
 
 class JobError(View):
     """Why a job failed."""
 
-    type: str
-    message: str
-    what_to_do: str
-    context: dict[str, Any]
+    type: str = Field(description="Stable error name, as `code` of a problem.", examples=["NonFiniteLatents"])
+    message: str = Field(description="What happened.", examples=["step 5 gave latents that are not finite"])
+    what_to_do: str = Field(description="The way out, in words.", examples=["Rewind, or try another seed."])
+    context: dict[str, Any] = Field(description="The error's own facts by name.", examples=[{"frame_index": 5}])
+
+
+class Progress(View):
+    """How far a job is."""
+
+    done: int = Field(description="Steps committed; frames for a video.", examples=[3])
+    total: int = Field(description="Steps (frames for a video) in all.", examples=[8])
 
 
 class JobView(View):
     """A piece of accepted work."""
 
     id: JobId
-    kind: str
+    kind: str = Field(description="create, step, rewind, checkpoint, fork, close or video.", examples=["step"])
     session_id: SessionId
-    state: JobState
-    seq: int = Field(description="Place in the session's order.")
-    params: dict[str, Any]
-    progress: dict[str, Any] = Field(description="{done, total} in steps.")
-    worker: str | None
-    placement: dict[str, Any] = Field(description="{worker, reason}: why it went there.")
-    created: float
-    started: float | None
-    finished: float | None
-    timings: dict[str, Any] = Field(description="Seconds per phase.")
-    result: dict[str, Any] | None
-    error: JobError | None
-    if_head: CheckpointId | None
-    bulk: bool
-
-
-class NodeView(View):
-    """A checkpoint in a trajectory tree."""
-
-    id: CheckpointId
-    parent: CheckpointId | None
-    session_id: SessionId
-    tree_id: CheckpointId
-    frame_index: int
-    created: float
-    prompt: str
-    seed: int | None
-    prompt_mode: str
-    action_source: Literal["given", "predicted"] | None
-    steered: bool | None = Field(
-        description="Whether the given actions steered the world; false: the model recorded them and followed its own "
-        "prediction. Null where none were given."
+    state: JobState = Field(description="The last three never change again.")
+    seq: int = Field(description="Place in the session's order.", examples=[2])
+    params: dict[str, Any] = Field(description="What was asked for, as accepted.", examples=[{"steps": 8}])
+    progress: Progress = Field(description="How far it is.")
+    worker: Worker | None = Field(description="Who works, or worked, on it; null while queued.")
+    placement: dict[str, Any] = Field(
+        description="{worker, reason}: where it went and why; worker is null while none is up.",
+        examples=[{"worker": "gpu.0", "reason": "least loaded"}],
     )
-    actions: list[list[float]] | None = Field(description="float [action_horizon][action_dim].")
-    state: list[float] | None
-    observed: int = Field(
-        description="Real frames given with this step in place of the imagined ones (closed loop); 0: none. "
-        "GET /api/checkpoints/{id}/observed has them."
+    created: Epoch = Field(description="Accepted; epoch seconds, UTC.")
+    started: Epoch | None = Field(description="Epoch seconds, UTC; null while queued.")
+    finished: Epoch | None = Field(description="Epoch seconds, UTC; null until it has ended.")
+    timings: dict[str, float] = Field(
+        description="Seconds per phase; `restored_<how>` counts restores.",
+        examples=[{"queued_s": 0.004, "run_s": 1.31}],
     )
-    durability: Durability
-    failed: bool
-    label: str | None
-    bookmarked: bool
-    pinned: bool = Field(description="Its pieces stay in a worker's host memory and its KV is never dropped.")
-    score: float | None
-    bytes_new: int = Field(description="Bytes this step added to storage.")
-    bytes_total: int = Field(description="Bytes of the whole snapshot, shared ones included.")
-    wall_s: float
-    job_id: JobId | None
-    worker: str | None
-    window_start: int | None
-    n_frames: int = Field(description="Video frames this node adds.")
-    children: list[CheckpointId]
+    result: dict[str, Any] | None = Field(
+        description="What it made; null until it has succeeded. step: {head, frame_index, steps: [{checkpoint_id, "
+        "frame_index, wall_s, bytes_new, action_source, steered}]}; create and fork: {session_id, checkpoint_id}; "
+        "rewind: {head, frame_index}; checkpoint: {checkpoint_id, durability}; video: {href, bytes, frames}.",
+        examples=[{"head": CHECKPOINT_EXAMPLE, "frame_index": 8}],
+    )
+    error: JobError | None = Field(description="Why it failed; null otherwise.")
+    if_head: CheckpointId | None = Field(description="The head that the client asked for; null: any.")
+    bulk: bool = Field(description="Done after interactive work.")
 
 
 class SessionAnswer(View):
@@ -139,137 +137,59 @@ class WorkAccepted(View):
     job: JobView
 
 
+class InitialFrame(View):
+    """The image that came and what becomes of it."""
+
+    width: int | None = Field(None, description="Pixels, as it came; null for a sample.", examples=[640])
+    height: int | None = Field(None, description="Pixels, as it came; null for a sample.", examples=[480])
+    note: str | None = Field(
+        None, description="What becomes of it, in words.", examples=["scaled to 64 x 64 by the worker"]
+    )
+
+
 class SessionAccepted(View):
     """A new session and the job that makes it ready."""
 
     session_id: SessionId
     session: SessionView
     job: JobView
-    initial_frame: dict[str, Any] | None = Field(
-        None, description="{width, height, note}: the image that came and what becomes of it."
+    initial_frame: InitialFrame | None = Field(
+        None, description="The image that came and what becomes of it; only when a session is created."
     )
 
 
 class SessionPage(View):
     """A page of sessions, newest first."""
 
-    items: list[SessionView]
-    next: str | None = Field(description="Cursor of the next page.")
+    items: list[SessionView] = Field(description="At most `limit`.")
+    next: str | None = Field(description=NEXT, examples=[SESSION_EXAMPLE])
 
 
 class JobPage(View):
     """A page of jobs, newest first."""
 
-    items: list[JobView]
-    next: str | None = Field(description="Cursor of the next page.")
+    items: list[JobView] = Field(description="At most `limit`.")
+    next: str | None = Field(description=NEXT, examples=[JOB_EXAMPLE])
 
 
 class JobsAnswer(View):
     """For a list: one entry per job, in that order. For one form: what the kind's own route answers."""
 
     items: list[dict[str, Any]] | None = Field(
-        None, description="{job} or {problem} each; {session} too for create and fork."
+        None,
+        description="{job} or {problem} each; {session_id, session} too for create and fork.",
+        examples=[[{"job": {"id": JOB_EXAMPLE, "state": "queued"}}]],
     )
-    job: JobView | None = None
-    session: SessionView | None = None
-
-
-class TreeAnswer(View):
-    """A tree (parents before children) and the sessions that grow in it; with format=d3 nested from the root."""
-
-    tree_id: CheckpointId | None = None
-    root: CheckpointId | None = None
-    nodes: list[NodeView] | None = None
-    sessions: list[SessionView] | None = None
-    children: list[dict[str, Any]] | None = None
-
-
-class EventPage(View):
-    """Events after an id, oldest first."""
-
-    items: list[dict[str, Any]]
-    next: str | None = Field(description="Pass it as last_id for the following ones.")
-
-
-class CheckpointAnswer(NodeView):
-    """A checkpoint with its sizes, durability and lineage."""
-
-    lineage: list[CheckpointId] = Field(description="Ids from the root to this checkpoint.")
-    storage: dict[str, Any] = Field(description="{objects: {name: bytes}, manifest: path} as far as stored.")
-
-
-class CompareAnswer(View):
-    """Where branches part, and how far."""
-
-    nodes: list[dict[str, Any]]
-    common_ancestor: CheckpointId | None
-    common_frame_index: int | None
-    fork_step: int | None = Field(description="First step after the common ancestor.")
-    first_differing_frame_index: int | None = Field(description="First step whose latents differ.")
-    first_differing_video_frame: int | None
-    series: dict[str, dict[str, list[float | None]]] = Field(
-        description="latent: RMS per frame_index; pixel: mean absolute difference per video frame (0..255); "
-        "action: RMS per frame_index. Keys are 'a|b'."
-    )
-    equal: dict[str, bool] = Field(description="Whether all latents after the common ancestor are equal.")
-
-
-class GpuView(View):
-    """How busy a device is."""
-
-    name: str
-    utilisation_percent: int | None = Field(description="0 to 100, by NVML; null where it does not answer.")
-    memory_used_bytes: int = Field(description="By all processes on the device.")
-    memory_total_bytes: int
-
-
-class WorkerView(View):
-    """A worker process as its last heartbeat described it."""
-
-    name: str
-    state: Literal["starting", "idle", "busy", "draining", "down"]
-    role: Literal["gpu", "media"] = Field(
-        description="gpu: has a model and owns sessions, also on a CPU; media: clips."
-    )
-    device: str
-    model: str | None
-    host: str
-    pid: int
-    started: float
-    last_seen: float
-    current_job: JobId | None
-    current_session: SessionId | None
-    resident: list[SessionId] = Field(description="Sessions whose state is in its memory.")
-    pinned: list[CheckpointId] = Field(description="Pinned checkpoints that it keeps in host memory.")
-    steps_done: int
-    memory: dict[str, int] = Field(description="Bytes of this process: rss, device, tiers of the store.")
-    gpu: GpuView | None = Field(description="Its device; null on a CPU.")
-    machine: dict[str, float] = Field(
-        description="{cpu_percent, memory_used_bytes, memory_total_bytes} of the machine it runs on; empty before the "
-        "first heartbeat."
-    )
-    queued: int = Field(description="Tickets in its own queue.")
-    sessions: list[SessionId] = Field(description="Open sessions that it owns.")
-
-
-class WorkerList(View):
-    """Worker processes by name."""
-
-    items: list[WorkerView]
-
-
-class Listing(View):
-    """A plain list."""
-
-    items: list[dict[str, Any]]
-
-
-class Facts(View):
-    """Facts by name."""
+    job: JobView | None = Field(None, description="The job, for one form.")
+    session: SessionView | None = Field(None, description="The new session, for one form of kind create or fork.")
 
 
 class Health(View):
     """State of the server and of what it needs."""
 
-    status: Literal["ok", "degraded", "down"]
-    checks: dict[str, Any] = Field(default_factory=dict)
+    status: Literal["ok", "degraded", "down"] = Field(description="ok when every check is.")
+    checks: dict[str, str] = Field(
+        default_factory=dict,
+        description="By part: ok, missing, or the name of the error.",
+        examples=[{"redis": "ok", "object_store": "ok", "worker": "missing"}],
+    )

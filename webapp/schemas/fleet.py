@@ -1,0 +1,198 @@
+"""Answers for operators, as OpenAPI shows them: the model, its samples, workers, queues and storage."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from webapp.schemas.ids import CheckpointId, JobId, SessionId
+from webapp.schemas.views import NEXT, Epoch, View
+
+
+class GeometryView(View):
+    """Sizes of the running model, for one session."""
+
+    image_height: int = Field(description="Pixels of a video frame.", examples=[64])
+    image_width: int = Field(description="Pixels of a video frame.", examples=[64])
+    fps: float = Field(description="Frames per second of the video.", examples=[8.0])
+    frames_per_latent: int = Field(description="Video frames per latent frame after a window's first.", examples=[4])
+    latents_per_block: int = Field(description="Latent frames per step: K of [B, K, C, h, w].", examples=[2])
+    frames_per_step: int = Field(description="Video frames that a step adds.", examples=[8])
+    window: int = Field(description="Latent frames per window, its anchor included.", examples=[9])
+    latent_channels: int = Field(description="C of the latents [B, K, C, h, w].", examples=[8])
+    latent_height: int = Field(description="h of the latents [B, K, C, h, w].", examples=[8])
+    latent_width: int = Field(description="w of the latents [B, K, C, h, w].", examples=[8])
+    tokens_per_latent: int = Field(description="KV tokens per latent frame.", examples=[64])
+    layers: int = Field(description="Layers with a KV cache.", examples=[6])
+    heads: int = Field(description="Attention heads per layer.", examples=[4])
+    head_dim: int = Field(description="Numbers per head; KV is [2, B, tokens, heads, head_dim].", examples=[32])
+    action_dim: int = Field(description="Numbers per action.", examples=[3])
+    action_horizon: int = Field(description="Actions per step, [action_horizon][action_dim].", examples=[8])
+    state_dim: int = Field(description="Numbers of a robot state.", examples=[3])
+    cameras: int = Field(description="Pictures per frame.", examples=[1])
+    observed_frames: int = Field(
+        description="Real frames that a closed-loop step takes; 0: frames_per_step.", examples=[0]
+    )
+    observed_counts: list[int] = Field(description="Other numbers of real frames that it takes.", examples=[[]])
+    action_low: list[float] = Field(
+        description="Least value per action number, in the model's own units; empty: not limited.",
+        examples=[[-1.0, -1.0, 0.0]],
+    )
+    action_high: list[float] = Field(
+        description="Greatest value per action number, in the model's own units; empty: not limited.",
+        examples=[[1.0, 1.0, 1.0]],
+    )
+    action_names: list[str] = Field(
+        description="What each action number is; empty: not named.", examples=[["dx", "dy", "grip"]]
+    )
+
+
+class AbilitiesView(View):
+    """What the running model can do; the platform adapts to it."""
+
+    steers_with_actions: bool = Field(description="Given actions change the video; false: they are recorded only.")
+    batches: bool = Field(description="Several sessions can step in one forward pass.")
+    batch_bit_exact: bool = Field(description="A row of a batch has the same bits as the same step alone.")
+    rebuilds_kv: bool = Field(description="Its KV can be rebuilt bit for bit from latents and prompts.")
+    predicts_actions: bool = Field(description="Its policy chooses actions where none are given.")
+    observes: bool = Field(description="A step takes real frames (`observed`, closed loop).")
+    uses_crossattn_cache: bool = Field(description="It keeps cross-attention caches; false: snapshots leave them out.")
+
+
+class IdentityView(View):
+    """What must be equal for a restored state to go on with the same bits; every manifest records it."""
+
+    name: str = Field(description="Name of the model.", examples=["tabletop"])
+    weights_digest: str = Field(description="Digest of its weights.", examples=["sha256:9f2c51"])
+    dtype: str = Field(description="Number format of the states.", examples=["float32"])
+    attention_backend: str = Field(description="How attention is computed.", examples=["sdpa"])
+    device_kind: str = Field(description="Kind of device.", examples=["cpu x86_64"])
+    sampler: dict[str, Any] = Field(description="Settings of the sampler by name.", examples=[{"steps": 3}])
+    software: dict[str, str] = Field(description="Versions by package.", examples=[{"torch": "2.9.0"}])
+
+
+class ModelAnswer(View):
+    """The model that the workers run."""
+
+    name: str = Field(description="The setting `model`.", examples=["tabletop"])
+    geometry: GeometryView = Field(description="Its sizes.")
+    abilities: AbilitiesView = Field(description="What it can do.")
+    identity: IdentityView = Field(description="What makes its bits.")
+
+
+class SampleView(View):
+    """A picture that a session can begin with."""
+
+    name: str = Field(description="Its name.", examples=["cup-and-block"])
+    initial_frame: str = Field(
+        description="What to give as `initial_frame` of POST /api/sessions.", examples=["sample:cup-and-block"]
+    )
+    url: str = Field(description="Path of the picture, PNG.", examples=["/api/samples/cup-and-block"])
+
+
+class SamplePage(View):
+    """A page of samples, by name."""
+
+    next: str | None = Field(description=NEXT, examples=["cup-and-block"])
+    items: list[SampleView] = Field(description="At most `limit`.")
+
+
+class GpuView(View):
+    """How busy a device is."""
+
+    name: str = Field(description="As its driver calls it.", examples=["NVIDIA H100 80GB HBM3"])
+    utilisation_percent: int | None = Field(
+        description="0 to 100, by NVML; null where it does not answer.", examples=[61]
+    )
+    memory_used_bytes: int = Field(description="By all processes on the device.", examples=[31_138_512_896])
+    memory_total_bytes: int = Field(description="Bytes of the device.", examples=[85_520_809_984])
+
+
+class WorkerView(View):
+    """A worker process as its last heartbeat described it."""
+
+    name: str = Field(description="Its name; also its queue's.", examples=["gpu.0"])
+    state: Literal["starting", "idle", "busy", "draining", "down"] = Field(
+        description="starting: loads its model; draining: ends after its step; down: its lease has run out."
+    )
+    role: Literal["gpu", "media"] = Field(
+        description="gpu: has a model and owns sessions, also on a CPU; media: clips."
+    )
+    device: str = Field(description="Where its model is.", examples=["cuda:0"])
+    model: str | None = Field(description="The model it has loaded; null for media.", examples=["tabletop"])
+    boot_id: str = Field(description="Of this very process, whatever its name.", examples=["9f2c51e07ab4d318"])
+    host: str = Field(description="Its machine.", examples=["robot-lab-1"])
+    pid: int = Field(description="Its process id there.", examples=[4242])
+    started: Epoch = Field(description="Epoch seconds, UTC.")
+    last_seen: Epoch = Field(description="Its last heartbeat; epoch seconds, UTC.")
+    current_job: JobId | None = Field(description="What it works on; null while idle.")
+    current_session: SessionId | None = Field(description="The session of that job; null while idle.")
+    resident: list[SessionId] = Field(description="Sessions whose state is in its memory.")
+    pinned: list[CheckpointId] = Field(description="Pinned checkpoints that it keeps in host memory.")
+    steps_done: int = Field(description="Steps since it started.", examples=[320])
+    memory: dict[str, int] = Field(
+        description="Bytes of this process: rss, device, tiers of the store.",
+        examples=[{"rss": 812_646_400, "device": 0, "host": 42_000_000}],
+    )
+    gpu: GpuView | None = Field(description="Its device; null on a CPU.")
+    machine: dict[str, float] = Field(
+        description="{cpu_percent, memory_used_bytes, memory_total_bytes} of the machine it runs on; empty before the "
+        "first heartbeat.",
+        examples=[{"cpu_percent": 37.5, "memory_used_bytes": 4_100_000_000, "memory_total_bytes": 16_400_000_000}],
+    )
+    queued: int = Field(description="Tickets in its own queue.", examples=[0])
+    sessions: list[SessionId] = Field(description="Open sessions that it owns.")
+
+
+class WorkerPage(View):
+    """A page of worker processes, by name."""
+
+    next: str | None = Field(description=NEXT, examples=["gpu.1"])
+    items: list[WorkerView] = Field(description="At most `limit`.")
+
+
+class QueueView(View):
+    """A Celery queue."""
+
+    name: str = Field(description="interactive, bulk, media, or a worker's name.", examples=["interactive"])
+    length: int = Field(description="Tickets waiting.", examples=[2])
+
+
+class CountsView(View):
+    """Totals of the ledger."""
+
+    sessions_open: int = Field(description="Open sessions that take a slot.", examples=[3])
+    sessions: int = Field(description="Sessions known, closed ones included.", examples=[41])
+    jobs_unfinished: int = Field(description="Jobs queued or running.", examples=[5])
+    jobs: int = Field(description="Jobs known; old finished ones are forgotten.", examples=[870])
+    nodes_pending: int = Field(description="Checkpoints that are not stored yet.", examples=[1])
+    workers_alive: int = Field(description="Workers that are idle, busy or draining.", examples=[3])
+
+
+class QueuesAnswer(View):
+    """What waits."""
+
+    items: list[QueueView] = Field(description="Each worker's own queue, then the shared ones.")
+    counts: CountsView = Field(description="Totals.")
+
+
+class KindUsage(View):
+    """What one kind of object takes."""
+
+    objects: int = Field(description="How many there are.", examples=[1_280])
+    bytes: int = Field(description="Their size.", examples=[206_438_400])
+
+
+class StorageAnswer(View):
+    """What is in the object store, as last counted."""
+
+    bucket: str = Field(description="The bucket (setting `s3_bucket`).", examples=["arc-fabric"])
+    kinds: dict[str, KindUsage] = Field(
+        description="By the first part of the key: checkpoints, videos, inputs, ...",
+        examples=[{"checkpoints": {"objects": 1_280, "bytes": 206_438_400}}],
+    )
+    objects: int = Field(description="Objects counted.", examples=[1_302])
+    truncated: bool = Field(description="There are more objects than are counted (200,000).")
+    counted: Epoch = Field(description="When; epoch seconds, UTC. At most every 15 s.")
+    nodes_pending: int = Field(description="Checkpoints that are not stored yet, now.", examples=[1])
