@@ -4,18 +4,19 @@ once and kept in object storage under a name that says what is in it."""
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arc_fabric.ledger import JobRequest
 from arc_fabric.media.clip import Clip, Span
 from arc_fabric.media.clip import plan as plan_path
 from arc_fabric.media.video import Form, encode
-from webapp.pictures import Lru, Pictures
+from webapp.files import Read
+from webapp.pictures import Pictures
 
 if TYPE_CHECKING:
     from webapp.context import Context
 
-_memory: Lru[bytes] = Lru(64 << 20, len)
 _encoder = threading.Lock()
 """One encoder at a time: ffmpeg takes a core, and the workers need theirs."""
 
@@ -26,14 +27,34 @@ def plan(pictures: Pictures, head: str, start: int, end: int | None, *, fps: flo
     return plan_path(path, start, end, fps=fps, form=form)
 
 
-def clip_bytes(context: Context, clip: Clip) -> bytes | None:
-    """The clip: from memory, from object storage, or made now; None for a long one that is not there yet."""
-    known = _memory.peek(clip.key) or _stored(context, clip)
-    if known is None:
-        if len(clip) > context.settings.video_job_frames:
-            return None
-        known = _make(context, clip)
-    return _memory.get(clip.key, lambda: known)
+@dataclass(frozen=True)
+class Made:
+    """A clip that there is: its size in bytes, and `read(start, length)`."""
+
+    size: int
+    read: Read
+
+
+def find(context: Context, clip: Clip) -> Made | None:
+    """The clip in object storage; None when it was never made. Only what `read` is asked for is fetched."""
+    try:
+        size = context.backend.head(clip.key).size
+    except KeyError:
+        return None
+    return Made(size, lambda start, length: context.backend.get(clip.key, start, length))
+
+
+def make_short(context: Context, clip: Clip) -> Made | None:
+    """The clip, made and stored now; None for one so long that a media job shall make it."""
+    if len(clip) > context.settings.video_job_frames:
+        return None
+    with _encoder:
+        made = find(context, clip)
+        if made is None:
+            data = encode(clip.frames(context.pictures.frames, clip.start, clip.end), fps=clip.fps, form=clip.form)
+            context.backend.put(clip.key, data)
+            made = Made(len(data), lambda start, length: data[start : start + length])
+        return made
 
 
 def request(context: Context, clip: Clip, session_id: str) -> JobRequest:
@@ -46,19 +67,3 @@ def request(context: Context, clip: Clip, session_id: str) -> JobRequest:
         "format": clip.form,
     }
     return context.ledger.media_request("video", session_id, params, target=clip.key, total=len(clip))
-
-
-def _stored(context: Context, clip: Clip) -> bytes | None:
-    try:
-        return context.backend.get(clip.key)
-    except KeyError:
-        return None
-
-
-def _make(context: Context, clip: Clip) -> bytes:
-    with _encoder:
-        made = _stored(context, clip)
-        if made is None:
-            made = encode(clip.frames(context.pictures.frames, clip.start, clip.end), fps=clip.fps, form=clip.form)
-            context.backend.put(clip.key, made)
-        return made

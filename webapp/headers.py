@@ -1,10 +1,8 @@
-"""Response headers: request id, a strict content security policy, and caching of what never changes."""
+"""Headers of every answer: request id and a strict content security policy."""
 
 from __future__ import annotations
 
-import hashlib
-
-from flask import Response, request
+from flask import Response
 
 POLICY = "; ".join(
     (
@@ -31,7 +29,6 @@ SECURITY = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-FOREVER = "private, max-age=31536000, immutable"
 
 
 def secure(response: Response, request_id: str) -> Response:
@@ -41,17 +38,3 @@ def secure(response: Response, request_id: str) -> Response:
     response.headers["X-Request-Id"] = request_id
     response.headers.setdefault("Cache-Control", "no-store" if response.mimetype == "application/json" else "no-cache")
     return response
-
-
-def immutable(data: bytes, mimetype: str, *, name: str, download: str | None = None) -> Response:
-    """Bytes that never change under this address: ETag, long caching, Range and If-None-Match honoured.
-
-    `name` identifies the content (ids and parameters), so the ETag costs no hash over the bytes.
-    """
-    response = Response(data, mimetype=mimetype)
-    response.set_etag(hashlib.blake2b(name.encode(), digest_size=12).hexdigest())
-    response.headers["Cache-Control"] = FOREVER
-    if download:
-        response.headers["Content-Disposition"] = f'inline; filename="{download}"'
-    response.accept_ranges = "bytes"
-    return response.make_conditional(request, accept_ranges=True, complete_length=len(data))

@@ -25,6 +25,7 @@ _WHAT_TO_DO = {
     404: "See /openapi for the routes of this server.",
     405: "Use one of the methods in the Allow header.",
     406: "Ask for a media type this route offers (see /openapi).",
+    412: "Leave If-Match out, or name the present version.",
     413: "Send less, or raise max_body_bytes on the server.",
     415: "Send 'Content-Type: application/json' (or multipart/form-data where a file is taken).",
     416: "Ask for a byte range inside the file.",
@@ -92,7 +93,7 @@ def register(app: Flask) -> None:
             detail = f"{request.path} does not take {request.method}."
             way_out = f"Use {' or '.join(name for name in allow if name not in ('HEAD', 'OPTIONS'))}."
         body = problem(status, type(error).__name__, detail, what_to_do=way_out)
-        return respond(body, {"Allow": ", ".join(allow)} if allow else None)
+        return respond(body, {name: value for name, value in error.get_headers() if name != "Content-Type"})
 
     @app.errorhandler(Exception)
     def _defect(error: Exception) -> Response:

@@ -11,7 +11,7 @@ from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
 from webapp.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.api.pictures import LatentsQuery, frame_answer, latents_answer
 from webapp.context import ctx
-from webapp.headers import immutable
+from webapp.files import immutable
 from webapp.schemas.ids import CheckpointFramePath, CheckpointPath
 from webapp.schemas.nodes import CheckpointAnswer, ManifestView, NodeView
 

@@ -8,7 +8,7 @@ import struct
 from typing import Literal
 
 import numpy as np
-from flask import Response, request
+from flask import Response
 from pydantic import Field
 
 from arc_fabric.errors import FrameNotFound
@@ -16,7 +16,7 @@ from arc_fabric.ledger import SessionRecord
 from arc_fabric.media.frames import encode_png
 from webapp.answers import binary, blueprint, errors
 from webapp.context import ctx
-from webapp.headers import immutable
+from webapp.files import immutable, unchanged
 from webapp.pictures import to_numpy
 from webapp.schemas.ids import Query, SessionFramePath, SessionStepPath
 
@@ -83,11 +83,9 @@ def head_of(session_id: str) -> str:
 def frame_answer(checkpoint_id: str, index: int, *, forever: bool) -> Response:
     """One frame of a checkpoint as PNG; `forever` where the address names the checkpoint."""
     name = f"{checkpoint_id}/{index}"
-    if request.headers.get("If-None-Match"):
-        fresh = immutable(b"", "image/png", name=name)
-        if fresh.status_code == 304:
-            return fresh if forever else revalidated(fresh)
-    response = immutable(encode_png(ctx().pictures.frames(checkpoint_id)[index]), "image/png", name=name)
+    response = unchanged("image/png", name=name)
+    if response.status_code != 304:
+        response = immutable(encode_png(ctx().pictures.frames(checkpoint_id)[index]), "image/png", name=name)
     return response if forever else revalidated(response)
 
 

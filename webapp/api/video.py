@@ -16,9 +16,9 @@ from arc_fabric.media.sprites import sprite, thumbnail
 from arc_fabric.media.video import MIMETYPES, Form
 from webapp.answers import binary, blueprint, errors, json_answer, wait_for, wait_seconds
 from webapp.api.pictures import head_of, revalidated
-from webapp.clips import clip_bytes, plan, request
+from webapp.clips import Made, find, make_short, plan, request
 from webapp.context import ctx
-from webapp.headers import immutable
+from webapp.files import immutable, in_parts
 from webapp.model import model_fps
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath, WaitHeaders
 from webapp.schemas.views import WorkAccepted
@@ -122,18 +122,23 @@ def _planned(head: str, query: VideoQuery) -> Clip:
 
 def _answer(clip: Clip, session_id: str, header: WaitHeaders, query: VideoQuery, *, forever: bool) -> Response:
     """The clip, or the job that makes it."""
-    data = clip_bytes(ctx(), clip)
-    if data is None:
+    made = find(ctx(), clip) or make_short(ctx(), clip)
+    if made is None:
         job = ctx().ledger.accept(request(ctx(), clip, session_id)).job
         ctx().send_many([job])
         job = wait_for(job, wait_seconds(header, query.wait))
         _raise_failure(job)
-        data = clip_bytes(ctx(), clip) if job.state == "succeeded" else None
-    if data is None:
+        made = find(ctx(), clip) if job.state == "succeeded" else None
+    if made is None:
         headers = {"Location": f"/api/jobs/{job.id}", "Retry-After": "1"}
         return json_answer({"job": job.to_dict()}, 202, headers)
-    response = immutable(data, MIMETYPES[clip.form], name=clip.key, download=clip.key.rpartition("/")[2])
-    return response if forever else revalidated(response)
+    return _file(clip, made) if forever else revalidated(_file(clip, made))
+
+
+def _file(clip: Clip, made: Made) -> Response:
+    """The file, or the part of it that was asked for: no more is read from storage."""
+    name = clip.key.rpartition("/")[2]
+    return in_parts(made.size, made.read, MIMETYPES[clip.form], name=clip.key, download=name)
 
 
 def _raise_failure(job: JobRecord) -> None:

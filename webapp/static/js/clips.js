@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { putJob } from "./events.js";
-import { on, state } from "./store.js";
+import { on, state, touch } from "./store.js";
 import { problem, toast } from "./toasts.js";
 
 /** Jobs whose clip is to be saved once it is made. */
@@ -19,6 +19,7 @@ export async function saveClip(url) {
     const job = await api.get(answer.headers.get("Location"));
     wanted.add(job.id);
     putJob(job);
+    touch("jobs"); // an event may have said already that it is done
     toast("The clip is being made.", { more: "It is a job in the list; the file is saved when it is done." });
   } catch (error) {
     problem(error);
