@@ -15,7 +15,7 @@ from arc_fabric.client.transport import Transport, named_error
 from arc_fabric.client.views import Comparison, Job, Node, SessionInfo
 from arc_fabric.ids import new_id
 
-FORMS_PER_REQUEST = 100
+FORMS_PER_REQUEST = 500
 """As many job forms as the server takes in one list."""
 Progress = Callable[[Job], None]
 

@@ -14,10 +14,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
 
 def dumps(value: Any) -> str:
     """Compact JSON; NaN is refused because no reader of ours accepts it."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    if value is None:  # most fields of most records: the encoder takes ten times as long for them
+        return "null"
+    if type(value) is int:
+        return repr(value)
+    if type(value) is bool:
+        return "true" if value else "false"
+    return _encode(value)
 
 
 def encode(fields: Mapping[str, Any]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from arc_fabric.ledger import codec
+from arc_fabric.ledger import codec, keys
 from arc_fabric.ledger.media import Media
 from arc_fabric.ledger.records import JobRecord, NodeRecord, SessionRecord
 
@@ -128,7 +128,7 @@ class Execution(Media):
         answer = self.scripts.run(
             "requeue", worker, boot_id, session_id, job_id, epoch, bound, ticket, "" if failed else "0"
         )
-        return self.job(ticket) if answer[0] == "ok" else None
+        return JobRecord.decoded(answer[1]) if answer[0] == "ok" else None
 
     def note_deadline(self, job_id: str) -> None:
         """A step of this job exceeded the hard limit; at the second time the job fails."""
@@ -137,7 +137,8 @@ class Execution(Media):
     def sweep(self) -> list[JobRecord]:
         """One round of the reaper; the jobs whose tickets must be sent (again)."""
         ids = self.scripts.run("sweep", self.limits.affinity_queue_bound, TICKET_PATIENCE_S, SESSIONS_PER_SWEEP)
-        return [self.job(job_id) for job_id in (*ids, *self.sweep_media(TICKET_PATIENCE_S))]
+        found = self._fields(keys.job(job_id) for job_id in (*ids, *self.sweep_media(TICKET_PATIENCE_S)))
+        return [JobRecord.from_fields(fields) for fields in found if fields]
 
     def hold(self, lock: str, holder: str, ttl_s: float) -> bool:
         """Take or keep a named role (the one reaper, the one janitor) for `ttl_s` seconds."""

@@ -10,8 +10,8 @@ from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger.base import LedgerBase, refusal
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 
-PER_ROUND_TRIP = 50
-"""So that Redis serves others in between (each acceptance takes it a fraction of a millisecond)."""
+PER_ROUND_TRIP = 500
+"""About 1.5 MB each way. Redis serves others in between: it reads a few requests (16 KB) of one client at a time."""
 
 
 @dataclass(frozen=True)

@@ -266,11 +266,11 @@ class VideoForm(_Form):
 JobForm = Annotated[
     CreateForm | ForkForm | StepForm | RewindForm | CheckpointForm | CloseForm | VideoForm, Field(discriminator="kind")
 ]
-_Many = Annotated[list[JobForm], Field(min_length=1, max_length=100)]
+_Many = Annotated[list[JobForm], Field(min_length=1, max_length=500)]
 
 
 class JobForms(RootModel[Any]):
-    """One job, or up to 100 at once, accepted in this order."""
+    """One job, or up to 500 at once, accepted in this order."""
 
     model_config = ConfigDict(openapi_extra={"required": True})
     root: Annotated[

@@ -1,6 +1,7 @@
 -- needs: base placement jobs
 -- Before a step a job gives way to other work; its next ticket goes where its session belongs by now.
 -- ARGV: worker, boot, session, running job, epoch, affinity bound, job whose ticket this is, attempts from here on ('' = as is).
+-- Answers: ok, the ticket's job | ended.
 local worker, boot, sid, jid, epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local session = load(session_key(sid))
 if session._epoch ~= epoch or get(job_key(jid), 'state') ~= '"running"' then return { 'ended' } end
@@ -11,4 +12,4 @@ local ticket = ARGV[7]
 route(ticket, name, reason, session._epoch)
 redis.call('ZADD', 'arc:busy', now, sid)
 works_on(worker, nil, nil)
-return { 'ok' }
+return { 'ok', whole(load(job_key(ticket))) }
