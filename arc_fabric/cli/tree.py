@@ -28,6 +28,9 @@ from arc_fabric.cli.remote import Remote, remote_of
 from arc_fabric.errors import InvalidRequest
 
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "bright_red", "bright_cyan", "bright_magenta")
+LEGEND = {
+    "failed": "✗ marked as failed", "bookmarked": "★ bookmarked", "pinned": "⚲ kept in a worker's memory, its KV whole",
+}  # fmt: skip
 _PATHS = {"ses": "/api/sessions", "ckp": "/api/checkpoints", "job": "/api/jobs"}
 
 
@@ -102,7 +105,7 @@ def segments(nodes: Iterable[dict[str, Any]], root: str, heads: Iterable[str], *
 
 
 def draw(facts: dict[str, Any], *, full: bool = False) -> None:
-    """Print a tree and the legend of its branches."""
+    """Print a tree and the legend of its branches and marks."""
     if facts["root"] is None:
         out.print("The tree is empty: its first job has not finished.")
         return
@@ -120,6 +123,9 @@ def draw(facts: dict[str, Any], *, full: bool = False) -> None:
         letter, colour = letters[session["id"]]
         label = escape(session["label"] or session["prompt"])
         out.print(f"[{colour}]● {letter}[/] {session['id']}  {label}  [dim]{session['state']}[/]", soft_wrap=True)
+    told = [words for mark, words in LEGEND.items() if any(node.get(mark) for node in facts["nodes"])]
+    if told:
+        out.print(f"[dim]{'   '.join(told)}[/]", soft_wrap=True)
 
 
 def _continues(node: dict[str, Any], children: list[dict[str, Any]]) -> bool:
@@ -164,7 +170,7 @@ def _marks(nodes: list[dict[str, Any]]) -> list[str]:
     if last["bookmarked"]:
         marks.append("[yellow]★[/]")
     if last.get("pinned"):
-        marks.append("[cyan]pinned[/]")
+        marks.append("[cyan]⚲ pinned[/]")
     if last["label"]:
         marks.append(f"[italic]{escape(last['label'])}[/]")
     if last["score"] is not None:

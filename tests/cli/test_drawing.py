@@ -56,6 +56,21 @@ def test_a_drawing_shows_branches_sizes_failures_and_heads(capsys: pytest.Captur
     assert "empty" in capsys.readouterr().out
 
 
+def test_marks_are_glyphs_with_a_legend(capsys: pytest.CaptureFixture[str]) -> None:
+    """A pinned checkpoint has a line and a glyph of its own; the legend explains the marks that occur, no others."""
+    nodes = [node("n0", None, 0), node("n1", "n0", 1, pinned=True), node("n2", "n1", 2, bookmarked=True)]
+    facts = {"tree_id": "n0", "root": "n0", "nodes": nodes, "sessions": [session("a", "n2", 1)]}
+    draw(facts)
+    lines = capsys.readouterr().out.splitlines()
+    assert ["⚲ pinned" in line for line in lines if "● 0-1" in line] == [True]
+    assert ["★" in line for line in lines if "● 2" in line] == [True]
+    assert "⚲ kept in a worker's memory" in lines[-1]
+    assert "★ bookmarked" in lines[-1]
+    assert "failed" not in lines[-1]
+    draw(facts | {"nodes": [node("n0", None, 0)], "sessions": [session("a", "n0", 1)]})
+    assert "⚲" not in capsys.readouterr().out
+
+
 def test_markup_in_a_prompt_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     """A prompt cannot colour the terminal."""
     facts = {"tree_id": "n0", "root": "n0", "nodes": [node("n0", None, 0, prompt="[red]x[/]")], "sessions": []}

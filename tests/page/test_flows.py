@@ -237,11 +237,32 @@ def test_pin_and_unpin_a_checkpoint(world: World, view: View) -> None:
     assert pinned()
     view.page.get_by_label("Search the tree").fill("pinned")
     view.page.locator(".item.found").wait_for()
+    glyph = view.page.locator(".item.pinned .pin")
+    shape = glyph.bounding_box()
+    assert shape is not None
+    assert min(shape["width"], shape["height"]) > 4
+    view.page.locator(".item.pinned .dot").hover()
+    view.page.locator(".tip", has_text="pinned").wait_for()
     view.click("Unpin")
     view.page.get_by_role("button", name="Pin", exact=True).wait_for()
     assert not pinned()
+    assert view.page.locator(".item.pinned").count() == 0
     world.ok("POST", f"/api/checkpoints/{session['head']}/pin")  # by somebody else: the event says so
     button.wait_for()
+    glyph.wait_for()
+
+
+def test_the_help_explains_the_marks_of_the_tree(world: World, view: View) -> None:
+    """Each mark that a node of the tree may carry is drawn and named there, as the tree draws it."""
+    view.open(world.link([world.plant()])).press("?")
+    legend = view.page.get_by_label("Marks in the tree")
+    words = legend.locator("dd").all_inner_texts()
+    for mark in ("stored", "failed", "bookmarked", "pinned", "damaged", "selected", "stepped"):
+        assert any(mark in text for text in words), mark
+    for mark, part in (("pinned", ".pin"), ("failed", ".glyph"), ("bookmarked", ".glyph")):
+        box = legend.locator(f".item.{mark} {part}").bounding_box()
+        assert box is not None
+        assert box["width"] > 4
 
 
 def test_marks_on_a_checkpoint(world: World, view: View) -> None:

@@ -27,11 +27,16 @@ def demo(page_stack: Any) -> Iterator[tuple[World, list[dict[str, Any]]]]:
     )
     branches = [world.fork(trunk, steps=8, **wish) for wish in wishes]
     world.ok("PATCH", f"/api/nodes/{branches[2]['head']}", json={"failed": True, "score": 0.2})
+    world.ok("POST", f"/api/checkpoints/{trunk['head']}/pin")
+    world.ok("PATCH", f"/api/nodes/{branches[0]['head']}", json={"bookmarked": True})
+    world.ok("POST", f"/api/checkpoints/{branches[0]['head']}/pin")
     world.wait(
         world.ok("POST", f"/api/sessions/{branches[2]['id']}/rewind", json={"checkpoint_id": trunk["head"]})["job"]
     )
     world.step(branches[2]["id"], steps=8, prompt="carefully pick up the red cup")
     yield world, branches
+    for pinned in (trunk["head"], branches[0]["head"]):
+        world.ok("POST", f"/api/checkpoints/{pinned}/unpin")
     world.close_sessions()
     world.close()
 
@@ -55,14 +60,16 @@ def test_screenshots(demo: Any, chromium: Any, shots: Path, size: tuple[int, int
     tag = f"{size[0]}-{theme}"
     view.open(world.link(branches, frame=100), theme=theme).until("s.shown.frame === 100 && s.compare")
     save(view, shots, f"demo-{tag}")
-    view.press("w").until("s.mode === 'wipe' && s.shown.draws > 1")
+    view.press("?").page.locator("dialog.help").wait_for()
+    save(view, shots, f"help-{tag}")
+    view.press("Escape").press("w").until("s.mode === 'wipe' && s.shown.draws > 1")
     save(view, shots, f"wipe-{tag}")
     view.press("d").until("s.mode === 'diff'")
     save(view, shots, f"difference-{tag}")
     view.press("d").seek(76).press("g")
     save(view, shots, f"fork-{tag}")
     view.click("Branches").until("s.view === 'grid'")
-    view.page.wait_for_load_state("networkidle")
+    view.until("[...document.querySelectorAll('.card img')].every((img) => img.complete && img.naturalWidth)")
     save(view, shots, f"grid-{tag}")
     view.page.route("**/api/sessions?*", lambda route: route.fulfill(json={"items": [], "next": None}))
     view.page.route("**/api/sessions", lambda route: route.fulfill(json={"items": [], "next": None}))

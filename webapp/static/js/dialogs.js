@@ -1,7 +1,8 @@
-/** Modal dialogs: a question, and the help with all keys. */
+/** Modal dialogs: a question, and the help with all marks and keys. */
 
 import { h } from "./dom.js";
 import { KEYS } from "./keymap.js";
+import { legend } from "./tree-legend.js";
 
 /**
  * Ask before something that cannot be taken back. Resolves to true when confirmed.
@@ -25,7 +26,7 @@ export function confirm(question, detail, yes) {
   });
 }
 
-/** The keys, and the words one meets on the page. */
+/** The words one meets on the page, the marks in the tree, and the keys. */
 export function help() {
   if (document.querySelector("dialog.help")) return;
   const rows = KEYS.map(([keys, words]) => [h("dt", {}, ...keys.map((key) => h("kbd", {}, key))), h("dd", {}, words)]);
@@ -33,7 +34,8 @@ export function help() {
     h("h2", { id: "help-title" }, "How to work with this page"),
     h("p", {}, "A session is one world. Each step makes a few video frames and a checkpoint. Fork any checkpoint with another prompt, seed or "
       + "action; rewind a session when it goes wrong. Nothing is lost: every checkpoint stays in the tree."),
-    h("dl", { class: "keys" }, ...rows),
+    h("h3", {}, "Marks in the tree"), legend(),
+    h("h3", {}, "Keys"), h("dl", { class: "keys" }, ...rows),
     h("div", { class: "dialog-buttons" }, h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Close")));
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);

@@ -67,12 +67,12 @@ function cardOf(node) {
   const slot = cards.get(node.id);
   const letters = state.panes.map((pane, i) => (pane.nodeId === node.id ? LETTERS[i] : "")).join("");
   const running = Boolean(state.sessions.get(node.session_id)?.running_job);
-  fill(slot, [node.failed, node.bookmarked, node.durability, node.score, nameOf(node), letters, running, sessionColour(node.session_id)].join("|"), () => card(node, letters, running));
+  fill(slot, [node.failed, node.bookmarked, node.pinned, node.durability, node.score, nameOf(node), letters, running, sessionColour(node.session_id)].join("|"), () => card(node, letters, running));
   return slot;
 }
 
 function card(node, letters, running) {
-  const chips = [running && ["live", "stepping"], node.failed && ["bad", "failed"], node.bookmarked && ["calm", "bookmarked"],
+  const chips = [running && ["live", "stepping"], node.failed && ["bad", "failed"], node.bookmarked && ["calm", "bookmarked"], node.pinned && ["calm", "pinned"],
     node.durability === "pending" && ["wait", "storing"], node.durability === "damaged" && ["bad", "damaged"]].filter(Boolean);
   const el = h("button", { class: "card", type: "button", title: `${node.prompt}\nClick opens it in the active pane, Shift+click beside the others`,
     onclick: (event) => openNode(node.id, { beside: event.shiftKey }) },

@@ -6,6 +6,10 @@ import { clip, count } from "./format.js";
 import { PILL, ROW } from "./tree-layout.js";
 
 const LONGEST_NAME = 60;
+const CROSS = "M-3-3l6 6M3-3l-6 6";
+const STAR = "M0-4l1.2 2.5 2.8.4-2 2 .5 2.8L0 2.400l-2.500 1.300.5-2.800-2-2 2.800-.4z";
+/** A drawing pin at the node's shoulder, so that it shows beside a cross or a star. */
+const PIN = "M9 3h6l-1 6 3 3v2.500h-4v6.500h-2v-6.500h-4v-2.500l3-3z";
 
 /** New elements for an item; `updateItem` fills them. */
 export function itemView(item) {
@@ -14,6 +18,7 @@ export function itemView(item) {
     g.append(svg("rect", { x: -9, y: -9, width: PILL, height: 18, rx: 9 }), svg("text", { x: PILL / 2 - 9, y: 4, "text-anchor": "middle", class: "run-label" }));
   } else {
     g.append(svg("circle", { r: 12, class: "halo" }), svg("circle", { r: 6, class: "dot" }), svg("path", { class: "glyph" }),
+      svg("path", { class: "pin", transform: "translate(1.5 .5) scale(.62)" }),
       svg("text", { class: "row-label" }), svg("text", { class: "step-label" }));
   }
   return g;
@@ -39,7 +44,7 @@ export function updateItem(g, item, node, look) {
 }
 
 function classes(item, node, look) {
-  const flags = { run: item.run, selected: look.selected, failed: node.failed && !item.run, bookmarked: node.bookmarked && !item.run, running: look.running, head: look.heads.length,
+  const flags = { run: item.run, selected: look.selected, failed: node.failed && !item.run, bookmarked: node.bookmarked && !item.run, pinned: node.pinned && !item.run, running: look.running, head: look.heads.length,
     shown: look.letters, faded: look.faded && !look.found, found: look.found, [node.durability]: !item.run, fork: node.children.length > 1 };
   return ["item", ...Object.keys(flags).filter((name) => flags[name])].join(" ");
 }
@@ -52,15 +57,17 @@ function updateRun(g, item) {
 }
 
 function updateNode(g, item, node, look) {
-  const [halo, dot, glyph, label, step] = g.children;
+  const [halo, dot, glyph, pin, label, step] = g.children;
   const colour = sessionColour(node.session_id);
-  dot.style.fill = node.durability === "pending" ? "" : node.failed ? "" : colour;
-  dot.style.stroke = node.failed ? "" : colour;
+  const broken = node.failed || node.durability === "damaged" || node.durability === "deleted";
+  dot.style.fill = broken || node.durability === "pending" ? "" : colour;
+  dot.style.stroke = broken ? "" : colour;
   halo.style.stroke = colour;
-  attr(glyph, "d", node.failed ? "M-3-3l6 6M3-3l-6 6" : node.bookmarked ? "M0-4l1.2 2.5 2.8.4-2 2 .5 2.8L0 2.400l-2.500 1.300.5-2.800-2-2 2.800-.4z" : "");
+  attr(glyph, "d", node.failed ? CROSS : node.bookmarked ? STAR : "");
+  attr(pin, "d", node.pinned ? PIN : "");
   text(step, item.leaf || node.children.length > 1 || look.selected || node.parent === null ? String(node.frame_index) : "");
-  attr(step, "x", item.leaf ? 13 : -5);
-  attr(step, "y", item.leaf ? 4 : 19);
+  attr(step, "x", item.leaf ? 15 : -5);
+  attr(step, "y", item.leaf ? 4 : 18);
   attr(step, "text-anchor", item.leaf ? "start" : "end");
   labelRow(label, item, node, look);
   nameForReaders(g, label.textContent + step.textContent, spoken(node, look));

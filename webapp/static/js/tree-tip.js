@@ -42,8 +42,15 @@ function nodeCard(node) {
     h("div", { class: "tip-text" },
       h("p", { class: "tip-title" }, clip(node.label || node.prompt || "initial frame", 60)),
       h("p", { class: "tip-line" }, facts),
+      marks(node),
       h("p", { class: "tip-line" }, clip(sessionName(state.sessions.get(node.session_id)), 50)),
       h("p", { class: "tip-line" }, `${bytes(node.bytes_new)} new · ${bytes((node.bytes_total ?? 0) - (node.bytes_new ?? 0))} shared · ${node.durability}`),
       h("p", { class: "tip-line dim" }, shortId(node.id))),
   ];
+}
+
+/** What the glyphs of the node say, in words. */
+function marks(node) {
+  const words = [node.failed && "failed", node.bookmarked && "bookmarked", node.pinned && "pinned: kept in a worker's memory"].filter(Boolean);
+  return words.length ? h("p", { class: "tip-marks" }, words.join(" · ")) : "";
 }
