@@ -28,7 +28,17 @@ from arc_fabric.errors import (
 )
 from arc_fabric.store.backends.base import Backend
 from arc_fabric.store.condemned import LISTING_VALID_S, condemned
-from arc_fabric.store.manifest import MANIFEST, ROOT, TENSORS, Manifest, check_id, decode_manifest, key_of
+from arc_fabric.store.contents import Part, PartCheck, parts_of
+from arc_fabric.store.manifest import (
+    MANIFEST,
+    ROOT,
+    Manifest,
+    check_id,
+    decode_manifest,
+    digest_of,
+    is_rebuildable,
+    key_of,
+)
 from arc_fabric.store.reader import load_manifest
 
 FORMAT = "arc-fabric-bundle"
@@ -58,18 +68,25 @@ def export_bundle(
 ) -> Bundle:
     """Write checkpoints, their attachments and the files they share pieces with to `path` (replaced atomically).
 
+    Every piece's digest is checked on its way into the file: damage is an error that names it, and leaves no file.
     Raises CheckpointUnavailable, DamagedSnapshot, StoreUnavailable.
     """
     wanted = tuple(dict.fromkeys(checkpoint_ids))
     manifests = {checkpoint_id: _live(backend, checkpoint_id) for checkpoint_id in wanted}
+    parts = parts_of(manifests.values(), lambda owner: manifests.get(owner) or _here(backend, owner))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     objects: dict[str, dict[str, Any]] = {}
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-            for key in _keys(manifests):
-                objects[key] = _copy_in(backend, key, archive)
-            body = {"format": FORMAT, "version": VERSION, "checkpoints": list(wanted), "objects": objects}
-            archive.writestr(INDEX, json.dumps(body | {"extra": dict(extra or {})}, indent=1))
+        with temporary.open("wb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+                for key, known in parts.items():
+                    objects[key] = _copy_in(backend, key, known, archive)
+                for checkpoint_id in wanted:
+                    objects |= _copy_manifest_in(backend, checkpoint_id, archive)
+                body = {"format": FORMAT, "version": VERSION, "checkpoints": list(wanted), "objects": objects}
+                archive.writestr(INDEX, json.dumps(body | {"extra": dict(extra or {})}, indent=1))
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -172,27 +189,43 @@ def _live(backend: Backend, checkpoint_id: str) -> Manifest:
     return manifest
 
 
-def _keys(manifests: Mapping[str, Manifest]) -> list[str]:
-    """Every object needed, once: tensors files, attachments, then manifests."""
-    needed = {owner for manifest in manifests.values() for owner in manifest.references()}
-    keys = [key_of(owner, TENSORS) for owner in sorted(needed)]
-    for checkpoint_id, manifest in manifests.items():
-        keys += [key_of(checkpoint_id, name) for name in manifest.attachments]
-    return [*keys, *(key_of(checkpoint_id, MANIFEST) for checkpoint_id in manifests)]
-
-
-def _copy_in(backend: Backend, key: str, archive: zipfile.ZipFile) -> dict[str, Any]:
-    hasher = blake3()
+def _copy_in(backend: Backend, key: str, parts: Iterable[Part], archive: zipfile.ZipFile) -> dict[str, Any]:
+    """Copy one object, checking what is known of it; its length and digest."""
+    hasher, check = blake3(), PartCheck(key, parts)
     try:
         length = backend.head(key).size
         with archive.open(key, "w", force_zip64=True) as out:
             for at in range(0, length, _CHUNK):
                 data = backend.get(key, at, min(_CHUNK, length - at))
                 hasher.update(data)
+                check.feed(data)
                 out.write(data)
+        check.finish()
+    except DamagedSnapshot as error:
+        _raise_if_dropped(backend, key, error)
+        raise
     except (KeyError, ValueError) as error:
-        raise DamagedSnapshot(f"{key} is missing or changed during the export.", object=key) from error
+        raise DamagedSnapshot(
+            f"{key} is missing or changed during the export.",
+            hint="Export again; if it is missing still, 'arc-fabric fsck --repair' puts back what can be rebuilt.",
+            object=key,
+        ) from error
     return {"length": length, "digest": hasher.hexdigest()}
+
+
+def _raise_if_dropped(backend: Backend, key: str, error: DamagedSnapshot) -> None:
+    """Not damage, if the KV that is missed left storage since the manifests were read."""
+    holder = _here(backend, key.removeprefix(ROOT).partition("/")[0])
+    if holder is not None and holder.kv_dropped and is_rebuildable(error.context["piece"]):
+        raise CheckpointUnavailable(f"{key} lost its KV during the export.", hint="Export again.") from error
+
+
+def _copy_manifest_in(backend: Backend, checkpoint_id: str, archive: zipfile.ZipFile) -> dict[str, dict[str, Any]]:
+    """As it is stored now: its KV may have left storage since it was read first."""
+    data = _live(backend, checkpoint_id).encode()
+    key = key_of(checkpoint_id, MANIFEST)
+    archive.writestr(key, data)
+    return {key: {"length": len(data), "digest": digest_of(data)}}
 
 
 def _open(path: Path) -> zipfile.ZipFile:

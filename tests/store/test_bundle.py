@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from arc_fabric.errors import ArcFabricError, Conflict, InvalidRequest
+from arc_fabric.errors import ArcFabricError, CheckpointUnavailable, Conflict, DamagedSnapshot, InvalidRequest
 from arc_fabric.store import SnapshotReader, SnapshotStore, bundle
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.bundle import export_bundle, import_bundle, read_bundle
 from arc_fabric.store.check import Checker
 from arc_fabric.store.collector import Collector
 from arc_fabric.store.condemned import delete_marked
+from arc_fabric.store.contents import Part, PartCheck
+from arc_fabric.store.lightening import drop_kv
+from arc_fabric.store.manifest import Piece, digest_of, is_rebuildable
+from arc_fabric.store.reader import load_manifest
 from tests.store.states import State, same_bits
 
 Open = Callable[..., SnapshotStore]
@@ -130,3 +134,94 @@ def test_damage_to_a_bundle_is_detected(open_store: Open, tmp_path: Path) -> Non
     assert refused > 50
     path.write_bytes(whole)
     assert read_bundle(path).checkpoints == ("c0", "c1", "c2")
+
+
+def _piece_of(backend: Backend, checkpoint_id: str, *, kv: bool) -> Piece:
+    parts = load_manifest(backend, checkpoint_id).own_parts()
+    return next(piece for _, piece in parts if is_rebuildable(piece.key) == kv)
+
+
+@pytest.mark.parametrize("kv", [True, False])
+def test_a_damaged_piece_is_not_exported(backend: Backend, open_store: Open, tmp_path: Path, *, kv: bool) -> None:
+    """One flipped bit of an ancestor's file: the error names the piece and what to do, and no file is left behind."""
+    _lineage(open_store(backend))
+    key, piece = "checkpoints/c1/tensors.safetensors", _piece_of(backend, "c1", kv=kv)
+    sound = backend.get(key)
+    bad = bytearray(sound)
+    bad[piece.offset + piece.length - 1] ^= 4
+    backend.put(key, bad)
+    with pytest.raises(DamagedSnapshot) as caught:
+        export_bundle(backend, ["c1", "c2"], tmp_path / "world.arc")
+    error = caught.value
+    assert piece.key in error.message and key in error.message and "does not match its digest" in error.message
+    assert (error.context["piece"], error.context["checkpoint_id"]) == (piece.key, "c1")
+    assert ("fsck --repair" in error.what_to_do) == kv
+    assert not [path for path in tmp_path.iterdir() if path.name != "objects"]
+    backend.put(key, sound)
+    export_bundle(backend, ["c1", "c2"], tmp_path / "world.arc")
+
+
+def test_a_cut_file_and_a_damaged_picture_are_not_exported(open_store: Open, tmp_path: Path) -> None:
+    """An existing export is left as it was; a file that ends early and an attachment are named as well."""
+    backend = MemoryBackend()
+    _lineage(open_store(backend))
+    export_bundle(backend, ["c0", "c1"], tmp_path / "world.arc")
+    before = (tmp_path / "world.arc").read_bytes()
+    for key, named in (("checkpoints/c1/tensors.safetensors", "cut off"), ("checkpoints/c0/frames.png", "its content")):
+        sound = backend.get(key)
+        backend.put(key, sound[:-1])
+        with pytest.raises(DamagedSnapshot, match=named):
+            export_bundle(backend, ["c0", "c1"], tmp_path / "world.arc")
+        backend.put(key, sound)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
+
+
+def test_kv_that_left_storage_is_no_damage(open_store: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A light ancestor is exported as it is; KV that leaves during the export asks for another try."""
+    backend = MemoryBackend()
+    states = _lineage(open_store(backend))
+    drop_kv(backend, "c1")
+    export_bundle(backend, ["c0", "c1", "c2"], tmp_path / "light.arc")
+    elsewhere = MemoryBackend()
+    import_bundle(tmp_path / "light.arc", elsewhere)
+    assert same_bits(open_store(elsewhere).get("c0")[0], states[0].tensors)
+    assert "step_latents" in open_store(elsewhere).get("c2")[0]
+
+    whole = bundle.parts_of
+
+    def then_drop(*args: object) -> object:
+        found = whole(*args)  # type: ignore[arg-type]
+        drop_kv(backend, "c0")
+        return found
+
+    monkeypatch.setattr(bundle, "parts_of", then_drop)
+    with pytest.raises(CheckpointUnavailable, match="during the export"):
+        export_bundle(backend, ["c0"], tmp_path / "late.arc")
+    assert not (tmp_path / "late.arc").exists()
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7, 100])
+def test_parts_are_checked_in_chunks_of_any_size(chunk: int) -> None:
+    """Neighbours, gaps, overlaps, an empty part; then one wrong byte anywhere in a part is found, outside it is not."""
+    data = bytes(range(40))
+    spans = [(2, 5), (7, 9), (10, 20), (20, 20), (20, 31), (25, 28)]
+    parts = [Part(a, b - a, digest_of(data[a:b]), f"piece {a}") for a, b in spans]
+
+    def check(given: bytes) -> None:
+        checker = PartCheck("checkpoints/c/t", parts)
+        for at in range(0, len(given), chunk):
+            checker.feed(given[at : at + chunk])
+        checker.finish()
+
+    check(data)
+    for at in range(len(data)):
+        inside = any(a <= at < b for a, b in spans)
+        given = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        if inside:
+            with pytest.raises(DamagedSnapshot):
+                check(given)
+        else:
+            check(given)
+    for length in range(31):
+        with pytest.raises(DamagedSnapshot):
+            check(data[:length])
