@@ -6,6 +6,7 @@
     fingerprint   the hash computed on an accelerator
     backends/     memory, disk, S3
     tiers         device references, host memory, local disk
+    admission     whether and how a put is taken
     writer        the pipeline device -> host -> storage
     reading       the restore planner and concurrent reads
     snapshots     SnapshotStore, what everyone holds
@@ -21,14 +22,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from arc_fabric.store.admission import PutReceipt
     from arc_fabric.store.entry import TensorEntry
     from arc_fabric.store.reader import SnapshotReader
-    from arc_fabric.store.snapshots import PutReceipt, SnapshotStore
+    from arc_fabric.store.snapshots import SnapshotStore
 
 __all__ = ["PutReceipt", "SnapshotReader", "SnapshotStore", "TensorEntry"]
 
 _HOMES = {
-    "PutReceipt": "snapshots",
+    "PutReceipt": "admission",
     "SnapshotReader": "reader",
     "SnapshotStore": "snapshots",
     "TensorEntry": "entry",

@@ -8,12 +8,10 @@ PutReceipt(bytes_new=..., bytes_total=..., pieces_new=...)
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,41 +19,30 @@ import torch
 
 from arc_fabric.errors import (
     CheckpointUnavailable,
-    Conflict,
     DamagedSnapshot,
     DeadlineExceeded,
     InvalidRequest,
     UnknownFormat,
 )
 from arc_fabric.store.accounting import node_bytes
+from arc_fabric.store.admission import Admission, Policy, PutReceipt
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.budget import ByteBudget
 from arc_fabric.store.catalog import Catalog
-from arc_fabric.store.cutting import Form, expected_new
 from arc_fabric.store.entry import TensorEntry
 from arc_fabric.store.fetching import Fetcher
 from arc_fabric.store.gather import Gatherer
-from arc_fabric.store.job import Attachment, WriteJob
+from arc_fabric.store.job import Attachment
 from arc_fabric.store.lightening import drop_kv
 from arc_fabric.store.loader import Loader, ReadCost, Restored, deleted
 from arc_fabric.store.manifest import MANIFEST, Manifest, check_id, is_rebuildable, key_of
 from arc_fabric.store.reading import Restorer
-from arc_fabric.store.tiers import DeviceTier, DiskTier, HostTier, version_of
-from arc_fabric.store.transfer import fix_device, mark
+from arc_fabric.store.tiers import DeviceTier, DiskTier, HostTier
+from arc_fabric.store.transfer import fix_device
 from arc_fabric.store.writer import Writer
 
 log = logging.getLogger(__name__)
-Policy = Literal["full", "light", "auto"]
 Durability = Literal["pending", "durable", "absent"]
-
-
-@dataclass(frozen=True)
-class PutReceipt:
-    """What a put is expected to cost, from shapes alone; the manifest has the exact figures once it is durable."""
-
-    bytes_new: int
-    bytes_total: int
-    pieces_new: int
 
 
 class SnapshotStore:
@@ -101,7 +88,7 @@ class SnapshotStore:
         self._writer = Writer(
             self.backend, gatherer, self._catalog, self._host, self._budget, on_durable=on_durable, on_failed=on_failed
         )
-        self._ids: set[str] = set()
+        self._admission = Admission(self._writer, self._catalog, self._device, self._budget)
         self._pins: dict[str, frozenset[str]] = {}
         self._lock = threading.Lock()
 
@@ -121,32 +108,15 @@ class SnapshotStore:
         Raises Conflict when the id is taken (one that could not be stored is free again), StoreUnavailable when the
         budget stays full for `timeout` seconds.
         """
-        _check_entries(entries)
-        clean_meta = json.loads(json.dumps(dict(meta), allow_nan=False))
-        forms = self._forms(parent_id)
-        expected = [0 if self._device.record_of(e.tensor) else expected_new(e, forms.get(e.name)) for e in entries]
-        keep_kv = self._keeps_kv(policy or self.policy)
-        stored = [n for n, entry in zip(expected, entries, strict=True) if n and (keep_kv or not entry.rebuildable)]
-        self._claim(checkpoint_id)
-        try:
-            self._writer.admit(sum(stored), timeout)
-        except BaseException:
-            self._ids.discard(checkpoint_id)
-            raise
-        self._writer.submit(
-            WriteJob(
-                checkpoint_id=checkpoint_id,
-                parent_id=parent_id,
-                entries=tuple(entries),
-                meta=clean_meta,
-                attachments=dict(attachments or {}),
-                keep_kv=keep_kv,
-                reserved=sum(stored),
-                versions=tuple(version_of(entry.tensor) for entry in entries),
-                after=mark(entry.tensor.device for entry in entries),
-            )
+        return self._admission.take(
+            checkpoint_id,
+            entries,
+            meta,
+            parent_id=parent_id,
+            attachments=attachments or {},
+            policy=policy or self.policy,
+            timeout=timeout,
         )
-        return PutReceipt(sum(stored), sum(entry.nbytes for entry in entries), len(stored))
 
     def get(self, checkpoint_id: str, device: torch.device | str = "cpu", *, kv: bool = True) -> Restored:
         """The checkpoint's tensors on `device`, and its meta.
@@ -301,30 +271,3 @@ class SnapshotStore:
         self._fetcher.close()
         if self._disk:
             self._disk.close()
-
-    def _forms(self, parent_id: str | None) -> dict[str, Form]:
-        """The forms of the parent's tensors, as far as known without waiting."""
-        if parent_id is None:
-            return {}
-        job = self._writer.pending(parent_id)
-        entries = job.entries if job else ()
-        if entries:
-            return {entry.name: Form.of(entry) for entry in entries}
-        known = self._catalog.known(parent_id)
-        return {name: Form.of(record) for name, record in known.tensors.items()} if known else {}
-
-    def _keeps_kv(self, policy: Policy) -> bool:
-        return policy == "full" or (policy == "auto" and not self._budget.pressed)
-
-    def _claim(self, checkpoint_id: str) -> None:
-        with self._lock:
-            again = self._writer.forgive(check_id(checkpoint_id))
-            if (checkpoint_id in self._ids and not again) or self._catalog.known(checkpoint_id):
-                raise Conflict(f"Checkpoint {checkpoint_id} exists already.", hint="Ids are never reused.")
-            self._ids.add(checkpoint_id)
-
-
-def _check_entries(entries: Iterable[TensorEntry]) -> None:
-    names = [entry.name for entry in entries]
-    if len(set(names)) != len(names):
-        raise InvalidRequest("A snapshot names a tensor twice.", names=sorted({n for n in names if names.count(n) > 1}))
