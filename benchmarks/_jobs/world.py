@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+import psutil
 import redis
 
 from arc_fabric.ledger import JobRecord, Ledger, Limits
@@ -34,7 +35,7 @@ class World:
         self.s3 = WeedServer(folder, bucket="arc-fabric")
         self.redis.start()
         self.s3.start()
-        self.children: list[Child] = []
+        self.children: dict[str, Child] = {}
 
     def settings(self, database: int, **changes: object) -> Settings:
         """Settings on one database."""
@@ -54,10 +55,19 @@ class World:
             cwd=ROOT, stop_signals=((signal.SIGTERM, 10.0),),
         )  # fmt: skip
         child.start()
+        self.children[name] = child
         try:
             yield child
         finally:
+            del self.children[name]
             child.stop()
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU time so far of this process, Redis, and every running child with its own children: what a wait on busy
+        cores does not change."""
+        pids = {"redis": self.redis.child.pid} | {name: child.pid for name, child in self.children.items()}
+        own = os.times()
+        return {"client": own.user + own.system} | {name: _cpu_seconds(pid) for name, pid in pids.items()}
 
     @contextmanager
     def workers(self, settings: Settings, names: tuple[str, ...], threads: int) -> Iterator[Client]:
@@ -126,6 +136,17 @@ class Client:
         return finished
 
 
+def cpu_between(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """Seconds that each took, for a row's baselines."""
+    return {f"cpu_s {name}": round(after[name] - value, 2) for name, value in before.items() if name in after}
+
+
+def _cpu_seconds(pid: int | None) -> float:
+    process = psutil.Process(pid)
+    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
 def any_sample() -> str:
     """The input key of a picture that ships with the package."""
     samples = ROOT / "arc_fabric" / "models" / "tabletop" / "samples"
@@ -167,4 +188,4 @@ def awaited(client: redis.Redis, send: Callable[[str], object]) -> Callable[[], 
     return once
 
 
-__all__ = ["Client", "World", "any_sample", "awaited", "median", "percentile", "round_trips"]
+__all__ = ["Client", "World", "any_sample", "awaited", "cpu_between", "median", "percentile", "round_trips"]
