@@ -121,10 +121,11 @@ class _Commits:
     def _show_and_commit(
         self, taken: StepResult, node: NodeRecord, strip: Future[bytes], result: dict[str, Any] | None
     ) -> None:
-        run, ledger = self._run, self._run.process.ledger
+        run = self._run
         with run.timed("publish_s"):
-            ledger.keep_framestrip(node.id, strip.result())
-            send_live(ledger, run.session.id, taken.frames, 1 + len(taken.frames) * (taken.frame_index - 1))
+            run.process.ledger.keep_framestrip(node.id, strip.result())
+            if not run.job.bulk:
+                self._show(taken)
         try:
             with run.timed("commit_s"):
                 _commit(run, node, result)
@@ -132,6 +133,12 @@ class _Commits:
             run.process.reporter.forget(run.runtime.store, node.id)
             raise
         run.process.steps_done += 1
+        if run.job.bulk:  # whoever waits for this worker waits for the commit, not for pictures as well
+            run.process.side.submit(self._show, taken)
+
+    def _show(self, taken: StepResult) -> None:
+        first = 1 + len(taken.frames) * (taken.frame_index - 1)
+        send_live(self._run.process.ledger, self._run.session.id, taken.frames, first)
 
 
 def _commit(run: JobRun, node: NodeRecord, result: dict[str, Any] | None) -> None:

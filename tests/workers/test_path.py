@@ -74,6 +74,25 @@ def test_frames_are_there_before_the_commit_and_live(two: Fleet) -> None:
     assert stored == two.ledger.framestrip(job.result["head"])
 
 
+def test_the_frames_of_a_bulk_fork_go_out_live_and_in_order(two: Fleet) -> None:
+    """They follow its commits, so that nobody waits for them, but none is missing."""
+    from arc_fabric.ledger.connection import connect_bytes
+    from arc_fabric.media.frames import unpack_live
+
+    session = two.create()
+    with connect_bytes(two.ledger.redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as channel:
+        channel.psubscribe(keys.frames_channel("*"))
+        fork, job = two.fork(session.head, seed=3, steps=3, bulk=True)
+        two.done(job)
+        messages = []
+        while len(messages) < 24:
+            message = channel.get_message(timeout=5)
+            if message is not None and message["channel"].decode() == keys.frames_channel(fork.id):
+                messages.append(unpack_live(message["data"])[0])
+    assert [header.number for header in messages] == list(range(1, 25))
+    assert [header.number for header in messages if header.last] == [8, 16, 24]
+
+
 def test_the_events_tell_the_whole_story_in_order(two: Fleet) -> None:
     """Session, job and node events of one step appear in the session's stream, with views as data."""
     session = two.create()
