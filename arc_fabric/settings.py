@@ -53,7 +53,7 @@ MIB, GIB = 1 << 20, 1 << 30
 class Token(BaseModel):
     """An access token, written `name:scope:secret`.
 
-    `read` may look, `write` may also work, `admin` may also collect and delete.
+    `read` may look, `write` may also work, `admin` may also log in to Flower.
     """
 
     model_config = ConfigDict(frozen=True)

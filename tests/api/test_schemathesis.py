@@ -27,7 +27,9 @@ def run(url: str, folder: Path, *options: str) -> tuple[int, int, str]:
     common = ["--checks", "all", "--request-timeout", "70", "--no-color", "--continue-on-failure", "--warnings", "off"]
     done = subprocess.run([*command, *common, *options], cwd=folder, capture_output=True, text=True, check=False)
     found = re.search(r"(\d+) generated", done.stdout)
-    return done.returncode, int(found.group(1)) if found else 0, done.stdout
+    cases = int(found.group(1)) if found else 0
+    print(f"\n{cases} cases: {' '.join(options[:4])}")
+    return done.returncode, cases, done.stdout
 
 
 def test_examples_and_the_reading_routes(session: Made, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Walks along the links of the OpenAPI document, by schemathesis: open a session, step it, follow its job, fork, look,
 pin, rewind, close, in any order, each request made from the answer before it. All checks hold at every step.
 
-Every walk begins with a session that can be opened: schemathesis by itself would begin most of them with ids that do
-not exist, which the generated requests of test_schemathesis.py cover already.
+Every walk begins with a session that can be opened. Left to itself schemathesis begins walks with any POST or list,
+nearly all of them with ids that do not exist (which test_schemathesis.py covers already): of 8 walks none opened a
+session, and 4 operations succeeded; with this start 11 did. It has no setting for where walks begin (4.32), so `walk`
+replaces the function that chooses: a release without it fails here with AttributeError, one that does not ask it fails
+by the counts.
 """
 
 from __future__ import annotations
