@@ -11,11 +11,13 @@ from pydantic import BaseModel, ValidationError
 from arc_fabric.errors import (
     ArcFabricError,
     CheckpointNotFound,
+    InvalidImage,
     InvalidRequest,
     JobNotFound,
     NotFound,
     SessionNotFound,
 )
+from webapp.schemas.checks import PICTURE
 
 _NOT_FOUND: dict[str, type[NotFound]] = {
     "session_id": SessionNotFound,
@@ -41,6 +43,8 @@ def of_validation(error: ValidationError) -> ArcFabricError:
     if unknown is not None:
         return unknown(f"{first['got']!r} is no id of this server", **{first["field"]: first["got"]})
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    if all(field["rule"] == PICTURE for field in fields):
+        return InvalidImage(f"{first['field']}: {first['expected']}{more}", errors=fields)
     came = "" if first["rule"] in _SAID else f"; {first['got']!r} came"
     return InvalidRequest(
         f"{first['field']}: {first['expected']}{came}{more}",

@@ -6,6 +6,7 @@ import base64
 import io
 import socket
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -45,6 +46,7 @@ def truncated() -> bytes:
     ("frame", "says"),
     [
         (encoded(b"no image at all"), "no PNG, JPEG or WebP"),
+        (encoded(b"no image at all" * 9), "the 135 bytes given are no PNG, JPEG or WebP"),
         ("%%%", "base64"),
         ("", "initial_frame"),
         (encoded(bomb(60_000, 60_000)), "60000"),
@@ -210,3 +212,23 @@ def test_half_an_upload_ends_with_a_4xx_or_a_closed_connection(web: WebServer) -
             answer = sock.recv(4096)
             assert not answer or answer.startswith(b"HTTP/1.1 4"), answer
     assert web.http.get("/healthz").status_code == 200
+
+
+def test_a_picture_that_can_be_none_refuses_the_whole_list(session: Made) -> None:
+    """Found by generated requests: 422 with the place of the picture, before any job of the list is looked at."""
+    short = {"kind": "create", "params": {"prompt": "p", "initial_frame": "AAA"}}
+    step = {"kind": "step", "session_id": session.id}
+    problem = session.web.problem(422, "POST", "/api/jobs", json=[step, short])
+    assert (problem["code"], problem["errors"][0]["field"]) == ("InvalidImage", "1.params.initial_frame")
+    unknown = {"kind": "step", "session_id": "ses_" + "0" * 26, "params": {"observed": [["sample:none"] * 8]}}
+    problem = session.web.problem(422, "POST", "/api/jobs", json=[unknown])
+    assert problem["errors"][0]["field"].startswith("0.params.observed.0"), problem
+    assert session.now()["frame_index"] == 0
+
+
+@pytest.mark.parametrize("text", [" " * 10_000_000 + "!", "A" * 10_000_000 + "!", "A " * 5_000_000 + "=" * 3])
+def test_texts_made_against_patterns_are_refused_quickly(web: WebServer, text: str) -> None:
+    """Megabytes that nearly are base64 cost what reading them costs."""
+    began = time.monotonic()
+    web.problem(422, "POST", "/api/sessions", json={"prompt": "p", "initial_frame": text})
+    assert time.monotonic() - began < 5

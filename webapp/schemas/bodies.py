@@ -43,12 +43,12 @@ Actions = Annotated[
         "GET /api/model gives names, sizes and limits.",
     ),
 ]
-_BASE64 = r"^(data:image/(png|jpeg|webp);base64,)?[A-Za-z0-9+/\s]{64,}={0,2}\s*$"
+_BASE64 = r"^(data:image/(png|jpeg|webp);base64,)?[A-Za-z0-9+/\s]{40,}={0,2}\s*$"
 _FRAMES: list[Any] = [
     {"enum": [f"sample:{name}" for name in sample_names()]},
     {"contentEncoding": "base64", "pattern": _BASE64},
 ]
-Image = Annotated[str, Field(min_length=1, json_schema_extra={"anyOf": _FRAMES})]
+Image = Annotated[str, AfterValidator(checks.picture), Field(min_length=1, json_schema_extra={"anyOf": _FRAMES})]
 Picture = Annotated[
     Annotated[Image, Tag("one")] | Annotated[list[Image], Field(min_length=1, max_length=CAMERAS_MAX), Tag("many")],
     Discriminator(lambda value: "many" if isinstance(value, list) else "one"),

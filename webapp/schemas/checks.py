@@ -5,12 +5,22 @@ They run while a body is parsed, so that one wrong entry refuses the whole reque
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from webapp.context import ctx
-from webapp.model import abilities, geometry, observed_counts
+from pydantic_core import PydanticCustomError
 
+from webapp.context import ctx
+from webapp.model import abilities, geometry, observed_counts, sample_names
+
+PICTURE = "picture"
+"""The rule that a text breaks which can be no picture."""
+SAMPLE = "sample:"
+_DATA_URLS = ("data:image/png;base64", "data:image/jpeg;base64", "data:image/webp;base64")
+_ALPHABET = string.ascii_letters.encode() + string.digits.encode() + b"+/" + string.whitespace.encode()
+_SHORTEST = 40
+"""Characters: the smallest picture there is takes a few more."""
 T = TypeVar("T", bound=Sequence[Any])
 
 
@@ -45,6 +55,20 @@ def chunk(rows: list[list[float]]) -> list[list[float]]:
     return _sized(rows, "action_horizon", "actions")
 
 
+def picture(text: str) -> str:
+    """A sample's name, or what base64 of a picture looks like. (Whether it is one shows when it is decoded.)"""
+    if text.startswith(SAMPLE):
+        name = text.removeprefix(SAMPLE)
+        if name not in sample_names():
+            known = ", ".join(sample_names()) or "none are installed"
+            raise PydanticCustomError(
+                PICTURE, "{why}", {"why": f"there is no sample {name[:80]!r}; there are: {known}"}
+            )
+    elif not _like_base64(text):
+        raise PydanticCustomError(PICTURE, "is no PNG, JPEG or WebP (in JSON: its base64) and no 'sample:<name>'")
+    return text
+
+
 def cameras(picture: str | list[str]) -> str | list[str]:
     """At most one picture per camera of the model."""
     limit = geometry().get("cameras")
@@ -62,6 +86,16 @@ def observed(frames: list[Any]) -> list[Any]:
         words = " or ".join(map(str, counts))
         raise ValueError(f"has {len(frames)} frames; this model takes {words} real frames per step")
     return frames
+
+
+def _like_base64(text: str) -> bool:
+    """Whether it fits the schema's pattern. Not by that pattern: on long texts made for it, it takes very long."""
+    head, comma, payload = text.partition(",")
+    body = (payload if comma else text).strip()
+    bare = body.rstrip("=")
+    if (comma and head not in _DATA_URLS) or len(body) - len(bare) > 2 or len(bare) < _SHORTEST or not bare.isascii():
+        return False
+    return not bare.encode().translate(None, _ALPHABET)
 
 
 def _sized(values: T, size: str, what: str) -> T:
