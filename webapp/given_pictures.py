@@ -1,7 +1,7 @@
 """Pictures that come with work, put into object storage before the work is accepted: the job holds their key.
 
 The initial frame (one picture, or one per camera) and the observed frames of each step go the same way. A refused
-request leaves nothing but, at most, a stored picture that nobody names.
+request leaves nothing but, at most, a stored picture that nobody names; the collector takes it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from arc_fabric.errors import InvalidImage, StoreUnavailable
+from arc_fabric.ledger.input_keys import new_key
 from arc_fabric.media.frames import decode_png, pack_views
 from webapp.context import ctx
 from webapp.model import check_sample, geometry, sample_png
-from webapp.uploads import key_of, read_base64, size_of_base64
+from webapp.uploads import read_base64, size_of_base64
 
 SAMPLE = "sample:"
 MAX_PIXELS = 1 << 26
@@ -34,8 +35,7 @@ def take_initial(picture: Picture) -> tuple[str, dict[str, Any]]:
         return picture, {"note": "a sample in the model's own size"}
     if isinstance(picture, str):
         upload = read_base64(picture)
-        _store(upload.key, upload.png)
-        return upload.key, _fitting(upload.width, upload.height)
+        return _store(upload.png), _fitting(upload.width, upload.height)
     _check_pixels({"initial_frame": picture})
     views = _views(picture, "initial_frame")
     return _store_views(views[None]), _fitting(views.shape[2], views.shape[1]) | {"cameras": len(views)}
@@ -107,22 +107,19 @@ def _check_pixels(pictures: Mapping[str, Picture]) -> None:
 
 
 def _store_views(views: np.ndarray) -> str:
-    """Put uint8 [T, V, h, w, 3] into object storage."""
-    data = pack_views(views)
-    key = key_of(data)
-    _store(key, data)
-    return key
+    """Put uint8 [T, V, h, w, 3] into object storage; its key."""
+    return _store(pack_views(views))
 
 
-def _store(key: str, data: bytes) -> None:
-    """Write, and see that it can be read: SeaweedFS once answered "no such key" right after the first write into a
-    new bucket, and the job reads the picture at once."""
-    backend = ctx().backend
+def _store(data: bytes) -> str:
+    """Write under a new key, and see that it can be read: SeaweedFS once answered "no such key" right after the first
+    write into a new bucket, and the job reads the picture at once."""
+    backend, key = ctx().backend, new_key(data)
     backend.put(key, data)
     for _ in range(READ_TRIES):
         try:
             backend.get(key, 0, 1)
-            return
+            return key
         except KeyError:
             time.sleep(READ_PAUSE_S)
     raise StoreUnavailable(f"the object store does not give {key} back after it was written")

@@ -14,7 +14,7 @@ from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, Rewin
 
 
 def open_session(body: CreateSession, key: str | None) -> tuple[JobRequest, dict[str, Any]]:
-    """Check everything and store the image: a refused request leaves nothing but the image."""
+    """Check everything and store the image: a refused request leaves nothing but the image, which is collected."""
     input_key, note = take_initial(body.initial_frame)
     request = ctx().ledger.create_request(
         prompt=body.prompt,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import io
 import warnings
 from collections.abc import Iterator
@@ -26,16 +25,6 @@ class Upload:
     png: bytes
     width: int
     height: int
-
-    @property
-    def key(self) -> str:
-        """Its object key: the same picture is stored once."""
-        return key_of(self.png)
-
-
-def key_of(png: bytes) -> str:
-    """The object key of a stored picture: its content decides."""
-    return f"inputs/{hashlib.sha256(png).hexdigest()}.png"
 
 
 def read_base64(text: str) -> Upload:

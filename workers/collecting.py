@@ -1,5 +1,5 @@
-"""Frees what nobody needs in the object store: payloads that no node names, what the store's collector finds, and old
-KV beyond the storage budget.
+"""Frees what nobody needs in the object store: payloads that no node names, given pictures that neither a job nor a
+node names, what the store's collector finds, and old KV beyond the storage budget.
 
 A payload without a node is left when a worker died, or lost its session, between storing a step and committing it.
 """
@@ -24,7 +24,7 @@ _CHUNK = 500
 def collect(ledger: Ledger, backend: Backend, settings: Settings) -> None:
     """One pass. Raises StoreUnavailable and Redis errors; may be cut off and repeated."""
     orphans = bury_orphans(ledger, backend, settings.gc_grace_s)
-    report = Collector(backend, grace_s=settings.gc_grace_s).run()
+    report = Collector(backend, grace_s=settings.gc_grace_s, named_inputs=ledger.named_inputs).run()
     thin(ledger, backend, settings)
     if orphans or report.condemned or report.deleted:
         log.info("collected: %d orphans, %d condemned, %d deleted", orphans, report.condemned, report.deleted)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -15,12 +17,15 @@ from arc_fabric.cli.remote import Remote, remote_of
 from arc_fabric.cli.taking_in import take_in
 from arc_fabric.cli.tree import whole_tree
 from arc_fabric.errors import CheckpointUnavailable
-from arc_fabric.services.reach import reachable_store
+from arc_fabric.services.reach import knows_ledger, reachable_store
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.bundle import export_bundle
 from arc_fabric.store.check import Checker, CheckReport
 from arc_fabric.store.collector import Collector
+
+if TYPE_CHECKING:
+    from arc_fabric.ledger import Ledger
 
 
 @app.command()
@@ -34,13 +39,16 @@ def gc(
 ) -> None:
     """Delete stored data that nothing refers to, and old KV beyond the storage budget. Safe while the system runs.
 
-    What it finds new waits out the grace.
+    What it finds new waits out the grace. Given pictures (initial and observed frames) go when no job and no node
+    names them; for that it needs the Redis that belongs to the store.
     """
     settings = settings_of(context, gc_grace_s=grace)
-    with reachable_store(settings, ledger=bool(settings.storage_budget_bytes)) as settings:
+    with reachable_store(settings, ledger=bool(settings.storage_budget_bytes) or knows_ledger(settings)) as settings:
         backend = backend_from_settings(settings)
-        report = Collector(backend, grace_s=settings.gc_grace_s).run(dry_run=dry_run)
-        thinned = _thin(settings, backend, dry_run) if settings.storage_budget_bytes else None
+        with _ledger(settings) as ledger:
+            named = ledger.named_inputs if ledger else lambda: None
+            report = Collector(backend, grace_s=settings.gc_grace_s, named_inputs=named).run(dry_run=dry_run)
+            thinned = _thin(settings, backend, ledger, dry_run)
     emit(report.to_dict() | {"budget": thinned}, as_json, _gc)
 
 
@@ -127,16 +135,26 @@ def _nodes(remote: Remote, branch: str, whole: bool) -> tuple[dict[str, Any], li
     return tree, path[::-1]
 
 
-def _thin(settings: Settings, backend: Backend, dry_run: bool) -> dict[str, Any] | None:
-    """Keep storage within its budget; None where the settings or the model do not allow for it."""
+@contextmanager
+def _ledger(settings: Settings) -> Iterator[Ledger | None]:
+    """The ledger, where one could be found."""
     from arc_fabric.ledger import Ledger, Limits
+
+    ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings)) if settings.redis_url else None
+    try:
+        yield ledger
+    finally:
+        if ledger is not None:
+            ledger.close()
+
+
+def _thin(settings: Settings, backend: Backend, ledger: Ledger | None, dry_run: bool) -> dict[str, Any] | None:
+    """Keep storage within its budget; None where the settings or the model do not allow for it."""
+    if ledger is None or not settings.storage_budget_bytes:
+        return None
     from workers.thinning import thin
 
-    ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings))
-    try:
-        report = thin(ledger, backend, settings, dry_run=dry_run)
-    finally:
-        ledger.close()
+    report = thin(ledger, backend, settings, dry_run=dry_run)
     return None if report is None else report.to_dict()
 
 
@@ -163,6 +181,10 @@ def _gc(facts: dict[str, Any]) -> None:
     if waiting:
         rest = facts["candidate_bytes"] - facts["freed_bytes"]
         out.print(f"{size(rest)} in {waiting} objects wait until their grace period is over")
+    if facts["inputs"]:
+        out.print(f"{size(facts['input_bytes'])} of these in {facts['inputs']} given pictures that nothing names")
+    if facts["inputs"] is None:
+        out.print("given pictures were left alone: no Redis that says which are in use (name it with redis_url)")
     if facts["budget"] is not None:
         _budget(facts["budget"], verb)
     for key in facts["unreadable"]:

@@ -9,8 +9,9 @@ Every change that must be seen together (node + head + job + event) is one scrip
 half of it and a crash never leaves half of it.
 """
 
-from arc_fabric.ledger.adoption import Adopted, Adoption
+from arc_fabric.ledger.adoption import Adopted
 from arc_fabric.ledger.execution import Claim, Commit
+from arc_fabric.ledger.inputs import Inputs
 from arc_fabric.ledger.records import (
     Event,
     JobRecord,
@@ -24,7 +25,7 @@ from arc_fabric.ledger.records import (
 from arc_fabric.ledger.requests import Accepted, JobRequest
 
 
-class Ledger(Adoption):
+class Ledger(Inputs):
     """All parts together. Cheap to make, thread-safe, one per process is enough."""
 
 

@@ -13,6 +13,7 @@ from arc_fabric.ids import new_id
 from arc_fabric.ledger import codec, keys
 from arc_fabric.ledger.base import digest, raise_refusal
 from arc_fabric.ledger.connection import BLOCK_S
+from arc_fabric.ledger.input_keys import by_content
 from arc_fabric.ledger.records import JobRecord, Page
 from arc_fabric.ledger.requests import JobRequest
 from arc_fabric.ledger.sessions import Sessions
@@ -68,7 +69,7 @@ class Jobs(Sessions):
             job.id,
             codec.pack(job.to_dict() | {"_total": total, "_done": 0}),
             idempotency_key or "",
-            digest(session_id, kind, params, if_head) if idempotency_key else "",
+            digest(session_id, kind, by_content(params), if_head) if idempotency_key else "",
             if_head or "",
             self.limits.max_jobs_per_session,
             self.limits.max_jobs_total,

@@ -8,6 +8,7 @@ from arc_fabric.errors import InvalidRequest
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import codec, keys
 from arc_fabric.ledger.base import digest, raise_refusal
+from arc_fabric.ledger.input_keys import by_content
 from arc_fabric.ledger.records import JobRecord, Page, SessionRecord
 from arc_fabric.ledger.requests import Acceptance, JobRequest
 
@@ -119,7 +120,7 @@ class Sessions(Acceptance):
             job.id,
             codec.pack(job.to_dict() | {"_total": total, "_done": 0}),
             idempotency_key or "",
-            digest(kind, params, session.label, session.bulk) if idempotency_key else "",
+            digest(kind, by_content(params), session.label, session.bulk) if idempotency_key else "",
             source,
             self.limits.max_open_sessions,
             self.limits.max_jobs_total,

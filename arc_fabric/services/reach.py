@@ -42,6 +42,12 @@ def reachable_store(settings: Settings, *, ledger: bool = False) -> Iterator[Set
         yield found
 
 
+def knows_ledger(settings: Settings) -> bool:
+    """Whether the Redis that goes with the object store can be had: named, or in the data directory. An empty one
+    started for now would say that nothing is in use."""
+    return bool(settings.redis_url) or (settings.data_dir / "redis").is_dir()
+
+
 def named_or_running(settings: Settings) -> Settings | None:
     """Settings with the object store that they name or that `up` runs on their data directory; None if neither is."""
     if settings.s3_endpoint:

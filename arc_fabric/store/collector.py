@@ -11,6 +11,7 @@ Safe beside writers and other collectors on any machine, without a lock:
   then any mark comes later, and the listing before the deletion sees the manifest. It finds one: it waits until
   listings older than its manifest have expired, and stores again what was deleted in between (upload.py). A mark
   outlives its object by longer than a writer trusts what it has seen, so that it need not look at every file each time.
+- Given pictures (`inputs/`) go the same way, where the caller knows which are named (inputs.py).
 - All phases can be cut off and repeated. A manifest that cannot be read might refer to anything: nothing is deleted
   while there is one.
 """
@@ -25,6 +26,7 @@ from typing import Any
 
 from arc_fabric.store.backends.base import Backend, ObjectInfo
 from arc_fabric.store.condemned import LISTING_VALID_S, Mark, condemn, condemned, delete_marked, spare, storage_time
+from arc_fabric.store.inputs import INPUTS, Named, unnamed
 from arc_fabric.store.manifest import MANIFEST, TENSORS
 from arc_fabric.store.scan import Scan, scan
 
@@ -48,6 +50,9 @@ class GcReport:
     """Deleted now; in a dry run: could be deleted now."""
     unreadable: list[str] = field(default_factory=list)
     """Manifests that cannot be read; while there are any, nothing is deleted."""
+    inputs: int | None = None
+    """Given pictures among the candidates; None: it was not known which are named, and they were left alone."""
+    input_bytes: int = 0
     swept: int = 0
     """Remains of writes that were cut off, older than the grace period."""
     seconds: float = 0.0
@@ -60,9 +65,11 @@ class GcReport:
 class Collector:
     """One pass is `run`; run it as often as you like, from as many places as you like."""
 
-    def __init__(self, backend: Backend, *, grace_s: float = 3600.0) -> None:
+    def __init__(self, backend: Backend, *, grace_s: float = 3600.0, named_inputs: Named = lambda: None) -> None:
+        """`named_inputs` gives the keys below `inputs/` that are still needed; without it they are left alone."""
         self._backend = backend
         self._grace_s = grace_s
+        self._named_inputs = named_inputs
 
     def run(self, *, dry_run: bool = False) -> GcReport:
         """Condemn what is not needed, delete what was condemned long enough ago. Raises StoreUnavailable."""
@@ -72,11 +79,12 @@ class Collector:
         found = scan(self._backend)
         report.checkpoints, report.unreadable = len(found.manifests), sorted(found.unreadable)
         candidates = {info.key: info for info in self._candidates(found, now)}
+        candidates |= self._inputs(now, report)
         report.candidates = len(candidates)
         report.candidate_bytes = sum(info.size for info in candidates.values())
         if not dry_run:
             self._condemn(candidates, marks, report)
-            self._spare(candidates, marks, now, report)
+            self._spare(candidates, _known(marks, report), now, report)
             report.swept = self._backend.sweep(now - self._grace_s)
         due = [info for key, info in candidates.items() if key in marks and now - marks[key].since >= self._grace_s]
         if not found.unreadable:
@@ -99,6 +107,13 @@ class Collector:
                 if name not in needed:
                     yield members[name]
 
+    def _inputs(self, now: float, report: GcReport) -> dict[str, ObjectInfo]:
+        found = unnamed(self._backend, self._named_inputs, now=now, grace_s=self._grace_s)
+        if found is None:
+            return {}
+        report.inputs, report.input_bytes = len(found), sum(info.size for info in found)
+        return {info.key: info for info in found}
+
     def _condemn(self, candidates: dict[str, ObjectInfo], marks: dict[str, Mark], report: GcReport) -> None:
         for key in candidates:
             if key not in marks:
@@ -120,3 +135,8 @@ class Collector:
                 delete_marked(self._backend, info.key)
             report.deleted += 1
             report.freed_bytes += info.size
+
+
+def _known(marks: dict[str, Mark], report: GcReport) -> dict[str, Mark]:
+    """The marks of what was looked at."""
+    return {key: mark for key, mark in marks.items() if report.inputs is not None or not key.startswith(INPUTS)}

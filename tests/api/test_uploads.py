@@ -30,12 +30,10 @@ def picture(form: str, size: tuple[int, int] = (48, 32)) -> bytes:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 def test_good_images_become_png_of_the_same_size(form: str) -> None:
-    """All three formats; the key depends on the pixels only."""
+    """All three formats."""
     upload = read_image(picture(form))
     assert (upload.width, upload.height) == (48, 32)
     assert decode_png(upload.png).shape == (32, 48, 3)
-    assert upload.key.startswith("inputs/")
-    assert upload.key.endswith(".png")
 
 
 def test_lossless_images_keep_their_pixels() -> None:

@@ -1,0 +1,41 @@
+"""Which given pictures are still named."""
+
+from __future__ import annotations
+
+import json
+
+from arc_fabric.ledger import input_keys, keys
+from arc_fabric.ledger.adoption import Adoption
+
+_CHUNK = 500
+
+
+class Inputs(Adoption):
+    """The part of the ledger about the pictures that jobs and nodes name."""
+
+    def named_inputs(self) -> set[str] | None:
+        """Keys below `inputs/` that an unfinished job or a node names; None where no session was ever made: such a
+        ledger says nothing about what is stored.
+
+        Jobs are read before nodes: what a job names while it is unfinished, its nodes name once it is not. A job that
+        is accepted later, or its picture, is not seen: whoever deletes leaves young objects alone.
+        """
+        if not self.redis.exists(keys.SESSIONS):
+            return None
+        found: set[str] = set()
+        active = sorted(self.redis.smembers(keys.JOBS_ACTIVE))
+        for start in range(0, len(active), _CHUNK):
+            pipe = self.redis.pipeline(transaction=False)
+            for job_id in active[start : start + _CHUNK]:
+                pipe.hget(keys.job(job_id), "params")
+            for text in pipe.execute():
+                found.update(input_keys.keys_in(json.loads(text or "null") or {}))
+        cursor = None
+        while cursor != 0:
+            cursor, nodes = self.redis.scan(cursor or 0, keys.node("ckp_*"), _CHUNK, _type="HASH")
+            pipe = self.redis.pipeline(transaction=False)
+            for key in nodes:
+                pipe.hmget(key, "_input_key", "_observed")
+            named = (json.loads(text or "null") for texts in pipe.execute() for text in texts)
+            found.update(key for key in named if key)
+        return found

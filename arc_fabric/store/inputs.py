@@ -1,0 +1,29 @@
+"""Given pictures (`inputs/`): which of them nothing names any more.
+
+A picture is stored before the request that names it is accepted, and its key is never used again. So one that is named
+by nothing and older than any request under way stays unnamed for good; the collector (collector.py) condemns it, and
+deletes it in a later run if it is unnamed still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+
+from arc_fabric.store.backends.base import Backend, ObjectInfo
+
+INPUTS = "inputs/"
+REQUEST_S = 900.0
+"""No request takes that long from storing its pictures to being accepted."""
+Named = Callable[[], AbstractSet[str] | None]
+"""Gives the keys that are named now, or None where that cannot be known."""
+
+
+def unnamed(backend: Backend, named: Named, *, now: float, grace_s: float) -> list[ObjectInfo] | None:
+    """The pictures that may go: old enough at `now` (by the storage's clock), and then not named. None: not known.
+
+    The listing comes first: what is accepted after `named` was asked is too young to be in it.
+    """
+    old = [info for info in backend.list(INPUTS) if now - info.modified >= max(grace_s, REQUEST_S)]
+    names = named() if old else frozenset()
+    return None if names is None else [info for info in old if info.key not in names]
