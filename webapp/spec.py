@@ -122,13 +122,13 @@ def _set_limits(node: Any, settings: Settings) -> None:
 
 
 def _set_shapes(node: Any, geometry: dict[str, Any]) -> None:
-    """State and action arrays have exactly the model's sizes, lists of pictures at most."""
+    """State and action arrays have exactly the model's sizes, lists of pictures one per camera."""
     counts = observed_counts(geometry)
     sizes = {
         bodies.STATE_MAX: (geometry["state_dim"],) * 2,
         bodies.ROW_MAX: (geometry["action_dim"],) * 2,
         bodies.HORIZON_MAX: (geometry["action_horizon"],) * 2,
-        bodies.CAMERAS_MAX: (1, geometry.get("cameras", 1)),
+        bodies.CAMERAS_MAX: (geometry.get("cameras", 1),) * 2,
         bodies.OBSERVED_MAX: (counts[0], counts[-1]),
     }
     if isinstance(node, dict):

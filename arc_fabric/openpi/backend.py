@@ -48,10 +48,14 @@ class Backend(Protocol):
 
 
 def frames_for(frame: np.ndarray, cameras: int) -> np.ndarray:
-    """What a model of so many cameras sees of a frame [h, w, 3] or [V, h, w, 3]: of too many the first ones."""
+    """What a model of so many cameras sees of a frame [h, w, 3] or [V, h, w, 3]: of too many the first ones; black
+    pictures for those that a client does not have."""
     if frame.ndim == 3:
         return frame
-    return frame[0] if cameras == 1 else frame[:cameras]
+    if cameras == 1:
+        return frame[0]
+    missing = max(0, cameras - len(frame))
+    return np.concatenate([frame[:cameras], np.zeros((missing, *frame.shape[1:]), frame.dtype)])
 
 
 class SeenFrames:

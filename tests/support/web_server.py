@@ -26,9 +26,11 @@ ROOT = Path(__file__).resolve().parents[2]
 class WebServer:
     """gunicorn on a free port, a worker and a media worker; `url` and `http` reach it."""
 
-    def __init__(self, settings: Settings, *, worker: bool = True, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, worker: bool = True, env: dict[str, str] | None = None, model: str = TOY
+    ) -> None:
         port = free_ports(1)[0]
-        self.settings = settings.replaced(model=TOY, port=port, devices="cpu", worker_threads=1, video_job_frames=64)
+        self.settings = settings.replaced(model=model, port=port, devices="cpu", worker_threads=1, video_job_frames=64)
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.Client(base_url=self.url, timeout=60)
         self.ledger = Ledger(settings.redis_url)

@@ -104,8 +104,8 @@ class CreateSession(Body):
     prompt: Prompt
     initial_frame: Picture = Field(
         description="`sample:<name>` (GET /api/samples), or a PNG, JPEG or WebP in base64, at most 4096 x 4096 pixels; "
-        "it is scaled to the model's size. For a model of several cameras also a list with one picture per camera. "
-        "As multipart/form-data: a file, or one per camera.",
+        "it is scaled to the model's size. For a model of several cameras also a list with one picture per camera, in "
+        "its order. As multipart/form-data: a file, or one per camera.",
         examples=[f"sample:{name}" for name in sample_names()[:1]],
     )
     seed: Seed | None = None

@@ -70,10 +70,13 @@ def picture(text: str) -> str:
 
 
 def cameras(picture: str | list[str]) -> str | list[str]:
-    """At most one picture per camera of the model."""
-    limit = geometry().get("cameras")
-    if limit is not None and isinstance(picture, list) and len(picture) > limit:
-        raise ValueError(f"has {len(picture)} pictures; this model has {limit} camera(s) (cameras)")
+    """A list has one picture per camera of the model: a missing one would put the others in the wrong place."""
+    count = geometry().get("cameras")
+    if count is not None and isinstance(picture, list) and len(picture) != count:
+        given = f"{len(picture)} picture{'s' if len(picture) > 1 else ''}"
+        cameras = f"{count} camera{'s' if count > 1 else ''}"
+        black = " (a black one stands for a camera that is not there)" if len(picture) < count else ""
+        raise ValueError(f"has {given}; this model has {cameras}: give one per camera, in its order{black}")
     return picture
 
 
