@@ -8,9 +8,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from arc_fabric.errors import ModelUnavailable
 from arc_fabric.models.dreamzero import memory
@@ -29,9 +32,25 @@ def checkpoint(tmp_path: Path) -> Path:
         (tmp_path / name).write_text("{}")
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors", "c": "model-1.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    for shard in (1, 2):
-        (tmp_path / f"model-{shard}.safetensors").write_bytes(bytes([shard]) * 100)
+    for shard, names in ((1, "ac"), (2, "b")):
+        save_file({name: torch.full((25,), float(shard)) for name in names}, tmp_path / f"model-{shard}.safetensors")
     return tmp_path
+
+
+def numbered(directory: Path, count: int) -> list[Path]:
+    """The usual names: `model-00001-of-0000N.safetensors`, one weight each, and their index."""
+    for old in directory.glob("model*"):
+        old.unlink()
+    files = [directory / f"model-{n:05}-of-{count:05}.safetensors" for n in range(1, count + 1)]
+    for n, file in enumerate(files):
+        save_file({f"w{n}": torch.zeros(3)}, file)
+    write_index(directory, {f"w{n}": file.name for n, file in enumerate(files)})
+    return files
+
+
+def write_index(directory: Path, places: dict[str, str]) -> None:
+    """weight -> file."""
+    (directory / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
 
 
 def test_a_missing_directory_is_named() -> None:
@@ -63,8 +82,127 @@ def test_the_digest_is_of_the_contents(checkpoint: Path) -> None:
     assert [file.name for file in files] == ["model-1.safetensors", "model-2.safetensors"]
     before = weights_digest(files)
     assert weights_digest(files) == before
-    files[1].write_bytes(bytes([2]) * 99 + b"x")
+    files[1].write_bytes(files[1].read_bytes()[:-1] + b"x")
     assert weights_digest(files) != before
+
+
+def refused(directory: Path) -> str:
+    """What is said of it."""
+    with pytest.raises(ModelUnavailable) as caught:
+        weight_files(directory)
+    assert "hf download" in caught.value.what_to_do and caught.value.context["problems"]
+    return caught.value.message
+
+
+def test_files_that_do_not_hold_what_the_index_says_are_named(checkpoint: Path) -> None:
+    """A weight that is not in its file, one that the index does not know, a file cut off, one that is none at all."""
+    save_file({"a": torch.zeros(2), "x": torch.zeros(2)}, checkpoint / "model-1.safetensors")
+    said = refused(checkpoint)
+    assert "model-1.safetensors lacks 1 weights that the index places there (c)" in said
+    assert "model-1.safetensors holds 1 weights that the index does not place there (x)" in said
+    save_file({"a": torch.zeros(2), "c": torch.zeros(2)}, checkpoint / "model-1.safetensors")
+    whole = (checkpoint / "model-2.safetensors").read_bytes()
+    (checkpoint / "model-2.safetensors").write_bytes(whole[:-7])
+    assert f"model-2.safetensors has {len(whole) - 7} bytes where its header says {len(whole)}" in refused(checkpoint)
+    for junk in (b"", b"x" * 100, whole[:20], (1 << 60).to_bytes(8, "little") + whole[8:], b"\2" + bytes(7) + b"[]"):
+        (checkpoint / "model-2.safetensors").write_bytes(junk)
+        assert "model-2.safetensors is no safetensors file" in refused(checkpoint)
+
+
+def test_sets_of_numbered_files_must_be_whole(checkpoint: Path) -> None:
+    """An index without some of them, a mix of two sets, and files of another set beside the index's."""
+    files = numbered(checkpoint, 3)
+    assert weight_files(checkpoint) == files
+    write_index(checkpoint, {"w0": files[0].name, "w2": files[2].name})
+    said = refused(checkpoint)
+    assert "names none of model-00002-of-00003.safetensors" in said and "belong to another set" in said
+    files = numbered(checkpoint, 2)
+    save_file({"old": torch.zeros(1)}, checkpoint / "model-00001-of-00005.safetensors")
+    assert "model-00001-of-00005.safetensors belong to another set" in refused(checkpoint)
+    write_index(checkpoint, {"w0": files[0].name, "w1": files[1].name, "old": "model-00001-of-00005.safetensors"})
+    assert "mixes files of sets" in refused(checkpoint)
+
+
+def test_a_single_file_is_looked_at_too(checkpoint: Path) -> None:
+    """Without an index."""
+    for old in checkpoint.glob("model*"):
+        old.unlink()
+    save_file({"a": torch.zeros(4)}, checkpoint / "model.safetensors")
+    assert [file.name for file in weight_files(checkpoint)] == ["model.safetensors"]
+    (checkpoint / "model.safetensors").write_bytes((checkpoint / "model.safetensors").read_bytes() + b"more")
+    assert "where its header says" in refused(checkpoint)
+
+
+class Head(torch.nn.Module):
+    """A transformer, a VAE that is loaded from a file of its own, and a buffer that is computed."""
+
+    train_architecture = "full"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model, self.vae = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+        self.register_buffer("frequencies", torch.ones(2))
+
+
+class Vla(torch.nn.Module):
+    """As DreamZero's, by its names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_head = Head()
+
+
+def foreign_loader(given: dict[str, torch.Tensor], *, own_vae: bool = False, shards: int = 1) -> Any:
+    """A policy class that loads as DreamZero's does: not strictly, shard by shard, and only prints what is missing."""
+
+    def policy(*args: object, **kwargs: object) -> Any:
+        vla, names = Vla(), sorted(given)
+        if own_vae:
+            vla.action_head.vae.load_state_dict({"weight": torch.zeros(2, 2), "bias": torch.zeros(2)})
+        for shard in range(shards):
+            vla.load_state_dict({name: given[name] for name in names[shard::shards]}, strict=False)
+        return SimpleNamespace(trained_model=vla)
+
+    return {"GrootSimPolicy": policy, "EmbodimentTag": str}
+
+
+WHOLE = {name: tensor for name, tensor in Vla().state_dict().items() if "frequencies" not in name}
+
+
+def loaded(checkpoint: Path, groot: Any) -> str:
+    """What is said of it; empty where it loads."""
+    before = torch.nn.Module.load_state_dict
+    try:
+        load_policy(groot, checkpoint, torch.device("cpu"))
+    except ModelUnavailable as error:
+        assert "download the whole directory anew" in error.what_to_do
+        return error.message
+    finally:
+        assert torch.nn.Module.load_state_dict is before
+    return ""
+
+
+def test_weights_that_its_loader_only_prints_are_an_error(checkpoint: Path) -> None:
+    """Missing ones and ones without a place; a part with a file of its own, and computed buffers, are no matter."""
+    assert loaded(checkpoint, foreign_loader(WHOLE)) == loaded(checkpoint, foreign_loader(WHOLE, shards=3)) == ""
+    less = {name: tensor for name, tensor in WHOLE.items() if name != "action_head.model.bias"}
+    for shards in (1, 2):
+        said = loaded(checkpoint, foreign_loader(less, shards=shards))
+        assert "1 weights of the model are in none of its files (action_head.model.bias)" in said
+    more = WHOLE | {"action_head.old.weight": torch.zeros(1)}
+    assert "1 weights in its files have no place in the model (action_head.old.weight)" in loaded(
+        checkpoint, foreign_loader(more)
+    )
+    no_vae = {name: tensor for name, tensor in WHOLE.items() if ".vae." not in name}
+    assert loaded(checkpoint, foreign_loader(no_vae, own_vae=True)) == ""
+    assert "action_head.vae.bias" in loaded(checkpoint, foreign_loader(no_vae))
+
+
+def test_of_lora_only_checkpoints_the_adapters_must_be_whole(checkpoint: Path) -> None:
+    """Their base weights are loaded from elsewhere, under other names."""
+    (checkpoint / "experiment_cfg/conf.yaml").write_text("save_lora_only: true\n")
+    less = {name: tensor for name, tensor in WHOLE.items() if name != "action_head.model.bias"}
+    assert loaded(checkpoint, foreign_loader(less)) == ""
 
 
 def test_a_cpu_is_refused(checkpoint: Path) -> None:
@@ -149,7 +287,8 @@ def test_too_little_memory_is_told_in_parts(checkpoint: Path) -> None:
 
 def test_an_unknown_configuration_is_planned_by_its_files(checkpoint: Path) -> None:
     """As much as the files have, and room for the largest model."""
-    assert plan_of(checkpoint, weight_files(checkpoint)).total == 200 + memory.UNKNOWN
+    files = weight_files(checkpoint)
+    assert plan_of(checkpoint, files).total == sum(file.stat().st_size for file in files) + memory.UNKNOWN
 
 
 @pytest.mark.parametrize(("text", "only"), [("save_lora_only: true\n", True), ("a: 1\nsave_lora_only: false\n", False),

@@ -2,6 +2,8 @@
 
     loading      load(checkpoint dir, device): the real VLA through its own policy class
     checkpoint   what must lie in a checkpoint directory; its digest
+    shards       whether weight files and their index belong together
+    filling      whether the loader filled every weight
     source       DreamZero's own code, installed or in a checkout
     memory       device memory that it needs, computed from its configuration
     policy       cameras, prompts, states and actions through DreamZero's own transforms

@@ -14,6 +14,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from arc_fabric.errors import ModelUnavailable
+from arc_fabric.models.dreamzero.shards import problems
 
 REQUIRED = ("experiment_cfg/conf.yaml", "experiment_cfg/metadata.json", "config.json")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -21,10 +22,12 @@ _HINT = "Download it whole, for example: hf download GEAR-Dreams/DreamZero-DROID
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The weight files, sorted, after checking that nothing is missing. Raises ModelUnavailable."""
+    """The weight files, sorted, after checking that nothing is missing, cut off, of another set or at odds with the
+    index. Raises ModelUnavailable."""
     if not directory.is_dir():
         raise ModelUnavailable(f"There is no DreamZero checkpoint directory {directory}.", hint=_HINT)
-    shards = _shards(directory)
+    index = _index(directory)
+    shards = [WEIGHTS] if index is None else sorted(set(index.values()))
     missing = [name for name in (*REQUIRED, *shards) if not (directory / name).is_file()]
     if missing:
         raise ModelUnavailable(
@@ -32,7 +35,14 @@ def weight_files(directory: Path) -> list[Path]:
             hint=_HINT,
             missing=missing,
         )
-    return [directory / name for name in shards]
+    files = [directory / name for name in shards]
+    if wrong := problems(directory, index, files):
+        raise ModelUnavailable(
+            f"The weight files of the DreamZero checkpoint {directory} do not belong together: {'; '.join(wrong)}.",
+            hint=f"Delete its *.safetensors files and the index. {_HINT}",
+            problems=wrong,
+        )
+    return files
 
 
 def holds_lora_only(directory: Path) -> bool:
@@ -50,11 +60,15 @@ def weights_digest(files: list[Path]) -> str:
     return hasher.hexdigest()
 
 
-def _shards(directory: Path) -> list[str]:
+def _index(directory: Path) -> dict[str, str] | None:
+    """Weight -> file name; None without an index, for a single file."""
     index = directory / INDEX
     if not index.is_file():
-        return [WEIGHTS]
+        return None
     try:
-        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        places = {str(weight): str(name) for weight, name in json.loads(index.read_text())["weight_map"].items()}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ModelUnavailable(f"{index} is not a safetensors index: {error}.", hint=_HINT) from error
+    if not places or any(Path(name).name != name for name in places.values()):
+        raise ModelUnavailable(f"{index} is not a safetensors index: it names no files beside it.", hint=_HINT)
+    return places

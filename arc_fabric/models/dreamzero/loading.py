@@ -13,9 +13,11 @@ from blake3 import blake3
 
 from arc_fabric.errors import ModelUnavailable
 from arc_fabric.models.dreamzero.checkpoint import holds_lora_only, weight_files, weights_digest
+from arc_fabric.models.dreamzero.filling import Loads, watched_loads
 from arc_fabric.models.dreamzero.memory import MemoryPlan, plan_of, shortage
 from arc_fabric.models.dreamzero.model import DreamZeroModel
 from arc_fabric.models.dreamzero.policy import DROID, PolicyTransforms
+from arc_fabric.models.dreamzero.shards import shown
 from arc_fabric.models.dreamzero.source import import_groot
 
 
@@ -44,9 +46,11 @@ def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
 
 
 def load_policy(groot: Mapping[str, Any], directory: Path, device: torch.device) -> Any:
-    """DreamZero's GrootSimPolicy with its model on the device. Raises ModelUnavailable whatever its loader raised."""
+    """DreamZero's GrootSimPolicy with its model on the device. Raises ModelUnavailable whatever its loader raised, and
+    where it only printed that weights were missing or had no place."""
     try:
-        return groot["GrootSimPolicy"](groot["EmbodimentTag"](DROID.tag), str(directory), device=str(device))
+        with watched_loads() as loads:
+            policy = groot["GrootSimPolicy"](groot["EmbodimentTag"](DROID.tag), str(directory), device=str(device))
     except torch.OutOfMemoryError as error:
         raise ModelUnavailable(
             f"{device} ran out of memory while loading {directory}: {error}",
@@ -58,6 +62,27 @@ def load_policy(groot: Mapping[str, Any], directory: Path, device: torch.device)
             hint="Check that the checkpoint and the installed DreamZero belong together, and that the Wan base weights "
             "which config.json names are there or can be downloaded (docs/dreamzero.md).",
         ) from error
+    _require_filled(loads, policy.trained_model, directory)
+    return policy
+
+
+def _require_filled(loads: Loads, vla: torch.nn.Module, directory: Path) -> None:
+    """Every parameter must have come from a file. Of LoRA models the adapters: the base is loaded under other names."""
+    missing, extra = loads.unfilled(vla), loads.unplaced(vla)
+    architecture = getattr(getattr(vla, "action_head", None), "train_architecture", "full")
+    if architecture == "lora" or holds_lora_only(directory):
+        missing = {name for name in missing if "lora_" in name}
+    wrong = [f"{len(missing)} weights of the model are in none of its files ({shown(missing)})"] if missing else []
+    wrong += [f"{len(extra)} weights in its files have no place in the model ({shown(extra)})"] if extra else []
+    if wrong:
+        raise ModelUnavailable(
+            f"The DreamZero checkpoint {directory} does not fit the model that its config.json describes: "
+            f"{'; '.join(wrong)}.",
+            hint="Its files are incomplete or of another version: download the whole directory anew, and take the "
+            "release of DreamZero that it was trained with (docs/dreamzero.md).",
+            missing=sorted(missing)[:100],
+            unexpected=sorted(extra)[:100],
+        )
 
 
 def parameters_digest(module: torch.nn.Module) -> str:
