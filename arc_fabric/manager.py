@@ -195,7 +195,7 @@ class StateManager:
         try:
             receipt = self.store.put(
                 snapshot.checkpoint_id, snapshot.entries(), snapshot.meta(),
-                parent_id=snapshot.parent_checkpoint_id, attachments=attachments or {},
+                parent_id=snapshot.parent_checkpoint_id, attachments=attachments or {}, new_id=checkpoint_id is None,
             )  # fmt: skip
         except BaseException:
             snapshot.checkpoint_id = None

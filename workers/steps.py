@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from arc_fabric.ids import new_id
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
 from arc_fabric.session import Session, StepResult
@@ -76,7 +75,7 @@ def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes]) -
         with run.timed("step_s"):
             return session.step(
                 action, params.get("state"), observed=seen,
-                checkpoint_id=new_id("ckp"), attachments=attach,
+                attachments=attach,
             )  # fmt: skip
     finally:
         run.process.step_began = None

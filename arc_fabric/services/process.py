@@ -31,7 +31,8 @@ _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fork")
 class Child:
     """A supervised process in a session of its own: a terminal's Ctrl-C reaches only us, and we stop it.
 
-    `orphan_signal` is what it gets when we die without stopping it; `keep_open`: descriptors it inherits.
+    `orphan_signal` is what it gets when we die without stopping it; `keep_open`: descriptors it inherits; `nice`: by
+    how much its priority is lower than ours.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Child:
         stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 10.0),),
         orphan_signal: signal.Signals = signal.SIGTERM,
         keep_open: Sequence[int] = (),
+        nice: int = 0,
     ) -> None:
         self.name, self.command, self.log = name, list(command), log
         self._env = {**os.environ, **(env or {})}
@@ -52,6 +54,7 @@ class Child:
         self._stop_signals = stop_signals
         self._orphan_signal = orphan_signal
         self._keep_open = tuple(keep_open)
+        self._nice = nice
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -76,7 +79,8 @@ class Child:
         if self._process is not None:
             _kill_group(self._process.pid)  # what a killed leader left behind may still hold its port
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        tether = [sys.executable, "-I", "-S", str(_TETHER), str(int(self._orphan_signal)), str(os.getpid())]
+        ties = (int(self._orphan_signal), os.getpid(), self._nice)
+        tether = [sys.executable, "-I", "-S", str(_TETHER), *map(str, ties)]
         with self.log.open("ab") as output:
             self._process = _forker.submit(
                 subprocess.Popen,

@@ -27,6 +27,8 @@ from arc_fabric.services.ports import free_ports, is_free
 from arc_fabric.services.process import Child
 
 _READY_S = 60.0
+_NICE = 5
+"""Checkpoints are stored behind the steps' back: on a machine with few cores the models go first."""
 _STOP_S = 8.0
 _PROBE = b"arc-fabric"
 _PROBE_KEY = "probe/ready"
@@ -53,6 +55,7 @@ class WeedServer:
             data_dir / "logs" / "s3.log",
             stop_signals=((signal.SIGTERM, _STOP_S),),
             keep_open=keep_open,
+            nice=_NICE,
             # Its sockets go to $TMPDIR. Relative, because the path of a socket is limited to 107 bytes.
             cwd=self._folder,
             env={"TMPDIR": "run"},

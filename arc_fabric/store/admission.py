@@ -52,6 +52,7 @@ class Admission:
         attachments: Mapping[str, Attachment],
         policy: Policy,
         timeout: float | None,
+        new_id: bool,
     ) -> PutReceipt:
         """Waits while the budget is full. Raises InvalidRequest, Conflict, StoreUnavailable."""
         _check_entries(entries)
@@ -77,6 +78,7 @@ class Admission:
                 reserved=sum(stored),
                 versions=tuple(version_of(entry.tensor) for entry in entries),
                 after=mark(entry.tensor.device for entry in entries),
+                new_id=new_id,
             )
         )
         return PutReceipt(sum(stored), sum(entry.nbytes for entry in entries), len(stored))

@@ -32,6 +32,8 @@ class WriteJob:
     """Bytes taken from the budget."""
     versions: tuple[int, ...]
     after: list[torch.cuda.Event]
+    new_id: bool = False
+    """Nothing can be stored under the id yet; false once an upload was tried."""
     created: float = field(default_factory=time.time)
     state: State = "queued"
     manifest: Manifest | None = None

@@ -102,9 +102,11 @@ class SnapshotStore:
         attachments: Mapping[str, Attachment] | None = None,
         policy: Policy | None = None,
         timeout: float | None = None,
+        new_id: bool = False,
     ) -> PutReceipt:
         """Take a checkpoint; returns at once unless more bytes are in flight than the budget allows.
 
+        `new_id`: the id was made for this put and nobody else has it, so storage need not be asked for it first.
         Raises Conflict when the id is taken (one that could not be stored is free again), StoreUnavailable when the
         budget stays full for `timeout` seconds.
         """
@@ -116,6 +118,7 @@ class SnapshotStore:
             attachments=attachments or {},
             policy=policy or self.policy,
             timeout=timeout,
+            new_id=new_id,
         )
 
     def get(self, checkpoint_id: str, device: torch.device | str = "cpu", *, kv: bool = True) -> Restored:

@@ -43,7 +43,8 @@ class Uploader:
 
         Raises StoreUnavailable, Conflict, PiecesCollected.
         """
-        stored = self._stored(job)
+        stored = None if job.new_id else self._stored(job)
+        job.new_id = False
         if stored is None:
             self._store(job)
         else:

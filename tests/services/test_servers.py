@@ -110,6 +110,15 @@ def test_a_command_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
         child.wait_ready(lambda: False, 10)
 
 
+def test_the_object_store_gives_way_to_the_models(s3_server: WeedServer, redis_server: ValkeyServer) -> None:
+    """It runs at a lower priority than we do, with all its threads; Redis does not."""
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert redis_server.child.pid and s3_server.child.pid
+    assert os.getpriority(os.PRIO_PROCESS, redis_server.child.pid) == ours
+    for thread in psutil.Process(s3_server.child.pid).threads():
+        assert os.getpriority(os.PRIO_PROCESS, thread.id) == min(19, ours + 5)
+
+
 def test_a_stubborn_child_is_killed(tmp_path: Path) -> None:
     """A child that ignores SIGTERM is gone after its patience is over, with whatever it started."""
     script = (

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
 
 from arc_fabric.errors import Conflict, DeadlineExceeded, StoreError, StoreUnavailable
 from arc_fabric.store import SnapshotStore, TensorEntry
-from arc_fabric.store.backends import MemoryBackend
+from arc_fabric.store.backends import MemoryBackend, ObjectInfo
+from arc_fabric.store.backends.base import Buffer
 from tests.store.faulty import FaultyBackend
 from tests.store.states import State, same_bits, wait_until
 
@@ -160,3 +161,69 @@ def test_a_checkpoint_that_another_process_stored_equal_counts_as_stored(open_st
 
 def _contents(backend: FaultyBackend) -> list[tuple[str, bytes]]:
     return [(info.key, backend.inner.get(info.key)) for info in backend.inner.list("checkpoints/")]
+
+
+class Counting(FaultyBackend):
+    """Names its requests; the answer of the next put of a manifest can be lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.lose_answer = False
+
+    def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        self.asked.append(f"GET {key}")
+        return self.inner.get(key, offset, length)
+
+    def head(self, key: str) -> ObjectInfo:
+        self.asked.append(f"HEAD {key}")
+        return super().head(key)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        self.asked.append(f"LIST {prefix}")
+        return super().list(prefix)
+
+    def put(self, key: str, parts: Buffer | Sequence[Buffer]) -> None:
+        self.asked.append(f"PUT {key}")
+        super().put(key, parts)
+        if self.lose_answer and key.endswith("manifest.json"):
+            self.lose_answer = False
+            raise StoreUnavailable("The answer was lost for a test.")
+
+
+def test_a_checkpoint_with_a_new_id_takes_three_requests(open_store: Open) -> None:
+    """Tensors, manifest, a look for marks; four where the id may be known to storage, which is asked first."""
+    backend = Counting()
+    store = open_store(backend)
+    state = State.root()
+    for name, new, asked in (("a", True, []), ("b", False, ["GET checkpoints/b/manifest.json"])):
+        backend.asked.clear()
+        store.put(name, (state := state.step(ord(name))).entries(), {}, new_id=new)
+        store.wait_durable(name, 10)
+        puts = [f"PUT checkpoints/{name}/tensors.safetensors", f"PUT checkpoints/{name}/manifest.json"]
+        assert backend.asked[: len(asked) + 3] == [*asked, *puts, "LIST gc/condemned/"]
+        assert len(backend.asked) == len(asked) + 3
+
+
+def test_a_lost_answer_for_a_new_id_is_found_out(open_store: Open) -> None:
+    """The second try asks storage and finds that the first one had done it."""
+    backend = Counting()
+    store = open_store(backend)
+    backend.lose_answer = True
+    state = State.root()
+    store.put("a", state.entries(), {}, new_id=True)
+    store.wait_durable("a", 10)
+    assert backend.asked.count("PUT checkpoints/a/manifest.json") == 1
+    assert backend.asked.count("GET checkpoints/a/manifest.json") == 1
+    assert same_bits(open_store(backend.inner).get("a")[0], state.tensors)
+
+
+def test_a_known_id_is_still_refused(open_store: Open) -> None:
+    """What another process stored under the id is never overwritten by a put that does not vouch for its id."""
+    backend = MemoryBackend()
+    open_store(backend).put("a", State.root(1).entries(), {})
+    wait_until(lambda: backend.exists("checkpoints/a/manifest.json"))
+    other = open_store(backend)
+    other.put("a", State.root(2).entries(), {})
+    with pytest.raises(Conflict):
+        other.wait_durable("a", 10)
