@@ -65,7 +65,7 @@ def run(
             what = killer.hurt()
             if number % 10 == 9 or number == kills - 1:
                 say(f"{number + 1}/{kills} {what}; {sum(len(c.promises) for c in clients)} jobs accepted")
-        _let_ask(clients, allowed)
+        _let_ask(world, clients, allowed)
         promises = [p for c in (opener, *clients) for p in c.promises]
         outcome = Outcome(seed, dict(killer.done), len(promises), 0.0)
         outcome.hit_running = killer.hit_running
@@ -84,10 +84,12 @@ def run(
         world.stop()
 
 
-def _let_ask(clients: list[Client], jobs: int) -> None:
-    """Until all that was allowed has been asked for."""
+def _let_ask(world: World, clients: list[Client], jobs: int) -> None:
+    """Until all that was allowed has been asked for. Another process of the machine may hold the port of a killed web
+    process for a while: it ends then, and is started again like everything else."""
     deadline = time.monotonic() + SETTLE_S
     while sum(c.asked for c in clients) < jobs and time.monotonic() < deadline:
+        world.revive()
         time.sleep(0.2)
     for client in clients:
         client.stop.set()
