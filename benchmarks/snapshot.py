@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from benchmarks._snapshot import restores, space, steps, tabletop
+from benchmarks._snapshot.effort import Effort
 from benchmarks._snapshot.world import dreamzero_14b, object_store
 from benchmarks.rows import Report, progress
 
@@ -38,9 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             "tree": lambda: space.tree(report, backend, device),
             "light": lambda: space.light(report, device),
         }
+        effort = Effort()
         for name in options.only.split(","):
             progress(f"{name} ...")
-            measures[name]()
+            with effort.of(name):
+                measures[name]()
+        seconds, parts = effort.total()
+    report.add("the measuring itself", seconds, "s", baselines=parts)
     return report.finish(as_json=options.json)
 
 
