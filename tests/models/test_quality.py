@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from arc_fabric.models.tabletop.control import encode_maps
-from arc_fabric.models.tabletop.judge import GRIPPER, read
+from arc_fabric.models.tabletop.draft import backgrounds, draft
+from arc_fabric.models.tabletop.judge import GRIPPER, intact, read
 from arc_fabric.models.tabletop.measures import HeldOut, reconstruction, sharpness
 from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.tabletop.render import render_scene
 from arc_fabric.models.tabletop.rollouts import imagine
 from arc_fabric.models.tabletop.samples import sample_names, sample_scene_named
 from arc_fabric.models.tabletop.scene import KINDS
@@ -48,15 +49,37 @@ def test_eyes_read_positions(fast):
     assert np.mean(right) >= 0.9
 
 
-def test_action_maps_show_the_gripper(fast):
-    """The map of a pose, decoded, has a gripper where the pose says."""
-    poses = torch.tensor([[20.0, 44, 10, -1], [45.0, 50, 2, 1]])
-    latents = encode_maps(fast.action_head.vae, poses[:, None].expand(-1, 4, -1))
-    for pose, latent in zip(poses, latents, strict=True):
-        frame = fast.decode(torch.stack([latent, latent], 1)[None], start=1)[-1]
-        blob = read(frame)[GRIPPER]
-        assert abs(blob.x - pose[0]) < 1.5
-        assert 0 < pose[1] - pose[2] - blob.row < 12
+def test_what_nobody_touches_stays(fast):
+    """While the gripper hovers for 64 frames, over a window's end, no object moves, fades or vanishes."""
+    scenes = [scene for scene, _, _ in HeldOut(5, 6).tasks(4, ("pick", "left", "right"), others=3)]
+    up = np.zeros((len(scenes), 64, 4), np.float32)
+    up[:, :8, 2], up[..., 3] = 2.0, -1
+    for scene, clip in zip(scenes, imagine(fast, scenes, [""] * len(scenes), 8, actions=up), strict=True):
+        raised, last = read(clip[8]), read(clip[-1])
+        for body in scene.bodies:
+            assert raised[body.kind.name].distance(last[body.kind.name]) < 2
+            assert intact(raised[body.kind.name], last[body.kind.name])
+
+
+@torch.inference_mode()
+def test_drafts_show_what_is_foreseen(fast):
+    """A draft of poses and things, decoded, has the gripper and the objects where they were put."""
+    vae, sprites = fast.action_head.vae, fast.dit.sprites
+    scene = sample_scene_named("cup-and-block")
+    frame = torch.from_numpy(render_scene(scene))[None, None]
+    behind = backgrounds(vae, sprites, vae.encode(frame)[:, :, 0])
+    things = torch.zeros(2, 4, len(KINDS), 4)
+    things[0, :, 0] = torch.tensor([20.0, 50, 0, 1])
+    things[1, :, 0] = torch.tensor([44.0, 46, 8, 1])
+    poses = torch.tensor([[40.0, 44, 12, -1], [20.0, 50, 14, 1]])[:, None].expand(-1, 4, -1)
+    latents = draft(vae, sprites, behind.expand(2, -1, -1, -1), things, poses)[:, 0]
+    for place, pose, latent in zip(things[:, 0, 0], poses[:, 0], latents, strict=True):
+        seen = read(fast.decode(torch.stack([latent, latent], 1)[None], start=1)[-1])
+        assert abs(seen[GRIPPER].x - pose[0]) < 1.5
+        assert 0 < pose[1] - pose[2] - seen[GRIPPER].row < 12
+        assert abs(seen["red cup"].x - place[0]) < 1
+        assert abs(seen["red cup"].row - (place[1] - place[2] - 4)) < 1.5
+        assert seen["blue block"].area == 0
 
 
 def test_given_actions_are_followed(fast):

@@ -28,7 +28,7 @@ def test_shapes_and_counters_of_a_window(model):
     for n in range(1, 5):
         out = call(model, CUP, latents)
         latents = out.video
-        assert latents.shape == (1, 8, 3 if n == 1 else 2, 8, 8)
+        assert latents.shape == (1, g.latent_channels, 3 if n == 1 else 2, 8, 8)
         assert out.action.shape == (1, 8, 4)
         assert torch.isfinite(latents).all()
         assert model.action_head.current_start_frame == 1 + 2 * n
@@ -44,7 +44,7 @@ def test_kv_grows_by_appending_and_is_never_written_in_place(model):
     run(model, 2)
     kept = keep(model)
     copies = copy.deepcopy(kept)
-    latents = call(model, CUP, torch.zeros(1, 8, 2, 8, 8)).video
+    latents = call(model, CUP, torch.zeros(1, model.geometry.latent_channels, 2, 8, 8)).video
     call(model, CUP, latents)
     for name in ("kv_cache1", "kv_cache_neg"):
         for old, same, new in zip(kept[name], copies[name], getattr(model.action_head, name), strict=True):

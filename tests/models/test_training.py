@@ -8,13 +8,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from arc_fabric.models.tabletop.dit_training import DitSettings, Noise, WindowModel, foresee
-from arc_fabric.models.tabletop.eyes_training import EyesSettings
+from arc_fabric.models.tabletop.dit_training import DitSettings, WindowModel
+from arc_fabric.models.tabletop.eyes_training import EyesSettings, Sights
+from arc_fabric.models.tabletop.foresight_training import ForesightSettings
+from arc_fabric.models.tabletop.intent_training import Corrections, IntentSettings
+from arc_fabric.models.tabletop.judge import read
 from arc_fabric.models.tabletop.latent_pool import LatentPool
 from arc_fabric.models.tabletop.loop import Budget, Peers, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam, orthogonalise
-from arc_fabric.models.tabletop.train import CONFIG, read_config
+from arc_fabric.models.tabletop.scene import KINDS
+from arc_fabric.models.tabletop.sprites_training import Pictures, SpritesSettings
+from arc_fabric.models.tabletop.train import CONFIG, STAGES, read_config
+from arc_fabric.models.tabletop.vae import CHANNELS
 from arc_fabric.models.tabletop.vae_training import VaeSettings
+from arc_fabric.models.tabletop.windows import COPIES, POLICY, Noise, foresee
 
 
 def _regression() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
@@ -89,22 +96,70 @@ def test_windows_and_loss(model):
     pool.grow(3)
     assert len(pool) == 2
     batch = pool.draw(np.random.default_rng(0), 2, text_dropout=0.5)
-    assert batch.latents.shape == (2, 9, 8, 8, 8)
+    assert batch.latents.shape == (2, 9, CHANNELS, 8, 8)
     assert batch.poses.shape == (2, 9, 4, 4)
-    frames, truth = pool.draw_frames(np.random.default_rng(1), 8)
-    assert frames.shape == (8, 8, 8, 8)
-    assert truth.shape == (8, 20)
     trained = WindowModel()
-    noise = Noise.draw(2, 8, DitSettings(), "cpu")
-    losses = trained(batch, noise, foresee(trained.dit, batch, noise))
+    trained.dit.load_state_dict(model.dit.state_dict())
+    noise = Noise.draw(2, CHANNELS, shift=3.0, past_noise=0.2, device="cpu")
+    known = foresee(trained.dit, model.action_head.vae, batch, noise)
+    assert known.drafts.shape == (2, COPIES, 4, 2, CHANNELS, 8, 8)
+    assert not known.drafts[:, POLICY].any()
+    losses = trained(batch, noise, known)
     (losses["v"] + losses["a"]).backward()
     assert torch.isfinite(losses["v"])
     assert trained.dit.blocks[0].qkv.weight.grad is not None
 
 
+def test_sights_are_where_the_truth_says(model):
+    """What is rendered for the eyes shows the objects at the places that come with it, wherever it was moved."""
+    sights = Sights(model.action_head.vae, EyesSettings(episodes=2, kept=12))
+    sights.grow(18)
+    latents, things, _ = sights.draw(np.random.default_rng(0), 24)
+    seen = 0
+    for latent, places in zip(latents, things, strict=True):
+        frame = model.decode(torch.stack([latent, latent], 1)[None], start=1)[-1]
+        blobs = read(frame)
+        for kind, (x, y, z, there) in zip(KINDS, places.tolist(), strict=True):
+            blob = blobs[kind.name]
+            if there and blob.area > 20:
+                seen += 1
+                assert abs(blob.x - x) < 3
+                assert abs(blob.row - (y - z - kind.height / 2)) < 4
+    assert seen > 20
+
+
+def test_corrections_come_from_where_the_intent_went(model):
+    """The intent's own episodes are kept with what the expert would do, and the oldest make room."""
+    own = Corrections(0, IntentSettings(own_scenes=3, own_kept=30))
+    own.gather(model.dit.intent)
+    assert len(own) == 24
+    own.gather(model.dit.intent)
+    assert len(own) == 30
+    text, things, pose, actions = own.draw(np.random.default_rng(0), 5)
+    assert text.shape[0] == 5
+    assert things.shape == (5, len(KINDS), 4)
+    assert pose.shape == (5, 4)
+    assert actions.shape == (5, 8, 4)
+    assert actions.abs().max() <= 1
+
+
+def test_fingers_are_shown_what_they_were_told():
+    """A grip on nothing closes as told; the frames and places of a picture belong together."""
+    shown = Pictures(seed=1, episodes=2)
+    rng = np.random.default_rng(0)
+    frames, things, pose = shown.draw(rng, 4)
+    assert frames.shape == (4, 3, 64, 64)
+    assert things.shape == (4, len(KINDS), 4)
+    told, _, _, closed = shown.draw_grips(rng, 64, blur=0.0)
+    assert told.shape == closed.shape == (64, 1)
+    assert (told >= closed - 1e-5).all()
+    assert pose.shape == (4, 4)
+
+
 def test_config_holds_known_settings_only():
-    """Every key of the shipped config is a setting."""
+    """Every key of the shipped config is a setting, and every stage has its table."""
     config = read_config(CONFIG)
-    VaeSettings(**config["vae"])
-    EyesSettings(**config["eyes"])
-    DitSettings(**config["dit"])
+    assert list(config) == list(STAGES)
+    settings = (VaeSettings, SpritesSettings, EyesSettings, IntentSettings, ForesightSettings, DitSettings)
+    for table, kind in zip(STAGES, settings, strict=True):
+        kind(**config[table])

@@ -3,8 +3,8 @@
 A latent frame is 16 video tokens (2x2 patches of the 8x8 latent) and one action token (the register of four
 actions). Blocks attend to themselves and to the clean past, which lives in per-layer KV caches. Text, the noise levels
 of video and actions enter by adaptive layer norm; the gripper's dead-reckoned pose is shown to every token as numbers
-(`pose.py`) and, once the actions are known, as a picture (`control.py`).
-The heads predict the clean latents (as a residual on the last clean latent frame) and the clean actions.
+(`pose.py`) and, once the actions are known, the frames to come are shown as a draft (`draft.py`).
+The heads predict the clean latents (as a residual on the draft) and the clean actions (as a residual on the intent).
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ from arc_fabric.models.tabletop.pose import (
     things_to_video,
 )
 from arc_fabric.models.tabletop.scene import KINDS
+from arc_fabric.models.tabletop.sprites import Sprites
 from arc_fabric.models.tabletop.text import Text, TextEncoder
+from arc_fabric.models.tabletop.vae import CHANNELS
 
 PATCH = 2
 VIDEO_TOKENS = GRID * GRID
+DOUBT = 1.5
+"""Taken from the eyes' logits of presence: what they hardly believe (below about 0.8) is not drawn into the world."""
 TOKENS = VIDEO_TOKENS + 1
 """Tokens per latent frame: 16 of video, then one of actions."""
 ACTIONS = 4
@@ -44,7 +48,7 @@ ACTIONS = 4
 class DitShape:
     """Sizes of the transformer."""
 
-    channels: int = 8
+    channels: int = CHANNELS
     width: int = 128
     layers: int = 6
     heads: int = 4
@@ -158,6 +162,7 @@ class CausalDiT(nn.Module):
         self.intent = Intent()
         self.embed_intent = nn.Linear(4 * ACTIONS, d)
         self.foresight = Foresight()
+        self.sprites = Sprites()
         self.show_video = nn.Linear((1 + ACTIONS) * len(KINDS) * THING_FEATURES, d, bias=False)
         self.show_action = nn.Linear(len(KINDS) * REACH_FEATURES, d, bias=False)
         for layer in (self.final, self.head_video, self.head_action):
@@ -169,11 +174,11 @@ class CausalDiT(nn.Module):
         return F.silu(text + self.noise(torch.cat([level_features(t_video), level_features(t_action)], -1)))
 
     def look(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """What the eyes see in latent frames [N, C, 8, 8]: x, y, z, presence (0 to 1) per kind, [N, kinds, 4], and how
-        far the fingers are closed, [N, 1]."""
+        """What the eyes see in latent frames [N, C, 8, 8]: things [N, kinds, 4] (x, y, z, presence from 0 to 1) and the
+        gripper's pose [N, 4]."""
         seen = self.eyes(z)
-        things = torch.cat([seen.places, seen.there.sigmoid()[..., None]], -1)
-        return things, seen.pose[:, 3:].clamp(-1, 1)
+        things = torch.cat([seen.places, (seen.there - DOUBT).sigmoid()[..., None]], -1)
+        return things, torch.cat([seen.pose[:, :3], seen.pose[:, 3:].clamp(-1, 1)], -1)
 
     def tokens(
         self,
@@ -181,16 +186,16 @@ class CausalDiT(nn.Module):
         last: Tensor,
         things: Tensor,
         ahead: Tensor,
-        maps: Tensor,
+        drafts: Tensor,
         actions: Tensor,
         poses: Tensor,
         intent: Tensor,
     ) -> Tensor:
         """Latent frames z and `last` [N, C, 8, 8], what the eyes see in `last` [N, kinds, 4], things foreseen in each
-        of the four frames [N, 4, kinds, 4] and action maps [N, C, 8, 8] (zeros where actions are not known), noisy unit
+        of the four frames [N, 4, kinds, 4] and drafts [N, C, 8, 8] (zeros where actions are not known), noisy unit
         actions [N, 4, 4], poses [N, 4, 4], what `Intent` would do [N, 4, 4] (zeros where it is not asked)
         -> [N, TOKENS, d]."""
-        video = torch.cat([patchify(z), patchify(last), patchify(maps), show_to_video(poses)], -1)
+        video = torch.cat([patchify(z), patchify(last), patchify(drafts), show_to_video(poses)], -1)
         action = torch.cat([actions.flatten(1), show_to_action(poses)], -1)
         moments = torch.cat([things[:, None], ahead], 1)
         shown = things_to_video(moments.flatten(0, 1)).unflatten(0, (-1, 1 + ACTIONS)).transpose(1, 2).flatten(2)
@@ -199,17 +204,13 @@ class CausalDiT(nn.Module):
         action = action + self.embed_intent(intent.flatten(1))
         return torch.cat([video, action[:, None]], 1) + self.place
 
-    def heads(self, x: Tensor, condition: Tensor, last: Tensor, intent: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens [N, TOKENS, d] -> clean latents [N, C, 8, 8], as a residual on `last`, and clean unit actions
-        [N, 4, 4], as a residual on the intent."""
+    def heads(self, x: Tensor, condition: Tensor, base: Tensor, intent: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens [N, TOKENS, d] -> clean latents [N, C, 8, 8], as a residual on `base` (the draft), and clean unit
+        actions [N, 4, 4], as a residual on the intent."""
         shift, scale = self.final(condition).unsqueeze(1).chunk(2, -1)
         h = F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
-        video = unpatchify(self.head_video(h[:, :VIDEO_TOKENS]).float()) + last
+        video = unpatchify(self.head_video(h[:, :VIDEO_TOKENS]).float()) + base
         return video, intent + self.head_action(h[:, VIDEO_TOKENS]).float().unflatten(-1, (ACTIONS, 4))
-
-    def anchor_pose(self, z: Tensor) -> Tensor:
-        """Read the gripper's pose [B, 4] off an anchor latent [B, C, 8, 8]."""
-        return self.eyes(z).pose
 
     def forward(
         self, x: Tensor, condition: Tensor, text: Text, caches: list[Tensor], first: int

@@ -1,41 +1,36 @@
-"""Stage 4: train the transformer on windows of 1 + 8 latent frames.
+"""Last stage: train the transformer on windows of 1 + 8 latent frames.
 
-Each window is seen once clean (it fills keys and values for the past) and in three noisy copies, whose blocks each
-have their own noise level and attend to the clean past and themselves: two with the true actions given, which learn
-the video, and one with the video all noise, which learns the actions (the policy). So the sampler works: first the
-actions, then the video they lead to. Flow matching with x0 prediction: x_t = (1 - t) x + t e, loss
-|x0 - x|^2 / max(t, 0.25)^2.
+Each window is seen once clean (it fills keys and values for the past) and in noisy copies, whose blocks each have their
+own noise level and attend to the clean past and themselves: one with the true actions given, which learns the video,
+and one with the video all noise, which learns the actions (the policy). So the sampler works: first the actions, then
+the video they lead to. Flow matching with x0 prediction: x_t = (1 - t) x + t e, loss |x0 - x|^2 / max(t, 0.25)^2.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arc_fabric.models.tabletop.dit import TOKENS, VIDEO_TOKENS, Block, CausalDiT, Text, rotary, rotate
+from arc_fabric.models.tabletop.dit import TOKENS, Block, CausalDiT, Text, rotary, rotate
 from arc_fabric.models.tabletop.latent_pool import LatentPool, Windows
 from arc_fabric.models.tabletop.loop import Budget, Peers, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 from arc_fabric.models.tabletop.pose import integrate, shrink
-from arc_fabric.models.tabletop.scene import KINDS
 from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
 from arc_fabric.models.tabletop.weights import export
+from arc_fabric.models.tabletop.windows import BLOCKS, COPIES, PAST, PER_BLOCK, POLICY, Foreseen, Noise, foresee
 
-BLOCKS, PER_BLOCK, PAST = 4, 2, 7
-"""Blocks per window, latent frames per block, latent frames of the clean stream that a later block can see."""
-COPIES, POLICY = 3, 2
-"""Noisy copies of a window; this one of them trains the policy, the others the video given the actions."""
-ADAM = ("words", "always", "place", "head_", "embed_", "show_", "noise", "final", "truth", "modulation")
+ADAM = ("words", "always", "place", "head_", "embed_", "show_", "noise", "final", "modulation")
 
 
 @dataclass(frozen=True)
 class DitSettings:
-    """Settings of stage 4 (table `dit` of the config file)."""
+    """Settings of the last stage (table `dit` of the config file)."""
 
     seed: int = 2
     first_episodes: int = 40
@@ -54,59 +49,27 @@ class DitSettings:
     """Timestep shift: t = s u / (1 + (s - 1) u)."""
     past_noise: float = 0.2
     action_weight: float = 1.0
-    truth_weight: float = 0.1
     average: float = 0.996
 
 
-class Foreseen(NamedTuple):
-    """What the parts trained before say of a batch; no gradients flow into them."""
-
-    past: Tensor
-    """The clean stream with history noise, float [B, 7, C, 8, 8]."""
-    things: Tensor
-    """What the eyes see in it, [7 B, kinds, 4]."""
-    intent: Tensor
-    """Mean actions, [B, copies, 4 blocks, 2 latent frames, 4, 4]; zero but for the policy's copy."""
-    ahead: Tensor
-    """Things in each frame, [B, copies, 4, 2, 4, kinds, 4]; zero for the policy's copy."""
-
-
-@torch.no_grad()
-def foresee(dit: CausalDiT, batch: Windows, noise: Noise) -> Foreseen:
-    """Ask the eyes, the intent and the foresight (in float32, as at inference)."""
-    count = len(batch.latents)
-    past = batch.latents[:, :PAST] + noise.past[:, None, None, None, None] * noise.past_values
-    things, _ = dit.look(past.flatten(0, 1))
-    seen = things.unflatten(0, (count, PAST))[:, 0::2].flatten(0, 1)
-    base = batch.base.flatten(0, 1)
-    intent = dit.intent(batch.text.repeat_interleave(BLOCKS, 0), seen, base)
-    intent = intent.view(count, 1, BLOCKS, PER_BLOCK, GROUP, 4).repeat(1, COPIES, 1, 1, 1, 1)
-    intent[:, :POLICY] = 0
-    ahead = dit.foresight(seen, base, batch.actions.flatten(0, 1))
-    ahead = ahead.view(count, 1, BLOCKS, PER_BLOCK, GROUP, *things.shape[1:]).repeat(1, COPIES, 1, 1, 1, 1, 1)
-    ahead[:, POLICY] = 0
-    return Foreseen(past, things, intent, ahead)
-
-
 class WindowModel(nn.Module):
-    """The transformer and, for training only, a head that reads all true positions off the action token."""
+    """The transformer over whole windows."""
 
     def __init__(self) -> None:
         super().__init__()
         self.dit = CausalDiT()
-        self.truth = nn.Linear(self.dit.shape.width, 4 + 4 * len(KINDS))
 
     def forward(self, batch: Windows, noise: Noise, known: Foreseen) -> dict[str, Tensor]:
         """Losses of one batch."""
-        dit, count, past, things = self.dit, len(batch.latents), known.past, known.things
+        dit, count, past = self.dit, len(batch.latents), known.past
         text = dit.text(batch.text)
         zero = past.new_zeros(count)
         c_clean = dit.condition(text.pooled, zero, zero)
         clean = dit.tokens(
             past.flatten(0, 1),
             past.flatten(0, 1),
-            things,
-            things[:, None].expand(-1, GROUP, -1, -1),
+            known.seen.flatten(0, 1),
+            known.seen.flatten(0, 1)[:, None].expand(-1, GROUP, -1, -1),
             torch.zeros_like(past).flatten(0, 1),
             past.new_zeros(count * PAST, GROUP, 4),
             batch.poses[:, :PAST].flatten(0, 1),
@@ -118,18 +81,13 @@ class WindowModel(nn.Module):
         z_t = torch.lerp(future, noise.video, t_v[..., None, None, None, None])
         a_t = torch.lerp(batch.actions[:, None], noise.action, t_a[..., None, None])
         poses = integrate(batch.base[:, None].expand(-1, COPIES, -1, -1), shrink(a_t, t_a[..., None, None]))
-        last = past[:, 0::2][:, None, :, None].expand_as(z_t)
-        before = torch.arange(count * PAST, device=past.device).view(count, 1, PAST)[..., 0::2, None]
-        frame = (count, COPIES, BLOCKS, PER_BLOCK)
-        before = before.expand(frame)
-        maps = batch.maps.unflatten(1, (BLOCKS, PER_BLOCK))[:, None].repeat(1, COPIES, 1, 1, 1, 1, 1)
-        maps[:, POLICY] = 0
+        last = _spread(past[:, 0::2])
         noisy = dit.tokens(
             z_t.flatten(0, 3),
             last.flatten(0, 3),
-            things[before.flatten()],
+            _spread(known.things).flatten(0, 3),
             known.ahead.flatten(0, 3),
-            maps.flatten(0, 3),
+            known.drafts.flatten(0, 3),
             a_t.reshape(-1, GROUP, 4),
             poses.reshape(-1, GROUP, 4),
             known.intent.flatten(0, 3),
@@ -142,9 +100,16 @@ class WindowModel(nn.Module):
         for block in dit.blocks:
             x = _layer(block, x, c, text, cos, sin, count)
         h, c = x[count * PAST :], c[count * PAST :]
-        video, action = dit.heads(h, c, last.flatten(0, 3), known.intent.flatten(0, 3))
-        truth = self.truth(h[:, VIDEO_TOKENS]).float().unflatten(0, frame)
-        return _losses(batch, noise, video.unflatten(0, frame), action.reshape(a_t.shape), truth)
+        base = torch.cat([known.drafts[:, :POLICY], last[:, POLICY:]], 1)
+        video, action = dit.heads(h, c, base.flatten(0, 3), known.intent.flatten(0, 3))
+        frame = (count, COPIES, BLOCKS, PER_BLOCK)
+        return _losses(batch, noise, known, video.unflatten(0, frame), action.reshape(a_t.shape))
+
+
+def _spread(part: Tensor) -> Tensor:
+    """Of each block's start [B, 4, ...] -> for every copy and latent frame, [B, copies, 4, 2, ...]."""
+    shape = part.shape[0], COPIES, BLOCKS, PER_BLOCK, *part.shape[2:]
+    return part[:, None, :, None].expand(shape)
 
 
 def _angles(dit: CausalDiT, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -193,22 +158,17 @@ def _told(block: Block, x: Tensor, text: Text, count: int) -> Tensor:
     return torch.cat([part.reshape(-1, TOKENS, x.shape[-1]) for part in told.split([p.shape[1] for p in parts], 1)])
 
 
-def _losses(batch: Windows, noise: Noise, video: Tensor, action: Tensor, truth: Tensor) -> dict[str, Tensor]:
+def _losses(batch: Windows, noise: Noise, known: Foreseen, video: Tensor, action: Tensor) -> dict[str, Tensor]:
     target = batch.latents[:, 1:].unflatten(1, (BLOCKS, PER_BLOCK))[:, None]
-    v_error = (video - target).square().mean((3, 4, 5, 6))
-    a_error = (action - batch.actions[:, None]).square().mean((3, 4))
-    v_loss = (v_error / noise.t_video.clamp(min=0.25).square())[:, :POLICY].mean()
-    a_loss = (a_error / noise.t_action.clamp(min=0.25).square())[:, POLICY].mean()
-    known = batch.truth[:, 1:].unflatten(1, (BLOCKS, PER_BLOCK))[:, None]
-    there = known.unflatten(-1, (-1, 4))[..., 3:].expand(*known.shape[:-1], len(KINDS) + 1, 4).clone()
-    there[..., 0, :], there[..., 3] = 1, 1
-    truth_loss = ((truth - known).square() * there.flatten(-2)).mean()
+    v_error = (video - target).square().mean((3, 4, 5, 6))[:, :POLICY]
+    a_error = (action - batch.actions[:, None]).square().mean((3, 4))[:, POLICY]
+    t_video, t_action = noise.t_video[:, :POLICY], noise.t_action[:, POLICY]
     return {
-        "v": v_loss,
-        "a": a_loss,
-        "truth": truth_loss,
-        "v_hard": _mean(v_error[:, :POLICY], noise.t_video[:, :POLICY] > 0.9),
-        "a_hard": _mean(a_error[:, POLICY], noise.t_action[:, POLICY] > 0.9),
+        "v": (v_error / t_video.clamp(min=0.25).square()).mean(),
+        "a": (a_error / t_action.clamp(min=0.25).square()).mean(),
+        "v_hard": _mean(v_error, t_video > 0.9),
+        "a_hard": _mean(a_error, t_action > 0.9),
+        "draft": (known.drafts[:, :POLICY] - target).square().mean(),
     }
 
 
@@ -216,42 +176,11 @@ def _mean(values: Tensor, chosen: Tensor) -> Tensor:
     return (values * chosen).sum() / chosen.sum().clamp(min=1)
 
 
-@dataclass
-class Noise:
-    """All randomness of one training step."""
-
-    past: Tensor
-    past_values: Tensor
-    t_video: Tensor
-    t_action: Tensor
-    video: Tensor
-    action: Tensor
-
-    @classmethod
-    def draw(cls, count: int, channels: int, settings: DitSettings, device: str) -> Noise:
-        """Levels [B, copies, blocks] and values for a batch."""
-        level = (count, COPIES, BLOCKS)
-        u = torch.rand(level)
-        t_video = settings.shift * u / (1 + (settings.shift - 1) * u)
-        t_action = torch.zeros(level)
-        t_action[:, POLICY] = t_video[:, POLICY]
-        t_video[:, POLICY] = 1
-        past = torch.rand(count) * settings.past_noise * (torch.rand(count) < 0.5)
-        parts = (
-            past,
-            torch.randn(count, PAST, channels, 8, 8),
-            t_video,
-            t_action,
-            torch.randn(*level, PER_BLOCK, channels, 8, 8),
-            torch.randn(*level, PER_BLOCK * GROUP, 4),
-        )
-        return cls(*(p.to(device) for p in parts))
-
-
 def train_dit(
     settings: DitSettings,
     vae_weights: dict[str, Tensor],
     read: dict[str, dict[str, Tensor]],
+    start: dict[str, Tensor],
     folder: Path,
     weights: Path,
     *,
@@ -261,15 +190,15 @@ def train_dit(
     peers: int = 1,
     compiled: bool = False,
 ) -> None:
-    """Train all but the parts in `read` ("eyes" and "intent": their weights); checkpoint to
-    `folder/dit-<rank>.safetensors`, export averaged weights to `weights` at every save."""
+    """Train all but the parts in `read` (name in the transformer: its weights), from the weights `start` if it holds
+    any; checkpoint to `folder/dit-<rank>.safetensors`, export averaged weights to `weights` at every save."""
     seed = settings.seed + 1000 * rank
     torch.manual_seed(settings.seed)
-    vae = CausalVAE().eval()
+    vae = CausalVAE().eval().requires_grad_(False)
     vae.load_state_dict(vae_weights)
     model = WindowModel().to(device)
-    for name, part in read.items():
-        model.dit.get_submodule(name).load_state_dict(part)
+    model.dit.load_state_dict(start, strict=False)
+    for name in read:
         model.dit.get_submodule(name).requires_grad_(False)
     optimizer = MuonAdam(model, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr, adam_names=ADAM)
     together = Peers(folder, rank, peers) if peers > 1 else None
@@ -285,11 +214,13 @@ def train_dit(
         together.forget()
     if resume:
         trainer.resume()
+    for name, part in read.items():  # these may have been trained further since the checkpoint
+        model.dit.get_submodule(name).load_state_dict(part)
     torch.manual_seed(seed + trainer.step)
     rng = np.random.default_rng(seed + 1 + trainer.step)
     pool = LatentPool(vae, seed + trainer.step, settings.episodes)
     pool.grow(settings.first_episodes, "encoding")
-
+    painter = deepcopy(vae).to(device)
     forward = torch.compile(model, dynamic=False) if compiled else model
 
     def losses(step: int) -> dict[str, Tensor]:
@@ -297,11 +228,11 @@ def train_dit(
             pool.grow(1)
         batch = pool.draw(rng, settings.batch, settings.text_dropout)
         batch = Windows(**{k: v.to(device) for k, v in vars(batch).items()})
-        noise = Noise.draw(settings.batch, vae.channels, settings, device)
-        known = foresee(model.dit, batch, noise)
+        noise = Noise.draw(settings.batch, vae.channels, settings.shift, settings.past_noise, device)
+        known = foresee(model.dit, painter, batch, noise)
         with torch.autocast(device, torch.bfloat16):
             found = forward(batch, noise, known)
-        total = found["v"] + settings.action_weight * found["a"] + settings.truth_weight * found["truth"]
+        total = found["v"] + settings.action_weight * found["a"]
         return {"loss": total, **{k: v.detach() for k, v in found.items()}}
 
     def save() -> None:

@@ -15,6 +15,16 @@ from arc_fabric.models.tabletop.pose import integrate
 from arc_fabric.models.tabletop.scene import KINDS
 
 MEMORY = 64
+SURPRISE = 4.0
+"""Pixels between where a thing was foreseen and where it is seen at which the eyes are believed."""
+
+
+def remembered(foreseen: Tensor, seen: Tensor) -> Tensor:
+    """Where things are, [N, kinds, 4], from what the last block foresaw and what the eyes see now: what was foreseen,
+    with its fine position and with things that are hidden now, except for what is seen somewhere else."""
+    there, found = foreseen[..., 3] > 0.5, seen[..., 3] > 0.5
+    far = (foreseen[..., :3] - seen[..., :3]).norm(dim=-1) > SURPRISE
+    return torch.where((found & (far | ~there))[..., None], seen, foreseen)
 
 
 class Foresight(nn.Module):

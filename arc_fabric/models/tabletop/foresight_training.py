@@ -1,4 +1,4 @@
-"""Stage 4: train the foresight on simulated tracks; nothing is rendered."""
+"""Stage 5: train the foresight on simulated tracks; nothing is rendered."""
 
 from __future__ import annotations
 
@@ -9,28 +9,37 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arc_fabric.models.tabletop.demonstrations import Demonstrations, TrackSettings
 from arc_fabric.models.tabletop.foresight import Foresight
-from arc_fabric.models.tabletop.intent_training import Demonstrations, IntentSettings
 from arc_fabric.models.tabletop.loop import Budget, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 
 
 @dataclass(frozen=True)
-class ForesightSettings(IntentSettings):
-    """Settings of stage 4 (table `foresight` of the config file)."""
+class ForesightSettings(TrackSettings):
+    """Settings of stage 5 (table `foresight` of the config file)."""
 
     seed: int = 7
-    batch: int = 256
-    blur: float = 0.3
+    minutes: float = 16.0
+    blur: float = 0.12
+    pose_blur: float = 0.08
 
 
 def train_foresight(
-    settings: ForesightSettings, folder: Path, *, device: str = "cpu", resume: bool = False
+    settings: ForesightSettings,
+    folder: Path,
+    *,
+    start: dict[str, Tensor] | None = None,
+    device: str = "cpu",
+    resume: bool = False,
 ) -> dict[str, Tensor]:
-    """Train, checkpoint to `folder/foresight.safetensors`; returns the averaged weights."""
+    """Train (from the weights `start`, if given), checkpoint to `folder/foresight.safetensors`; returns the averaged
+    weights."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed + 1)
     foresight = Foresight().to(device)
+    if start:
+        foresight.load_state_dict(start)
     optimizer = MuonAdam(
         foresight, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr, adam_names=("leave", "message_out")
     )

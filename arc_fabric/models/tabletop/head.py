@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from arc_fabric.models.tabletop.scene import KINDS
 from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+
+POSES = 4 * GROUP
+"""Channels of `ActionHead.ys` that hold poses."""
 
 
 @dataclass
@@ -27,11 +31,13 @@ class ActionHead:
     May be restored as empty lists."""
     crossattn_cache_neg: list[Tensor] = field(default_factory=list)
     clip_feas: Tensor | None = None
-    """Features of the window's first image: float32 `[B, 8, 64]`, its latent, channels first. Kept for tools; a step
-    does not read it."""
+    """Features of the window's first image: float32 `[B, C, 64]`, its latent, channels first. Drafts show its
+    background."""
     ys: Tensor | None = None
-    """Dead-reckoned gripper poses: float32 `[B, 16, 9, 1, 1]`, channels (frame in latent, x y z closed), time as in the
-    window; zero where not reached. Blocks in the KV and the pending block read their poses here."""
+    """What the session knows of the gripper and of things, float32 `[B, 32, 9, 1, 1]`, time as in the window.
+
+    16 channels of dead-reckoned poses (frame in latent, x y z closed), then 16 of things at the latent's last moment
+    (kind, x y z presence). Zero where not reached. Blocks in the KV and the pending block read their poses here."""
     language: Tensor | None = None
     """Word ids of the prompt, int64 `[B, L]`."""
     current_start_frame: int = 0
@@ -51,16 +57,26 @@ def same_prompt(language: Tensor | None, text: Tensor) -> bool:
     return language is not None and language.shape == text.shape and torch.equal(language.to(text.device), text)
 
 
+def empty_track(rows: int, frames: int, device: torch.device) -> Tensor:
+    """A `ys` for windows of `frames` latent frames in which nothing is known yet."""
+    return torch.zeros(rows, POSES + 4 * len(KINDS), frames, 1, 1, device=device)
+
+
 def poses_of(ys: Tensor, first: int, frames: int) -> Tensor:
     """Poses [B, frames, 4, 4] of latent frames `first`... kept in ys."""
-    return ys[:, :, first : first + frames, 0, 0].mT.unflatten(2, (GROUP, 4))
+    return ys[:, :POSES, first : first + frames, 0, 0].mT.unflatten(2, (GROUP, 4))
 
 
-def with_poses(ys: Tensor, poses: Tensor, first: int) -> Tensor:
-    """A copy of ys with poses [B, F, 4, 4] at latent frames `first`..., zero behind."""
+def things_of(ys: Tensor, index: int) -> Tensor:
+    """Things [B, kinds, 4] (x, y, z, presence) at the last moment of latent frame `index`, kept in ys."""
+    return ys[:, POSES:, index, 0, 0].unflatten(1, (-1, 4))
+
+
+def with_track(ys: Tensor, poses: Tensor, things: Tensor, first: int) -> Tensor:
+    """A copy of ys with poses [B, F, 4, 4] and things [B, F, kinds, 4] at latent frames `first`..., zero behind."""
     ys = ys.clone()
     ys[:, :, first:] = 0
-    ys[:, :, first : first + poses.shape[1], 0, 0] = poses.flatten(2).mT
+    ys[:, :, first : first + poses.shape[1], 0, 0] = torch.cat([poses.flatten(2), things.flatten(2)], 2).mT
     return ys
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from arc_fabric.models.tabletop.pose import REACH_FEATURES, things_to_action
 from arc_fabric.models.tabletop.scene import KINDS
-from arc_fabric.models.tabletop.text import TextEncoder
+from arc_fabric.models.tabletop.text import PromptEncoder
 
 ROLES = 2
 """Objects that a prompt can name: what is moved, and what it is put on or next to."""
@@ -26,7 +26,7 @@ class Intent(nn.Module):
 
     def __init__(self, width: int = 256, text_width: int = 64) -> None:
         super().__init__()
-        self.text = TextEncoder(128, text_width)
+        self.text = PromptEncoder(128, text_width)
         self.choose = nn.Linear(128, ROLES * len(KINDS))
         self.enter = nn.Linear((len(KINDS) + ROLES) * REACH_FEATURES + 4 + 128, width)
         self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
@@ -34,7 +34,7 @@ class Intent(nn.Module):
 
     def forward(self, ids: Tensor, things: Tensor, pose: Tensor) -> Tensor:
         """Word ids int64 [N, L], things float [N, kinds, 4] (x, y, z, presence), poses [N, 4] -> actions [N, 8, 4]."""
-        words = self.text(ids).pooled
+        words = self.text(ids)
         reach = things_to_action(things, pose).unflatten(1, (len(KINDS), REACH_FEATURES))
         chosen = self.choose(words).unflatten(1, (ROLES, len(KINDS))).softmax(-1) @ reach
         where = (pose - pose.new_tensor([32.0, 48.0, 10.0, 0.0])) / pose.new_tensor([16.0, 8.0, 6.0, 1.0])

@@ -9,12 +9,8 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from arc_fabric.models.tabletop.control import encode_maps
-from arc_fabric.models.tabletop.eyes import MIDDLE, SCALE
 from arc_fabric.models.tabletop.language import token_ids
-from arc_fabric.models.tabletop.physics import MAX_STEP
-from arc_fabric.models.tabletop.pose import integrate, pose_of_state
-from arc_fabric.models.tabletop.scene import KINDS
+from arc_fabric.models.tabletop.pose import integrate, pose_of_state, unit_actions
 from arc_fabric.models.tabletop.simulator import Episode, sample_episode
 from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
 
@@ -39,10 +35,6 @@ class Windows:
     """float [B, 9, 4, 4]: clean poses of every latent's four frames."""
     text: Tensor
     """int64 [B, L]."""
-    maps: Tensor
-    """float [B, 8, C, 8, 8]: action maps of the latent frames after the anchor (see `control.py`)."""
-    truth: Tensor
-    """float [B, 9, 4 + 4 * len(KINDS)]: true state at each latent's last frame, see `_truth`."""
 
 
 class LatentPool:
@@ -60,7 +52,7 @@ class LatentPool:
     def grow(self, episodes: int, note: str = "") -> None:
         """Simulate, render and encode new episodes."""
         for _ in track(range(episodes), note) if note else range(episodes):
-            row = _encode(self._vae, sample_episode(self._rng, FRAMES), self._rng)
+            row = _encode(self._vae, sample_episode(self._rng, FRAMES))
             if not self._parts:
                 self._parts = {k: torch.zeros(self._capacity, *v.shape, dtype=v.dtype) for k, v in row.items()}
             for key, value in row.items():
@@ -86,20 +78,7 @@ class LatentPool:
         base, poses = _dead_reckon(rng, state, actions)
         text = parts["text"][episode].clone()
         text[torch.from_numpy(rng.random(count) < text_dropout)] = 0
-        truth = parts["truth"][episode[:, None], start[:, None] + torch.arange(WINDOW)]
-        maps = parts["map"][episode[:, None], after].float()
-        return Windows(latents, base, actions, poses, text, maps, truth)
-
-    def draw_frames(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
-        """Random latent frames float [count, C, 8, 8] of all sorts (groups, anchors, anchors of decoded frames) and
-        the truth at their last moment, [count, 4 + 4 * kinds]."""
-        latents, truth = [], []
-        for part, share, offset in (("group", count // 2, 1), ("single", count // 4, 0), ("cycled", count // 4, 0)):
-            episode = torch.from_numpy(rng.integers(0, len(self), share))
-            frame = torch.from_numpy(rng.integers(0, self._parts[part].shape[1], share))
-            latents.append(self._parts[part][episode, frame].float())
-            truth.append(self._parts["truth"][episode, frame + offset])
-        return torch.cat(latents), torch.cat(truth)
+        return Windows(latents, base, actions, poses, text)
 
 
 def _dead_reckon(rng: np.random.Generator, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,7 +106,7 @@ def _dead_reckon(rng: np.random.Generator, state: Tensor, actions: Tensor) -> tu
 
 
 @torch.inference_mode()
-def _encode(vae: CausalVAE, episode: Episode, rng: np.random.Generator) -> dict[str, Tensor]:
+def _encode(vae: CausalVAE, episode: Episode) -> dict[str, Tensor]:
     """One episode's latents (float16) and what goes with them."""
     video = torch.from_numpy(episode.frames())
     with torch.autocast("cpu", torch.bfloat16):
@@ -138,46 +117,16 @@ def _encode(vae: CausalVAE, episode: Episode, rng: np.random.Generator) -> dict[
         again = vae.decode(seen[:, :, None])[:, 0, -1]
         again = ((again.permute(0, 2, 3, 1).float() + 1) * 127.5).round().clamp(0, 255).byte()
         cycled = _latents(vae, again[:, None])[:, 0]
-        maps = encode_maps(vae, _commanded(episode, rng))
-    actions = torch.from_numpy(episode.actions.copy())
-    actions[:, :3] /= MAX_STEP
     return {
         "single": single.half(),
         "cycled": cycled.half(),
         "group": group.half(),
-        "map": maps.half(),
-        "actions": actions.clamp(-1, 1),
+        "actions": unit_actions(torch.from_numpy(episode.actions)),
         "state": torch.from_numpy(episode.gripper),
         "text": torch.from_numpy(token_ids(episode.prompt)),
-        "truth": torch.from_numpy(_truth(episode)[::GROUP].copy()),
     }
-
-
-def _commanded(episode: Episode, rng: np.random.Generator) -> Tensor:
-    """Poses [16, 4, 4] of the groups as dead reckoning would see them: true positions, slightly off, and fingers that
-    close on nothing."""
-    poses = pose_of_state(torch.from_numpy(episode.gripper))
-    still = torch.zeros(len(episode.actions), 4)
-    still[:, 3] = torch.from_numpy(episode.actions[:, 3])
-    poses[1:, 3] = integrate(poses[0], still)[:, 3]
-    poses[:, :3] += torch.from_numpy(rng.normal(0, 0.2, 3)).float()
-    return poses[1:].unflatten(0, (-1, GROUP))
 
 
 def _latents(vae: CausalVAE, video: Tensor) -> Tensor:
     """uint8 [B, 1 + 4 n, 64, 64, 3] -> [B, 1 + n, C, 8, 8]."""
     return vae.encode(video).transpose(1, 2).float()
-
-
-def _truth(episode: Episode) -> np.ndarray:
-    """float32 [F, 4 + 4 * len(KINDS)]: gripper x, y, z, opening, then per kind x, y, z and whether it is there;
-    positions centred and scaled to about unit size."""
-    out = np.zeros((len(episode.gripper), 4 + 4 * len(KINDS)), np.float32)
-    middle, scale = np.array(MIDDLE), np.array(SCALE)
-    out[:, :3] = (episode.gripper[:, :3] - middle) / scale
-    out[:, 3] = episode.gripper[:, 3]
-    for n, kind in enumerate(episode.kinds):
-        at = 4 + 4 * KINDS.index(kind)
-        out[:, at : at + 3] = (episode.bodies[:, n] - middle) / scale
-        out[:, at + 3] = 1
-    return out

@@ -19,11 +19,20 @@ from torch import Tensor
 from arc_fabric.errors import InvalidRequest, ModelUnavailable
 from arc_fabric.models.contract import Abilities, Conditioning, ModelIdentity
 from arc_fabric.models.tabletop.dit import CausalDiT, Text
-from arc_fabric.models.tabletop.head import ActionHead, poses_of, row_of, same_prompt, with_poses
+from arc_fabric.models.tabletop.foresight import remembered
+from arc_fabric.models.tabletop.head import (
+    ActionHead,
+    empty_track,
+    poses_of,
+    row_of,
+    same_prompt,
+    things_of,
+    with_track,
+)
 from arc_fabric.models.tabletop.inputs import checked_frames, checked_values, fit_image, language_inputs
 from arc_fabric.models.tabletop.language import LENGTH, token_ids
 from arc_fabric.models.tabletop.physics import MAX_STEP
-from arc_fabric.models.tabletop.pose import integrate, pose_of_state
+from arc_fabric.models.tabletop.pose import integrate, pose_of_state, unit_actions
 from arc_fabric.models.tabletop.sampler import (
     BLOCK,
     HORIZON,
@@ -122,7 +131,7 @@ class TabletopModel:
     def lazy_joint_video_action_causal(
         self, inputs: Mapping[str, Tensor], latent_video: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """One step. Returns `video_pred` float32 [B, 8, 2 (3 on a new window), 8, 8] and `action_pred` float32
+        """One step. Returns `video_pred` float32 [B, C, 2 (3 on a new window), 8, 8] and `action_pred` float32
         [B, 8, 4] in pixels per frame and grip. Without `latent_video`, within a window, the last 8 of the
         images given stand for the pending block."""
         if len(inputs["text"]) > 1 and not self.exact_batches:
@@ -162,9 +171,10 @@ class TabletopModel:
         anchor = torch.cat(anchors)
         head.language = text.clone()
         head.clip_feas = anchor.flatten(2)
-        pose = torch.cat([self.dit.anchor_pose(a) for a in anchors]) if "state" not in inputs else _state_pose(inputs)
-        head.ys = torch.zeros(len(text), GROUP * 4, WINDOW, 1, 1, device=self.device)
-        head.ys = with_poses(head.ys, pose[:, None, None].expand(-1, 1, GROUP, -1), 0)
+        things, pose = (torch.cat(part) for part in zip(*(self.dit.look(a) for a in anchors), strict=True))
+        pose = _state_pose(inputs) if "state" in inputs else pose
+        empty = empty_track(len(text), WINDOW, self.device)
+        head.ys = with_track(empty, pose[:, None, None].expand(-1, 1, GROUP, -1), things[:, None], 0)
         shape = self.dit.shape
         for name in ("crossattn_cache", "crossattn_cache_neg"):
             zeros = torch.zeros(2, len(text), LENGTH, shape.heads, shape.head_dim, device=self.device)
@@ -215,21 +225,22 @@ class TabletopModel:
         """Write the anchor or pending block into the KV, then denoise the next block."""
         texts = self._texts(inputs["text"])
         start = head.current_start_frame
-        clean = head.clip_feas.unflatten(2, (8, 8))[:, :, None] if pending is None else pending
+        anchor = head.clip_feas.unflatten(2, (8, 8))
+        clean = anchor[:, :, None] if pending is None else pending
         caches = self._write(head, clean, texts, max(0, start - BLOCK))
         first = start if start else 1
         pose = _state_pose(inputs) if "state" in inputs else poses_of(head.ys, first - 1, 1)[:, 0, -1]
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
         noise = tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
-        given = _unit(inputs["action"]) if "action" in inputs else None
-        last = clean[:, :, -1].contiguous()
-        (things, closed), ids = self.dit.look(last), inputs["text"]
+        given, last = unit_actions(inputs["action"]) if "action" in inputs else None, clean[:, :, -1].contiguous()
+        things, seen = self.dit.look(last)
         if "state" not in inputs:
-            pose = torch.cat([pose[:, :3], closed], 1)
-        intent = self.dit.intent(torch.cat([ids, torch.zeros_like(ids)]), things.repeat(2, 1, 1), pose.repeat(2, 1))
-        block = BlockInputs(last, things, pose, intent, given, noise, first)
-        video, actions = denoise(self.dit, head.vae, block, texts, caches, self.sampler)
-        head.ys = with_poses(head.ys, integrate(pose, actions).unflatten(1, (BLOCK, GROUP)), first)
+            things = remembered(things_of(head.ys, first - 1), things)
+            pose = torch.cat([pose[:, :3], seen[:, 3:]], 1)
+        block = BlockInputs(last, anchor, things, pose, inputs["text"], given, noise, first)
+        video, actions, ahead = denoise(self.dit, head.vae, block, texts, caches, self.sampler)
+        poses = integrate(pose, actions).unflatten(1, (BLOCK, GROUP))
+        head.ys = with_track(head.ys, poses, ahead[:, GROUP - 1 :: GROUP], first)
         head.current_start_frame = first + BLOCK
         return {
             "video_pred": torch.cat([clean, video], 2) if pending is None else video,
@@ -287,8 +298,3 @@ class TabletopModel:
 
 def _state_pose(inputs: Mapping[str, Tensor]) -> Tensor:
     return pose_of_state(inputs["state"][:, -1].float())
-
-
-def _unit(action: Tensor) -> Tensor:
-    """Actions in pixels and grip [B, 8, 4] -> unit actions in [-1, 1]."""
-    return torch.cat([action[..., :3] / MAX_STEP, action[..., 3:]], -1).float().clamp(-1, 1)

@@ -63,9 +63,6 @@ class MuonAdam:
 
     def _muon_group(self, shape: tuple[int, int], group: list[tuple[str, Tensor]], scale: float) -> None:
         updates = []
-        group = [(name, p) for name, p in group if p.grad is not None]
-        if not group:
-            return
         for name, p in group:
             momentum = self.state[f"{name}.m"]
             momentum.lerp_(p.grad, 0.05)
@@ -79,8 +76,6 @@ class MuonAdam:
         lr = self.adam_lr * scale
         correct = [1 - beta**self.steps for beta in betas]
         for name, p in self._adam:
-            if p.grad is None:
-                continue
             m, v = self.state[f"{name}.m"], self.state[f"{name}.v"]
             m.lerp_(p.grad, 1 - betas[0])
             v.lerp_(p.grad.square(), 1 - betas[1])

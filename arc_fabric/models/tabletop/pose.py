@@ -32,6 +32,11 @@ def pose_of_state(state: Tensor) -> Tensor:
     return torch.cat([state[..., :3], 1 - 2 * state[..., 3:]], -1)
 
 
+def unit_actions(actions: Tensor) -> Tensor:
+    """Actions in pixels per frame and grip [..., 4] -> unit actions in [-1, 1]."""
+    return torch.cat([actions[..., :3] / MAX_STEP, actions[..., 3:]], -1).float().clamp(-1, 1)
+
+
 def integrate(start: Tensor, actions: Tensor) -> Tensor:
     """Poses after each action: start [..., 4], unit actions [..., N, 4] -> [..., N, 4]."""
     low, high = start.new_tensor(GRIPPER_LOW), start.new_tensor(GRIPPER_HIGH)

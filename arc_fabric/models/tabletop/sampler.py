@@ -11,8 +11,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from arc_fabric.models.tabletop.control import encode_maps
 from arc_fabric.models.tabletop.dit import ACTIONS, CausalDiT, Text
+from arc_fabric.models.tabletop.draft import backgrounds, draft
 from arc_fabric.models.tabletop.pose import integrate, shrink
 from arc_fabric.models.tabletop.vae import CausalVAE
 
@@ -74,12 +74,14 @@ class BlockInputs:
 
     last: Tensor
     """The last clean latent frame, [B, C, 8, 8]."""
+    anchor: Tensor
+    """The window's first latent frame, [B, C, 8, 8]: what stands behind all things does not change within a window."""
     things: Tensor
-    """What the eyes see in it, [B, kinds, 4]."""
+    """Where things are in it, [B, kinds, 4]."""
     pose: Tensor
     """Gripper pose at the block's start, [B, 4]."""
-    intent: Tensor
-    """What the prompts, then the empty prompt, would have the gripper do: unit actions [2B, 8, 4]."""
+    words: Tensor
+    """Word ids of the prompts, int64 [B, L]."""
     given: Tensor | None
     """Given unit actions [B, 8, 4], or None: the policy predicts them."""
     noise: tuple[Tensor, Tensor]
@@ -95,34 +97,36 @@ def denoise(
     texts: Text,
     caches: list[Tensor],
     settings: SamplerSettings,
-) -> tuple[Tensor, Tensor]:
-    """Sample one block, first its actions (unless given), then the video they lead to: latents [B, C, 2, 8, 8] and
-    unit actions [B, 8, 4]."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sample one block, first its actions (unless given), then the video they lead to: latents [B, C, 2, 8, 8], unit
+    actions [B, 8, 4], and where things are foreseen after each action [B, 8, kinds, 4]."""
     z, a = inputs.noise
     batch = len(z)
     prompts, own = texts.rows(slice(batch)), [cache[:, :batch] for cache in caches]
-    unknown = torch.zeros_like(z), inputs.things.new_zeros(batch, HORIZON, *inputs.things.shape[1:])
     if inputs.given is None:
         guided = settings.guidance != 1.0
-        asked = (texts, caches, inputs.intent) if guided else (prompts, own, inputs.intent[:batch])
+        words = torch.cat([inputs.words, torch.zeros_like(inputs.words)]) if guided else inputs.words
+        branches = len(words) // batch
+        intent = dit.intent(words, inputs.things.repeat(branches, 1, 1), inputs.pose.repeat(branches, 1))
+        asked = (texts, caches, intent) if guided else (prompts, own, intent)
         for now, then in pairwise(settings.levels(settings.action_steps)):
-            _, a0 = _predict(dit, z, a, unknown, inputs, *asked, (1.0, now), settings.guidance)
+            _, a0 = _predict(dit, z, a, None, inputs, *asked, (1.0, now), settings.guidance)
             a = a0 + (then / now) * (a - a0)
     a = a.clamp(-1, 1) if inputs.given is None else inputs.given
-    poses = integrate(inputs.pose, a).reshape(-1, ACTIONS, 4)
-    maps = encode_maps(vae, poses).unflatten(0, (batch, BLOCK)).transpose(1, 2)
-    known = maps, dit.foresight(inputs.things, inputs.pose, a)
+    ahead = dit.foresight(inputs.things, inputs.pose, a)
+    behind = backgrounds(vae, dit.sprites, inputs.anchor)
+    known = draft(vae, dit.sprites, behind, ahead, integrate(inputs.pose, a)), ahead
     for now, then in pairwise(settings.levels(settings.steps)):
         z0, _ = _predict(dit, z, a, known, inputs, prompts, own, torch.zeros_like(a), (now, 0.0), 1.0)
         z = z0 + (then / now) * (z - z0)
-    return z, a
+    return z, a, ahead
 
 
 def _predict(
     dit: CausalDiT,
     z: Tensor,
     a: Tensor,
-    foreseen: tuple[Tensor, Tensor],
+    known: tuple[Tensor, Tensor] | None,
     inputs: BlockInputs,
     texts: Text,
     caches: list[Tensor],
@@ -130,22 +134,26 @@ def _predict(
     levels: tuple[float, float],
     guidance: float,
 ) -> tuple[Tensor, Tensor]:
-    """Clean latents and actions as the model sees them from (z, a) and what is foreseen (action maps [B, C, 2, 8, 8]
-    and things [B, 8, kinds, 4]), guided where texts hold both branches."""
+    """Clean latents and actions as the model sees them from (z, a) and, once actions are known, from the draft
+    [B, 2, C, 8, 8] and the things foreseen [B, 8, kinds, 4]; guided where texts hold both branches."""
     batch = len(z)
     branches = len(texts.pooled) // batch
     poses = integrate(inputs.pose, shrink(a, torch.tensor(levels[1])))
-    frames, maps = (part.transpose(1, 2).flatten(0, 1) for part in (z, foreseen[0]))
-    ahead = foreseen[1].unflatten(1, (BLOCK, ACTIONS)).flatten(0, 1)
+    frames = z.transpose(1, 2).flatten(0, 1)
     last, things = (part.repeat_interleave(BLOCK, 0) for part in (inputs.last, inputs.things))
-    shown = (frames, last, things, ahead, maps, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
+    if known is None:
+        drafts, ahead, base = torch.zeros_like(last), things.new_zeros(len(things), ACTIONS, *things.shape[1:]), last
+    else:
+        drafts, ahead = known[0].flatten(0, 1), known[1].unflatten(1, (BLOCK, ACTIONS)).flatten(0, 1)
+        base = drafts
+    shown = (frames, last, things, ahead, drafts, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
     shown = [part.repeat(branches, *[1] * (part.ndim - 1)) for part in shown]
     intent = intent.reshape(-1, ACTIONS, 4)
     x = dit.tokens(*shown, intent)
     t_video, t_action = (z.new_full((branches * batch,), level) for level in levels)
     c = dit.condition(texts.pooled, t_video, t_action)[:, None].expand(-1, BLOCK, -1)
     x, _ = dit(x.unflatten(0, (branches * batch, BLOCK)), c, texts, caches, inputs.first)
-    z0, a0 = dit.heads(x.flatten(0, 1), c.flatten(0, 1), shown[1], intent)
+    z0, a0 = dit.heads(x.flatten(0, 1), c.flatten(0, 1), base.repeat(branches, 1, 1, 1), intent)
     z0 = z0.unflatten(0, (branches, batch, BLOCK)).transpose(2, 3)
     a0 = a0.reshape(branches, batch, HORIZON, 4)
     if branches == 1:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 GROUP = 4
 """Frames per latent frame after the first."""
+CHANNELS = 16
+"""Channels of a latent frame."""
 FOLD = 4
 """Pixels folded into channels per side before the first convolution."""
 
@@ -36,7 +38,7 @@ class ResBlock(nn.Module):
 class CausalVAE(nn.Module):
     """Encoder and decoder; `shift` and `scale` normalise latents to zero mean and unit variance per channel."""
 
-    def __init__(self, channels: int = 8, narrow: int = 64, wide: int = 128, decode_width: int = 96) -> None:
+    def __init__(self, channels: int = CHANNELS, narrow: int = 64, wide: int = 128, decode_width: int = 96) -> None:
         super().__init__()
         folded = 3 * GROUP * FOLD * FOLD
         self.channels = channels

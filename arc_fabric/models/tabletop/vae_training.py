@@ -30,10 +30,20 @@ class VaeSettings:
     adam_lr: float = 2e-3
     kl: float = 6e-4
     l1: float = 0.3
+    chroma: float = 1.0
+    """Weight of mean absolute errors of the differences between colours: a grey gripper stays grey."""
     cycle: float = 1.0
     """Weight of the cycle: the last frame of a decoded group, encoded again as an anchor, decodes to the true frame."""
+    cycle_every: int = 3
+    """Steps between those that train the cycle."""
     object_weight: float = 3.0
     """Extra weight of pixels that differ from their row's background."""
+    moving: float = 0.4
+    """Share of the groups that are the one of three in which most moves."""
+    decoder_only: bool = False
+    """Keep the encoder, so that the parts that read or write latents need not be trained again."""
+    contrast_weight: float = 6.0
+    """Extra weight of pixels per unit of that difference (black and white differ by 2): the thin dark fingers."""
 
 
 class FramePool:
@@ -44,52 +54,80 @@ class FramePool:
         made = [sample_episode(rng, frames).frames() for _ in track(range(episodes), note)]
         self.video = torch.from_numpy(np.stack(made))
 
-    def draw(self, rng: np.random.Generator, count: int, single: float = 0.25) -> Tensor:
-        """Float [count, 12, 64, 64] in [-1, 1]; a share `single` of the groups is one frame four times."""
+    def draw(self, rng: np.random.Generator, count: int, single: float = 0.25, moving: float = 0.0) -> Tensor:
+        """Float [count, 12, 64, 64] in [-1, 1]; a share `single` of the groups is one frame four times, and a share
+        `moving` is the one of three groups in which most moves."""
+        index = self._moments(rng, count, single)
+        for row in np.flatnonzero(rng.random(count) < moving):
+            others = self._moments(rng, 3, 0.0)
+            first, last = self.video[others[0][:, 0], others[1][:, 0]], self.video[others[0][:, 0], others[1][:, -1]]
+            best = int((first.float() - last.float()).abs().mean((1, 2, 3)).argmax())
+            for part, other in zip(index, others, strict=True):
+                part[row] = other[best]
+        return self.video[index].permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 127.5 - 1.0
+
+    def _moments(self, rng: np.random.Generator, count: int, single: float) -> tuple[np.ndarray, np.ndarray]:
+        """Episodes and frames of random groups, each int [count, 4]."""
         episode = rng.integers(0, self.video.shape[0], count)
         start = rng.integers(0, self.video.shape[1] - GROUP + 1, count)
         pace = (rng.random(count) >= single).astype(int)
-        index = start[:, None] + np.arange(GROUP)[None] * pace[:, None]
-        frames = self.video[torch.from_numpy(episode)[:, None], torch.from_numpy(index)]
-        return frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 127.5 - 1.0
+        return np.repeat(episode[:, None], GROUP, 1), start[:, None] + np.arange(GROUP)[None] * pace[:, None]
 
 
-def object_mask(groups: Tensor) -> Tensor:
-    """1 where a pixel differs from the median colour of its row (an object, the gripper, a shadow), else 0."""
+def pixel_weights(groups: Tensor, settings: VaeSettings) -> Tensor:
+    """Weights [N, 12, 64, 64], 1 for the background: more where a pixel differs from the median colour of its row (an
+    object, the gripper, a shadow), and the more the stronger."""
     background = groups.median(dim=3, keepdim=True).values
     off = (groups - background).abs().unflatten(1, (GROUP, 3)).amax(2, keepdim=True)
-    return (off > 0.06).float().expand(-1, -1, 3, -1, -1).flatten(1, 2)
+    weight = 1 + settings.object_weight * (off > 0.06).float() + settings.contrast_weight * off
+    return weight.expand(-1, -1, 3, -1, -1).flatten(1, 2)
 
 
-def train_vae(settings: VaeSettings, folder: Path, *, device: str = "cpu", resume: bool = False) -> CausalVAE:
-    """Train, checkpoint to `folder/vae.safetensors`, and return the VAE with averaged, normalised weights."""
+def train_vae(
+    settings: VaeSettings,
+    folder: Path,
+    *,
+    start: dict[str, Tensor] | None = None,
+    device: str = "cpu",
+    resume: bool = False,
+) -> CausalVAE:
+    """Train (from the weights `start`, if given), checkpoint to `folder/vae.safetensors`, and return the VAE with
+    averaged, normalised weights."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed + 1)
     vae = CausalVAE().to(device=device, memory_format=torch.channels_last)
+    if start:
+        vae.load_state_dict(start)
+    vae.encoder.requires_grad_(not settings.decoder_only)
     optimizer = MuonAdam(vae, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr)
     trainer = Trainer(vae, optimizer, Budget(settings.steps, settings.minutes), folder / "vae.safetensors")
     if resume:
         trainer.resume()
     pool = FramePool(settings.seed, settings.episodes, settings.frames)
 
-    def losses(_: int) -> dict[str, Tensor]:
-        groups = pool.draw(rng, settings.batch).to(device)
-        weight = 1 + settings.object_weight * object_mask(groups)
+    def losses(step: int) -> dict[str, Tensor]:
+        groups = pool.draw(rng, settings.batch, moving=settings.moving).to(device)
+        weight = pixel_weights(groups, settings)
         with torch.autocast(device, torch.bfloat16):
             mean, logvar = vae.posterior(groups.contiguous(memory_format=torch.channels_last))
             mean, logvar = mean.float(), logvar.float()
             out = vae.reconstruct(mean + torch.randn_like(mean) * (0.5 * logvar).exp()).float()
         error = out - groups
         mse, l1 = (weight * error.square()).mean(), (weight * error.abs()).mean()
+        colours = error.unflatten(1, (GROUP, 3)).diff(dim=2).abs()
+        chroma = (weight.unflatten(1, (GROUP, 3))[:, :, :2] * colours).mean()
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum((1, 2, 3)).mean() / groups[0].numel()
         psnr = -10 * torch.log10(error.detach().clamp(-2, 2).square().mean() / 4)
-        with torch.autocast(device, torch.bfloat16):
-            cycle, drift = _cycle(vae, groups, out, weight)
-        loss = 4 * mse + settings.l1 * l1 + settings.kl * kl + settings.cycle * (4 * cycle + 0.2 * drift)
-        return {"loss": loss, "psnr": psnr, "kl": kl.detach(), "cycle": cycle.detach(), "drift": drift.detach()}
+        loss = 4 * mse + settings.l1 * l1 + settings.chroma * chroma + settings.kl * kl
+        found = {"loss": loss, "psnr": psnr, "kl": kl.detach()}
+        if step % settings.cycle_every == 0:
+            with torch.autocast(device, torch.bfloat16):
+                cycle, drift = _cycle(vae, groups, out, weight)
+            found["loss"] = found["loss"] + settings.cycle * (4 * cycle + 0.2 * drift)
+        return found
 
     trainer.train(losses, title="vae", every=100)
-    return finish_vae(trainer.averaged(), pool, rng)
+    return finish_vae(trainer.averaged(), None if settings.decoder_only else pool, rng)
 
 
 def _cycle(vae: CausalVAE, groups: Tensor, out: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,16 +138,17 @@ def _cycle(vae: CausalVAE, groups: Tensor, out: Tensor, weight: Tensor) -> tuple
     target, _ = vae.posterior(true)
     found, _ = vae.posterior(again)
     decoded = vae.reconstruct(found).float()
-    error = (weight[:, -3:].repeat(1, GROUP, 1, 1) * (decoded - groups[:, -3:].repeat(1, GROUP, 1, 1)).square()).mean()
+    error = (weight[:, -3:].repeat(1, GROUP, 1, 1) * (decoded - true).square()).mean()
     return error, (found.float() - target.detach().float()).square().mean()
 
 
 @torch.no_grad()
-def finish_vae(weights: dict[str, Tensor], pool: FramePool, rng: np.random.Generator) -> CausalVAE:
-    """The VAE with these weights, its latent statistics measured on the pool."""
+def finish_vae(weights: dict[str, Tensor], pool: FramePool | None, rng: np.random.Generator) -> CausalVAE:
+    """The VAE with these weights, its latent statistics measured on the pool (None: as they are)."""
     vae = CausalVAE()
     vae.load_state_dict({k: v.float().cpu() for k, v in weights.items()})
-    mean, _ = vae.posterior(pool.draw(rng, 512))
-    vae.shift.copy_(mean.mean((0, 2, 3)))
-    vae.scale.copy_(mean.std((0, 2, 3)))
+    if pool is not None:
+        mean, _ = vae.posterior(pool.draw(rng, 512))
+        vae.shift.copy_(mean.mean((0, 2, 3)))
+        vae.scale.copy_(mean.std((0, 2, 3)))
     return vae.eval()

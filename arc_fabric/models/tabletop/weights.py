@@ -1,4 +1,4 @@
-"""The weights file: safetensors, float16, one prefix per part: "vae/", "eyes/", "intent/", "foresight/", "dit/"."""
+"""The weights file: safetensors, float16, one prefix per part: "vae/", those of `INSIDE`, "dit/"."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-INSIDE = ("eyes", "intent", "foresight")
+INSIDE = ("eyes", "intent", "foresight", "sprites")
 """Parts of the transformer that have a stage of training, and a prefix, of their own."""
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 """The weights that ship with the package."""

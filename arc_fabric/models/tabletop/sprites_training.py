@@ -1,0 +1,94 @@
+"""Stage 2: learn the sprites from rendered frames whose true positions are known, and the fingers from tracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from arc_fabric.models.tabletop.demonstrations import things_of
+from arc_fabric.models.tabletop.loop import Budget, Trainer
+from arc_fabric.models.tabletop.optimizer import MuonAdam
+from arc_fabric.models.tabletop.pose import integrate, pose_of_state, unit_actions
+from arc_fabric.models.tabletop.simulator import sample_episode
+from arc_fabric.models.tabletop.sprites import Sprites
+
+FRAMES = 65
+HORIZON = 8
+EVERYTHING = ("bodies", "gripper", "shadows", "fingers")
+
+
+@dataclass(frozen=True)
+class SpritesSettings:
+    """Settings of stage 2 (table `sprites` of the config file)."""
+
+    seed: int = 8
+    episodes: int = 400
+    batch: int = 24
+    steps: int = 100_000
+    minutes: float = 4.0
+    adam_lr: float = 0.03
+    blur: float = 0.3
+    """Noise in pixels of the positions shown to the fingers."""
+
+
+class Pictures:
+    """Frames of many episodes, with their tracks."""
+
+    def __init__(self, seed: int, episodes: int) -> None:
+        rng = np.random.default_rng(seed)
+        made = [sample_episode(rng, FRAMES) for _ in track(range(episodes), "rendering")]
+        self.frames = torch.from_numpy(np.stack([e.frames() for e in made]))
+        self.state = torch.from_numpy(np.stack([e.gripper for e in made]))
+        self.things = torch.from_numpy(np.stack([things_of(e) for e in made]))
+        self.actions = unit_actions(torch.from_numpy(np.stack([e.actions for e in made])))
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames [N, 3, 64, 64] in [-1, 1], things [N, kinds, 4], poses [N, 4] at random moments."""
+        episode = torch.from_numpy(rng.integers(0, len(self.frames), count))
+        frame = torch.from_numpy(rng.integers(0, FRAMES, count))
+        pixels = self.frames[episode, frame].permute(0, 3, 1, 2).float() / 127.5 - 1
+        return pixels, self.things[episode, frame], pose_of_state(self.state[episode, frame])
+
+    def draw_grips(self, rng: np.random.Generator, count: int, blur: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the fingers were told [N, 1] since up to 8 frames ago, things [N, kinds, 4] and poses [N, 4] about
+        them, slightly wrong, and how far they are closed [N, 1]."""
+        episode = torch.from_numpy(rng.integers(0, len(self.frames), count))
+        start = torch.from_numpy(rng.integers(0, FRAMES - HORIZON, count))
+        after = torch.from_numpy(rng.integers(0, HORIZON, count))
+        actions = self.actions[episode[:, None], start[:, None] + torch.arange(HORIZON)]
+        told = integrate(pose_of_state(self.state[episode, start]), actions)[torch.arange(count), after, 3:]
+        now = start + 1 + after
+        things, pose = self.things[episode, now].clone(), pose_of_state(self.state[episode, now])
+        things[..., :3] += blur * torch.from_numpy(rng.normal(size=things[..., :3].shape)).float()
+        return told, things, pose, pose[:, 3:].clone()
+
+
+def train_sprites(
+    settings: SpritesSettings, folder: Path, *, device: str = "cpu", resume: bool = False
+) -> dict[str, Tensor]:
+    """Train, checkpoint to `folder/sprites.safetensors`; returns the averaged weights."""
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed + 1)
+    sprites = Sprites().to(device)
+    optimizer = MuonAdam(sprites, muon_lr=0.0, adam_lr=settings.adam_lr, adam_names=EVERYTHING)
+    trainer = Trainer(sprites, optimizer, Budget(settings.steps, settings.minutes), folder / "sprites.safetensors")
+    if resume:
+        trainer.resume()
+    shown = Pictures(settings.seed, settings.episodes)
+
+    def losses(_: int) -> dict[str, Tensor]:
+        frames, things, pose = (part.to(device) for part in shown.draw(rng, settings.batch))
+        drawn = sprites.draw(sprites.background(frames), things, pose)
+        error = (drawn - frames).square().mean()
+        told, things, pose, closed = (p.to(device) for p in shown.draw_grips(rng, 4 * settings.batch, settings.blur))
+        grip = (sprites.fingers(told, things, pose) - closed).abs().mean()
+        psnr = -10 * (error.detach() / 4).log10()
+        return {"loss": 64 * error + 0.02 * grip, "psnr": psnr, "grip": grip.detach()}
+
+    trainer.train(losses, title="sprites", every=50)
+    return trainer.averaged()
