@@ -24,7 +24,7 @@ _SEED = 0xA2C_FAB
 def fingerprint(tensor: torch.Tensor) -> str:
     """32 hex digits over the bytes of `tensor` in C order, whatever its dtype and strides."""
     data = tensor.detach().contiguous().as_strided((tensor.numel(),), (1,)).view(torch.uint8)
-    words = _pad(data, 4).view(torch.int32)
+    words = _pad(data if data.storage_offset() % 4 == 0 else data.clone(), 4).view(torch.int32)
     level = 0
     while True:
         hashes = _hash_rows(_pad(words, _ROW).view(-1, _ROW), level)

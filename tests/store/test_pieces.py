@@ -60,6 +60,12 @@ def test_bytes_of_any_cut(shape: list[int], data: st.DataObject) -> None:
         assert Cuts(some, None).match(0, 1, whole) and Cuts(some, None).match(0, 1, Piece(1, 0, "")) == is_zero(some)
 
 
+def test_a_cut_that_begins_within_a_word() -> None:
+    """A cut of 2-byte numbers at an odd place has the fingerprint of its copy."""
+    part = cut(torch.arange(6, dtype=torch.int16), 0, 1, 2)
+    assert fingerprint(part) == fingerprint(part.clone())
+
+
 def test_zero_means_every_bit() -> None:
     """A negative zero is not zero; neither is a last odd byte."""
     assert is_zero(torch.zeros(3, 5)) and is_zero(torch.zeros(0))
