@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from arc_fabric.errors import InvalidImage, StoreUnavailable
-from arc_fabric.ledger.input_keys import new_key
+from arc_fabric.input_keys import new_key
 from arc_fabric.media.frames import decode_png, pack_views
 from webapp.context import ctx
 from webapp.model import check_sample, geometry, sample_png

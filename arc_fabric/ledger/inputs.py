@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from arc_fabric.ledger import input_keys, keys
+from arc_fabric import input_keys
+from arc_fabric.ledger import keys
 from arc_fabric.ledger.adoption import Adoption
 
 _CHUNK = 500

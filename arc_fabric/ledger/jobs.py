@@ -10,10 +10,10 @@ from redis.exceptions import RedisError
 
 from arc_fabric.errors import DeadlineExceeded, InvalidRequest
 from arc_fabric.ids import new_id
+from arc_fabric.input_keys import by_content
 from arc_fabric.ledger import codec, keys
 from arc_fabric.ledger.base import digest, raise_refusal
 from arc_fabric.ledger.connection import BLOCK_S
-from arc_fabric.ledger.input_keys import by_content
 from arc_fabric.ledger.records import JobRecord, Page
 from arc_fabric.ledger.requests import JobRequest
 from arc_fabric.ledger.sessions import Sessions

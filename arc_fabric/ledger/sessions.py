@@ -6,9 +6,9 @@ from typing import Any
 
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.ids import new_id
+from arc_fabric.input_keys import by_content
 from arc_fabric.ledger import codec, keys
 from arc_fabric.ledger.base import digest, raise_refusal
-from arc_fabric.ledger.input_keys import by_content
 from arc_fabric.ledger.records import JobRecord, Page, SessionRecord
 from arc_fabric.ledger.requests import Acceptance, JobRequest
 

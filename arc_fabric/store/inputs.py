@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
+from arc_fabric.input_keys import INPUTS
 from arc_fabric.store.backends.base import Backend, ObjectInfo
 
-INPUTS = "inputs/"
 REQUEST_S = 900.0
 """No request takes that long from storing its pictures to being accepted."""
 Named = Callable[[], AbstractSet[str] | None]

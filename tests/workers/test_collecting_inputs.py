@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from arc_fabric.input_keys import new_key
 from arc_fabric.ledger import JobRecord, Ledger, Limits
-from arc_fabric.ledger.input_keys import new_key
 from arc_fabric.settings import Settings
 from arc_fabric.store import inputs
 from arc_fabric.store.backends import Backend, MemoryBackend, backend_from_settings

@@ -12,19 +12,20 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PREFIX = "inputs/"
-_UNIQUE = re.compile(rf"({PREFIX}[0-9a-f]{{64}})-[0-9a-f]{{16}}(\.png)")
+INPUTS = "inputs/"
+"""What all of them begin with."""
+_UNIQUE = re.compile(rf"({INPUTS}[0-9a-f]{{64}})-[0-9a-f]{{16}}(\.png)")
 
 
 def new_key(data: bytes) -> str:
     """A key that was never used, for an object with these bytes."""
-    return f"{PREFIX}{hashlib.sha256(data).hexdigest()}-{os.urandom(8).hex()}.png"
+    return f"{INPUTS}{hashlib.sha256(data).hexdigest()}-{os.urandom(8).hex()}.png"
 
 
 def keys_in(params: Mapping[str, Any]) -> Iterator[str]:
     """The keys that the params of a job name: its `input_key`, and `observed`, one or None per step."""
     for key in (params.get("input_key"), *(params.get("observed") or ())):
-        if key is not None and key.startswith(PREFIX):
+        if key is not None and key.startswith(INPUTS):
             yield key
 
 
