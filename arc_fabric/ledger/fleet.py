@@ -22,9 +22,8 @@ class Fleet(Events):
 
     def worker_page(self, cursor: str | None = None, limit: int = 50) -> Page[WorkerRecord]:
         """The same by pages; `cursor` is the name after which this one begins."""
-        names = sorted(name for name in self.redis.smembers(keys.WORKERS) if cursor is None or name > cursor)
-        shown = names[:limit]
-        return Page(self._workers(shown), shown[-1] if len(names) > limit else None)
+        names = Page.of_names(self.redis.smembers(keys.WORKERS), cursor, limit)
+        return Page(self._workers(names.items), names.next)
 
     def _workers(self, names: list[str]) -> list[WorkerRecord]:
         pipe = self.redis.pipeline(transaction=False)

@@ -7,7 +7,7 @@ attempts) are attributes without a place in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Generic, Self, TypeVar
@@ -232,6 +232,13 @@ class Page(Generic[T]):
 
     items: list[T]
     next: str | None = None
+
+    @staticmethod
+    def of_names(names: Iterable[str], cursor: str | None, limit: int) -> Page[str]:
+        """The page of a list in the order of names that begins after the name `cursor`."""
+        left = sorted(name for name in names if cursor is None or name > cursor)
+        shown = left[:limit]
+        return Page(shown, shown[-1] if len(left) > limit else None)
 
 
 @dataclass(frozen=True)

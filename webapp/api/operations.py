@@ -11,6 +11,7 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from arc_fabric.errors import ModelUnavailable, NotFound
+from arc_fabric.ledger import Page
 from webapp.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.context import Context, ctx
 from webapp.files import immutable
@@ -57,10 +58,9 @@ def get_model() -> Response:
 @operations.get("/samples", responses={200: SamplePage})
 def list_samples(query: NamesQuery) -> Response:
     """Initial frames that ship with the model, by name"""
-    names = [name for name in sample_names() if query.cursor is None or name > query.cursor]
-    shown = names[: query.limit]
-    items = [{"name": name, "initial_frame": f"sample:{name}", "url": f"/api/samples/{name}"} for name in shown]
-    return json_answer({"items": items, "next": shown[-1] if len(names) > len(shown) else None})
+    page = Page.of_names(sample_names(), query.cursor, query.limit)
+    items = [{"name": name, "initial_frame": f"sample:{name}", "url": f"/api/samples/{name}"} for name in page.items]
+    return json_answer({"items": items, "next": page.next})
 
 
 @operations.get(
