@@ -2,6 +2,7 @@
 node names, what the store's collector finds, and old KV beyond the storage budget.
 
 A payload without a node is left when a worker died, or lost its session, between storing a step and committing it.
+One that was stored before the ledger was first asked may have had a node in a ledger that was lost: it is left alone.
 """
 
 from __future__ import annotations
@@ -23,26 +24,36 @@ _CHUNK = 500
 
 def collect(ledger: Ledger, backend: Backend, settings: Settings) -> None:
     """One pass. Raises StoreUnavailable and Redis errors; may be cut off and repeated."""
-    orphans = bury_orphans(ledger, backend, settings.gc_grace_s)
-    report = Collector(backend, grace_s=settings.gc_grace_s, named_inputs=ledger.named_inputs).run()
+    grace_s = settings.gc_grace_s
+    since = ledger.knows_since(storage_time(backend))
+    orphans = bury_orphans(ledger, backend, grace_s)
+    report = Collector(backend, grace_s=grace_s, named_inputs=ledger.named_inputs, inputs_since=since).run()
     thin(ledger, backend, settings)
     if orphans or report.condemned or report.deleted:
         log.info("collected: %d orphans, %d condemned, %d deleted", orphans, report.condemned, report.deleted)
 
 
 def bury_orphans(ledger: Ledger, backend: Backend, grace_s: float) -> int:
-    """Put a tombstone on stored checkpoints older than `grace_s` that are no node; returns how many."""
+    """Put a tombstone on stored checkpoints older than `grace_s` that are no node; returns how many.
+
+    Only on those that the ledger would know if they were: an emptied Redis buries nothing.
+    """
     found = scan(backend)
     now = storage_time(backend)
+    since = ledger.knows_since(now)
     old = [
         checkpoint_id
         for checkpoint_id, manifest in found.manifests.items()
-        if not manifest.deleted and now - found.objects[checkpoint_id][MANIFEST].modified > grace_s
+        if not manifest.deleted and since < found.objects[checkpoint_id][MANIFEST].modified < now - grace_s
     ]
     buried = 0
     for start in range(0, len(old), _CHUNK):
         chunk = old[start : start + _CHUNK]
-        for checkpoint_id in set(chunk) - ledger.known_nodes(chunk):
+        unknown = set(chunk) - ledger.known_nodes(chunk)
+        if ledger.knows_since(now) != since:
+            log.warning("Redis was emptied while orphans were looked for; the rest stays")
+            break
+        for checkpoint_id in unknown:
             manifest = found.manifests[checkpoint_id]
             backend.put(key_of(checkpoint_id, MANIFEST), manifest.tombstone().encode())
             for name in manifest.attachments:

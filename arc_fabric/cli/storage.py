@@ -23,6 +23,7 @@ from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.bundle import export_bundle
 from arc_fabric.store.check import Checker, CheckReport
 from arc_fabric.store.collector import Collector
+from arc_fabric.store.condemned import storage_time
 
 if TYPE_CHECKING:
     from arc_fabric.ledger import Ledger
@@ -46,8 +47,8 @@ def gc(
     with reachable_store(settings, ledger=bool(settings.storage_budget_bytes) or knows_ledger(settings)) as settings:
         backend = backend_from_settings(settings)
         with _ledger(settings) as ledger:
-            named = ledger.named_inputs if ledger else lambda: None
-            report = Collector(backend, grace_s=settings.gc_grace_s, named_inputs=named).run(dry_run=dry_run)
+            known = _known_inputs(ledger, backend)
+            report = Collector(backend, grace_s=settings.gc_grace_s, **known).run(dry_run=dry_run)
             thinned = _thin(settings, backend, ledger, dry_run)
     emit(report.to_dict() | {"budget": thinned}, as_json, _gc)
 
@@ -146,6 +147,13 @@ def _ledger(settings: Settings) -> Iterator[Ledger | None]:
     finally:
         if ledger is not None:
             ledger.close()
+
+
+def _known_inputs(ledger: Ledger | None, backend: Backend) -> dict[str, Any]:
+    """What the collector may know of given pictures."""
+    if ledger is None:
+        return {}
+    return {"named_inputs": ledger.named_inputs, "inputs_since": ledger.knows_since(storage_time(backend))}
 
 
 def _thin(settings: Settings, backend: Backend, ledger: Ledger | None, dry_run: bool) -> dict[str, Any] | None:

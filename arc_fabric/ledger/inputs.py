@@ -1,4 +1,4 @@
-"""Which given pictures are still named."""
+"""Which stored objects this ledger can judge, and which given pictures are still named."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ _CHUNK = 500
 
 
 class Inputs(Adoption):
-    """The part of the ledger about the pictures that jobs and nodes name."""
+    """The part of the ledger that the collector asks."""
+
+    def knows_since(self, now: float) -> float:
+        """Since when this ledger knows of all that is stored, by the storage's clock, which says `now`: the first time
+        that it was asked. Redis was emptied, or came up without its data: then that is `now` again, and says nothing
+        about what is older. Ask again after a deduction: another answer means that the ledger was lost meanwhile.
+        """
+        self.redis.set(keys.KNOWS_SINCE, now, nx=True)
+        return float(self.redis.get(keys.KNOWS_SINCE) or now)
 
     def named_inputs(self) -> set[str] | None:
-        """Keys below `inputs/` that an unfinished job or a node names; None where no session was ever made: such a
-        ledger says nothing about what is stored.
+        """Keys below `inputs/` that an unfinished job or a node names; None where no session was ever made, or the
+        ledger was lost meanwhile: that says nothing about what is stored.
 
         Jobs are read before nodes: what a job names while it is unfinished, its nodes name once it is not. A job that
         is accepted later, or its picture, is not seen: whoever deletes leaves young objects alone.
         """
+        since = self.redis.get(keys.KNOWS_SINCE)
         if not self.redis.exists(keys.SESSIONS):
             return None
         found: set[str] = set()
@@ -39,4 +48,4 @@ class Inputs(Adoption):
                 pipe.hmget(key, "_input_key", "_observed")
             named = (json.loads(text or "null") for texts in pipe.execute() for text in texts)
             found.update(key for key in named if key)
-        return found
+        return found if self.redis.get(keys.KNOWS_SINCE) == since else None

@@ -27,6 +27,8 @@ MEDIA = "arc:media"
 """Sorted set of the unfinished media jobs, by the time of the last sign of life."""
 PINNED = "arc:pinned"
 """Sorted set of the pinned nodes, by the time they were pinned."""
+KNOWS_SINCE = "arc:knows_since"
+"""The storage's time of the first question about what is stored: older objects may be of a ledger that was lost."""
 BUSY = "arc:busy"
 """Sorted set of the sessions with work in their mailbox, by the time of the last sign of life."""
 

@@ -66,11 +66,20 @@ class GcReport:
 class Collector:
     """One pass is `run`; run it as often as you like, from as many places as you like."""
 
-    def __init__(self, backend: Backend, *, grace_s: float = 3600.0, named_inputs: Named = lambda: None) -> None:
-        """`named_inputs` gives the keys below `inputs/` that are still needed; without it they are left alone."""
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        grace_s: float = 3600.0,
+        named_inputs: Named = lambda: None,
+        inputs_since: float = 0.0,
+    ) -> None:
+        """`named_inputs` gives the keys below `inputs/` that are still needed; without it they are left alone, and with
+        it those that were stored up to `inputs_since` (by the storage's clock)."""
         self._backend = backend
         self._grace_s = grace_s
         self._named_inputs = named_inputs
+        self._inputs_since = inputs_since
 
     def run(self, *, dry_run: bool = False) -> GcReport:
         """Condemn what is not needed, delete what was condemned long enough ago. Raises StoreUnavailable."""
@@ -109,7 +118,7 @@ class Collector:
                     yield members[name]
 
     def _inputs(self, now: float, report: GcReport) -> dict[str, ObjectInfo]:
-        found = unnamed(self._backend, self._named_inputs, now=now, grace_s=self._grace_s)
+        found = unnamed(self._backend, self._named_inputs, now=now, grace_s=self._grace_s, since=self._inputs_since)
         if found is None:
             return {}
         report.inputs, report.input_bytes = len(found), sum(info.size for info in found)

@@ -19,11 +19,15 @@ Named = Callable[[], AbstractSet[str] | None]
 """Gives the keys that are named now, or None where that cannot be known."""
 
 
-def unnamed(backend: Backend, named: Named, *, now: float, grace_s: float) -> list[ObjectInfo] | None:
-    """The pictures that may go: old enough at `now` (by the storage's clock), and then not named. None: not known.
+def unnamed(
+    backend: Backend, named: Named, *, now: float, grace_s: float, since: float = 0.0
+) -> list[ObjectInfo] | None:
+    """The pictures that may go: stored after `since`, old enough at `now` (both by the storage's clock), and then not
+    named. None: not known.
 
     The listing comes first: what is accepted after `named` was asked is too young to be in it.
     """
-    old = [info for info in backend.list(INPUTS) if now - info.modified >= max(grace_s, REQUEST_S)]
+    latest = now - max(grace_s, REQUEST_S)
+    old = [info for info in backend.list(INPUTS) if since < info.modified <= latest]
     names = named() if old else frozenset()
     return None if names is None else [info for info in old if info.key not in names]

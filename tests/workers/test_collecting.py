@@ -2,32 +2,133 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 import torch
 
 from arc_fabric.ids import new_id
+from arc_fabric.input_keys import new_key
 from arc_fabric.ledger import Ledger
+from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.settings import Settings
-from arc_fabric.store import SnapshotStore, TensorEntry
-from arc_fabric.store.backends import backend_from_settings
+from arc_fabric.store import SnapshotStore, TensorEntry, inputs
+from arc_fabric.store.backends import Backend, backend_from_settings
+from arc_fabric.store.condemned import storage_time
 from tests.ledger.conftest import Hand
-from workers.collecting import bury_orphans
+from workers.collecting import bury_orphans, collect
 
 
-def test_only_old_payloads_without_a_node_are_buried(settings: Settings) -> None:
-    """A committed checkpoint stays, an uncommitted one goes once it is old enough."""
-    ledger = Ledger(settings.redis_url)
-    committed = Hand.up(ledger, "gpu.0").opened().head
-    backend, orphan = backend_from_settings(settings), new_id("ckp")
+@pytest.fixture
+def backend(settings: Settings) -> Backend:
+    """An empty bucket."""
+    return backend_from_settings(settings)
+
+
+def stored(backend: Backend, *ids: str) -> None:
+    """Checkpoints with these ids."""
     store = SnapshotStore(backend)
-    for checkpoint_id in (committed, orphan):
+    for checkpoint_id in ids:
         entry = TensorEntry("latent_video", torch.ones(1, 2, 3), axis=None, unit=1)
         store.put(checkpoint_id, [entry], {}, attachments={"frames.png": b"png"})
-    store.flush(30)
+    store.close()
+
+
+def durability(backend: Backend, *ids: str) -> list[str]:
+    """As a fresh process sees it."""
+    store = SnapshotStore(backend)
+    try:
+        return [store.durability(checkpoint_id) for checkpoint_id in ids]
+    finally:
+        store.close()
+
+
+def begun_before(ledger: Ledger, backend: Backend) -> None:
+    """The ledger has been asked earlier than anything here was stored (storage dates objects in whole seconds)."""
+    ledger.knows_since(storage_time(backend) - 2)
+
+
+def test_only_old_payloads_without_a_node_are_buried(settings: Settings, backend: Backend) -> None:
+    """A committed checkpoint stays, an uncommitted one goes once it is old enough."""
+    ledger = Ledger(settings.redis_url)
+    begun_before(ledger, backend)
+    committed, orphan = Hand.up(ledger, "gpu.0").opened().head, new_id("ckp")
+    stored(backend, committed, orphan)
     assert bury_orphans(ledger, backend, grace_s=3600) == 0
     assert bury_orphans(ledger, backend, grace_s=-5) == 1
-    store.close()
-    fresh = SnapshotStore(backend)
-    assert (fresh.durability(committed), fresh.durability(orphan)) == ("durable", "absent")
+    assert durability(backend, committed, orphan) == ["durable", "absent"]
     assert not backend.exists(f"checkpoints/{orphan}/frames.png")
     assert bury_orphans(ledger, backend, grace_s=-5) == 0
-    fresh.close()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[list[ValkeyServer]]:
+    """A Redis of this test's own; another that takes its place may be added."""
+    servers = [ValkeyServer(tmp_path / "first")]
+    servers[0].start()
+    yield servers
+    servers[-1].stop()
+
+
+@pytest.mark.parametrize("used_again", [False, True])
+def test_a_redis_that_lost_its_data_buries_nothing(
+    used_again: bool,
+    redis: list[ValkeyServer],
+    settings: Settings,
+    backend: Backend,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It comes up empty, also with new sessions in it: neither checkpoints nor pictures go, however old; orphans and
+    unnamed pictures of its own time still do."""
+    monkeypatch.setattr(inputs, "REQUEST_S", 0.0)
+    picture = new_key(b"png")
+    backend.put(picture, b"png")
+    ledger = Ledger(redis[0].url)
+    begun_before(ledger, backend)
+    session = Hand.up(ledger, "gpu.0").opened()
+    stored(backend, session.head)
+    ledger.close()
+    redis[0].stop()
+    redis.append(ValkeyServer(tmp_path / "second", port=redis[0].port))
+    redis[1].start()
+    ledger, now = Ledger(redis[1].url), settings.replaced(gc_grace_s=0.0)
+    if used_again:
+        Hand.up(ledger, "gpu.0").opened()
+    assert bury_orphans(ledger, backend, grace_s=-3600) == 0
+    for _ in range(3):
+        collect(ledger, backend, now)
+    assert durability(backend, session.head) == ["durable"]
+    assert backend.exists(f"checkpoints/{session.head}/frames.png") and backend.exists(picture)
+    since = ledger.knows_since(0.0)
+    while storage_time(backend) <= since:
+        pass
+    orphan, unnamed = new_id("ckp"), new_key(b"other")
+    stored(backend, orphan)
+    backend.put(unnamed, b"other")
+    assert bury_orphans(ledger, backend, grace_s=-5) == 1
+    for _ in range(3):
+        collect(ledger, backend, now)
+    assert durability(backend, session.head, orphan) == ["durable", "absent"]
+    assert backend.exists(picture) and backend.exists(unnamed) is not used_again
+    ledger.close()
+
+
+class Emptied(Ledger):
+    """Its Redis is emptied just before it is asked which nodes there are."""
+
+    def known_nodes(self, ids: list[str]) -> set[str]:
+        """None any more."""
+        self.redis.flushdb()
+        return super().known_nodes(ids)
+
+
+def test_a_redis_that_is_emptied_meanwhile_buries_nothing(settings: Settings, backend: Backend) -> None:
+    """What it said before is not acted on."""
+    ledger = Emptied(settings.redis_url)
+    begun_before(ledger, backend)
+    head = Hand.up(ledger, "gpu.0").opened().head
+    stored(backend, head)
+    assert bury_orphans(ledger, backend, grace_s=-5) == 0
+    assert durability(backend, head) == ["durable"]
