@@ -70,14 +70,7 @@ def swap(report: Report, shape: Shape, device: str) -> None:
 def from_host(report: Report, shape: Shape, device: str) -> None:
     """A restore whose pieces are all in host memory, against one copy of as many bytes."""
     store = SnapshotStore(MemoryBackend(), policy="full", host_cache_bytes=8 << 30)
-    world = World.start(shape, device)
-    store.put("host-0", world.entries(), {})
-    for i in range(1, 4):
-        world = world.step()
-        store.put(f"host-{i}", world.entries(), {}, parent_id=f"host-{i - 1}")
-        store.flush()
-    size = world.size()
-    del world
+    size = _put_window(store, "host", shape, device)
     source = torch.empty(size, dtype=torch.uint8, pin_memory=torch.cuda.is_available()).fill_(1)
     ours, plain = [], []
     for _ in range(ROUNDS):
@@ -92,16 +85,10 @@ def from_host(report: Report, shape: Shape, device: str) -> None:
 def cold(report: Report, backend: Backend, shape: Shape, device: str) -> None:
     """A restore with nothing at hand, against parallel GETs of the same ranges by the same client, unchecked."""
     writer = SnapshotStore(backend, policy="full", host_cache_bytes=0)
-    world = World.start(shape, device)
-    writer.put("cold-0", world.entries(), {})
-    for i in range(1, 4):
-        world = world.step()
-        writer.put(f"cold-{i}", world.entries(), {}, parent_id=f"cold-{i - 1}")
-        writer.flush()
+    _put_window(writer, "cold", shape, device)
     slots = [Slot(piece, torch.empty(0)) for piece in writer.manifest("cold-3").pieces() if not piece.zero]
     size = sum(slot.piece.length for slot in slots)
     writer.close()
-    del world
     ours, raw = [], []
     for _ in range(ROUNDS):
         raw.append(clock(lambda: _raw_get(backend, slots)))
@@ -111,6 +98,17 @@ def cold(report: Report, backend: Backend, shape: Shape, device: str) -> None:
     report.add("cold restore from object storage / raw parallel GET", _median(ours) / _median(raw), "ratio",
                at_most=1.25,
                baselines={"restore_s": _median(ours), "raw_get_s": _median(raw), "bytes": size})  # fmt: skip
+
+
+def _put_window(store: SnapshotStore, name: str, shape: Shape, device: str) -> int:
+    """Store `<name>-0` to `<name>-3`, each a step after the one before; the bytes of the last."""
+    world = World.start(shape, device)
+    store.put(f"{name}-0", world.entries(), {})
+    for i in range(1, 4):
+        world = world.step()
+        store.put(f"{name}-{i}", world.entries(), {}, parent_id=f"{name}-{i - 1}")
+        store.flush()
+    return world.size()
 
 
 def _raw_get(backend: Backend, slots: list[Slot]) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minio import Minio
 from openpi_client.websocket_client_policy import WebsocketClientPolicy
 from PIL import Image
 
@@ -19,11 +18,11 @@ from arc_fabric.openpi.remote import RemoteBackend
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.session import Session
-from arc_fabric.settings import load_settings
 from arc_fabric.store.backends import backend_from_settings
 from tests.api.test_refusals import encoded
 from tests.openpi.test_server import serve_on
 from tests.support.three_cameras import CAMERAS, ThreeCameras
+from tests.support.web_fixtures import serving
 from tests.support.web_server import WebServer
 from workers.payloads import digest_of
 
@@ -33,16 +32,10 @@ PROMPT, SEED, FRAMES = "pick up the red cup", 7, 8
 @pytest.fixture(scope="module")
 def server(s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     """The web app, on a Redis of its own, with a worker whose model has three cameras."""
-    redis, pair = ValkeyServer(tmp_path_factory.mktemp("cameras-redis")), s3_server.credentials
+    redis = ValkeyServer(tmp_path_factory.mktemp("cameras-redis"))
     redis.start()
-    Minio(s3_server.endpoint, pair.access_key, pair.secret_key, secure=False).make_bucket("three-cameras")
-    settings = load_settings(
-        data_dir=tmp_path_factory.mktemp("cameras"), redis_url=redis.url, s3_endpoint=s3_server.endpoint,
-        s3_access_key=pair.access_key, s3_secret_key=pair.secret_key, s3_bucket="three-cameras", flower=False,
-    )  # fmt: skip
-    running = WebServer(settings, model="python:tests.support.three_cameras:load").start()
-    yield running
-    running.stop()
+    model = "python:tests.support.three_cameras:load"
+    yield from serving(s3_server, redis.url, tmp_path_factory.mktemp("cameras"), model=model)
     redis.stop()
 
 

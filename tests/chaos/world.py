@@ -19,6 +19,7 @@ from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import backend_from_settings
 from tests.chaos.nursery import ForkedChild, Nursery
+from tests.support.children import end_all
 from tests.support.toy_model import ToyModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,13 +121,7 @@ class World:
 
     def stop(self) -> None:
         """Stop all, workers first."""
-        for child in self.children.values():
-            if child.running:
-                child.send(signal.SIGCONT)
-                child.send(signal.SIGTERM)
-        for child in self.children.values():
-            child.wait(15)
-            child.stop()
+        end_all(self.children.values(), 15)
         self.s3.stop()
         self.redis.stop()
         self.ledger.close()

@@ -8,8 +8,6 @@ in an environment with its dependencies (docs/dreamzero.md). Elsewhere these tes
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,8 @@ import torch
 from arc_fabric import Session, StateManager
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.backends import DiskBackend, MemoryBackend
+from arc_fabric.store.backends import DiskBackend
+from tests.sdk.proofs import assert_light_is_rebuilt, assert_next_elsewhere
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, run, same_bits
 
 if not os.environ.get("ARC_FABRIC_DREAMZERO_SRC"):
@@ -141,17 +140,7 @@ def test_prompt_modes(trunk: tuple, mode: str) -> None:
 @pytest.mark.parametrize("changed", [False, True])
 def test_light_snapshots_are_rebuilt_bit_for_bit(model: ToyDreamZero, changed: bool) -> None:
     """By the head's own prefill, checked against the digests of the original."""
-    store = SnapshotStore(MemoryBackend(), policy="light")
-    session = world(StateManager(model, store=store))
-    session.step()
-    session.prompt = OTHER if changed else PROMPT
-    steps = run(session, 3)
-    store.close()
-    manager = StateManager(model, store=SnapshotStore(store.backend))
-    fork = Session.from_checkpoint("fork", model, manager, steps[1].checkpoint_id)
-    assert not fork.snapshot.has_kv
-    assert_same(fork.step(), steps[2])
-    manager.store.close()
+    assert_light_is_rebuilt(model, world, changed=changed)
 
 
 def test_a_call_that_fails_midway_is_undone(trunk: tuple) -> None:
@@ -206,21 +195,6 @@ def test_observed_frames_are_encoded_as_the_vla_does(model: ToyDreamZero, trunk:
         fork.step(observed=seen[:3])
 
 
-_STEP_ELSEWHERE = """
-import sys
-from arc_fabric import Session, StateManager
-from arc_fabric.store import SnapshotStore
-from arc_fabric.store.backends import DiskBackend
-from tests.dreamzero.models import toy_dreamzero
-
-store = SnapshotStore(DiskBackend(sys.argv[1]))
-model = toy_dreamzero(sys.argv[3])
-session = Session.from_checkpoint("elsewhere", model, StateManager(model, store=store), sys.argv[2])
-print("LATENTS", session.step().latents.float().numpy().tobytes().hex())
-store.close()
-"""
-
-
 def test_a_fresh_process_continues_with_the_same_bits(model: ToyDreamZero, trunk: tuple, tmp_path: Path) -> None:
     """Through the store's files only."""
     store = SnapshotStore(DiskBackend(tmp_path))
@@ -228,10 +202,7 @@ def test_a_fresh_process_continues_with_the_same_bits(model: ToyDreamZero, trunk
     head = run(session, 2)[-1].checkpoint_id
     store.close()
     variant = manager_variant(trunk[0])
-    command = [sys.executable, "-c", _STEP_ELSEWHERE, str(tmp_path), head, variant]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("LATENTS ")[1].strip() == trunk[2][2].latents.float().numpy().tobytes().hex()
+    assert_next_elsewhere(trunk[2][2], tmp_path, head, "tests.dreamzero.models", "toy_dreamzero", variant)
 
 
 def manager_variant(manager: StateManager) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from arc_fabric import Session, StateManager
 from arc_fabric.errors import CheckpointUnavailable, IdentityMismatch, KVRebuildMismatch
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import DiskBackend, MemoryBackend
+from tests.sdk.proofs import assert_next_elsewhere
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, new_session, run, uninterrupted
 from tests.support.toy_model import InjectedFaultError, ToyModel
 
@@ -175,22 +174,6 @@ def test_another_model_is_refused_unless_forced() -> None:
     store.close()
 
 
-_STEP_ELSEWHERE = """
-import sys
-from arc_fabric import Session, StateManager
-from arc_fabric.store import SnapshotStore
-from arc_fabric.store.backends import DiskBackend
-from tests.support.toy_model import InjectedFaultError, ToyModel
-
-store = SnapshotStore(DiskBackend(sys.argv[1]))
-manager = StateManager(ToyModel(), store=store)
-session = Session.from_checkpoint("elsewhere", manager.model, manager, sys.argv[2])
-step = session.step()
-print(step.latents.numpy().tobytes().hex())
-store.close()
-"""
-
-
 @pytest.mark.parametrize("policy", ["full", "light"])
 @pytest.mark.parametrize("steps", [2, 4])
 def test_a_fresh_process_continues_with_the_same_bits(tmp_path: Path, policy: str, steps: int) -> None:
@@ -200,8 +183,4 @@ def test_a_fresh_process_continues_with_the_same_bits(tmp_path: Path, policy: st
     head = run(session, steps)[-1].checkpoint_id
     expected = session.step()
     store.close()
-    done = subprocess.run(
-        [sys.executable, "-c", _STEP_ELSEWHERE, str(tmp_path), head], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == expected.latents.numpy().tobytes().hex()
+    assert_next_elsewhere(expected, tmp_path, head, "tests.support.toy_model", "ToyModel")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,8 @@ from arc_fabric import Session, StateManager
 from arc_fabric.models.registry import load_model
 from arc_fabric.models.tabletop.model import TabletopModel
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.backends import DiskBackend, MemoryBackend
+from arc_fabric.store.backends import DiskBackend
+from tests.sdk.proofs import assert_light_is_rebuilt, assert_next_elsewhere
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, run, same_bits
 
 STEPS = 6
@@ -110,33 +109,8 @@ def test_observed_frames_replace_imagined_ones(model: TabletopModel, trunk: tupl
 
 @pytest.mark.parametrize("changed", [False, True])
 def test_light_snapshots_are_rebuilt(model: TabletopModel, changed: bool) -> None:
-    """Another manager rebuilds the KV from latents, checks it against the original, and goes on."""
-    store = SnapshotStore(MemoryBackend(), policy="light")
-    session = world(StateManager(model, store=store))
-    session.step()
-    session.prompt = OTHER if changed else PROMPT
-    steps = run(session, 3)
-    store.close()
-    manager = StateManager(model, store=SnapshotStore(store.backend))
-    fork = Session.from_checkpoint("fork", model, manager, steps[1].checkpoint_id)
-    assert not fork.snapshot.has_kv
-    assert_same(fork.step(), steps[2])
-    manager.store.close()
-
-
-_STEP_ELSEWHERE = """
-import sys
-from arc_fabric import Session, StateManager
-from arc_fabric.store import SnapshotStore
-from arc_fabric.store.backends import DiskBackend
-from tests.sdk.test_tabletop import noisy_model
-
-store = SnapshotStore(DiskBackend(sys.argv[1]))
-model = noisy_model()
-session = Session.from_checkpoint("elsewhere", model, StateManager(model, store=store), sys.argv[2])
-print(session.step().latents.numpy().tobytes().hex())
-store.close()
-"""
+    """Through the model's own prefill."""
+    assert_light_is_rebuilt(model, world, changed=changed)
 
 
 def test_a_fresh_process_continues_with_the_same_bits(model: TabletopModel, tmp_path: Path) -> None:
@@ -146,10 +120,7 @@ def test_a_fresh_process_continues_with_the_same_bits(model: TabletopModel, tmp_
     head = run(session, 2)[-1].checkpoint_id
     expected = session.step()
     store.close()
-    command = [sys.executable, "-c", _STEP_ELSEWHERE, str(tmp_path), head]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == expected.latents.numpy().tobytes().hex()
+    assert_next_elsewhere(expected, tmp_path, head, __name__, "noisy_model")
 
 
 def test_the_documented_example_runs() -> None:

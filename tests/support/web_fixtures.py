@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,20 @@ from arc_fabric.media.frames import encode_png
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import load_settings
-from tests.support.web_server import WebServer
+from tests.support.web_server import TOY, WebServer
+
+
+def serving(s3_server: WeedServer, redis_url: str, folder: Path, *, model: str = TOY) -> Iterator[WebServer]:
+    """The body of a fixture: the web app with one worker on `model`, on a new bucket."""
+    pair, bucket = s3_server.credentials, f"web-{uuid.uuid4().hex[:12]}"
+    Minio(s3_server.endpoint, pair.access_key, pair.secret_key, secure=False).make_bucket(bucket)
+    settings = load_settings(
+        data_dir=folder, redis_url=redis_url, s3_endpoint=s3_server.endpoint, s3_access_key=pair.access_key,
+        s3_secret_key=pair.secret_key, s3_bucket=bucket, flower=False,
+    )  # fmt: skip
+    server = WebServer(settings, model=model).start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -22,21 +36,8 @@ def web_server(
     redis_server: ValkeyServer, s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WebServer]:
     """The web app with one toy worker for the whole test session, in database 0 of its Redis (tests take 1 to 63)."""
-    pair = s3_server.credentials
-    bucket = f"web-{uuid.uuid4().hex[:12]}"
-    Minio(s3_server.endpoint, pair.access_key, pair.secret_key, secure=False).make_bucket(bucket)
-    settings = load_settings(
-        data_dir=tmp_path_factory.mktemp("web"),
-        redis_url=f"redis://127.0.0.1:{redis_server.port}/0",
-        s3_endpoint=s3_server.endpoint,
-        s3_access_key=pair.access_key,
-        s3_secret_key=pair.secret_key,
-        s3_bucket=bucket,
-        flower=False,
-    )
-    server = WebServer(settings).start()
-    yield server
-    server.stop()
+    url = f"redis://127.0.0.1:{redis_server.port}/0"
+    yield from serving(s3_server, url, tmp_path_factory.mktemp("web"))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import backend_from_settings
+from tests.support.children import end_all
 from tests.support.toy_model import ToyModel
 from workers.dispatch import Dispatcher
 
@@ -70,6 +71,13 @@ class Fleet:
         if wait:
             self.wait_up(name)
         return child
+
+    def start_both(self) -> None:
+        """gpu.0 and gpu.1, side by side."""
+        for name in ("gpu.0", "gpu.1"):
+            self.start(name, wait=False)
+        for name in ("gpu.0", "gpu.1"):
+            self.wait_up(name)
 
     def wait_up(self, name: str) -> None:
         """Until the worker takes work."""
@@ -125,13 +133,7 @@ class Fleet:
 
     def close(self) -> None:
         """Stop everything."""
-        for child in self.children.values():
-            if child.running:
-                child.send(signal.SIGCONT)
-                child.send(signal.SIGTERM)
-        for child in self.children.values():
-            child.wait(8)
-            child.stop()
+        end_all(self.children.values(), 8)
         self.ledger.close()
 
 

@@ -65,10 +65,7 @@ def test_a_closed_loop_has_the_bits_of_the_plain_one(two: Fleet) -> None:
 
 def test_a_worker_that_dies_within_a_closed_loop(fleet: Fleet) -> None:
     """kill -9 between two steps of the job: another worker goes on with the frames that the job names."""
-    fleet.start("gpu.0", wait=False)
-    fleet.start("gpu.1", wait=False)
-    fleet.wait_up("gpu.0")
-    fleet.wait_up("gpu.1")
+    fleet.start_both()
     prompt = "sleep 0.2"
     session = fleet.create(prompt)
     job = fleet.submit(session, steps=STEPS, observed=stored(fleet))

@@ -39,10 +39,7 @@ def progress_of(fleet: Fleet, job_id: str) -> int:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_dead_or_frozen_workers_session_continues_elsewhere(fleet: Fleet, how: signal.Signals) -> None:
     """Within 5 s of the kill another worker commits the next step; a frozen worker that wakes changes nothing."""
-    fleet.start("gpu.0", wait=False)
-    fleet.start("gpu.1", wait=False)
-    fleet.wait_up("gpu.0")
-    fleet.wait_up("gpu.1")
+    fleet.start_both()
     prompt = "sleep 0.05"
     session = fleet.create(prompt)
     job = fleet.submit(session, steps=24)

@@ -1,0 +1,54 @@
+"""What must hold for every model, as its own tests prove it: the toy, tabletop, DreamZero's real classes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from arc_fabric import Session, StateManager, StepResult
+from arc_fabric.models.contract import WorldModel
+from arc_fabric.store import SnapshotStore
+from arc_fabric.store.backends import MemoryBackend
+from tests.sdk.worlds import OTHER, PROMPT, assert_same, run
+
+_STEP_ELSEWHERE = """
+import sys
+from importlib import import_module
+from arc_fabric import Session, StateManager
+from arc_fabric.store import SnapshotStore
+from arc_fabric.store.backends import DiskBackend
+
+folder, checkpoint, module, maker, *arguments = sys.argv[1:]
+store = SnapshotStore(DiskBackend(folder))
+manager = StateManager(getattr(import_module(module), maker)(*arguments), store=store)
+session = Session.from_checkpoint("elsewhere", manager.model, manager, checkpoint)
+print("LATENTS", session.step().latents.float().numpy().tobytes().hex())
+store.close()
+"""
+
+
+def assert_next_elsewhere(expected: StepResult, folder: Path, checkpoint: str, *maker: str) -> None:
+    """A fresh process, with the model that `maker` (module, function, arguments) makes and the store in `folder`, takes
+    the step from the checkpoint that was taken here."""
+    command = [sys.executable, "-c", _STEP_ELSEWHERE, str(folder), checkpoint, *maker]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("LATENTS ")[1].strip() == expected.latents.float().numpy().tobytes().hex()
+
+
+def assert_light_is_rebuilt(model: WorldModel, world: Callable[[StateManager], Session], *, changed: bool) -> None:
+    """Another manager rebuilds the KV from latents, checks it against the original, and goes on with the same bits;
+    also where the prompt was `changed` within the window."""
+    store = SnapshotStore(MemoryBackend(), policy="light")
+    session = world(StateManager(model, store=store))
+    session.step()
+    session.prompt = OTHER if changed else PROMPT
+    steps = run(session, 3)
+    store.close()
+    manager = StateManager(model, store=SnapshotStore(store.backend))
+    fork = Session.from_checkpoint("fork", model, manager, steps[1].checkpoint_id)
+    assert not fork.snapshot.has_kv
+    assert_same(fork.step(), steps[2])
+    manager.store.close()
