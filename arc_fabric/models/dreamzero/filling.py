@@ -3,6 +3,9 @@
 with watched_loads() as loads:
     vla = ...                     # foreign code builds the model and loads its files
 loads.unfilled(vla)               # names of parameters that no file gave
+
+Names are those of the model without its LoRA adapters' wrapping, which comes and goes while DreamZero loads: the base
+is filled before adapters are put around it, the adapters before they are merged into it.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -20,10 +24,12 @@ class Call:
     """One call of `load_state_dict`."""
 
     module: nn.Module
+    given: frozenset[str]
+    """Parameters of the module that it was given."""
     missing: frozenset[str]
-    """Parameters of the module that it was not given; buffers are computed."""
+    """Those that it was not given; buffers are computed."""
     unplaced: frozenset[str]
-    """Names that the module has no place for, also none under an adapter."""
+    """Names that the module has no place for, also none under an adapter, and does not compute itself."""
 
 
 @dataclass
@@ -34,13 +40,12 @@ class Loads:
 
     def unfilled(self, model: nn.Module) -> set[str]:
         """Names of the model's parameters that no call gave, neither to the model nor to a part of it."""
-        given = [call.missing for call in self.calls if call.module is model]
-        left = set(frozenset.intersection(*given)) if given else set()
+        whole = [call for call in self.calls if call.module is model]
+        left = _plain(name for name, _ in model.named_parameters()).union(*(call.missing for call in whole))
         for prefix, part in model.named_modules():
             for call in self.calls:
-                if call.module is part and part is not model:
-                    still = {f"{prefix}.{name}" for name in call.missing}
-                    left = {name for name in left if name in still or not name.startswith(f"{prefix}.")}
+                if call.module is part:
+                    left -= _plain(f"{prefix}.{name}" if prefix else name for name in call.given)
         return left
 
     def unplaced(self, model: nn.Module) -> set[str]:
@@ -55,10 +60,11 @@ def watched_loads() -> Iterator[Loads]:
 
     def watched(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         answer = original(self, *args, **kwargs)
-        missing = {name for name, _ in self.named_parameters()}.intersection(answer.missing_keys)
+        names = {name for name, _ in self.named_parameters()}
+        missing = names.intersection(answer.missing_keys)
         places = _plain(self.state_dict()) if answer.unexpected_keys else set()
-        unplaced = {name for name in answer.unexpected_keys if not _plain([name]) <= places}
-        loads.calls.append(Call(self, frozenset(missing), frozenset(unplaced)))
+        unplaced = {name for name in _plain(answer.unexpected_keys) if name not in places and not _computes(self, name)}
+        loads.calls.append(Call(self, _plain(names - missing), _plain(missing), frozenset(unplaced)))
         return answer
 
     nn.Module.load_state_dict = watched  # type: ignore[method-assign]
@@ -68,6 +74,15 @@ def watched_loads() -> Iterator[Loads]:
         nn.Module.load_state_dict = original  # type: ignore[method-assign]
 
 
-def _plain(names: Iterable[str]) -> set[str]:
+def _plain(names: Iterable[str]) -> frozenset[str]:
     """Without what LoRA adapters put around a layer: DreamZero's loader cuts a part of it off."""
-    return {name.replace(".base_layer.", ".").replace(".base_model.model.", ".") for name in names}
+    return frozenset(name.replace(".base_layer.", ".").replace(".base_model.model.", ".") for name in names)
+
+
+def _computes(module: nn.Module, name: str) -> bool:
+    """Whether it is a tensor that the module makes itself and does not store (a rotary table of an older release)."""
+    owner, _, leaf = name.rpartition(".")
+    try:
+        return isinstance(getattr(module.get_submodule(owner), leaf, None), torch.Tensor)
+    except AttributeError:
+        return False

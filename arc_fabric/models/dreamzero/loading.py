@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from arc_fabric.models.dreamzero.model import DreamZeroModel
 from arc_fabric.models.dreamzero.policy import DROID, PolicyTransforms
 from arc_fabric.models.dreamzero.shards import shown
 from arc_fabric.models.dreamzero.source import import_groot
+
+log = logging.getLogger(__name__)
+_TRANSFORMER = "action_head.model."
 
 
 def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
@@ -67,12 +71,16 @@ def load_policy(groot: Mapping[str, Any], directory: Path, device: torch.device)
 
 
 def _require_filled(loads: Loads, vla: torch.nn.Module, directory: Path) -> None:
-    """Every parameter must have come from a file. Of LoRA models the adapters: the base is loaded under other names."""
-    missing, extra = loads.unfilled(vla), loads.unplaced(vla)
+    """Every parameter must have come from a file (of LoRA models the transformer's, with its adapters). What a file has
+    beside them is an error within the transformer, which config.json describes, and is logged elsewhere."""
+    missing, unplaced = loads.unfilled(vla), loads.unplaced(vla)
     architecture = getattr(getattr(vla, "action_head", None), "train_architecture", "full")
     if architecture == "lora" or holds_lora_only(directory):
-        missing = {name for name in missing if "lora_" in name}
-    wrong = [f"{len(missing)} weights of the model are in none of its files ({shown(missing)})"] if missing else []
+        missing = {name for name in missing if name.startswith(_TRANSFORMER)}
+    extra = {name for name in unplaced if name.startswith(_TRANSFORMER)}
+    if ignored := unplaced - extra:
+        log.warning("%d weights of %s are of parts that this model lacks: %s", len(ignored), directory, shown(ignored))
+    wrong = [f"{len(missing)} weights of the model came from none of its files ({shown(missing)})"] if missing else []
     wrong += [f"{len(extra)} weights in its files have no place in the model ({shown(extra)})"] if extra else []
     if wrong:
         raise ModelUnavailable(
