@@ -191,18 +191,23 @@ def _configuration(wan22: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def build_vla(variant: str) -> VLA:
-    """The real VLA at toy size: variant "14b" (i2v, Wan 2.1) or "5b" (ti2v, Wan 2.2). Same weights every time."""
-    torch.manual_seed(0)
+def toy_config(variant: str) -> dict[str, Any]:
+    """What a checkpoint's config.json says: variant "14b" (i2v, Wan 2.1) or "5b" (ti2v, Wan 2.2)."""
     config = {"_target_": PACKAGE + HEAD + "Config", "_recursive_": False}
     head = {
         "_target_": f"{__name__}.CpuHead" if DEVICE == "cpu" else PACKAGE + HEAD,
         "_convert_": "object",
         "config": config | _configuration(variant == "5b"),
     }
+    backbone = {"_target_": PACKAGE + "backbone.identity.IdentityBackbone"}
+    return {"backbone_cfg": backbone, "action_head_cfg": head, "action_horizon": 24, "action_dim": 32}
+
+
+def build_vla(variant: str) -> VLA:
+    """The real VLA at toy size. Same weights every time."""
+    torch.manual_seed(0)
     with as_configured(), _no_weight_files(), contextlib.redirect_stdout(io.StringIO()):
-        backbone = {"_target_": PACKAGE + "backbone.identity.IdentityBackbone"}
-        vla = VLA(VLAConfig(backbone_cfg=backbone, action_head_cfg=head, action_horizon=24, action_dim=32))
+        vla = VLA(VLAConfig(**toy_config(variant)))
         vla.eval().requires_grad_(False)
         _fill(vla.action_head.model)
         vla.action_head._device = DEVICE
