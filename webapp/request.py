@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from typing import Any, NoReturn
 
 from flask import Request
@@ -14,7 +15,9 @@ from arc_fabric.errors import InvalidRequest
 
 FILE_FIELD = "initial_frame"
 FRAMES_FIELD = "observed"
-"""Files of this name are the frames of one step, in the order in which they come."""
+"""Files of this name are the frames of one step, in the order in which they come; those of `observed.0`, `observed.1`,
+... are the frames of one camera each."""
+_CAMERA = re.compile(rf"{FRAMES_FIELD}\.(0|[1-9][0-9]?)")
 TEXT_FIELDS = frozenset({"prompt", "label", "if_head", FILE_FIELD})
 LIST_FIELDS = frozenset({"state"})
 
@@ -41,13 +44,35 @@ class ApiRequest(Request):
         for name, values in self.form.lists():
             parsed = [value if name in TEXT_FIELDS else _number(name, value) for value in values]
             fields[name] = parsed if name in LIST_FIELDS or len(parsed) > 1 else parsed[0]
+        cameras: dict[int, list[str]] = {}
         for name, files in self.files.lists():
             texts = [base64.b64encode(file.read()).decode() for file in files]
-            if name == FRAMES_FIELD:
+            if camera := _CAMERA.fullmatch(name):
+                cameras[int(camera[1])] = texts
+            elif name == FRAMES_FIELD:
                 fields[name] = [texts]
             else:
                 fields[name] = texts if len(texts) > 1 else texts[0]
+        if cameras:
+            if FRAMES_FIELD in fields:
+                raise InvalidRequest(
+                    f"files came as {FRAMES_FIELD!r} and by camera", hint=f"Name all of them {FRAMES_FIELD}.<camera>."
+                )
+            fields[FRAMES_FIELD] = [_by_frame(cameras)]
         return fields
+
+
+def _by_frame(cameras: dict[int, list[str]]) -> list[list[str]]:
+    """One list per frame, with a picture per camera. Raises InvalidRequest where a camera or a frame is left out."""
+    names = {at: f"{FRAMES_FIELD}.{at}" for at in range(max(cameras) + 1)}
+    counts = {name: len(cameras.get(at, ())) for at, name in names.items()}
+    if len(set(counts.values())) > 1:
+        came = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        raise InvalidRequest(
+            f"every camera gives as many frames as the others; files came: {came}",
+            hint="Repeat each name once per frame, in order; send a black picture for a camera that is not there.",
+        )
+    return [list(views) for views in zip(*(cameras[at] for at in names), strict=True)]
 
 
 def parse_json(data: bytes | str) -> dict[str, Any] | list[Any]:

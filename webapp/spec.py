@@ -46,8 +46,11 @@ class ApiSpec(OpenAPI):
             return self.document
         document = copy.deepcopy(self.document)
         _set_shapes(document["components"]["schemas"], geometry)
-        for path in FORMS:
-            _set_shapes(document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"], geometry)
+        for path, (_, field) in FORMS.items():
+            form = document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+            if field == "observed" and (cameras := geometry.get("cameras", 1)) > 1:
+                form["properties"] |= _by_camera(form["properties"][field], cameras)
+            _set_shapes(form, geometry)
         return document
 
 
@@ -139,6 +142,15 @@ def _set_shapes(node: Any, geometry: dict[str, Any]) -> None:
     elif isinstance(node, list):
         for value in node:
             _set_shapes(value, geometry)
+
+
+def _by_camera(frames: dict[str, Any], cameras: int) -> dict[str, Any]:
+    """The frames of one step as files named by camera."""
+    return {
+        f"observed.{at}": copy.deepcopy(frames)
+        | {"description": f"Instead of `observed`: the frames of camera {at}, as many as of the others."}
+        for at in range(cameras)
+    }
 
 
 def _multipart(schema: dict[str, Any], field: str) -> dict[str, Any]:

@@ -62,6 +62,15 @@ def seen(at: int) -> np.ndarray:
     return np.stack([views(100 * at + i) for i in range(FRAMES)])
 
 
+def as_files(frames: np.ndarray) -> list[tuple[str, tuple[str, bytes, str]]]:
+    """uint8 [T, V, h, w, 3] as the files of a form, frame by frame."""
+    return [
+        (f"observed.{camera}", (f"{at}.png", encode_png(view), "image/png"))
+        for at, frame in enumerate(frames)
+        for camera, view in enumerate(frame)
+    ]
+
+
 def create(server: WebServer, frame: Any) -> str:
     """The id of a session that has its root."""
     body = {"prompt": PROMPT, "initial_frame": frame, "seed": SEED}
@@ -109,15 +118,18 @@ def test_every_view_is_in_its_place_in_the_initial_frame(cameras: WebServer) -> 
 
 
 def test_a_closed_loop_with_three_views_has_the_bits_of_the_plain_one(cameras: WebServer) -> None:
-    """Across a window's end, through JSON and the client; the frames can be read back; each view counts."""
+    """Across a window's end, through JSON, a form and the client; the frames can be read back; each view counts."""
     steps = [None, seen(1), seen(2), None, seen(4), seen(5)]
     session = create(cameras, in_base64(views(1)))
     body = {"steps": 3, "observed": [None, *([in_base64(frame) for frame in step] for step in steps[1:3])]}
     done = cameras.ok("POST", f"/api/sessions/{session}/step?wait=60", json=body)["job"]
     assert done["state"] == "succeeded", done
+    path = f"/api/sessions/{session}/step?wait=60"
+    assert cameras.ok("POST", path, json={"steps": 1})["job"]["state"] == "succeeded"
+    assert cameras.ok("POST", path, files=as_files(steps[4]))["job"]["state"] == "succeeded"
     with ArcFabric(cameras.url) as fabric:
         ours = fabric.session(session)
-        ours.step(3, observed=steps[3:])
+        ours.step(1, observed=steps[5:])
         assert latents(cameras, session) == plain(steps)
         assert np.array_equal(ours.observed(str(ours.refresh().head)), steps[5])
     checkpoint = done["result"]["steps"][1]["checkpoint_id"]
@@ -164,6 +176,28 @@ def test_a_missing_view_is_refused(cameras: WebServer, count: int) -> None:
     assert cameras.ledger.session(session).frame_index == 0
 
 
+def test_a_form_that_leaves_out_a_frame_or_a_camera_is_refused(cameras: WebServer) -> None:
+    """By the files' names; whole frames and views do not mix, other names are unknown, cameras come in any order."""
+    session = create(cameras, in_base64(views(1)))
+    path = f"/api/sessions/{session}/step"
+    files = as_files(seen(1))
+
+    def refused(given: list[tuple[str, tuple[str, bytes, str]]]) -> str:
+        problem = cameras.problem(422, "POST", path, files=given)
+        return problem["detail"] + problem["what_to_do"]
+
+    assert "8 of observed.0, 7 of observed.1, 8 of observed.2" in refused(files[:1] + files[2:])
+    assert "8 of observed.0, 0 of observed.1, 8 of observed.2" in refused([f for f in files if f[0] != "observed.1"])
+    assert "has 2 pictures; this model has 3 cameras" in refused([f for f in files if f[0] != "observed.2"])
+    assert "has 7 frames" in refused(files[CAMERAS:])
+    assert "by camera" in refused([*files, ("observed", files[0][1])])
+    assert "observed.03" in refused([("observed.03", files[0][1])])
+    assert cameras.ledger.session(session).frame_index == 0
+    by_camera = sorted(files, key=lambda file: file[0])
+    assert cameras.ok("POST", f"{path}?wait=60", files=by_camera)["job"]["state"] == "succeeded"
+    assert latents(cameras, session) == plain([seen(1)])
+
+
 def test_views_of_several_sizes_are_refused(cameras: WebServer) -> None:
     """Named by field, with the sizes."""
     frame = [*in_base64(views(1, 2)), *in_base64(views(2, 1, (41, 48)))]
@@ -192,6 +226,11 @@ def test_a_policy_client_without_a_wrist_camera(cameras: WebServer) -> None:
 
 def test_the_document_asks_for_one_picture_per_camera(cameras: WebServer) -> None:
     """OpenAPI has the model's number as the least and the most."""
-    schema = cameras.ok("GET", "/openapi/openapi.json")["components"]["schemas"]["CreateSession"]
+    document = cameras.ok("GET", "/openapi/openapi.json")
+    schema = document["components"]["schemas"]["CreateSession"]
     lists = [form for form in schema["properties"]["initial_frame"]["oneOf"] if form.get("type") == "array"]
     assert [(form["minItems"], form["maxItems"]) for form in lists] == [(CAMERAS, CAMERAS)]
+    post = document["paths"]["/api/sessions/{session_id}/step"]["post"]["requestBody"]["content"]
+    files = post["multipart/form-data"]["schema"]["properties"]
+    assert {name for name in files if name.startswith("observed.")} == {f"observed.{at}" for at in range(CAMERAS)}
+    assert files["observed.2"]["minItems"] == files["observed.2"]["maxItems"] == FRAMES

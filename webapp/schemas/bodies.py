@@ -63,8 +63,9 @@ Observed = Annotated[
         description="Closed loop. One entry per step: the real frames seen since the step before, oldest first, which "
         "take the place of the imagined ones; or null to go on from the imagined ones. A frame has the forms of "
         "`initial_frame`; those of a step have one size. As multipart/form-data: files named `observed`, the frames of "
-        "one step. GET /api/model says how many frames a step takes (`observed_frames`, `observed_counts`, else "
-        "`frames_per_step`) and whether the model can observe (`abilities.observes`).",
+        "one step (of several cameras: `observed.0`, `observed.1`, ..., each repeated once per frame). GET /api/model "
+        "says how many frames a step takes (`observed_frames`, `observed_counts`, else `frames_per_step`) and whether "
+        "the model can observe (`abilities.observes`).",
     ),
 ]
 PromptMode = Annotated[
