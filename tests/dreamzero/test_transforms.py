@@ -19,5 +19,5 @@ def test_policy_transforms_on_the_real_ones(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.dreamzero.transforms_program", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     if done.returncode == 77:
-        pytest.skip("NOT TESTED ON DREAMZERO: its transforms need torchvision")
+        pytest.skip("NOT TESTED ON DREAMZERO: its transforms need torchvision, opencv and ftfy")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,7 +1,7 @@
 """PolicyTransforms on DreamZero's own DROID transforms and policy methods, with made-up statistics, a tiny tokenizer.
 
 A program of its own, because the toy models replace torchvision, which is needed here. Run by test_transforms.py:
-`python -m tests.dreamzero.transforms_program <empty folder>`. Exits 77 where torchvision is missing.
+`python -m tests.dreamzero.transforms_program <empty folder>`. Exits 77 where one of NEEDED is missing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 
 SOURCE = Path(os.environ["ARC_FABRIC_DREAMZERO_SRC"])
 sys.path.insert(0, str(SOURCE))
+NEEDED = ("torchvision", "cv2", "ftfy")
 NAMES = {"joint_position": 7, "gripper_position": 1}
 STATE = np.linspace(-1, 1, 8)
 
@@ -27,7 +28,8 @@ def stand_in() -> None:
     """For what these transforms do not use: augmentations, tianshou's trainer, torchvision's compiled operators."""
     sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
     try:
-        importlib.import_module("torchvision")
+        for name in NEEDED:
+            importlib.import_module(name)
     except ImportError:
         sys.exit(77)
     policy = types.ModuleType("tianshou.policy")

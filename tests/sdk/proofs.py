@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,19 +10,20 @@ from pathlib import Path
 
 from arc_fabric import Session, StateManager, StepResult
 from arc_fabric.models.contract import WorldModel
-from arc_fabric.store import SnapshotStore
-from arc_fabric.store.backends import MemoryBackend
+from arc_fabric.store import SnapshotStore, backends
+from arc_fabric.store.backends import Backend, MemoryBackend
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, run
 
 _STEP_ELSEWHERE = """
+import json
 import sys
 from importlib import import_module
 from arc_fabric import Session, StateManager
-from arc_fabric.store import SnapshotStore
-from arc_fabric.store.backends import DiskBackend
+from arc_fabric.store import SnapshotStore, backends
 
-folder, checkpoint, module, maker, *arguments = sys.argv[1:]
-store = SnapshotStore(DiskBackend(folder))
+place, checkpoint, module, maker, *arguments = sys.argv[1:]
+backend, *where = json.loads(place)
+store = SnapshotStore(getattr(backends, backend)(*where))
 manager = StateManager(getattr(import_module(module), maker)(*arguments), store=store)
 session = Session.from_checkpoint("elsewhere", manager.model, manager, checkpoint)
 print("LATENTS", session.step().latents.float().numpy().tobytes().hex())
@@ -29,10 +31,24 @@ store.close()
 """
 
 
-def assert_next_elsewhere(expected: StepResult, folder: Path, checkpoint: str, *maker: str) -> None:
-    """A fresh process, with the model that `maker` (module, function, arguments) makes and the store in `folder`, takes
+Place = tuple[str, ...]
+"""Where a store keeps its data: the name of a backend's class and its arguments."""
+
+
+def on_disk(folder: Path) -> Place:
+    """In this folder."""
+    return "DiskBackend", str(folder)
+
+
+def backend_at(place: Place) -> Backend:
+    """The backend there."""
+    return getattr(backends, place[0])(*place[1:])
+
+
+def assert_next_elsewhere(expected: StepResult, place: Place, checkpoint: str, *maker: str) -> None:
+    """A fresh process, with the model that `maker` (module, function, arguments) makes and the store at `place`, takes
     the step from the checkpoint that was taken here."""
-    command = [sys.executable, "-c", _STEP_ELSEWHERE, str(folder), checkpoint, *maker]
+    command = [sys.executable, "-c", _STEP_ELSEWHERE, json.dumps(place), checkpoint, *maker]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("LATENTS ")[1].strip() == expected.latents.float().numpy().tobytes().hex()

@@ -12,7 +12,7 @@ from arc_fabric import Session, StateManager
 from arc_fabric.errors import CheckpointUnavailable, IdentityMismatch, KVRebuildMismatch
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import DiskBackend, MemoryBackend
-from tests.sdk.proofs import assert_next_elsewhere
+from tests.sdk.proofs import assert_next_elsewhere, on_disk
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, new_session, run, uninterrupted
 from tests.support.toy_model import InjectedFaultError, ToyModel
 
@@ -183,4 +183,4 @@ def test_a_fresh_process_continues_with_the_same_bits(tmp_path: Path, policy: st
     head = run(session, steps)[-1].checkpoint_id
     expected = session.step()
     store.close()
-    assert_next_elsewhere(expected, tmp_path, head, "tests.support.toy_model", "ToyModel")
+    assert_next_elsewhere(expected, on_disk(tmp_path), head, "tests.support.toy_model", "ToyModel")

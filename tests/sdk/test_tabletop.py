@@ -14,7 +14,7 @@ from arc_fabric.models.registry import load_model
 from arc_fabric.models.tabletop.model import TabletopModel
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import DiskBackend
-from tests.sdk.proofs import assert_light_is_rebuilt, assert_next_elsewhere
+from tests.sdk.proofs import assert_light_is_rebuilt, assert_next_elsewhere, on_disk
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, run, same_bits
 
 STEPS = 6
@@ -120,7 +120,7 @@ def test_a_fresh_process_continues_with_the_same_bits(model: TabletopModel, tmp_
     head = run(session, 2)[-1].checkpoint_id
     expected = session.step()
     store.close()
-    assert_next_elsewhere(expected, tmp_path, head, __name__, "noisy_model")
+    assert_next_elsewhere(expected, on_disk(tmp_path), head, __name__, "noisy_model")
 
 
 def test_the_documented_example_runs() -> None:
