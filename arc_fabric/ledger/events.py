@@ -51,6 +51,13 @@ class Events(Nodes):
         With `poll` it also yields None every two seconds or so without an event, so that the reader can look
         whether it should stop. Survives a Redis restart.
         """
+        for batch in self.event_batches(session_ids, last_id):
+            yield from batch
+            if not batch and poll:
+                yield None
+
+    def event_batches(self, session_ids: list[str] | None = None, last_id: str | None = None) -> Iterator[list[Event]]:
+        """The same, as many at once as there are; an empty list every two seconds or so without an event."""
         last = self.last_event_id() if last_id is None else last_id
         streams = [keys.EVENTS] if session_ids is None else [keys.session_events(s) for s in session_ids]
         while True:
@@ -59,11 +66,9 @@ class Events(Nodes):
             except (RedisError, OSError):
                 time.sleep(0.2)
                 answer = []
-            for event in _in_order(answer):
-                last = event.id
-                yield event
-            if not answer and poll:
-                yield None
+            batch = _in_order(answer)
+            last = batch[-1].id if batch else last
+            yield batch
 
     def publish_event(self, kind: str, data: dict[str, Any], session_id: str | None = None) -> None:
         """Add an event that no script adds by itself."""

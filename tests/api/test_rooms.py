@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import doctest
+import socket
 import threading
 
 import pytest
 
 from webapp.limits import LongPolls
 from webapp.pictures import Lru, to_numpy
-from webapp.stream import messages, outbox
+from webapp.stream import messages, outbox, sender
 from webapp.stream.messages import event_key
 from webapp.stream.outbox import MOST_TEXTS, Outbox
+from webapp.stream.sockets import GuardedSocket
 
 
-@pytest.mark.parametrize("module", [messages, outbox])
+@pytest.mark.parametrize("module", [messages, outbox, sender])
 def test_examples_in_the_docstrings(module: object) -> None:
     """They run."""
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
@@ -27,9 +29,10 @@ def test_events_go_before_frames_and_none_is_dropped() -> None:
     for number in range(5):
         box.put_frame("a", bytes((1, 0, number)))
         box.put_text(str(number))
-    assert [box.take(0) for _ in range(5)] == list("01234")
-    assert {box.take(0), box.take(0)} == {bytes((1, 0, 4)), bytes((1, 2, 4))}
-    assert box.take(0) is None
+    assert [box.take() for _ in range(5)] == list("01234")
+    assert {box.take(), box.take()} == {bytes((1, 0, 4)), bytes((1, 2, 4))}
+    assert box.take() is None
+    assert not box.ready
 
 
 def test_a_viewer_too_far_behind_is_told_apart() -> None:
@@ -43,13 +46,33 @@ def test_a_viewer_too_far_behind_is_told_apart() -> None:
 
 
 def test_a_closed_outbox_wakes_its_writer() -> None:
-    """The writer does not wait for its timeout."""
+    """The thread for slow viewers ends with it."""
     box = Outbox()
-    writer = threading.Thread(target=box.take, args=(30,))
+    writer = threading.Thread(target=box.wait_handed_over)
     writer.start()
     box.close()
     writer.join(5)
     assert not writer.is_alive()
+
+
+def test_what_a_full_socket_leaves_goes_first_and_whole() -> None:
+    """`send_now` does not wait for a reader; what it left is not cut by what others send after it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        guarded = GuardedSocket(ours)
+        sent = [bytes([number]) * (1 << 20) for number in range(4)]
+        assert not guarded.send_now(sent[0])
+        assert not guarded.send_now(sent[1])
+        others = [threading.Thread(target=guarded.send, args=(data,)) for data in sent[2:]]
+        for other in others:
+            other.start()
+        got = bytearray()
+        while len(got) < sum(map(len, sent)):
+            got += theirs.recv(1 << 20)
+        for other in others:
+            other.join(5)
+    assert got[: 2 << 20] == sent[0] + sent[1]
+    assert got[2 << 20 :] in (sent[2] + sent[3], sent[3] + sent[2])
 
 
 def test_the_cache_keeps_to_its_budget_and_to_what_was_used_last() -> None:

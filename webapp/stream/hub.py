@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
@@ -24,13 +24,17 @@ from arc_fabric.ledger.keys import frames_channel
 
 log = logging.getLogger(__name__)
 FINISHED, DURABLE = "job.finished", "node.durable"
+BURST_S = 0.003
+"""The frames of a step are published together. Of those that come closer to each other than this, no screen could show
+but the last."""
+MOST_BURST_S = 0.02
 
 
 class Listener(Protocol):
     """What the hub tells about. Called from the hub's threads: must not block."""
 
-    def on_event(self, event: Event, text: str) -> None:
-        """An event of any session, and its JSON message."""
+    def on_events(self, events: Sequence[tuple[Event, str]]) -> None:
+        """Events of any session in their order, each with its JSON message."""
 
     def on_frame(self, session_id: str, message: bytes) -> None:
         """A live frame message (pane 0)."""
@@ -120,34 +124,39 @@ class Hub:
                     del self._waiters[key]
 
     def _follow_events(self, last_id: str) -> None:
-        for event in self._ledger.events(None, last_id, poll=True):
+        for events in self._ledger.event_batches(None, last_id):
             if self.stopping.is_set():
                 return
-            if event is not None:
-                self._dispatch(event)
+            self._dispatch(events)
 
-    def _dispatch(self, event: Event) -> None:
-        if event.kind in (FINISHED, DURABLE):
-            with self._lock:
-                for waiter in self._waiters.get(event.kind + str(event.data.get("id")), ()):
-                    waiter.set()
+    def _dispatch(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if event.kind in (FINISHED, DURABLE):
+                with self._lock:
+                    for waiter in self._waiters.get(event.kind + str(event.data.get("id")), ()):
+                        waiter.set()
         listeners = self._listeners
-        if listeners:
-            text = json.dumps(event.to_dict(), separators=(",", ":"))
+        if listeners and events:
+            told = [(event, json.dumps(event.to_dict(), separators=(",", ":"))) for event in events]
             for listener in listeners:
-                listener.on_event(event, text)
+                listener.on_events(told)
 
     def _follow_frames(self) -> None:
         prefix = len(frames_channel(""))
         with connect_bytes(self._ledger.redis_url) as client, client.pubsub() as channel:
             channel.psubscribe(frames_channel("*"))
             while not self.stopping.is_set():
+                latest: dict[bytes, bytes] = {}
                 message = channel.get_message(ignore_subscribe_messages=True, timeout=2.0)
-                if message is None:
-                    continue
-                session_id = message["channel"][prefix:].decode()
-                for listener in self._listeners:
-                    listener.on_frame(session_id, message["data"])
+                until = time.monotonic() + MOST_BURST_S
+                while message is not None:
+                    latest[message["channel"]] = message["data"]
+                    if time.monotonic() > until:
+                        break
+                    message = channel.get_message(ignore_subscribe_messages=True, timeout=BURST_S)
+                for name, frame in latest.items():
+                    for listener in self._listeners:
+                        listener.on_frame(name[prefix:].decode(), frame)
 
     def _forever(self, follow: Callable[[], None]) -> None:
         """Frames in a Redis outage are lost by nature; events go on from their id by themselves."""

@@ -2,9 +2,10 @@
 
 >>> box = Outbox()
 >>> box.set_panes(["ses_a"])
->>> box.put_frame("ses_a", b"\\x01\\x00old"); box.put_frame("ses_a", b"\\x01\\x00new")
+>>> box.put_frame("ses_a", b"\\x01\\x00old"), box.put_frame("ses_a", b"\\x01\\x00new")
+(True, True)
 >>> box.put_text('{"type":"event"}')
->>> box.take(0), box.take(0), box.take(0)
+>>> box.take(), box.take(), box.take()
 ('{"type":"event"}', b'\\x01\\x00new', None)
 """
 
@@ -23,7 +24,7 @@ MOST_TEXTS = 20_000
 
 
 class Outbox:
-    """Thread-safe: the hub's threads put, the viewer's writer takes."""
+    """Thread-safe. Putting wakes nobody: who puts also sees to the sending (see sender.py)."""
 
     def __init__(self) -> None:
         self._wake = threading.Condition()
@@ -33,6 +34,7 @@ class Outbox:
         self._credits: dict[int, int] = {}
         self.closed = False
         self.overflowed = False
+        self.handed_over = False
 
     def set_panes(self, session_ids: Sequence[str]) -> None:
         """Show these sessions: a session's frames go to every pane (position) that names it."""
@@ -48,30 +50,48 @@ class Outbox:
         with self._wake:
             self._texts.append(text)
             self.overflowed = self.overflowed or len(self._texts) > MOST_TEXTS
-            self._wake.notify()
 
-    def put_frame(self, session_id: str, message: bytes) -> None:
-        """Offer a live frame; an older one still waiting for the same pane is forgotten."""
+    def put_frame(self, session_id: str, message: bytes) -> bool:
+        """Offer a live frame; an older one still waiting for the same pane is forgotten. Whether it may leave now."""
         with self._wake:
-            for pane in self._panes.get(session_id, ()):
+            panes = self._panes.get(session_id, ())
+            for pane in panes:
                 self._frames[pane] = message
-            self._wake.notify()
+            return any(self._credits.get(pane, 0) > 0 for pane in panes)
 
     def add_credits(self, pane: int, count: int) -> None:
         """The viewer has drawn `count` frames of a pane and can take as many more."""
         with self._wake:
             if pane in self._credits:
                 self._credits[pane] = min(self._credits[pane] + count, MOST_CREDITS)
-            self._wake.notify()
 
-    def take(self, timeout: float) -> str | bytes | None:
-        """The next message: texts first, then a frame with credit; None when there is none in time."""
+    def take(self) -> str | bytes | None:
+        """The next message: texts first, then a frame with credit; None when there is none."""
         with self._wake:
-            message = self._next()
-            if message is None and not self.closed:
-                self._wake.wait(timeout)
-                message = self._next()
-            return message
+            return self._next()
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` would give a message."""
+        with self._wake:
+            return bool(self._texts) or any(self._credits.get(pane, 0) > 0 for pane in self._frames)
+
+    def hand_over(self) -> None:
+        """Leave the sending to the thread in `wait_handed_over`: the socket takes no more at once."""
+        with self._wake:
+            self.handed_over = True
+            self._wake.notify_all()
+
+    def wait_handed_over(self) -> bool:
+        """Wait for `hand_over`; False once the box is closed."""
+        with self._wake:
+            self._wake.wait_for(lambda: self.handed_over or self.closed)
+            return not self.closed
+
+    def take_back(self) -> None:
+        """Everything is sent: whoever puts may send again."""
+        with self._wake:
+            self.handed_over = False
 
     def close(self) -> None:
         """Wake the writer for good."""

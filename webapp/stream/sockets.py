@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from typing import Any
 
@@ -28,27 +29,50 @@ class GuardedSocket:
         self._sock = sock
         self._seconds = seconds
         self._lock = threading.Lock()
+        self._left: deque[memoryview] = deque()
+        """What is to be sent, in order; the holder of the lock takes from its left end."""
 
     def send(self, data: bytes) -> int:
-        """Send all of `data`; OSError (and a dead socket) when the peer does not take it in time."""
+        """Send all of `data`, and what `send_now` left; OSError (and a dead socket) when the peer does not take it in
+        time."""
+        self._left.append(memoryview(data))
+        deadline = time.monotonic() + self._seconds
         with self._lock:
-            deadline = time.monotonic() + self._seconds
-            left = memoryview(data)
-            while left:
-                left = left[self._send_some(left, deadline) :]
+            while not self._send_some():
+                self._await_room(deadline)
         return len(data)
 
-    def _send_some(self, data: memoryview, deadline: float) -> int:
+    def send_now(self, data: bytes) -> bool:
+        """Send what the socket takes at once, without waiting; False when some is left, which goes before anything
+        else with the next `send`."""
+        self._left.append(memoryview(data))
+        if not self._lock.acquire(blocking=False):
+            return False
         try:
-            return self._sock.send(data, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            pass
+            return self._send_some()
+        finally:
+            self._lock.release()
+
+    def _send_some(self) -> bool:
+        """Whether nothing is left."""
+        while self._left:
+            first = self._left[0]
+            try:
+                sent = self._sock.send(first, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+            if sent < len(first):
+                self._left[0] = first[sent:]
+            else:
+                self._left.popleft()
+        return True
+
+    def _await_room(self, deadline: float) -> None:
         poll = select.poll()
         poll.register(self._sock, select.POLLOUT)
         if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
             self.kill()
             raise TimeoutError("the viewer takes no data")
-        return 0
 
     def kill(self) -> None:
         """End the connection at once in both directions; blocked readers wake up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -15,7 +16,8 @@ from arc_fabric.errors import EventsLost, InvalidRequest, SessionNotFound
 from arc_fabric.ledger import Event, Ledger, keys
 from webapp.stream.messages import Credit, Ping, Subscribe, dumps, error_text, event_key, parse
 from webapp.stream.outbox import Outbox
-from webapp.stream.sockets import DaemonThread, GuardedSocket
+from webapp.stream.sender import Sender
+from webapp.stream.sockets import GuardedSocket
 from webapp.validation import of_validation
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Viewer:
         self._ws, self._sock, self._context = ws, sock, context
         self._only, self._wanted = session_id, last_id
         self._box = Outbox()
+        self._sender = Sender(ws, sock, self._box)
         self._lock = threading.Lock()
         self._held: list[tuple[Event, str]] | None = []
         """Live events while it is not yet known what to replay before them."""
@@ -46,32 +49,34 @@ class Viewer:
 
     def serve(self) -> None:
         """Until either side ends it."""
-        writer = DaemonThread(target=self._write, name="viewer-writer")
         self._context.hub.add(self)
         try:
+            self._sender.start()
             self._greet()
-            writer.start()
             self._read()
         except (ConnectionClosed, OSError):
             pass
         finally:
             self._context.hub.remove(self)
             self._box.close()
-            self._end(writer)
+            self._end()
 
-    def on_event(self, event: Event, text: str) -> None:
-        """From the hub: queue it, or hold it back while older ones are being replayed."""
-        if self._only is not None and event.session_id != self._only:
-            return
+    def on_events(self, events: Sequence[tuple[Event, str]]) -> None:
+        """From the hub: send them, or hold them back while older ones are being replayed."""
+        mine = [told for told in events if self._only is None or told[0].session_id == self._only]
         with self._lock:
             if self._held is not None:
-                self._held.append((event, text))
-            elif event_key(event.id) > event_key(self._covered):
-                self._box.put_text(text)
+                self._held += mine
+                return
+            for event, text in mine:
+                if event_key(event.id) > event_key(self._covered):
+                    self._box.put_text(text)
+        self._sender.push()
 
     def on_frame(self, session_id: str, message: bytes) -> None:
         """From the hub."""
-        self._box.put_frame(session_id, message)
+        if self._box.put_frame(session_id, message):
+            self._sender.push()
 
     def _greet(self) -> None:
         """The id first, then the records: they are at least as new as the id says."""
@@ -85,6 +90,7 @@ class Viewer:
         views = [session.to_dict() for session in sessions]
         self._covered = last_id
         self._box.put_text(dumps({"type": "hello", "sessions": views, "last_id": last_id}))
+        self._sender.push()
         if self._wanted is not None:
             self._begin(self._wanted)
 
@@ -97,6 +103,7 @@ class Viewer:
                 if event_key(event.id) > event_key(self._covered):
                     self._box.put_text(text)
             self._held = None
+        self._sender.push()
 
     def _read(self) -> None:
         patience = time.monotonic() + SUBSCRIBE_SECONDS
@@ -116,6 +123,7 @@ class Viewer:
             self._complain(of_validation(error))
         except (InvalidRequest, SessionNotFound) as error:
             self._complain(error)
+        self._sender.push()
 
     def _obey(self, message: str | bytes) -> None:
         if not isinstance(message, str):
@@ -152,6 +160,7 @@ class Viewer:
                 if event_key(event.id) > until:
                     return
                 self._box.put_text(dumps(event.to_dict()))
+            self._sender.push()
             if len(events) < REPLAY_PAGE:
                 return
             last_id = events[-1].id
@@ -160,18 +169,9 @@ class Viewer:
         self._mistakes += 1
         self._box.put_text(error_text(error))
 
-    def _write(self) -> None:
-        try:
-            while not self._box.closed:
-                message = self._box.take(5.0)
-                if message is not None:
-                    self._ws.send(message)
-        except (ConnectionClosed, OSError):
-            self._sock.kill()
-
-    def _end(self, writer: threading.Thread) -> None:
+    def _end(self) -> None:
         """Say goodbye if the peer still listens, and leave no thread behind."""
-        writer.join(1.0)
+        self._sender.join(1.0)
         reason, text = (1013, "too far behind: reconnect with last_id") if self._box.overflowed else (1001, None)
         if self._mistakes > MOST_MISTAKES:
             reason, text = 1008, "too many invalid messages"
