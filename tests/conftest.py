@@ -79,12 +79,10 @@ def settings(redis_url: str, s3_server: WeedServer, s3_bucket: str, tmp_path: Pa
     return load_settings(
         data_dir=tmp_path / "data",
         redis_url=redis_url,
-        s3_endpoint=s3_server.endpoint,
-        s3_access_key=s3_server.credentials.access_key,
-        s3_secret_key=s3_server.credentials.secret_key,
         s3_bucket=s3_bucket,
         devices="cpu,cpu",
         flower=False,
+        **s3_server.credentials.settings(s3_server.endpoint),
     )
 
 

@@ -7,6 +7,7 @@ import os
 import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,11 @@ class Credentials:
 
     access_key: str
     secret_key: str = field(repr=False)
+
+    def settings(self, endpoint: str) -> dict[str, Any]:
+        """The settings that reach the embedded server at this endpoint."""
+        keys = {"s3_access_key": self.access_key, "s3_secret_key": self.secret_key}
+        return {"s3_endpoint": endpoint, "s3_secure": False} | keys
 
 
 def load_or_make(path: Path) -> Credentials:

@@ -49,14 +49,8 @@ def s3_service(settings: Settings, lock: int) -> tuple[Service, Settings]:
         url = f"{scheme}://{settings.s3_endpoint}/{settings.s3_bucket}"
         return Service("s3", "server", lambda: store_answers(settings), url, detail="external"), settings
     server = WeedServer(settings.data_dir, bucket=settings.s3_bucket, keep_open=(lock,))
-    pair = server.credentials
     url = f"http://{server.endpoint}/{server.bucket}"
-    found = settings.replaced(
-        s3_endpoint=server.endpoint,
-        s3_access_key=pair.access_key,
-        s3_secret_key=pair.secret_key,
-        s3_secure=False,
-    )
+    found = settings.replaced(**server.credentials.settings(server.endpoint))
     return Service("s3", "server", server.answers, url, server.child, detail="seaweedfs, embedded"), found
 
 

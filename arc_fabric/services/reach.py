@@ -100,6 +100,4 @@ def _started_redis(settings: Settings, lock: DataDirLock) -> Iterator[str]:
 
 def _embedded(settings: Settings, endpoint: str) -> Settings:
     pair = credentials.load_or_make(settings.data_dir / "secrets" / "s3.json")
-    return settings.replaced(
-        s3_endpoint=endpoint, s3_access_key=pair.access_key, s3_secret_key=pair.secret_key, s3_secure=False
-    )
+    return settings.replaced(**pair.settings(endpoint))

@@ -39,11 +39,10 @@ class World:
 
     def settings(self, database: int, **changes: object) -> Settings:
         """Settings on one database."""
-        pair = self.s3.credentials
         url = f"redis://127.0.0.1:{self.redis.port}/{database}"
         return load_settings(
-            data_dir=self.folder, redis_url=url, s3_endpoint=self.s3.endpoint, s3_access_key=pair.access_key,
-            s3_secret_key=pair.secret_key, log_level="WARNING", **changes,
+            data_dir=self.folder, redis_url=url, log_level="WARNING",
+            **self.s3.credentials.settings(self.s3.endpoint), **changes,
         )  # fmt: skip
 
     @contextmanager

@@ -36,10 +36,9 @@ class World:
         self.s3 = WeedServer(folder, bucket="arc-fabric")
         self.redis.start()
         self.s3.start()
-        pair = self.s3.credentials
         self.settings: Settings = load_settings(
-            data_dir=folder, redis_url=self.redis.url, s3_endpoint=self.s3.endpoint, s3_access_key=pair.access_key,
-            s3_secret_key=pair.secret_key, devices="cpu,cpu", worker_threads=1, lease_ttl_s=1.5,
+            data_dir=folder, redis_url=self.redis.url, **self.s3.credentials.settings(self.s3.endpoint),
+            devices="cpu,cpu", worker_threads=1, lease_ttl_s=1.5,
             model="python:tests.workers.faulty:make_model", log_level="INFO",
         )  # fmt: skip
         self.ledger = Ledger(self.settings.redis_url, limits=Limits.from_settings(self.settings))

@@ -22,10 +22,8 @@ def serving(s3_server: WeedServer, redis_url: str, folder: Path, *, model: str =
     """The body of a fixture: the web app with one worker on `model`, on a new bucket."""
     pair, bucket = s3_server.credentials, f"web-{uuid.uuid4().hex[:12]}"
     Minio(s3_server.endpoint, pair.access_key, pair.secret_key, secure=False).make_bucket(bucket)
-    settings = load_settings(
-        data_dir=folder, redis_url=redis_url, s3_endpoint=s3_server.endpoint, s3_access_key=pair.access_key,
-        s3_secret_key=pair.secret_key, s3_bucket=bucket, flower=False,
-    )  # fmt: skip
+    keys = pair.settings(s3_server.endpoint)
+    settings = load_settings(data_dir=folder, redis_url=redis_url, s3_bucket=bucket, flower=False, **keys)
     server = WebServer(settings, model=model).start()
     yield server
     server.stop()

@@ -150,23 +150,18 @@ def running(
     redis_server: ValkeyServer, s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
     """Two workers for the tests of one module."""
-    pair = s3_server.credentials
     made = Fleet(
         load_settings(
             data_dir=tmp_path_factory.mktemp("pair"),
             redis_url=f"redis://127.0.0.1:{redis_server.port}/63",
-            s3_endpoint=s3_server.endpoint,
-            s3_access_key=pair.access_key,
-            s3_secret_key=pair.secret_key,
             s3_bucket="arc-fabric",
             devices="cpu,cpu",
             model=TOY,
+            **s3_server.credentials.settings(s3_server.endpoint),
         )
     )
     made.ledger.redis.flushdb()
-    made.start("gpu.0", wait=False)
-    made.start("gpu.1")
-    made.wait_up("gpu.0")
+    made.start_both()
     yield made
     made.close()
 

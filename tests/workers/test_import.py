@@ -29,12 +29,10 @@ def other(tmp_path: Path) -> Iterator[Fleet]:
     redis.start()
     s3.start()
     try:
-        pair = s3.credentials
         made = Fleet(
             load_settings(
-                data_dir=tmp_path / "other", redis_url=redis.url, s3_endpoint=s3.endpoint, s3_bucket="elsewhere",
-                s3_access_key=pair.access_key, s3_secret_key=pair.secret_key, devices="cpu,cpu", model=TOY,
-                flower=False, lease_ttl_s=1.5,
+                data_dir=tmp_path / "other", redis_url=redis.url, s3_bucket="elsewhere", devices="cpu,cpu", model=TOY,
+                flower=False, lease_ttl_s=1.5, **s3.credentials.settings(s3.endpoint),
             )
         )  # fmt: skip
         yield made
