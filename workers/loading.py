@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import sys
@@ -43,6 +44,8 @@ def bring_up(process: WorkerProcess) -> None:
         "identity": model.identity().to_dict(),
     }  # fmt: skip
     through_outages(lambda: process.ledger.write_model_card(card))
+    gc.collect()
+    gc.freeze()  # what stays for good is not looked through again by every collection, which stops the task thread
     log.info("%s: %s ready in %.1f s", process.name, settings.model, time.perf_counter() - begun)
 
 

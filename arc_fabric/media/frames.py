@@ -19,7 +19,9 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
+
+from arc_fabric.media import png
 
 JPEG_QUALITY = 85
 JPEG_FRAME = 1
@@ -37,7 +39,7 @@ def check_frames(frames: np.ndarray) -> np.ndarray:
 
 def encode_png(frame: np.ndarray, *, level: int = 3) -> bytes:
     """uint8 [H, W, 3] -> PNG."""
-    return _png(check_frames(frame[None])[0], None, level)
+    return png.encode(check_frames(frame[None])[0], {}, level=level)
 
 
 def decode_png(data: bytes) -> np.ndarray:
@@ -57,9 +59,7 @@ def pack_strip(frames: np.ndarray, *, level: int = 3) -> bytes:
     """uint8 [F, H, W, 3] -> one PNG of F x H rows with the count F in its `frames` chunk."""
     frames = check_frames(frames)
     count, height, width, channels = frames.shape
-    info = PngImagePlugin.PngInfo()
-    info.add_text("frames", str(count))
-    return _png(frames.reshape(count * height, width, channels), info, level)
+    return png.encode(frames.reshape(count * height, width, channels), {"frames": str(count)}, level=level)
 
 
 def unpack_strip(data: bytes) -> np.ndarray:
@@ -77,10 +77,8 @@ def pack_views(views: np.ndarray, *, level: int = 1) -> bytes:
     if views.ndim != 5:
         raise ValueError(f"views must be uint8 [T, V, H, W, 3], not {list(views.shape)}")
     frames = check_frames(views.reshape(-1, *views.shape[2:]))
-    info = PngImagePlugin.PngInfo()
-    info.add_text("frames", str(len(frames)))
-    info.add_text("cameras", str(views.shape[1]))
-    return _png(frames.reshape(-1, *frames.shape[2:]), info, level)
+    text = {"frames": str(len(frames)), "cameras": str(views.shape[1])}
+    return png.encode(frames.reshape(-1, *frames.shape[2:]), text, level=level)
 
 
 def unpack_views(data: bytes) -> np.ndarray:
@@ -124,9 +122,3 @@ def unpack_live(message: bytes) -> tuple[LiveHeader, bytes]:
 def set_pane(message: bytes, pane: int) -> bytes:
     """The same live message for another pane (workers publish pane 0; each viewer has its own panes)."""
     return message[:1] + bytes((pane,)) + message[2:]
-
-
-def _png(pixels: np.ndarray, info: PngImagePlugin.PngInfo | None, level: int) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG", compress_level=level, pnginfo=info)
-    return out.getvalue()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from arc_fabric.media import frames as fr
+from arc_fabric.media import png
 
 
 @pytest.fixture
@@ -52,3 +56,16 @@ def test_foreign_bytes_are_no_live_frame() -> None:
     for bad in (b"", b"\x01" * 15, b"\x02" * 40):
         with pytest.raises(ValueError, match="no live frame"):
             fr.unpack_live(bad)
+
+
+def test_a_png_of_ours_is_read_by_others_with_its_text() -> None:
+    """Any shape, also one row or one column, and every level: the same pixels, and the text chunks."""
+    rng = np.random.default_rng(3)
+    for shape in ((1, 1, 3), (1, 9, 3), (7, 1, 3), (33, 17, 3)):
+        pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+        for level in (0, 1, 9):
+            with Image.open(io.BytesIO(png.encode(pixels, {"frames": "4"}, level=level))) as image:
+                image.verify()
+            with Image.open(io.BytesIO(png.encode(pixels, {"frames": "4"}, level=level))) as image:
+                assert image.text == {"frames": "4"}  # type: ignore[attr-defined]
+                assert (np.asarray(image) == pixels).all()

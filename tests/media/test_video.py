@@ -15,7 +15,7 @@ from PIL import Image
 
 from arc_fabric.errors import FrameNotFound, InvalidRequest
 from arc_fabric.media import clip as clips
-from arc_fabric.media import frames, series, sprites, video
+from arc_fabric.media import frames, png, series, sprites, video
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def clip() -> np.ndarray:
     return made
 
 
-@pytest.mark.parametrize("module", [clips, frames, series, sprites, video])
+@pytest.mark.parametrize("module", [clips, frames, png, series, sprites, video])
 def test_examples_in_the_docstrings(module: object) -> None:
     """They run."""
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
