@@ -69,7 +69,10 @@ class GuardedSocket:
 
     def _await_room(self, deadline: float) -> None:
         poll = select.poll()
-        poll.register(self._sock, select.POLLOUT)
+        try:
+            poll.register(self._sock, select.POLLOUT)
+        except ValueError as error:  # it has no file descriptor any more
+            raise OSError("the viewer's socket is closed") from error
         if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
             self.kill()
             raise TimeoutError("the viewer takes no data")
