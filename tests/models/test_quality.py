@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from arc_fabric.models.tabletop.draft import backgrounds, draft
+from arc_fabric.models.tabletop.draft import draft, foreseen
 from arc_fabric.models.tabletop.judge import GRIPPER, intact, read
 from arc_fabric.models.tabletop.measures import HeldOut, reconstruction, sharpness
 from arc_fabric.models.tabletop.model import TabletopModel
@@ -17,6 +17,8 @@ from arc_fabric.models.tabletop.render import render_scene
 from arc_fabric.models.tabletop.rollouts import imagine
 from arc_fabric.models.tabletop.samples import sample_names, sample_scene_named
 from arc_fabric.models.tabletop.scene import KINDS
+from arc_fabric.models.tabletop.slots import pack, unpack
+from arc_fabric.models.tabletop.vae import CHANNELS, to_pixels
 
 
 @pytest.fixture
@@ -37,12 +39,12 @@ def test_eyes_read_positions(fast):
     errors, right = [], []
     for scene, _, episode in HeldOut(5, 12).tasks(1, ("pick", "left", "right", "away")):
         frame = torch.from_numpy(episode.frames()[:1])[None]
-        seen = fast.dit.eyes(fast.action_head.vae.encode(frame)[:, :, 0])
-        errors.append(abs(seen.pose[0, :3].numpy() - scene.proprio()[:3]))
+        seen = fast.dit.eyes(fast.action_head.vae.encode(frame)[:, :CHANNELS, 0])
+        errors.append(abs(seen.poses[0, -1, :3].numpy() - scene.proprio()[:3]))
         present = [kind in [body.kind for body in scene.bodies] for kind in KINDS]
         right.append((seen.there[0] > 0).tolist() == present)
         errors += [
-            abs(seen.places[0, KINDS.index(body.kind)].numpy() - place)
+            abs(seen.places[0, -1, KINDS.index(body.kind)].numpy() - place)
             for body, place in zip(scene.bodies, scene.positions(), strict=True)
         ]
     assert np.mean(errors) < 1
@@ -63,23 +65,28 @@ def test_what_nobody_touches_stays(fast):
 
 @torch.inference_mode()
 def test_drafts_show_what_is_foreseen(fast):
-    """A draft of poses and things, decoded, has the gripper and the objects where they were put."""
-    vae, sprites = fast.action_head.vae, fast.dit.sprites
-    scene = sample_scene_named("cup-and-block")
-    frame = torch.from_numpy(render_scene(scene))[None, None]
-    behind = backgrounds(vae, sprites, vae.encode(frame)[:, :, 0])
+    """A drawing of poses and things, decoded by the VAE alone, has the objects where they were put; with the slots it
+    has the gripper as well."""
+    codec, sprites = fast.action_head.vae, fast.dit.sprites
+    frame = torch.from_numpy(render_scene(sample_scene_named("cup-and-block")))[None, None]
+    colours = unpack(codec.encode(frame)[:, :, 0]).look
     things = torch.zeros(2, 4, len(KINDS), 4)
     things[0, :, 0] = torch.tensor([20.0, 50, 0, 1])
     things[1, :, 0] = torch.tensor([44.0, 46, 8, 1])
     poses = torch.tensor([[40.0, 44, 12, -1], [20.0, 50, 14, 1]])[:, None].expand(-1, 4, -1)
-    latents = draft(vae, sprites, behind.expand(2, -1, -1, -1), things, poses)[:, 0]
-    for place, pose, latent in zip(things[:, 0, 0], poses[:, 0], latents, strict=True):
-        seen = read(fast.decode(torch.stack([latent, latent], 1)[None], start=1)[-1])
-        assert abs(seen[GRIPPER].x - pose[0]) < 1.5
-        assert 0 < pose[1] - pose[2] - seen[GRIPPER].row < 12
-        assert abs(seen["red cup"].x - place[0]) < 1
-        assert abs(seen["red cup"].row - (place[1] - place[2] - 4)) < 1.5
-        assert seen["blue block"].area == 0
+    slots = foreseen(sprites, colours.expand(2, -1, -1), things, poses)
+    features = draft(codec, slots)
+    rough = to_pixels(codec.vae.decode(features[:, :, None])[:, 0, -1]).numpy()
+    sharp = to_pixels(codec.decode(torch.cat([features, pack(slots)], 1)[:, :, None])[:, 0, -1]).numpy()
+    for n, (place, pose) in enumerate(zip(things[:, 0, 0], poses[:, 0], strict=True)):
+        gripper = read(sharp[n])[GRIPPER]
+        assert abs(gripper.x - pose[0]) < 0.7
+        assert 0 < pose[1] - pose[2] - gripper.row < 12
+        for picture in (rough[n], sharp[n]):
+            seen = read(picture)
+            assert abs(seen["red cup"].x - place[0]) < 1
+            assert abs(seen["red cup"].row - (place[1] - place[2] - 4)) < 1.5
+            assert seen["blue block"].area == 0
 
 
 def test_given_actions_are_followed(fast):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from arc_fabric.models.tabletop.demonstrations import simulated
 from arc_fabric.models.tabletop.dit_training import DitSettings, WindowModel
 from arc_fabric.models.tabletop.eyes_training import EyesSettings, Sights
 from arc_fabric.models.tabletop.foresight_training import ForesightSettings
@@ -19,7 +20,7 @@ from arc_fabric.models.tabletop.optimizer import MuonAdam, orthogonalise
 from arc_fabric.models.tabletop.scene import KINDS
 from arc_fabric.models.tabletop.sprites_training import Pictures, SpritesSettings
 from arc_fabric.models.tabletop.train import CONFIG, STAGES, read_config
-from arc_fabric.models.tabletop.vae import CHANNELS
+from arc_fabric.models.tabletop.vae import CHANNELS, GROUP, to_pixels
 from arc_fabric.models.tabletop.vae_training import VaeSettings
 from arc_fabric.models.tabletop.windows import COPIES, POLICY, Noise, foresee
 
@@ -112,12 +113,14 @@ def test_windows_and_loss(model):
 
 def test_sights_are_where_the_truth_says(model):
     """What is rendered for the eyes shows the objects at the places that come with it, wherever it was moved."""
-    sights = Sights(model.action_head.vae, EyesSettings(episodes=2, kept=12))
+    sights = Sights(model.action_head.vae.vae, EyesSettings(episodes=2, kept=12))
     sights.grow(18)
-    latents, things, _ = sights.draw(np.random.default_rng(0), 24)
+    features, true = sights.draw(np.random.default_rng(0), 24)
+    assert true.poses.shape == (24, GROUP, 4)
+    assert true.look.shape == (24, 2, 3)
     seen = 0
-    for latent, places in zip(latents, things, strict=True):
-        frame = model.decode(torch.stack([latent, latent], 1)[None], start=1)[-1]
+    frames = to_pixels(model.action_head.vae.vae.decode(features[:, :, None])[:, 0, -1]).numpy()
+    for frame, places in zip(frames, true.things[:, -1], strict=True):
         blobs = read(frame)
         for kind, (x, y, z, there) in zip(KINDS, places.tolist(), strict=True):
             blob = blobs[kind.name]
@@ -145,10 +148,11 @@ def test_corrections_come_from_where_the_intent_went(model):
 
 def test_fingers_are_shown_what_they_were_told():
     """A grip on nothing closes as told; the frames and places of a picture belong together."""
-    shown = Pictures(seed=1, episodes=2)
+    shown = Pictures(simulated(1, 2), seed=1)
     rng = np.random.default_rng(0)
-    frames, things, pose = shown.draw(rng, 4)
+    frames, look, things, pose = shown.draw_frames(rng, 4)
     assert frames.shape == (4, 3, 64, 64)
+    assert look.shape == (4, 2, 3)
     assert things.shape == (4, len(KINDS), 4)
     told, _, _, closed = shown.draw_grips(rng, 64, blur=0.0)
     assert told.shape == closed.shape == (64, 1)
@@ -160,6 +164,6 @@ def test_config_holds_known_settings_only():
     """Every key of the shipped config is a setting, and every stage has its table."""
     config = read_config(CONFIG)
     assert list(config) == list(STAGES)
-    settings = (VaeSettings, SpritesSettings, EyesSettings, IntentSettings, ForesightSettings, DitSettings)
-    for table, kind in zip(STAGES, settings, strict=True):
+    kinds = (VaeSettings, SpritesSettings, EyesSettings, IntentSettings, ForesightSettings, DitSettings)
+    for table, kind in zip(STAGES, kinds, strict=True):
         kind(**config[table])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,16 +37,20 @@ class TrackSettings:
     """Noise of the gripper's position in pixels."""
 
 
+def simulated(seed: int, count: int) -> list[Episode]:
+    """New episodes of `FRAMES` frames."""
+    rng = np.random.default_rng(seed)
+    return [sample_episode(rng, FRAMES) for _ in track(range(count), "simulating")]
+
+
 class Demonstrations:
     """Tracks, actions and prompts of many episodes."""
 
-    def __init__(self, seed: int, episodes: int) -> None:
-        rng = np.random.default_rng(seed)
-        made = [sample_episode(rng, FRAMES) for _ in track(range(episodes), "simulating")]
-        self.state = torch.from_numpy(np.stack([e.gripper for e in made]))
-        self.things = torch.from_numpy(np.stack([things_of(e) for e in made]))
-        self.actions = unit_actions(torch.from_numpy(np.stack([e.actions for e in made])))
-        self.text = torch.from_numpy(np.stack([token_ids(e.prompt) for e in made]))
+    def __init__(self, episodes: Sequence[Episode]) -> None:
+        self.state = torch.from_numpy(np.stack([e.gripper for e in episodes]))
+        self.things = torch.from_numpy(np.stack([things_of(e) for e in episodes]))
+        self.actions = unit_actions(torch.from_numpy(np.stack([e.actions for e in episodes])))
+        self.text = torch.from_numpy(np.stack([token_ids(e.prompt) for e in episodes]))
 
     def draw(
         self, rng: np.random.Generator, settings: TrackSettings, text_dropout: float

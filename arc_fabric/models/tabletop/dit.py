@@ -36,8 +36,6 @@ from arc_fabric.models.tabletop.vae import CHANNELS
 
 PATCH = 2
 VIDEO_TOKENS = GRID * GRID
-DOUBT = 1.5
-"""Taken from the eyes' logits of presence: what they hardly believe (below about 0.8) is not drawn into the world."""
 TOKENS = VIDEO_TOKENS + 1
 """Tokens per latent frame: 16 of video, then one of actions."""
 ACTIONS = 4
@@ -173,13 +171,6 @@ class CausalDiT(nn.Module):
         """text [N, d], noise levels [N] in [0, 1] -> condition [N, d]."""
         return F.silu(text + self.noise(torch.cat([level_features(t_video), level_features(t_action)], -1)))
 
-    def look(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """What the eyes see in latent frames [N, C, 8, 8]: things [N, kinds, 4] (x, y, z, presence from 0 to 1) and the
-        gripper's pose [N, 4]."""
-        seen = self.eyes(z)
-        things = torch.cat([seen.places, (seen.there - DOUBT).sigmoid()[..., None]], -1)
-        return things, torch.cat([seen.pose[:, :3], seen.pose[:, 3:].clamp(-1, 1)], -1)
-
     def tokens(
         self,
         z: Tensor,
@@ -191,7 +182,7 @@ class CausalDiT(nn.Module):
         poses: Tensor,
         intent: Tensor,
     ) -> Tensor:
-        """Latent frames z and `last` [N, C, 8, 8], what the eyes see in `last` [N, kinds, 4], things foreseen in each
+        """Features z and `last` [N, C, 8, 8] of latent frames, things in `last` [N, kinds, 4], things foreseen in each
         of the four frames [N, 4, kinds, 4] and drafts [N, C, 8, 8] (zeros where actions are not known), noisy unit
         actions [N, 4, 4], poses [N, 4, 4], what `Intent` would do [N, 4, 4] (zeros where it is not asked)
         -> [N, TOKENS, d]."""

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.dit import TOKENS, Block, CausalDiT, Text, rotary, rotate
 from arc_fabric.models.tabletop.latent_pool import LatentPool, Windows
 from arc_fabric.models.tabletop.loop import Budget, Peers, Trainer
@@ -218,9 +219,10 @@ def train_dit(
         model.dit.get_submodule(name).load_state_dict(part)
     torch.manual_seed(seed + trainer.step)
     rng = np.random.default_rng(seed + 1 + trainer.step)
-    pool = LatentPool(vae, seed + trainer.step, settings.episodes)
+    reader = deepcopy(model.dit).cpu().eval().requires_grad_(False)
+    pool = LatentPool(Codec(vae, reader.eyes, reader.sprites), seed + trainer.step, settings.episodes)
     pool.grow(settings.first_episodes, "encoding")
-    painter = deepcopy(vae).to(device)
+    near = Codec(deepcopy(vae).to(device), model.dit.eyes, model.dit.sprites)
     forward = torch.compile(model, dynamic=False) if compiled else model
 
     def losses(step: int) -> dict[str, Tensor]:
@@ -229,7 +231,7 @@ def train_dit(
         batch = pool.draw(rng, settings.batch, settings.text_dropout)
         batch = Windows(**{k: v.to(device) for k, v in vars(batch).items()})
         noise = Noise.draw(settings.batch, vae.channels, settings.shift, settings.past_noise, device)
-        known = foresee(model.dit, painter, batch, noise)
+        known = foresee(model.dit, near, batch, noise)
         with torch.autocast(device, torch.bfloat16):
             found = forward(batch, noise, known)
         total = found["v"] + settings.action_weight * found["a"]

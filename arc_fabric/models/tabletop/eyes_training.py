@@ -1,24 +1,25 @@
-"""Stage 3: train the eyes on encoded frames whose true positions are known. Frames are rendered from simulated tracks
+"""Stage 3: train the eyes on encoded frames of which everything is known. Frames are rendered from simulated tracks
 all the time, each moved to another place of the table and in another light, so that none is seen often."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from arc_fabric.models.tabletop.demonstrations import FRAMES, Demonstrations
-from arc_fabric.models.tabletop.eyes import Eyes, Things
+from arc_fabric.models.tabletop.demonstrations import FRAMES, Demonstrations, simulated
+from arc_fabric.models.tabletop.eyes import Eyes, Sight
 from arc_fabric.models.tabletop.loop import Budget, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 from arc_fabric.models.tabletop.pose import pose_of_state
 from arc_fabric.models.tabletop.render import render
 from arc_fabric.models.tabletop.scene import BODY_HIGH, BODY_LOW, GRIPPER_HIGH, GRIPPER_LOW, KINDS, sample_look
-from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+from arc_fabric.models.tabletop.vae import GROUP, CausalVAE, to_floats, to_pixels
 
 
 @dataclass(frozen=True)
@@ -32,66 +33,94 @@ class EyesSettings:
     """Frames rendered per step."""
     kept: int = 16_384
     """Frames kept, from which batches are drawn."""
-    batch: int = 192
+    batch: int = 128
     steps: int = 100_000
     minutes: float = 12.0
     muon_lr: float = 0.01
     adam_lr: float = 1.5e-3
+    hidden: float = 0.4
+    """Share of the groups in which something is behind something else more than elsewhere."""
     noise: float = 0.2
     """Largest noise added to the latents, as in the history of the transformer."""
 
 
-class Sights:
-    """Latent frames and what is to be seen in them."""
+class Seen(NamedTuple):
+    """What is truly to be seen in N groups of four frames."""
 
-    def __init__(self, vae: CausalVAE, settings: EyesSettings) -> None:
-        self._vae, self._kept = vae, settings.kept
-        self._rng = np.random.default_rng(settings.seed + 3)
-        self._tracks = Demonstrations(settings.seed, settings.episodes)
-        self._latents = torch.zeros(self._kept, vae.channels, 8, 8)
-        self._things, self._pose = torch.zeros(self._kept, len(KINDS), 4), torch.zeros(self._kept, 4)
-        self._made = 0
+    things: Tensor
+    """[N, 4, kinds, 4]."""
+    poses: Tensor
+    """[N, 4, 4]."""
+    look: Tensor
+    """Colours of table and wall, [N, 2, 3] in [-1, 1]."""
 
-    @torch.inference_mode()
-    def grow(self, count: int) -> None:
-        """Render and encode new frames: groups of four, anchors (a third), and anchors of decoded frames (half of
-        those)."""
-        made = [self._moment(single=n % 3 == 0) for n in range(count)]
-        frames = torch.from_numpy(np.stack([m[0] for m in made]))
-        with torch.autocast("cpu", torch.bfloat16):
-            latents = self._encode(frames)
-            again = self._vae.decode(latents[::6, :, None])[:, 0, -1:].expand(-1, GROUP, -1, -1, -1)
-            pixels = ((again.permute(0, 1, 3, 4, 2).float() + 1) * 127.5).round().clamp(0, 255).byte()
-            latents[::6] = self._encode(pixels)
-        at = torch.arange(self._made, self._made + count) % self._kept
-        self._latents[at] = latents
-        self._things[at] = torch.from_numpy(np.stack([m[1] for m in made]))
-        self._pose[at] = pose_of_state(torch.from_numpy(np.stack([m[2] for m in made])))
-        self._made += count
 
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Latent frames [N, C, 8, 8], true things [N, kinds, 4] and poses [N, 4]."""
-        row = torch.from_numpy(rng.integers(0, min(self._made, self._kept), count))
-        return self._latents[row], self._things[row], self._pose[row]
+class Renderings:
+    """New pictures of simulated tracks: never the same twice."""
 
-    def _encode(self, frames: Tensor) -> Tensor:
-        """uint8 [N, 4, 64, 64, 3] -> [N, C, 8, 8]."""
-        groups = frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 127.5 - 1.0
-        mean, _ = self._vae.posterior(groups)
-        return (mean.float() - self._vae.shift[:, None, None]) / self._vae.scale[:, None, None]
+    def __init__(self, seed: int, episodes: int, hidden: float = 0.0) -> None:
+        """A share `hidden` of the groups is the one of five in which something is hidden most."""
+        self._rng, self._hidden = np.random.default_rng(seed + 3), hidden
+        self._tracks = Demonstrations(simulated(seed, episodes))
 
-    def _moment(self, single: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Four frames uint8 [4, 64, 64, 3] (all equal if `single`), things [kinds, 4] and state [4] at the last."""
+    def make(self, count: int) -> tuple[Tensor, Seen]:
+        """Groups uint8 [N, 4, 64, 64, 3], every third of one frame four times (an anchor), and what they show."""
+        made = [self._group(single=n % 3 == 0) for n in range(count)]
+        frames, things, state, look = (torch.from_numpy(np.stack(part)) for part in zip(*made, strict=True))
+        return frames, Seen(things, pose_of_state(state), look / 127.5 - 1)
+
+    def _group(self, single: bool) -> tuple[np.ndarray, ...]:
         rng = self._rng
-        episode, last = int(rng.integers(len(self._tracks.state))), int(rng.integers(GROUP - 1, FRAMES))
+        several = 5 if rng.random() < self._hidden else 1
+        episodes, lasts = rng.integers(len(self._tracks.state), size=several), rng.integers(GROUP - 1, FRAMES, several)
+        episode, last = max(zip(episodes.tolist(), lasts.tolist(), strict=True), key=self._overlap)
         when = [last] * GROUP if single else list(range(last - GROUP + 1, last + 1))
         things, state = self._tracks.things[episode, when].numpy(), self._tracks.state[episode, when].numpy()
         there = things[-1, :, 3] > 0
         shift = _room(rng, things[:, there], state)
         things, state = things + np.array([*shift, 0, 0]) * things[..., 3:], state + np.array([*shift, 0, 0])
         kinds = [kind for kind, present in zip(KINDS, there, strict=True) if present]
-        frames = render(kinds, sample_look(rng), state.astype(np.float32), things[:, there, :3].astype(np.float32))
-        return frames, things[-1].astype(np.float32), state[-1].astype(np.float32)
+        things, state, look = things.astype(np.float32), state.astype(np.float32), sample_look(rng)
+        frames = render(kinds, look, state, things[:, there, :3])
+        return frames, things, state, np.array([look.table, look.wall], np.float32)
+
+    def _overlap(self, moment: tuple[int, int]) -> float:
+        """Pixels in which something is behind something else, roughly: the largest overlap of two boxes of 8x8."""
+        things, state = self._tracks.things[moment].numpy(), self._tracks.state[moment].numpy()
+        places = np.concatenate([things[things[:, 3] > 0, :3], state[None, :3]])
+        column, row = places[:, 0], places[:, 1] - places[:, 2]
+        apart = np.abs(column[:, None] - column), np.abs(row[:, None] - row)
+        shared = np.clip(8 - apart[0], 0, None) * np.clip(8 - apart[1], 0, None)
+        return float(np.triu(shared, 1).max())
+
+
+class Sights:
+    """Latent frames and what is to be seen in them."""
+
+    def __init__(self, vae: CausalVAE, settings: EyesSettings) -> None:
+        self._vae, self._kept, self._made = vae, settings.kept, 0
+        self._renderings = Renderings(settings.seed, settings.episodes, settings.hidden)
+        self._parts: tuple[Tensor, ...] = ()
+
+    @torch.inference_mode()
+    def grow(self, count: int) -> None:
+        """Render and encode new groups; half of the anchors are of decoded frames."""
+        frames, seen = self._renderings.make(count)
+        latents = self._vae.encode_groups(to_floats(frames))
+        again = to_pixels(self._vae.decode(latents[::6, :, None])[:, 0, -1])
+        latents[::6] = self._vae.encode(again[:, None])[:, :, 0]
+        if not self._parts:
+            self._parts = tuple(part.new_zeros(self._kept, *part.shape[1:]) for part in (latents, *seen))
+        at = torch.arange(self._made, self._made + count) % self._kept
+        for kept, new in zip(self._parts, (latents, *seen), strict=True):
+            kept[at] = new
+        self._made += count
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Seen]:
+        """Latent frames [N, C, 8, 8] and what they show."""
+        row = torch.from_numpy(rng.integers(0, min(self._made, self._kept), count))
+        latents, *seen = (part[row] for part in self._parts)
+        return latents, Seen(*seen)
 
 
 def _room(rng: np.random.Generator, things: np.ndarray, state: np.ndarray) -> tuple[float, float]:
@@ -131,24 +160,24 @@ def train_eyes(
 
     def losses(_: int) -> dict[str, Tensor]:
         sights.grow(settings.fresh)
-        latents, things, pose = (part.to(device) for part in sights.draw(rng, settings.batch))
+        latents, true = sights.draw(rng, settings.batch)
+        latents, true = latents.to(device), Seen(*(part.to(device) for part in true))
         level = settings.noise * torch.rand(len(latents), 1, 1, 1, device=device)
-        with torch.autocast(device, torch.bfloat16):
-            seen = eyes(latents + level * torch.randn_like(latents))
-        return _losses(seen, things, pose)
+        seen = eyes(latents + level * torch.randn_like(latents))
+        return _losses(seen, true)
 
     trainer.train(losses, title="eyes", every=100)
     return trainer.averaged()
 
 
-def _losses(seen: Things, things: Tensor, pose: Tensor) -> dict[str, Tensor]:
-    """True things [N, kinds, 4] and poses [N, 4]."""
-    there = things[..., 3]
-    gripper = (seen.pose[:, :3] - pose[:, :3]).abs().mean()
-    closed = (seen.pose[:, 3] - pose[:, 3]).abs().mean()
-    error = (seen.places - things[..., :3]).abs().mean(-1)
+def _losses(seen: Sight, true: Seen) -> dict[str, Tensor]:
+    there = true.things[..., 3]
+    gripper = (seen.poses[..., :3] - true.poses[..., :3]).abs().mean()
+    closed = (seen.poses[..., 3] - true.poses[..., 3]).abs().mean()
+    error = (seen.places - true.things[..., :3]).abs().mean(-1)
     objects = (error * there).sum() / there.sum()
-    presence = F.binary_cross_entropy_with_logits(seen.there, there)
-    loss = gripper + objects + closed + presence
-    found = {"gripper_px": gripper, "object_px": objects, "closed": closed, "presence": presence}
+    presence = F.binary_cross_entropy_with_logits(seen.there, there[:, -1])
+    look = (seen.look - true.look).abs().mean()
+    loss = gripper + objects + closed + presence + 10 * look
+    found = {"gripper_px": gripper, "object_px": objects, "closed": closed, "presence": presence, "look": look}
     return {"loss": loss, **{name: value.detach() for name, value in found.items()}}

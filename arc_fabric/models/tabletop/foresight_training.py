@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.models.tabletop.demonstrations import Demonstrations, TrackSettings
+from arc_fabric.models.tabletop.demonstrations import Demonstrations, TrackSettings, simulated
 from arc_fabric.models.tabletop.foresight import Foresight
 from arc_fabric.models.tabletop.loop import Budget, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam
@@ -46,7 +46,7 @@ def train_foresight(
     trainer = Trainer(foresight, optimizer, Budget(settings.steps, settings.minutes), folder / "foresight.safetensors")
     if resume:
         trainer.resume()
-    shown = Demonstrations(settings.seed, settings.episodes)
+    shown = Demonstrations(simulated(settings.seed, settings.episodes))
 
     def losses(_: int) -> dict[str, Tensor]:
         things, pose, actions, after = (part.to(device) for part in shown.draw_tracks(rng, settings))

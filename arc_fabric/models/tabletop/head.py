@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.scene import KINDS
-from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+from arc_fabric.models.tabletop.vae import GROUP
 
 POSES = 4 * GROUP
 """Channels of `ActionHead.ys` that hold poses."""
@@ -21,7 +22,7 @@ class ActionHead:
 
     Tensors here are replaced, never written in place."""
 
-    vae: CausalVAE
+    vae: Codec
     kv_cache1: list[Tensor] = field(default_factory=list)
     """Per layer `[2, B, F * 17, heads, head_dim]` float32: keys and values of F latent frames under the prompt."""
     kv_cache_neg: list[Tensor] = field(default_factory=list)
@@ -32,7 +33,7 @@ class ActionHead:
     crossattn_cache_neg: list[Tensor] = field(default_factory=list)
     clip_feas: Tensor | None = None
     """Features of the window's first image: float32 `[B, C, 64]`, its latent, channels first. Drafts show its
-    background."""
+    table and wall."""
     ys: Tensor | None = None
     """What the session knows of the gripper and of things, float32 `[B, 32, 9, 1, 1]`, time as in the window.
 

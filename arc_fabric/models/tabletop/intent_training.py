@@ -20,6 +20,7 @@ from arc_fabric.models.tabletop.demonstrations import (
     Demonstrations,
     TrackSettings,
     blurred,
+    simulated,
     things_of,
 )
 from arc_fabric.models.tabletop.experts import Task
@@ -121,7 +122,7 @@ def train_intent(
     trainer = Trainer(intent, optimizer, Budget(settings.steps, settings.minutes), folder / "intent.safetensors")
     if resume:
         trainer.resume()
-    shown, own = Demonstrations(settings.seed, settings.episodes), Corrections(settings.seed + 2, settings)
+    shown, own = Demonstrations(simulated(settings.seed, settings.episodes)), Corrections(settings.seed + 2, settings)
 
     def losses(step: int) -> dict[str, Tensor]:
         if not len(own) or step % settings.own_every == 0:

@@ -9,14 +9,15 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from arc_fabric.models.tabletop.codec import Codec
+from arc_fabric.models.tabletop.demonstrations import FRAMES
 from arc_fabric.models.tabletop.language import token_ids
 from arc_fabric.models.tabletop.pose import integrate, pose_of_state, unit_actions
 from arc_fabric.models.tabletop.simulator import Episode, sample_episode
-from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+from arc_fabric.models.tabletop.vae import GROUP, CausalVAE, to_pixels
 
 WINDOW = 9
 """Latent frames per window, the anchor included."""
-FRAMES = 65
 STARTS = 9
 """Windows per episode: they start at frames 0, 4, ... 32."""
 
@@ -41,8 +42,9 @@ class LatentPool:
     """Windows of episodes, kept as latents in memory. It starts small and grows while training runs; when it is full
     a new episode takes the oldest one's place."""
 
-    def __init__(self, vae: CausalVAE, seed: int, capacity: int) -> None:
-        self._vae, self._rng, self._capacity = vae, np.random.default_rng(seed), capacity
+    def __init__(self, codec: Codec, seed: int, capacity: int) -> None:
+        self._codec = codec
+        self._rng, self._capacity = np.random.default_rng(seed), capacity
         self._parts: dict[str, Tensor] = {}
         self.made = 0
 
@@ -52,7 +54,7 @@ class LatentPool:
     def grow(self, episodes: int, note: str = "") -> None:
         """Simulate, render and encode new episodes."""
         for _ in track(range(episodes), note) if note else range(episodes):
-            row = _encode(self._vae, sample_episode(self._rng, FRAMES))
+            row = _encode(self._codec, sample_episode(self._rng, FRAMES))
             if not self._parts:
                 self._parts = {k: torch.zeros(self._capacity, *v.shape, dtype=v.dtype) for k, v in row.items()}
             for key, value in row.items():
@@ -106,16 +108,15 @@ def _dead_reckon(rng: np.random.Generator, state: Tensor, actions: Tensor) -> tu
 
 
 @torch.inference_mode()
-def _encode(vae: CausalVAE, episode: Episode) -> dict[str, Tensor]:
+def _encode(codec: Codec, episode: Episode) -> dict[str, Tensor]:
     """One episode's latents (float16) and what goes with them."""
-    video = torch.from_numpy(episode.frames())
+    video, vae = torch.from_numpy(episode.frames()), codec.vae
     with torch.autocast("cpu", torch.bfloat16):
         latents = _latents(vae, video[None])[0]
         group = latents[1:]
         single = _latents(vae, video[: GROUP * STARTS : GROUP, None])[:, 0]
         seen = torch.cat([single[:1], group[: STARTS - 1]])
-        again = vae.decode(seen[:, :, None])[:, 0, -1]
-        again = ((again.permute(0, 2, 3, 1).float() + 1) * 127.5).round().clamp(0, 255).byte()
+        again = to_pixels(codec.decode(codec.seen(seen)[:, :, None])[:, 0, -1])
         cycled = _latents(vae, again[:, None])[:, 0]
     return {
         "single": single.half(),

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from arc_fabric.errors import InvalidRequest, ModelUnavailable
 from arc_fabric.models.contract import Abilities, Conditioning, ModelIdentity
+from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.dit import CausalDiT, Text
 from arc_fabric.models.tabletop.foresight import remembered
 from arc_fabric.models.tabletop.head import (
@@ -44,9 +45,10 @@ from arc_fabric.models.tabletop.sampler import (
 )
 from arc_fabric.models.tabletop.samples import sample_state, samples
 from arc_fabric.models.tabletop.scene import SIZE
+from arc_fabric.models.tabletop.slots import look, unpack
 from arc_fabric.models.tabletop.surface import WINDOW, geometry_of, identity_of
 from arc_fabric.models.tabletop.threads import one_thread
-from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+from arc_fabric.models.tabletop.vae import CHANNELS, GROUP, CausalVAE, to_pixels
 from arc_fabric.models.tabletop.weights import WEIGHTS, digest, load_part, load_transformer
 
 
@@ -66,7 +68,8 @@ class TabletopModel:
     ) -> None:
         self.device = torch.device(device)
         self.dit = dit.to(self.device).eval().requires_grad_(False)
-        self.action_head = ActionHead(vae.to(self.device).eval().requires_grad_(False))
+        vae = vae.to(self.device).eval().requires_grad_(False)
+        self.action_head = ActionHead(Codec(vae, self.dit.eyes, self.dit.sprites))
         self.sampler = sampler or SamplerSettings()
         self.exact_batches = True
         """True: rows of a batch are computed one by one, with the bits of a step alone. False: one forward pass for
@@ -171,7 +174,7 @@ class TabletopModel:
         anchor = torch.cat(anchors)
         head.language = text.clone()
         head.clip_feas = anchor.flatten(2)
-        things, pose = (torch.cat(part) for part in zip(*(self.dit.look(a) for a in anchors), strict=True))
+        things, pose = look(anchor)
         pose = _state_pose(inputs) if "state" in inputs else pose
         empty = empty_track(len(text), WINDOW, self.device)
         head.ys = with_track(empty, pose[:, None, None].expand(-1, 1, GROUP, -1), things[:, None], 0)
@@ -232,12 +235,13 @@ class TabletopModel:
         pose = _state_pose(inputs) if "state" in inputs else poses_of(head.ys, first - 1, 1)[:, 0, -1]
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
         noise = tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
-        given, last = unit_actions(inputs["action"]) if "action" in inputs else None, clean[:, :, -1].contiguous()
-        things, seen = self.dit.look(last)
+        given, last = unit_actions(inputs["action"]) if "action" in inputs else None, clean[:, :, -1]
+        things, seen = look(last)
         if "state" not in inputs:
             things = remembered(things_of(head.ys, first - 1), things)
             pose = torch.cat([pose[:, :3], seen[:, 3:]], 1)
-        block = BlockInputs(last, anchor, things, pose, inputs["text"], given, noise, first)
+        last, colours = last[:, :CHANNELS].contiguous(), unpack(anchor).look
+        block = BlockInputs(last, colours, things, pose, inputs["text"], given, noise, first)
         video, actions, ahead = denoise(self.dit, head.vae, block, texts, caches, self.sampler)
         poses = integrate(pose, actions).unflatten(1, (BLOCK, GROUP))
         head.ys = with_track(head.ys, poses, ahead[:, GROUP - 1 :: GROUP], first)
@@ -273,8 +277,7 @@ class TabletopModel:
             frames.append(group if index else group[-1:])
         if not frames:
             return np.zeros((0, SIZE, SIZE, 3), np.uint8)
-        pixels = ((torch.cat(frames).permute(0, 2, 3, 1) + 1) * 127.5).round().clamp(0, 255)
-        return pixels.byte().cpu().numpy()
+        return to_pixels(torch.cat(frames)).cpu().numpy()
 
     @one_thread()
     @torch.inference_mode()

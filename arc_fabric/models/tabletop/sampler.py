@@ -11,10 +11,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.dit import ACTIONS, CausalDiT, Text
-from arc_fabric.models.tabletop.draft import backgrounds, draft
+from arc_fabric.models.tabletop.draft import draft, foreseen
 from arc_fabric.models.tabletop.pose import integrate, shrink
-from arc_fabric.models.tabletop.vae import CausalVAE
+from arc_fabric.models.tabletop.slots import look, pack
+from arc_fabric.models.tabletop.vae import CHANNELS
 
 BLOCK = 2
 """Latent frames per block."""
@@ -32,6 +34,8 @@ class SamplerSettings:
     action_steps: int = 5
     shift: float = 5.0
     guidance: float = 1.0
+    temperature: float = 0.5
+    """Size of the noise that predicted actions start from: below 1 they stay closer to what the experts mostly do."""
 
     def levels(self, steps: int) -> list[float]:
         """Noise levels from 1 to 0, `steps + 1` of them."""
@@ -51,14 +55,14 @@ def write_kv(
 ) -> list[Tensor]:
     """Append clean latent frames to the caches of both branches.
 
-    latents [B, C, F, 8, 8]; poses [B, F, 4, 4]; texts of 2B prompts; caches per layer [2, 2B, seq, heads, head_dim] or
-    empty. Returns new, longer caches.
+    latents [B, LATENT_CHANNELS, F, 8, 8]; poses [B, F, 4, 4]; texts of 2B prompts; caches per layer
+    [2, 2B, seq, heads, head_dim] or empty. Returns new, longer caches.
     """
     batch, frames = latents.shape[0], latents.shape[2]
     # In one layout wherever the latents come from: convolutions round by it.
-    z = latents.transpose(1, 2).flatten(0, 1).contiguous()
+    known = latents.transpose(1, 2).flatten(0, 1)
+    z, (things, _) = known[:, :CHANNELS].contiguous(), look(known)
     none = z.new_zeros(len(z), ACTIONS, 4)
-    things, _ = dit.look(z)
     ahead = things[:, None].expand(-1, ACTIONS, -1, -1)
     x = dit.tokens(z, z, things, ahead, torch.zeros_like(z), none, poses.flatten(0, 1), none)
     x = x.unflatten(0, (batch, frames))
@@ -73,11 +77,11 @@ class BlockInputs:
     """What a block is denoised from."""
 
     last: Tensor
-    """The last clean latent frame, [B, C, 8, 8]."""
-    anchor: Tensor
-    """The window's first latent frame, [B, C, 8, 8]: what stands behind all things does not change within a window."""
+    """Features of the last clean latent frame, [B, C, 8, 8]."""
+    look: Tensor
+    """Colours of table and wall in the window's first frame, [B, 2, 3]: they do not change within a window."""
     things: Tensor
-    """Where things are in it, [B, kinds, 4]."""
+    """Where things are in the last clean frame, [B, kinds, 4]."""
     pose: Tensor
     """Gripper pose at the block's start, [B, 4]."""
     words: Tensor
@@ -92,14 +96,15 @@ class BlockInputs:
 
 def denoise(
     dit: CausalDiT,
-    vae: CausalVAE,
+    codec: Codec,
     inputs: BlockInputs,
     texts: Text,
     caches: list[Tensor],
     settings: SamplerSettings,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sample one block, first its actions (unless given), then the video they lead to: latents [B, C, 2, 8, 8], unit
-    actions [B, 8, 4], and where things are foreseen after each action [B, 8, kinds, 4]."""
+    """Sample one block, first its actions (unless given), then the video they lead to: latents
+    [B, LATENT_CHANNELS, 2, 8, 8], unit actions [B, 8, 4], and where things are foreseen after each action
+    [B, 8, kinds, 4]."""
     z, a = inputs.noise
     batch = len(z)
     prompts, own = texts.rows(slice(batch)), [cache[:, :batch] for cache in caches]
@@ -109,17 +114,20 @@ def denoise(
         branches = len(words) // batch
         intent = dit.intent(words, inputs.things.repeat(branches, 1, 1), inputs.pose.repeat(branches, 1))
         asked = (texts, caches, intent) if guided else (prompts, own, intent)
+        a = settings.temperature * a
         for now, then in pairwise(settings.levels(settings.action_steps)):
             _, a0 = _predict(dit, z, a, None, inputs, *asked, (1.0, now), settings.guidance)
             a = a0 + (then / now) * (a - a0)
     a = a.clamp(-1, 1) if inputs.given is None else inputs.given
     ahead = dit.foresight(inputs.things, inputs.pose, a)
-    behind = backgrounds(vae, dit.sprites, inputs.anchor)
-    known = draft(vae, dit.sprites, behind, ahead, integrate(inputs.pose, a)), ahead
+    poses = integrate(inputs.pose, a)
+    slots = foreseen(codec.sprites, inputs.look, ahead, poses)
+    known = draft(codec, slots).unflatten(0, (batch, BLOCK)), ahead
     for now, then in pairwise(settings.levels(settings.steps)):
         z0, _ = _predict(dit, z, a, known, inputs, prompts, own, torch.zeros_like(a), (now, 0.0), 1.0)
         z = z0 + (then / now) * (z - z0)
-    return z, a, ahead
+    video = torch.cat([z.transpose(1, 2), pack(slots).unflatten(0, (batch, BLOCK))], 2).transpose(1, 2)
+    return video, a, ahead
 
 
 def _predict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +11,15 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from arc_fabric.models.tabletop.demonstrations import things_of
+from arc_fabric.models.tabletop.demonstrations import FRAMES, HORIZON, Demonstrations, simulated
 from arc_fabric.models.tabletop.loop import Budget, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam
-from arc_fabric.models.tabletop.pose import integrate, pose_of_state, unit_actions
-from arc_fabric.models.tabletop.simulator import sample_episode
+from arc_fabric.models.tabletop.pose import integrate, pose_of_state
+from arc_fabric.models.tabletop.render import render
+from arc_fabric.models.tabletop.simulator import Episode
 from arc_fabric.models.tabletop.sprites import Sprites
 
-FRAMES = 65
-HORIZON = 8
-EVERYTHING = ("bodies", "gripper", "shadows", "fingers")
+EVERYTHING = ("bodies", "arm", "hub", "shadows", "fingers", "rows")
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,28 @@ class SpritesSettings:
     """Noise in pixels of the positions shown to the fingers."""
 
 
-class Pictures:
-    """Frames of many episodes, with their tracks."""
+class Pictures(Demonstrations):
+    """Demonstrations with frames. In those the fingers are anywhere between open and closed, one frame of two: experts
+    stop them at a few openings only, and what is between must be drawn as well."""
 
-    def __init__(self, seed: int, episodes: int) -> None:
+    def __init__(self, episodes: Sequence[Episode], seed: int) -> None:
+        super().__init__(episodes)
         rng = np.random.default_rng(seed)
-        made = [sample_episode(rng, FRAMES) for _ in track(range(episodes), "rendering")]
-        self.frames = torch.from_numpy(np.stack([e.frames() for e in made]))
-        self.state = torch.from_numpy(np.stack([e.gripper for e in made]))
-        self.things = torch.from_numpy(np.stack([things_of(e) for e in made]))
-        self.actions = unit_actions(torch.from_numpy(np.stack([e.actions for e in made])))
+        opening = rng.random((len(episodes), FRAMES), np.float32)
+        shown = np.where(rng.random(opening.shape) < 0.5, opening, self.state[..., 3])
+        self.shown = torch.cat([self.state[..., :3], torch.from_numpy(shown)[..., None]], -1)
+        parts = zip(track(episodes, "rendering"), self.shown.numpy(), strict=True)
+        self.frames = torch.from_numpy(np.stack([render(e.kinds, e.look, state, e.bodies) for e, state in parts]))
+        look = np.array([[e.look.table, e.look.wall] for e in episodes], np.float32)
+        self.look = torch.from_numpy(look / 127.5 - 1)
 
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames [N, 3, 64, 64] in [-1, 1], things [N, kinds, 4], poses [N, 4] at random moments."""
+    def draw_frames(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Frames [N, 3, 64, 64] and colours of table and wall [N, 2, 3] in [-1, 1], things [N, kinds, 4], poses
+        [N, 4] at random moments."""
         episode = torch.from_numpy(rng.integers(0, len(self.frames), count))
         frame = torch.from_numpy(rng.integers(0, FRAMES, count))
         pixels = self.frames[episode, frame].permute(0, 3, 1, 2).float() / 127.5 - 1
-        return pixels, self.things[episode, frame], pose_of_state(self.state[episode, frame])
+        return pixels, self.look[episode], self.things[episode, frame], pose_of_state(self.shown[episode, frame])
 
     def draw_grips(self, rng: np.random.Generator, count: int, blur: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What the fingers were told [N, 1] since up to 8 frames ago, things [N, kinds, 4] and poses [N, 4] about
@@ -69,21 +74,29 @@ class Pictures:
 
 
 def train_sprites(
-    settings: SpritesSettings, folder: Path, *, device: str = "cpu", resume: bool = False
+    settings: SpritesSettings,
+    folder: Path,
+    *,
+    start: dict[str, Tensor] | None = None,
+    device: str = "cpu",
+    resume: bool = False,
 ) -> dict[str, Tensor]:
-    """Train, checkpoint to `folder/sprites.safetensors`; returns the averaged weights."""
+    """Train (from the weights `start`, if given), checkpoint to `folder/sprites.safetensors`; returns the averaged
+    weights."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed + 1)
     sprites = Sprites().to(device)
+    if start:
+        sprites.load_state_dict(start)
     optimizer = MuonAdam(sprites, muon_lr=0.0, adam_lr=settings.adam_lr, adam_names=EVERYTHING)
     trainer = Trainer(sprites, optimizer, Budget(settings.steps, settings.minutes), folder / "sprites.safetensors")
     if resume:
         trainer.resume()
-    shown = Pictures(settings.seed, settings.episodes)
+    shown = Pictures(simulated(settings.seed, settings.episodes), settings.seed)
 
     def losses(_: int) -> dict[str, Tensor]:
-        frames, things, pose = (part.to(device) for part in shown.draw(rng, settings.batch))
-        drawn = sprites.draw(sprites.background(frames), things, pose)
+        frames, look, things, pose = (part.to(device) for part in shown.draw_frames(rng, settings.batch))
+        drawn = sprites.draw(sprites.backdrop(look), things, pose)
         error = (drawn - frames).square().mean()
         told, things, pose, closed = (p.to(device) for p in shown.draw_grips(rng, 4 * settings.batch, settings.blur))
         grip = (sprites.fingers(told, things, pose) - closed).abs().mean()

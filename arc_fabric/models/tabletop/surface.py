@@ -12,6 +12,7 @@ from arc_fabric.models.tabletop.dit import TOKENS, DitShape
 from arc_fabric.models.tabletop.physics import MAX_STEP
 from arc_fabric.models.tabletop.sampler import BLOCK, HORIZON, SamplerSettings
 from arc_fabric.models.tabletop.scene import SIZE
+from arc_fabric.models.tabletop.slots import LATENT_CHANNELS
 from arc_fabric.models.tabletop.vae import GROUP
 
 WINDOW = 9
@@ -27,7 +28,7 @@ def geometry_of(shape: DitShape) -> Geometry:
         frames_per_latent=GROUP,
         latents_per_block=BLOCK,
         window=WINDOW,
-        latent_channels=shape.channels,
+        latent_channels=LATENT_CHANNELS,
         latent_height=8,
         latent_width=8,
         tokens_per_latent=TOKENS,

@@ -1,7 +1,7 @@
 """Train the tabletop model: `python -m arc_fabric.models.tabletop.train [--stage STAGE] [--resume]`.
 
-The stages are vae, sprites, eyes, intent, foresight and dit, each on top of those before it; "all" runs them in this
-order. With `--from-weights` all but sprites begin from the weights file instead of anew. Settings come from
+The stages are vae, sprites, eyes, intent, foresight and dit, each on top of those before it; "all" runs them
+in this order. With `--from-weights` they begin from the weights file instead of anew. Settings come from
 `config.toml` in this package (`--config` names another). Checkpoints go to `--folder` (default `training/`); the
 averaged weights are written to `--weights` (default: the package's own file).
 """
@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from arc_fabric.models.tabletop.dit_training import DitSettings, train_dit
 from arc_fabric.models.tabletop.eyes_training import EyesSettings, train_eyes
@@ -25,6 +27,9 @@ from arc_fabric.models.tabletop.vae_training import VaeSettings, train_vae
 from arc_fabric.models.tabletop.weights import INSIDE, WEIGHTS, export, load_part
 
 CONFIG = Path(__file__).with_name("config.toml")
+
+Stage = Callable[[str, argparse.Namespace, dict[str, Any]], None]
+"""Trains the part of this name with these settings and writes it to the weights file."""
 
 
 def read_config(path: Path) -> dict[str, dict[str, Any]]:
@@ -41,46 +46,27 @@ def main() -> None:
         if args.minutes is not None:
             config[table]["minutes"] = args.minutes
         if args.stage in (table, "all"):
-            STAGES[table](args, config[table])
+            STAGES[table](table, args, config[table])
 
 
-def _vae(args: argparse.Namespace, settings: dict[str, Any]) -> None:
-    start = load_part(args.weights, "vae") if args.from_weights else {}
-    vae = train_vae(VaeSettings(**settings), args.folder, start=start, device=args.device, resume=args.resume)
-    export(args.weights, vae=vae.state_dict())
+def _stage(train: Callable[..., dict[str, Tensor]], kind: type, *needs: str) -> Stage:
+    """A stage that trains one part, named as in the weights file, on top of the parts it `needs`."""
+
+    def run(name: str, args: argparse.Namespace, settings: dict[str, Any]) -> None:
+        below = [load_part(args.weights, part) for part in needs]
+        start = load_part(args.weights, name) if args.from_weights else None
+        made = train(kind(**settings), *below, args.folder, start=start, device=args.device, resume=args.resume)
+        export(args.weights, **{name: made})
+
+    return run
 
 
-def _sprites(args: argparse.Namespace, settings: dict[str, Any]) -> None:
-    drawn = train_sprites(SpritesSettings(**settings), args.folder, device=args.device, resume=args.resume)
-    export(args.weights, sprites=drawn)
-
-
-def _eyes(args: argparse.Namespace, settings: dict[str, Any]) -> None:
-    vae, start = load_part(args.weights, "vae"), load_part(args.weights, "eyes") if args.from_weights else {}
-    seen = train_eyes(EyesSettings(**settings), vae, args.folder, start=start, device=args.device, resume=args.resume)
-    export(args.weights, eyes=seen)
-
-
-def _intent(args: argparse.Namespace, settings: dict[str, Any]) -> None:
-    start = load_part(args.weights, "intent") if args.from_weights else {}
-    meant = train_intent(IntentSettings(**settings), args.folder, start=start, device=args.device, resume=args.resume)
-    export(args.weights, intent=meant)
-
-
-def _foresight(args: argparse.Namespace, settings: dict[str, Any]) -> None:
-    start = load_part(args.weights, "foresight") if args.from_weights else {}
-    foreseen = train_foresight(
-        ForesightSettings(**settings), args.folder, start=start, device=args.device, resume=args.resume
-    )
-    export(args.weights, foresight=foreseen)
-
-
-def _dit(args: argparse.Namespace, settings: dict[str, Any]) -> None:
+def _dit(name: str, args: argparse.Namespace, settings: dict[str, Any]) -> None:
     train_dit(
         DitSettings(**settings),
         load_part(args.weights, "vae"),
-        {name: load_part(args.weights, name) for name in INSIDE},
-        load_part(args.weights, "dit") if args.from_weights else {},
+        {part: load_part(args.weights, part) for part in INSIDE},
+        load_part(args.weights, name) if args.from_weights else {},
         args.folder,
         args.weights,
         device=args.device,
@@ -91,12 +77,12 @@ def _dit(args: argparse.Namespace, settings: dict[str, Any]) -> None:
     )
 
 
-STAGES = {
-    "vae": _vae,
-    "sprites": _sprites,
-    "eyes": _eyes,
-    "intent": _intent,
-    "foresight": _foresight,
+STAGES: dict[str, Stage] = {
+    "vae": _stage(train_vae, VaeSettings),
+    "sprites": _stage(train_sprites, SpritesSettings),
+    "eyes": _stage(train_eyes, EyesSettings, "vae"),
+    "intent": _stage(train_intent, IntentSettings),
+    "foresight": _stage(train_foresight, ForesightSettings),
     "dit": _dit,
 }
 """Stages of training in their order."""

@@ -17,6 +17,16 @@ FOLD = 4
 """Pixels folded into channels per side before the first convolution."""
 
 
+def to_floats(groups: Tensor) -> Tensor:
+    """Groups of frames uint8 [N, 4, H, W, 3] -> float [N, 12, H, W] in [-1, 1]."""
+    return groups.permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 127.5 - 1.0
+
+
+def to_pixels(frames: Tensor) -> Tensor:
+    """Frames float [N, 3, H, W] in [-1, 1] -> uint8 [N, H, W, 3]."""
+    return ((frames.permute(0, 2, 3, 1).float() + 1) * 127.5).round().clamp(0, 255).byte()
+
+
 class ResBlock(nn.Module):
     """Two 3x3 convolutions with group norm, added to the input."""
 
@@ -81,10 +91,12 @@ class CausalVAE(nn.Module):
     def encode(self, video: Tensor) -> Tensor:
         """Frames uint8 [B, 1 + 4 n, 64, 64, 3] -> normalised latents float32 [B, C, 1 + n, 8, 8]."""
         groups = self.groups_of(video)
-        batch, count = groups.shape[:2]
-        mean, _ = self.posterior(groups.flatten(0, 1))
-        z = (mean.float() - self.shift[:, None, None]) / self.scale[:, None, None]
-        return z.unflatten(0, (batch, count)).transpose(1, 2)
+        return self.encode_groups(groups.flatten(0, 1)).unflatten(0, groups.shape[:2]).transpose(1, 2)
+
+    def encode_groups(self, groups: Tensor) -> Tensor:
+        """Groups [N, 12, 64, 64] in [-1, 1] -> normalised latents float32 [N, C, 8, 8]."""
+        mean, _ = self.posterior(groups)
+        return (mean.float() - self.shift[:, None, None]) / self.scale[:, None, None]
 
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents [B, C, T, 8, 8] -> groups float [B, T, 4, 3, 64, 64] in [-1, 1]; of an anchor's group

@@ -13,7 +13,7 @@ from torch import Tensor
 from arc_fabric.models.tabletop.loop import Budget, Trainer
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 from arc_fabric.models.tabletop.simulator import sample_episode
-from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+from arc_fabric.models.tabletop.vae import GROUP, CausalVAE, to_floats
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class FramePool:
             best = int((first.float() - last.float()).abs().mean((1, 2, 3)).argmax())
             for part, other in zip(index, others, strict=True):
                 part[row] = other[best]
-        return self.video[index].permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 127.5 - 1.0
+        return to_floats(self.video[index])
 
     def _moments(self, rng: np.random.Generator, count: int, single: float) -> tuple[np.ndarray, np.ndarray]:
         """Episodes and frames of random groups, each int [count, 4]."""
@@ -90,9 +90,9 @@ def train_vae(
     start: dict[str, Tensor] | None = None,
     device: str = "cpu",
     resume: bool = False,
-) -> CausalVAE:
-    """Train (from the weights `start`, if given), checkpoint to `folder/vae.safetensors`, and return the VAE with
-    averaged, normalised weights."""
+) -> dict[str, Tensor]:
+    """Train (from the weights `start`, if given), checkpoint to `folder/vae.safetensors`; returns the averaged weights
+    with latent statistics."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed + 1)
     vae = CausalVAE().to(device=device, memory_format=torch.channels_last)
@@ -127,7 +127,8 @@ def train_vae(
         return found
 
     trainer.train(losses, title="vae", every=100)
-    return finish_vae(trainer.averaged(), None if settings.decoder_only else pool, rng)
+    weights = {name: value.float().cpu() for name, value in trainer.averaged().items()}
+    return weights if settings.decoder_only else _normalised(weights, pool, rng)
 
 
 def _cycle(vae: CausalVAE, groups: Tensor, out: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,12 +144,9 @@ def _cycle(vae: CausalVAE, groups: Tensor, out: Tensor, weight: Tensor) -> tuple
 
 
 @torch.no_grad()
-def finish_vae(weights: dict[str, Tensor], pool: FramePool | None, rng: np.random.Generator) -> CausalVAE:
-    """The VAE with these weights, its latent statistics measured on the pool (None: as they are)."""
+def _normalised(weights: dict[str, Tensor], pool: FramePool, rng: np.random.Generator) -> dict[str, Tensor]:
+    """These weights with latent statistics measured on the pool."""
     vae = CausalVAE()
-    vae.load_state_dict({k: v.float().cpu() for k, v in weights.items()})
-    if pool is not None:
-        mean, _ = vae.posterior(pool.draw(rng, 512))
-        vae.shift.copy_(mean.mean((0, 2, 3)))
-        vae.scale.copy_(mean.std((0, 2, 3)))
-    return vae.eval()
+    vae.load_state_dict(weights)
+    mean, _ = vae.posterior(pool.draw(rng, 512))
+    return weights | {"shift": mean.mean((0, 2, 3)), "scale": mean.std((0, 2, 3))}

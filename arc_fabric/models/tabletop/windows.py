@@ -9,11 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.dit import CausalDiT
-from arc_fabric.models.tabletop.draft import backgrounds, draft
+from arc_fabric.models.tabletop.draft import draft, foreseen
 from arc_fabric.models.tabletop.latent_pool import Windows
 from arc_fabric.models.tabletop.pose import integrate
-from arc_fabric.models.tabletop.vae import GROUP, CausalVAE
+from arc_fabric.models.tabletop.vae import GROUP
 
 BLOCKS, PER_BLOCK, PAST = 4, 2, 7
 """Blocks per window, latent frames per block, latent frames of the clean stream that a later block can see."""
@@ -74,11 +75,12 @@ class Foreseen(NamedTuple):
 
 
 @torch.no_grad()
-def foresee(dit: CausalDiT, vae: CausalVAE, batch: Windows, noise: Noise) -> Foreseen:
+def foresee(dit: CausalDiT, codec: Codec, batch: Windows, noise: Noise) -> Foreseen:
     """Ask the eyes, the intent, the foresight and the sprites (in float32, as at inference)."""
     count = len(batch.latents)
     past = batch.latents[:, :PAST] + noise.past[:, None, None, None, None] * noise.past_values
-    seen = dit.look(past.flatten(0, 1))[0].unflatten(0, (count, PAST))
+    slots = dit.eyes(past.flatten(0, 1)).slots()
+    seen = slots.things[:, -1].unflatten(0, (count, PAST))
     things, ahead = [seen[:, 0]], []
     for n in range(BLOCKS):
         ahead.append(dit.foresight(things[n], batch.base[:, n], batch.actions[:, n]))
@@ -86,8 +88,9 @@ def foresee(dit: CausalDiT, vae: CausalVAE, batch: Windows, noise: Noise) -> For
     starts, ahead = torch.stack(things[:-1], 1), torch.stack(ahead, 1).flatten(0, 1)
     base, actions = batch.base.flatten(0, 1), batch.actions.flatten(0, 1)
     meant = dit.intent(batch.text.repeat_interleave(BLOCKS, 0), starts.flatten(0, 1), base)
-    behind = backgrounds(vae, dit.sprites, past[:, 0]).repeat_interleave(BLOCKS, 0)
-    drafts = draft(vae, dit.sprites, behind, ahead, integrate(base, actions))
+    look = slots.look.unflatten(0, (count, PAST))[:, 0].repeat_interleave(BLOCKS, 0)
+    drafts = draft(codec, foreseen(codec.sprites, look, ahead, integrate(base, actions)))
+    drafts = drafts.unflatten(0, (-1, PER_BLOCK))
 
     def only(part: Tensor, policy: bool) -> Tensor:
         """[B * 4, ...] -> [B, copies, 4, ...], zero in the other copies."""

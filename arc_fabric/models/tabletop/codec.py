@@ -1,0 +1,39 @@
+"""Frames <-> latent frames: features by the VAE, slots by the eyes, and sharp pictures of both."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from arc_fabric.models.tabletop.eyes import Eyes
+from arc_fabric.models.tabletop.glimpse import looked_for
+from arc_fabric.models.tabletop.painter import paint
+from arc_fabric.models.tabletop.slots import pack, unpack
+from arc_fabric.models.tabletop.sprites import Sprites
+from arc_fabric.models.tabletop.vae import CHANNELS, CausalVAE
+
+
+class Codec:
+    """The VAE, and the eyes and the sprites around it. Every latent frame is coded and decoded by itself."""
+
+    def __init__(self, vae: CausalVAE, eyes: Eyes, sprites: Sprites) -> None:
+        self.vae, self.eyes, self.sprites = vae, eyes, sprites
+
+    def encode(self, video: Tensor) -> Tensor:
+        """Frames uint8 [B, 1 + 4 n, 64, 64, 3] -> latents float32 [B, LATENT_CHANNELS, 1 + n, 8, 8]."""
+        groups = self.vae.groups_of(video)
+        features = self.vae.encode_groups(groups.flatten(0, 1))
+        seen = looked_for(self.sprites, self.eyes(features), groups.flatten(0, 1)[:, -3:])
+        latents = torch.cat([features, pack(seen.slots())], 1)
+        return latents.unflatten(0, groups.shape[:2]).transpose(1, 2)
+
+    def seen(self, features: Tensor) -> Tensor:
+        """Features [N, CHANNELS, 8, 8] alone -> latent frames [N, LATENT_CHANNELS, 8, 8], as the eyes see them."""
+        return torch.cat([features, pack(self.eyes(features).slots())], 1)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents [B, LATENT_CHANNELS, T, 8, 8] -> groups float [B, T, 4, 3, 64, 64] in [-1, 1]; of an anchor's group
+        all four frames show the anchor."""
+        frames = latents.transpose(1, 2).flatten(0, 1).contiguous()
+        rough = self.vae.decode(frames[:, :CHANNELS, None])[:, 0]
+        return paint(rough, self.sprites.draw_slots(unpack(frames))).unflatten(0, (len(latents), -1))
