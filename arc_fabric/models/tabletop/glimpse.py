@@ -1,8 +1,9 @@
-"""Things of which a frame shows hardly anything: looked for by drawing, as in analysis by synthesis (Yuille and
-Kersten 2006, doi:10.1016/j.tics.2006.05.002).
+"""Things of which a frame shows only a part: looked for by drawing, as in analysis by synthesis (Yuille and Kersten
+2006, doi:10.1016/j.tics.2006.05.002).
 
 Of what is behind something else a few pixels are left, and fewer still in a latent frame. Where the eyes are unsure
-whether a thing is there, frames with it, at places around where they suspect it, are held against one without it.
+whether a thing is there, frames with it, at places around where they suspect it, are held against one without it; and
+a thing that overlaps another one is moved to where the frame shows it.
 """
 
 from __future__ import annotations
@@ -26,39 +27,72 @@ BEHIND = [(x, y) for x in (-5.0, -2.5, 0.0, 2.5, 5.0) for y in (-6.0, -4.0, -2.0
 """The same, from everything that is there."""
 CLOSE = [(x, y) for x in (-1.0, 0.0, 1.0) for y in (-1.0, 0.0, 1.0)]
 """The same, from the best place so far."""
+FINE = [(x, y) for x in (-0.4, 0.0, 0.4) for y in (-0.4, 0.0, 0.4)]
+OVERLAP = 10.0
+"""Pixels in column and row within which two things are taken to overlap."""
 
 
 def looked_for(sprites: Sprites, seen: Sight, frames: Tensor) -> Sight:
     """What the eyes see in N latent frames, once things that they are unsure of were looked for in their last frames
-    [N, 3, 64, 64] in [-1, 1]."""
+    [N, 3, 64, 64] in [-1, 1], and those that overlap put in place."""
     low, high = UNSURE
     places, there = seen.places.clone(), seen.there.clone()
-    for row, kind in ((seen.there > low) & (seen.there < high)).nonzero().tolist():
-        now = Sight(seen.poses[row : row + 1], places[row : row + 1], there[row : row + 1], seen.look[row : row + 1])
-        place, gain = _best(sprites, now, kind, frames[row])
-        places[row, :, kind, :2] += place - places[row, -1, kind, :2]
-        there[row, kind] = SURE if gain > GAIN else -SURE
+    for row, frame in enumerate(frames):
+        unsure = ((there[row] > low) & (there[row] < high)).tolist()
+        picture = _Picture(sprites, Sight(*(part[row : row + 1] for part in seen)), frame)
+        for kind in (k for k, doubted in enumerate(unsure) if doubted):
+            there[row, kind] = SURE if picture.look_for(kind) else -SURE
+        for kind in picture.overlapping():
+            picture.move(kind, CLOSE)
+            picture.move(kind, FINE)
+        places[row] += picture.places - places[row, -1]
     return seen._replace(places=places, there=there)
 
 
-def _best(sprites: Sprites, seen: Sight, kind: int, frame: Tensor) -> tuple[Tensor, float]:
-    """Where on the table, [2], one row's thing of this kind explains the frame [3, 64, 64] best, and how much smaller
-    the error is than without it."""
-    places, there = seen.places[0, -1], seen.there[0] > 0
-    there[kind] = False
-    others = torch.cat([places[there, :2], seen.poses[0, -1:, :2]])
-    behind = (others[:, None] + others.new_tensor(BEHIND)).flatten(0, 1)
-    tried = torch.cat([places[kind, :2] + others.new_tensor(AROUND), behind])
-    backdrop, pose = sprites.backdrop(seen.look), seen.poses[0, -1:]
+class _Picture:
+    """One frame [3, 64, 64], and what is known of it: places float [kinds, 3], presence bool [kinds]."""
 
-    def errors(at: Tensor, present: float) -> Tensor:
-        things = torch.cat([places, there[:, None].float()], 1).repeat(len(at), 1, 1)
-        things[:, kind, :2], things[:, kind, 3] = at, present
-        drawn = sprites.draw(backdrop.expand(len(at), -1, -1, -1), things, pose.expand(len(at), -1))
-        return F.avg_pool2d(drawn - frame, 3, 1, 1).square().sum((1, 2, 3))
+    def __init__(self, sprites: Sprites, seen: Sight, frame: Tensor) -> None:
+        self._sprites, self._frame = sprites, frame
+        self._backdrop, self._pose = sprites.backdrop(seen.look), seen.poses[:, -1]
+        self.places, self.there = seen.places[0, -1].clone(), seen.there[0] > 0
 
-    without = errors(places[kind : kind + 1, :2], 0.0)
-    best = tried[errors(tried, 1.0).argmin()]
-    near = best + others.new_tensor(CLOSE)
-    wrong = errors(near, 1.0)
-    return near[wrong.argmin()], float(without - wrong.min())
+    def look_for(self, kind: int) -> bool:
+        """Whether the frame is better explained with this thing than without it; if so it is put where it fits best."""
+        self.there[kind] = False
+        before = self.places[kind].clone()
+        without = self._errors(kind, before[None, :2])
+        self.there[kind] = True
+        others = torch.cat([self.places[self.there][:, :2], self._pose[:, :2]])
+        behind = (others[:, None] + others.new_tensor(BEHIND)).flatten(0, 1)
+        self._settle(kind, torch.cat([before[:2] + others.new_tensor(AROUND), behind]))
+        error = self.move(kind, CLOSE)
+        self.there[kind] = bool(without - error > GAIN)
+        if not self.there[kind]:
+            self.places[kind] = before
+        return bool(self.there[kind])
+
+    def overlapping(self) -> list[int]:
+        """Kinds of things that are partly before or behind another one or the gripper."""
+        places = torch.cat([self.places, self._pose[:, :3]])
+        at = torch.stack([places[:, 0], places[:, 1] - places[:, 2]], 1)
+        near = ((at[:, None] - at).abs() < OVERLAP).all(-1) & torch.cat([self.there, self.there.new_ones(1)])
+        near.fill_diagonal_(False)
+        return (near[:-1].any(1) & self.there).nonzero()[:, 0].tolist()
+
+    def move(self, kind: int, offsets: list[tuple[float, float]]) -> float:
+        """Put a thing at the best of these offsets from where it is; returns the error that is left."""
+        return self._settle(kind, self.places[kind, :2] + self.places.new_tensor(offsets))
+
+    def _settle(self, kind: int, tried: Tensor) -> float:
+        wrong = self._errors(kind, tried)
+        self.places[kind, :2] = tried[wrong.argmin()]
+        return float(wrong.min())
+
+    def _errors(self, kind: int, at: Tensor) -> Tensor:
+        """Squared errors of drawings with the thing at places [M, 2], [M]."""
+        things = torch.cat([self.places, self.there[:, None].float()], 1).repeat(len(at), 1, 1)
+        things[:, kind, :2] = at
+        behind, pose = self._backdrop.expand(len(at), -1, -1, -1), self._pose.expand(len(at), -1)
+        off = self._sprites.draw(behind, things, pose) - self._frame
+        return F.avg_pool2d(off, 3, 1, 1).square().sum((1, 2, 3))

@@ -194,22 +194,23 @@ def _frame(scene: Scene) -> np.ndarray:
 
 
 def long_rollouts(model: TabletopModel, held: HeldOut) -> Measured:
-    """Rollouts of 200 steps (1,600 frames) that stay coherent: no jump, and every object there at the end, %."""
+    """Rollouts of 200 steps (1,600 frames) that stay coherent: no jump, and every object and the gripper there and not
+    hidden at the end, %. The details tell how many of the simulator's own episodes pass: things may end up behind
+    others, and a closed gripper is little more than a third of an open one."""
     cases = held.tasks(9, ("pick", "left", "right", "away"))
     video = imagine(model, [c[0] for c in cases], [phrase(c[1]) for c in cases], 200, seed=held.seed)
-    good, there, smooth = [], [], []
-    for clip, (scene, _, _) in zip(video, cases, strict=True):
-        names = [b.kind.name for b in scene.bodies]
-        first, last = judge.read(clip[0]), judge.read(clip[-1])
-        there.append(all(judge.intact(first[name], last[name]) for name in [*names, judge.GRIPPER]))
-        smooth.append(_largest_jump(clip) <= 7.0)
-        good.append(there[-1] and smooth[-1])
-    return Measured(
-        100 * float(np.mean(good)),
-        None,
-        True,
-        {"objects there": 100 * float(np.mean(there)), "no jump": 100 * float(np.mean(smooth))},
-    )
+    found = np.array([_coherent(clip, scene) for clip, (scene, _, _) in zip(video, cases, strict=True)])
+    own = [_coherent(record(scene, task, video.shape[1]).frames(), scene) for scene, task, _ in cases]
+    details = {"objects there": found[:, 0], "no jump": found[:, 1], "the simulator's own": np.all(own, 1)}
+    percent = {name: 100 * float(np.mean(values)) for name, values in details.items()}
+    return Measured(100 * float(np.mean(found.all(1))), None, True, percent)
+
+
+def _coherent(clip: np.ndarray, scene: Scene) -> tuple[bool, bool]:
+    """Whether everything is there and intact in the last frame, and whether the gripper never jumped."""
+    first, last = judge.read(clip[0]), judge.read(clip[-1])
+    names = [*(body.kind.name for body in scene.bodies), judge.GRIPPER]
+    return all(judge.intact(first[name], last[name]) for name in names), _largest_jump(clip) <= 7.0
 
 
 def _largest_jump(clip: np.ndarray) -> float:
