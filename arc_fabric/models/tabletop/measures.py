@@ -279,11 +279,13 @@ MEASURES = (
 
 
 def untrained() -> TabletopModel:
-    """The shipped VAE with a transformer of random weights."""
+    """The shipped codec (VAE, eyes, sprites) with a transformer, an intent and a foresight of random weights."""
     vae = CausalVAE()
     vae.load_state_dict(load_part(WEIGHTS, "vae"))
     torch.manual_seed(0)
     dit = CausalDiT()
+    dit.eyes.load_state_dict(load_part(WEIGHTS, "eyes"))
+    dit.sprites.load_state_dict(load_part(WEIGHTS, "sprites"))
     model = TabletopModel(vae, dit)
     model.exact_batches = False
     return model
