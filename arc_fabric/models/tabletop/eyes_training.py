@@ -4,8 +4,6 @@ all the time, each moved to another place of the table and in another light, so 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +12,12 @@ from torch import Tensor
 
 from arc_fabric.models.tabletop.demonstrations import FRAMES, Demonstrations, simulated
 from arc_fabric.models.tabletop.eyes import Eyes, Sight
-from arc_fabric.models.tabletop.loop import Budget, Trainer
+from arc_fabric.models.tabletop.loop import Budget, Run
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 from arc_fabric.models.tabletop.pose import pose_of_state
 from arc_fabric.models.tabletop.render import render
 from arc_fabric.models.tabletop.scene import BODY_HIGH, BODY_LOW, GRIPPER_HIGH, GRIPPER_LOW, KINDS, sample_look
+from arc_fabric.models.tabletop.slots import Slots
 from arc_fabric.models.tabletop.vae import GROUP, CausalVAE, to_floats, to_pixels
 
 
@@ -44,30 +43,19 @@ class EyesSettings:
     """Largest noise added to the latents, as in the history of the transformer."""
 
 
-class Seen(NamedTuple):
-    """What is truly to be seen in N groups of four frames."""
-
-    things: Tensor
-    """[N, 4, kinds, 4]."""
-    poses: Tensor
-    """[N, 4, 4]."""
-    look: Tensor
-    """Colours of table and wall, [N, 2, 3] in [-1, 1]."""
-
-
 class Renderings:
     """New pictures of simulated tracks: never the same twice."""
 
-    def __init__(self, seed: int, episodes: int, hidden: float = 0.0) -> None:
+    def __init__(self, seed: int, episodes: int, hidden: float) -> None:
         """A share `hidden` of the groups is the one of five in which something is hidden most."""
         self._rng, self._hidden = np.random.default_rng(seed + 3), hidden
         self._tracks = Demonstrations(simulated(seed, episodes))
 
-    def make(self, count: int) -> tuple[Tensor, Seen]:
+    def make(self, count: int) -> tuple[Tensor, Slots]:
         """Groups uint8 [N, 4, 64, 64, 3], every third of one frame four times (an anchor), and what they show."""
         made = [self._group(single=n % 3 == 0) for n in range(count)]
         frames, things, state, look = (torch.from_numpy(np.stack(part)) for part in zip(*made, strict=True))
-        return frames, Seen(things, pose_of_state(state), look / 127.5 - 1)
+        return frames, Slots(things, pose_of_state(state), look / 127.5 - 1)
 
     def _group(self, single: bool) -> tuple[np.ndarray, ...]:
         rng = self._rng
@@ -116,11 +104,11 @@ class Sights:
             kept[at] = new
         self._made += count
 
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Seen]:
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Slots]:
         """Latent frames [N, C, 8, 8] and what they show."""
         row = torch.from_numpy(rng.integers(0, min(self._made, self._kept), count))
         latents, *seen = (part[row] for part in self._parts)
-        return latents, Seen(*seen)
+        return latents, Slots(*seen)
 
 
 def _room(rng: np.random.Generator, things: np.ndarray, state: np.ndarray) -> tuple[float, float]:
@@ -136,33 +124,24 @@ def _room(rng: np.random.Generator, things: np.ndarray, state: np.ndarray) -> tu
 def train_eyes(
     settings: EyesSettings,
     vae_weights: dict[str, Tensor],
-    folder: Path,
-    *,
-    start: dict[str, Tensor] | None = None,
-    device: str = "cpu",
-    resume: bool = False,
+    run: Run,
 ) -> dict[str, Tensor]:
-    """Train (from the weights `start`, if given), checkpoint to `folder/eyes.safetensors`; returns the averaged
-    weights."""
+    """Train; returns the averaged weights."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed + 1)
     vae = CausalVAE().eval()
     vae.load_state_dict(vae_weights)
-    eyes = Eyes(vae.channels).to(device)
-    if start:
-        eyes.load_state_dict(start)
+    eyes = Eyes(vae.channels).to(run.device)
     optimizer = MuonAdam(eyes, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr, adam_names=("outer", "where"))
-    trainer = Trainer(eyes, optimizer, Budget(settings.steps, settings.minutes), folder / "eyes.safetensors")
-    if resume:
-        trainer.resume()
+    trainer = run.trainer("eyes", eyes, optimizer, Budget(settings.steps, settings.minutes))
     sights = Sights(vae, settings)
     sights.grow(8 * settings.fresh)
 
     def losses(_: int) -> dict[str, Tensor]:
         sights.grow(settings.fresh)
         latents, true = sights.draw(rng, settings.batch)
-        latents, true = latents.to(device), Seen(*(part.to(device) for part in true))
-        level = settings.noise * torch.rand(len(latents), 1, 1, 1, device=device)
+        latents, true = latents.to(run.device), Slots(*(part.to(run.device) for part in true))
+        level = settings.noise * torch.rand(len(latents), 1, 1, 1, device=run.device)
         seen = eyes(latents + level * torch.randn_like(latents))
         return _losses(seen, true)
 
@@ -170,7 +149,7 @@ def train_eyes(
     return trainer.averaged()
 
 
-def _losses(seen: Sight, true: Seen) -> dict[str, Tensor]:
+def _losses(seen: Sight, true: Slots) -> dict[str, Tensor]:
     there = true.things[..., 3]
     gripper = (seen.poses[..., :3] - true.poses[..., :3]).abs().mean()
     closed = (seen.poses[..., 3] - true.poses[..., 3]).abs().mean()

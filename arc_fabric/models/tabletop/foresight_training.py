@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from arc_fabric.models.tabletop.demonstrations import Demonstrations, TrackSettings, simulated
 from arc_fabric.models.tabletop.foresight import Foresight
-from arc_fabric.models.tabletop.loop import Budget, Trainer
+from arc_fabric.models.tabletop.loop import Budget, Run
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 
 
@@ -27,29 +26,20 @@ class ForesightSettings(TrackSettings):
 
 def train_foresight(
     settings: ForesightSettings,
-    folder: Path,
-    *,
-    start: dict[str, Tensor] | None = None,
-    device: str = "cpu",
-    resume: bool = False,
+    run: Run,
 ) -> dict[str, Tensor]:
-    """Train (from the weights `start`, if given), checkpoint to `folder/foresight.safetensors`; returns the averaged
-    weights."""
+    """Train; returns the averaged weights."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed + 1)
-    foresight = Foresight().to(device)
-    if start:
-        foresight.load_state_dict(start)
+    foresight = Foresight().to(run.device)
     optimizer = MuonAdam(
         foresight, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr, adam_names=("leave", "message_out")
     )
-    trainer = Trainer(foresight, optimizer, Budget(settings.steps, settings.minutes), folder / "foresight.safetensors")
-    if resume:
-        trainer.resume()
+    trainer = run.trainer("foresight", foresight, optimizer, Budget(settings.steps, settings.minutes))
     shown = Demonstrations(simulated(settings.seed, settings.episodes))
 
     def losses(_: int) -> dict[str, Tensor]:
-        things, pose, actions, after = (part.to(device) for part in shown.draw_tracks(rng, settings))
+        things, pose, actions, after = (part.to(run.device) for part in shown.draw_tracks(rng, settings))
         error = (foresight(things, pose, actions) - after)[..., :3].abs().mean(-1)
         there = after[..., 3]
         moving = there * ((after - things[:, None])[..., :3].abs().amax((1, 3), keepdim=True)[..., 0] > 1.5)

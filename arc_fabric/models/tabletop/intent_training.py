@@ -8,7 +8,6 @@ knows what to do after its own small mistakes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from arc_fabric.models.tabletop.demonstrations import (
 from arc_fabric.models.tabletop.experts import Task
 from arc_fabric.models.tabletop.intent import Intent
 from arc_fabric.models.tabletop.language import phrase, sample_task, token_ids
-from arc_fabric.models.tabletop.loop import Budget, Trainer
+from arc_fabric.models.tabletop.loop import Budget, Run
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 from arc_fabric.models.tabletop.pose import pose_of_state, unit_actions
 from arc_fabric.models.tabletop.scene import Scene, sample_scene
@@ -104,31 +103,22 @@ def _acted(scene: Scene, moves: np.ndarray) -> Scene:
 
 def train_intent(
     settings: IntentSettings,
-    folder: Path,
-    *,
-    start: dict[str, Tensor] | None = None,
-    device: str = "cpu",
-    resume: bool = False,
+    run: Run,
 ) -> dict[str, Tensor]:
-    """Train (from the weights `start`, if given), checkpoint to `folder/intent.safetensors`; returns the averaged
-    weights."""
+    """Train; returns the averaged weights."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed + 1)
-    intent = Intent().to(device)
-    if start:
-        intent.load_state_dict(start)
+    intent = Intent().to(run.device)
     names = ("words", "choose", "leave")
     optimizer = MuonAdam(intent, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr, adam_names=names)
-    trainer = Trainer(intent, optimizer, Budget(settings.steps, settings.minutes), folder / "intent.safetensors")
-    if resume:
-        trainer.resume()
+    trainer = run.trainer("intent", intent, optimizer, Budget(settings.steps, settings.minutes))
     shown, own = Demonstrations(simulated(settings.seed, settings.episodes)), Corrections(settings.seed + 2, settings)
 
     def losses(step: int) -> dict[str, Tensor]:
         if not len(own) or step % settings.own_every == 0:
             own.gather(intent)
         rows = shown.draw(rng, settings, settings.text_dropout), own.draw(rng, settings.batch)
-        text, things, pose, actions = (torch.cat(pair).to(device) for pair in zip(*rows, strict=True))
+        text, things, pose, actions = (torch.cat(pair).to(run.device) for pair in zip(*rows, strict=True))
         error = intent(text, things, pose) - actions
         moved, grip = error[..., :3].square().mean(), error[..., 3].square().mean()
         return {"loss": moved + 0.3 * grip, "moved": moved.detach(), "grip": grip.detach()}

@@ -1,4 +1,4 @@
-"""The training loop shared by both stages: schedule, averaged weights, progress bar, checkpoints that resume."""
+"""The training loop shared by all stages: schedule, averaged weights, progress bar, checkpoints that resume."""
 
 from __future__ import annotations
 
@@ -191,3 +191,25 @@ class Trainer:
             self.peers.meet(self.model)
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where and from what a stage is trained."""
+
+    folder: Path
+    """Folder of checkpoints."""
+    start: dict[str, Tensor] | None = None
+    """Weights to begin from, if any."""
+    device: str = "cpu"
+    resume: bool = False
+    """Go on from the folder's checkpoint."""
+
+    def trainer(self, name: str, model: nn.Module, optimizer: MuonAdam, budget: Budget) -> Trainer:
+        """The trainer of a stage, with its checkpoint in `folder/<name>.safetensors`."""
+        if self.start:
+            model.load_state_dict(self.start)
+        trainer = Trainer(model, optimizer, budget, self.folder / f"{name}.safetensors")
+        if self.resume:
+            trainer.resume()
+        return trainer

@@ -196,7 +196,7 @@ def _frame(scene: Scene) -> np.ndarray:
 def long_rollouts(model: TabletopModel, held: HeldOut) -> Measured:
     """Rollouts of 200 steps (1,600 frames) that stay coherent: no jump, and every object and the gripper there and not
     hidden at the end, %. The details tell how many of the simulator's own episodes pass: things may end up behind
-    others, and a closed gripper is little more than a third of an open one."""
+    others, and a closed gripper is about a third of an open one."""
     cases = held.tasks(9, ("pick", "left", "right", "away"))
     video = imagine(model, [c[0] for c in cases], [phrase(c[1]) for c in cases], 200, seed=held.seed)
     found = np.array([_coherent(clip, scene) for clip, (scene, _, _) in zip(video, cases, strict=True)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from rich.progress import track
 from torch import Tensor
 
 from arc_fabric.models.tabletop.demonstrations import FRAMES, HORIZON, Demonstrations, simulated
-from arc_fabric.models.tabletop.loop import Budget, Trainer
+from arc_fabric.models.tabletop.loop import Budget, Run
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 from arc_fabric.models.tabletop.pose import integrate, pose_of_state
 from arc_fabric.models.tabletop.render import render
@@ -75,30 +74,23 @@ class Pictures(Demonstrations):
 
 def train_sprites(
     settings: SpritesSettings,
-    folder: Path,
-    *,
-    start: dict[str, Tensor] | None = None,
-    device: str = "cpu",
-    resume: bool = False,
+    run: Run,
 ) -> dict[str, Tensor]:
-    """Train (from the weights `start`, if given), checkpoint to `folder/sprites.safetensors`; returns the averaged
-    weights."""
+    """Train; returns the averaged weights."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed + 1)
-    sprites = Sprites().to(device)
-    if start:
-        sprites.load_state_dict(start)
+    sprites = Sprites().to(run.device)
     optimizer = MuonAdam(sprites, muon_lr=0.0, adam_lr=settings.adam_lr, adam_names=EVERYTHING)
-    trainer = Trainer(sprites, optimizer, Budget(settings.steps, settings.minutes), folder / "sprites.safetensors")
-    if resume:
-        trainer.resume()
+    trainer = run.trainer("sprites", sprites, optimizer, Budget(settings.steps, settings.minutes))
     shown = Pictures(simulated(settings.seed, settings.episodes), settings.seed)
 
     def losses(_: int) -> dict[str, Tensor]:
-        frames, look, things, pose = (part.to(device) for part in shown.draw_frames(rng, settings.batch))
+        frames, look, things, pose = (part.to(run.device) for part in shown.draw_frames(rng, settings.batch))
         drawn = sprites.draw(sprites.backdrop(look), things, pose)
         error = (drawn - frames).square().mean()
-        told, things, pose, closed = (p.to(device) for p in shown.draw_grips(rng, 4 * settings.batch, settings.blur))
+        told, things, pose, closed = (
+            p.to(run.device) for p in shown.draw_grips(rng, 4 * settings.batch, settings.blur)
+        )
         grip = (sprites.fingers(told, things, pose) - closed).abs().mean()
         psnr = -10 * (error.detach() / 4).log10()
         return {"loss": 64 * error + 0.02 * grip, "psnr": psnr, "grip": grip.detach()}

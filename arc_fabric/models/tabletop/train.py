@@ -22,6 +22,7 @@ from arc_fabric.models.tabletop.dit_training import DitSettings, train_dit
 from arc_fabric.models.tabletop.eyes_training import EyesSettings, train_eyes
 from arc_fabric.models.tabletop.foresight_training import ForesightSettings, train_foresight
 from arc_fabric.models.tabletop.intent_training import IntentSettings, train_intent
+from arc_fabric.models.tabletop.loop import Run
 from arc_fabric.models.tabletop.sprites_training import SpritesSettings, train_sprites
 from arc_fabric.models.tabletop.vae_training import VaeSettings, train_vae
 from arc_fabric.models.tabletop.weights import INSIDE, WEIGHTS, export, load_part
@@ -55,7 +56,7 @@ def _stage(train: Callable[..., dict[str, Tensor]], kind: type, *needs: str) -> 
     def run(name: str, args: argparse.Namespace, settings: dict[str, Any]) -> None:
         below = [load_part(args.weights, part) for part in needs]
         start = load_part(args.weights, name) if args.from_weights else None
-        made = train(kind(**settings), *below, args.folder, start=start, device=args.device, resume=args.resume)
+        made = train(kind(**settings), *below, Run(args.folder, start, args.device, args.resume))
         export(args.weights, **{name: made})
 
     return run

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor
 
-from arc_fabric.models.tabletop.loop import Budget, Trainer
+from arc_fabric.models.tabletop.loop import Budget, Run
 from arc_fabric.models.tabletop.optimizer import MuonAdam
 from arc_fabric.models.tabletop.simulator import sample_episode
 from arc_fabric.models.tabletop.vae import GROUP, CausalVAE, to_floats
@@ -85,30 +84,21 @@ def pixel_weights(groups: Tensor, settings: VaeSettings) -> Tensor:
 
 def train_vae(
     settings: VaeSettings,
-    folder: Path,
-    *,
-    start: dict[str, Tensor] | None = None,
-    device: str = "cpu",
-    resume: bool = False,
+    run: Run,
 ) -> dict[str, Tensor]:
-    """Train (from the weights `start`, if given), checkpoint to `folder/vae.safetensors`; returns the averaged weights
-    with latent statistics."""
+    """Train; returns the averaged weights with latent statistics."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed + 1)
-    vae = CausalVAE().to(device=device, memory_format=torch.channels_last)
-    if start:
-        vae.load_state_dict(start)
+    vae = CausalVAE().to(device=run.device, memory_format=torch.channels_last)
     vae.encoder.requires_grad_(not settings.decoder_only)
     optimizer = MuonAdam(vae, muon_lr=settings.muon_lr, adam_lr=settings.adam_lr)
-    trainer = Trainer(vae, optimizer, Budget(settings.steps, settings.minutes), folder / "vae.safetensors")
-    if resume:
-        trainer.resume()
+    trainer = run.trainer("vae", vae, optimizer, Budget(settings.steps, settings.minutes))
     pool = FramePool(settings.seed, settings.episodes, settings.frames)
 
     def losses(step: int) -> dict[str, Tensor]:
-        groups = pool.draw(rng, settings.batch, moving=settings.moving).to(device)
+        groups = pool.draw(rng, settings.batch, moving=settings.moving).to(run.device)
         weight = pixel_weights(groups, settings)
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(run.device, torch.bfloat16):
             mean, logvar = vae.posterior(groups.contiguous(memory_format=torch.channels_last))
             mean, logvar = mean.float(), logvar.float()
             out = vae.reconstruct(mean + torch.randn_like(mean) * (0.5 * logvar).exp()).float()
@@ -121,7 +111,7 @@ def train_vae(
         loss = 4 * mse + settings.l1 * l1 + settings.chroma * chroma + settings.kl * kl
         found = {"loss": loss, "psnr": psnr, "kl": kl.detach()}
         if step % settings.cycle_every == 0:
-            with torch.autocast(device, torch.bfloat16):
+            with torch.autocast(run.device, torch.bfloat16):
                 cycle, drift = _cycle(vae, groups, out, weight)
             found["loss"] = found["loss"] + settings.cycle * (4 * cycle + 0.2 * drift)
         return found
