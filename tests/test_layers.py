@@ -13,11 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FORBIDDEN = {
     "arc_fabric": {"flask", "flask_openapi3", "flask_sock", "celery", "kombu", "workers", "webapp"},
-    "arc_fabric/models": {"redis", "minio", "httpx"},
+    "arc_fabric/models": {"redis", "minio", "obstore", "httpx"},
     "arc_fabric/store": {"redis", "arc_fabric.ledger", "arc_fabric.models", "arc_fabric.session"},
-    "arc_fabric/ledger": {"torch", "minio", "arc_fabric.store", "arc_fabric.models", "arc_fabric.session"},
-    "arc_fabric/media": {"torch", "redis", "minio"},
-    "arc_fabric/client": {"torch", "redis", "minio"},
+    "arc_fabric/ledger": {"torch", "minio", "obstore", "arc_fabric.store", "arc_fabric.models", "arc_fabric.session"},
+    "arc_fabric/media": {"torch", "redis", "minio", "obstore"},
+    "arc_fabric/client": {"torch", "redis", "minio", "obstore"},
     "workers": {"flask", "webapp"},
     "webapp": {"torch", "safetensors.torch", "arc_fabric.session", "arc_fabric.manager", "arc_fabric.state"},
 }

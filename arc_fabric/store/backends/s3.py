@@ -1,24 +1,38 @@
-"""Objects in an S3 bucket (MinIO, SeaweedFS, AWS), by plain requests: put, get with Range, head, list, delete."""
+"""Objects in an S3 bucket (MinIO, SeaweedFS, AWS), by plain requests: put, get with Range, head, list, delete.
+
+Bytes move through obstore (Rust): a request holds the interpreter's lock only to begin and to end, so that a model
+that runs beside it in the same process is not disturbed. Everything else goes through minio-py. Bodies are not signed
+(`UNSIGNED-PAYLOAD` of AWS Signature Version 4): SHA-256 of gigabytes would take longer than sending them, and what is
+read is held against its BLAKE3 digest.
+"""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import TypeVar
 
+import obstore
 import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
 
 from arc_fabric.errors import StoreUnavailable
 from arc_fabric.store.backends.base import Backend, Buffer, ObjectInfo, as_parts, short_object
 
 _MISSING = {"NoSuchKey", "NoSuchObject", "NotFound"}
+_REGION = "us-east-1"
 _CONNECTIONS = 32
 _PART = 16 << 20
-_SEND_S = 10.0
-"""To connect, and for each part of a body to leave: a busy server may take its time."""
+_PARTS_AT_ONCE = 3
+_CHUNK = 1 << 20
+_CONNECT_S = 10.0
 _ANSWER_S = 60.0
+"""For the answer, and for each read of it: a busy server may take its time."""
+_WHOLE_S = 1800.0
+_RETRIES, _PAUSE_S = 2, 0.1
 _T = TypeVar("_T")
 
 
@@ -29,12 +43,31 @@ class S3Backend(Backend):
     def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str, *, secure: bool = False) -> None:
         self.endpoint = endpoint.removeprefix("http://").removeprefix("https://").rstrip("/")
         self.bucket = bucket
-        retries = urllib3.Retry(total=2, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504])
+        retries = urllib3.Retry(total=_RETRIES, backoff_factor=_PAUSE_S, status_forcelist=[500, 502, 503, 504])
         self._pool = urllib3.PoolManager(
-            maxsize=_CONNECTIONS, timeout=urllib3.Timeout(connect=_SEND_S, read=_ANSWER_S), retries=retries
+            maxsize=_CONNECTIONS, timeout=urllib3.Timeout(connect=_CONNECT_S, read=_ANSWER_S), retries=retries
         )
         self._client = Minio(
-            self.endpoint, access_key, secret_key, secure=secure, region="us-east-1", http_client=self._pool
+            self.endpoint, access_key, secret_key, secure=secure, region=_REGION, http_client=self._pool
+        )
+        self._bytes = S3Store(
+            bucket,
+            endpoint=f"{'https' if secure else 'http'}://{self.endpoint}",
+            region=_REGION,
+            access_key_id=access_key,
+            secret_access_key=secret_key,
+            virtual_hosted_style_request=False,
+            unsigned_payload=True,
+            client_options={
+                "allow_http": not secure,
+                "connect_timeout": timedelta(seconds=_CONNECT_S),
+                "read_timeout": timedelta(seconds=_ANSWER_S),
+                "timeout": timedelta(seconds=_WHOLE_S),
+            },
+            retry_config={
+                "max_retries": _RETRIES,
+                "backoff": {"init_backoff": timedelta(seconds=_PAUSE_S), "max_backoff": timedelta(seconds=1), "base": 2},
+            },
         )
 
     def ensure_bucket(self) -> None:
@@ -48,13 +81,14 @@ class S3Backend(Backend):
 
     def put(self, key: str, parts: Buffer | Sequence[Buffer]) -> None:
         views = as_parts(parts)
-        length = sum(len(view) for view in views)
-        self._ask(
-            key,
-            lambda: self._client.put_object(
-                self.bucket, key, _Chain(views), length, part_size=_PART, num_parallel_uploads=3
-            ),
-        )
+        if sum(len(view) for view in views) <= _PART:
+            body = views[0] if len(views) == 1 else b"".join(views)
+            self._ask(key, lambda: obstore.put(self._bytes, key, body, use_multipart=False))
+        else:
+            self._ask(
+                key,
+                lambda: obstore.put(self._bytes, key, iter(views), chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE),
+            )
 
     def readinto(self, key: str, offset: int, buffers: Sequence[memoryview]) -> None:
         length = sum(len(buffer) for buffer in buffers)
@@ -99,25 +133,28 @@ class S3Backend(Backend):
         return len(stale)
 
     def _read_range(self, key: str, offset: int, length: int, buffers: Sequence[memoryview]) -> None:
-        response = self._client.get_object(self.bucket, key, offset=offset, length=length)
-        try:
-            for buffer in buffers:
-                _fill(response, buffer, key)
-        finally:
-            response.close()
-            response.release_conn()
+        answer = obstore.get(self._bytes, key, options={"range": (offset, offset + length)})
+        room = [buffer for buffer in buffers if len(buffer)]
+        for chunk in answer.stream(min_chunk_size=_CHUNK):
+            length -= _pour(memoryview(chunk), room)
+        if length:
+            raise short_object(key, length)
 
     def _read_rest(self, key: str, offset: int) -> bytes:
-        response = self._client.get_object(self.bucket, key, offset=offset)
-        try:
-            return response.read()
-        finally:
-            response.close()
-            response.release_conn()
+        options = {"range": {"offset": offset}} if offset else None
+        return bytes(obstore.get(self._bytes, key, options=options).bytes())
 
     def _ask(self, key: str, request: Callable[[], _T]) -> _T:
         try:
             return request()
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise self._unavailable("NoSuchBucket: the bucket does not exist") from error
+            raise KeyError(key) from None
+        except BaseError as error:
+            if "InvalidRange" in str(error):
+                raise short_object(key, 1) from None
+            raise self._unavailable(_first_line(error)) from error
         except S3Error as error:
             if error.code in _MISSING:
                 raise KeyError(key) from None
@@ -135,35 +172,19 @@ class S3Backend(Backend):
         )
 
 
-def _fill(response: urllib3.BaseHTTPResponse, buffer: memoryview, key: str) -> None:
+def _first_line(error: BaseError) -> str:
+    """What obstore says, without the dump of its insides that follows."""
+    return str(error).partition("\n")[0]
+
+
+def _pour(data: memoryview, room: list[memoryview]) -> int:
+    """Copy data to the beginning of the room, and take what is filled off it; returns how much was copied."""
     at = 0
-    while at < len(buffer):
-        got = response.readinto(buffer[at : at + (1 << 20)])
-        if not got:
-            raise short_object(key, len(buffer) - at)
-        at += got
-
-
-class _Chain(io.RawIOBase):
-    """Reads several buffers as one stream without joining them."""
-
-    def __init__(self, views: Sequence[memoryview]) -> None:
-        self._views = [view for view in views if len(view)]
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        taken: list[memoryview] = []
-        room = size if size >= 0 else sum(len(view) for view in self._views)
-        while room and self._views:
-            view = self._views[0]
-            part = view[self._at : self._at + room]
-            taken.append(part)
-            room -= len(part)
-            self._at += len(part)
-            if self._at == len(view):
-                self._views.pop(0)
-                self._at = 0
-        return taken[0].tobytes() if len(taken) == 1 else b"".join(taken)
+    while at < len(data):
+        taken = min(len(room[0]), len(data) - at)
+        room[0][:taken] = data[at : at + taken]
+        room[0] = room[0][taken:]
+        at += taken
+        if not room[0]:
+            room.pop(0)
+    return at
