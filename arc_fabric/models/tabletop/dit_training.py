@@ -70,7 +70,7 @@ class WindowModel(nn.Module):
             past.flatten(0, 1),
             past.flatten(0, 1),
             known.seen.flatten(0, 1),
-            known.seen.flatten(0, 1)[:, None].expand(-1, GROUP, -1, -1),
+            dit.show(known.seen.flatten(0, 1), known.seen.flatten(0, 1)[:, None].expand(-1, GROUP, -1, -1)),
             torch.zeros_like(past).flatten(0, 1),
             past.new_zeros(count * PAST, GROUP, 4),
             batch.poses[:, :PAST].flatten(0, 1),
@@ -87,7 +87,7 @@ class WindowModel(nn.Module):
             z_t.flatten(0, 3),
             last.flatten(0, 3),
             _spread(known.things).flatten(0, 3),
-            known.ahead.flatten(0, 3),
+            dit.show(_spread(known.things).flatten(0, 3), known.ahead.flatten(0, 3)),
             known.drafts.flatten(0, 3),
             a_t.reshape(-1, GROUP, 4),
             poses.reshape(-1, GROUP, 4),
@@ -114,12 +114,12 @@ def _spread(part: Tensor) -> Tensor:
 
 
 def _angles(dit: CausalDiT, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rotary tables [N * TOKENS, hd / 2] for the clean frames 0..6, then the noisy frames 1..8."""
+    """Rotary tables [N, TOKENS, 1, hd / 2] for the clean frames 0..6, then the noisy frames 1..8."""
     tables = []
     for table in rotary(dit.shape.head_dim, 0, 1 + BLOCKS * PER_BLOCK):
         table = table.unflatten(0, (-1, TOKENS)).to(device)
         tables.append(torch.cat([table[:PAST].repeat(count, 1, 1), table[1:].repeat(count * COPIES, 1, 1)]))
-    return tables[0], tables[1]
+    return tables[0].unsqueeze(2), tables[1].unsqueeze(2)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -132,8 +132,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def _layer(block: Block, x: Tensor, c: Tensor, text: Text, cos: Tensor, sin: Tensor, count: int) -> Tensor:
     """One layer over the clean stream and all copies."""
     m = block.modulate(c)
-    q, k, v = block.queries(x, m[0], m[1])
-    q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+    qk, v = block.queries(x, m[0], m[1])
+    q, k = rotate(qk, cos, sin).unbind(2)
     split = count * PAST
     q0, k0, v0 = (p[:split].reshape(count, PAST * TOKENS, *p.shape[2:]) for p in (q, k, v))
     size = PER_BLOCK * TOKENS
@@ -155,7 +155,7 @@ def _told(block: Block, x: Tensor, text: Text, count: int) -> Tensor:
     """Cross-attention to the prompts for the clean stream and all copies, tokens x [N, TOKENS, d]."""
     split = count * PAST
     parts = x[:split].reshape(count, PAST * TOKENS, -1), x[split:].reshape(count, -1, x.shape[-1])
-    told = block.read_text(torch.cat(parts, 1), text)
+    told = block.read_text(torch.cat(parts, 1), *block.hear(text.words), text.there[:, None, None])
     return torch.cat([part.reshape(-1, TOKENS, x.shape[-1]) for part in told.split([p.shape[1] for p in parts], 1)])
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from arc_fabric.errors import InvalidRequest, ModelUnavailable
 from arc_fabric.models.contract import Abilities, Conditioning, ModelIdentity
 from arc_fabric.models.tabletop.codec import Codec
-from arc_fabric.models.tabletop.dit import CausalDiT, Text
+from arc_fabric.models.tabletop.dit import CausalDiT, Prompts
 from arc_fabric.models.tabletop.foresight import remembered
 from arc_fabric.models.tabletop.head import (
     ActionHead,
@@ -226,11 +226,11 @@ class TabletopModel:
         self, head: ActionHead, inputs: Mapping[str, Tensor], pending: Tensor | None, seeds: list[int]
     ) -> dict[str, Tensor]:
         """Write the anchor or pending block into the KV, then denoise the next block."""
-        texts = self._texts(inputs["text"])
+        prompts = self._prompts(inputs["text"])
         start = head.current_start_frame
         anchor = head.clip_feas.unflatten(2, (8, 8))
         clean = anchor[:, :, None] if pending is None else pending
-        caches = self._write(head, clean, texts, max(0, start - BLOCK))
+        caches = self._write(head, clean, prompts, max(0, start - BLOCK))
         first = start if start else 1
         pose = _state_pose(inputs) if "state" in inputs else poses_of(head.ys, first - 1, 1)[:, 0, -1]
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
@@ -242,7 +242,7 @@ class TabletopModel:
             pose = torch.cat([pose[:, :3], seen[:, 3:]], 1)
         last, colours = last[:, :CHANNELS].contiguous(), unpack(anchor).look
         block = BlockInputs(last, colours, things, pose, inputs["text"], given, noise, first)
-        video, actions, ahead = denoise(self.dit, head.vae, block, texts, caches, self.sampler)
+        video, actions, ahead = denoise(self.dit, head.vae, block, prompts, caches, self.sampler)
         poses = integrate(pose, actions).unflatten(1, (BLOCK, GROUP))
         head.ys = with_track(head.ys, poses, ahead[:, GROUP - 1 :: GROUP], first)
         head.current_start_frame = first + BLOCK
@@ -251,15 +251,15 @@ class TabletopModel:
             "action_pred": torch.cat([MAX_STEP * actions[..., :3], actions[..., 3:]], -1),
         }
 
-    def _texts(self, text: Tensor) -> Text:
+    def _prompts(self, text: Tensor) -> Prompts:
         """2B encoded prompts: the prompts, then the empty prompt for each."""
-        return self.dit.text(torch.cat([text, torch.zeros_like(text)]))
+        return self.dit.prompts(self.dit.text(torch.cat([text, torch.zeros_like(text)])))
 
-    def _write(self, head: ActionHead, latents: Tensor, texts: Text, first: int) -> list[Tensor]:
+    def _write(self, head: ActionHead, latents: Tensor, prompts: Prompts, first: int) -> list[Tensor]:
         """Append latents to the head's caches; returns both branches' caches joined, [2, 2B, seq, heads, head_dim]."""
         joined = [torch.cat(pair, 1) for pair in zip(head.kv_cache1, head.kv_cache_neg, strict=True)]
         poses = poses_of(head.ys, first, latents.shape[2])
-        joined = write_kv(self.dit, latents, poses, texts, joined, first)
+        joined = write_kv(self.dit, latents, poses, prompts, joined, first)
         rows = len(latents)
         head.kv_cache1 = [cache[:, :rows].clone() for cache in joined]
         head.kv_cache_neg = [cache[:, rows:].clone() for cache in joined]
@@ -296,7 +296,7 @@ class TabletopModel:
         latents = latents.to(self.device, torch.float32)
         for index, block in enumerate(blocks):
             first, stop = (0, 1) if index == 0 else (1 + BLOCK * (index - 1), 1 + BLOCK * index)
-            self._write(head, latents[:, :, first:stop], self._texts(self.language_of(block.prompt)), first)
+            self._write(head, latents[:, :, first:stop], self._prompts(self.language_of(block.prompt)), first)
 
 
 def _state_pose(inputs: Mapping[str, Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ they do not, the slots are wrong, or the picture holds what sprites cannot show:
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor
 
 SQUARE = 9
@@ -22,6 +22,14 @@ AGREE, DIFFER = 0.2, 0.32
 def paint(rough: Tensor, drawn: Tensor) -> Tensor:
     """Decoded and drawn frames, float [N, 4, 3, 64, 64] in [-1, 1] -> frames of the same shape."""
     off = drawn - rough
-    means = F.avg_pool2d(off.flatten(0, 1), SQUARE, 1, SQUARE // 2, count_include_pad=False)
-    apart = means.abs().amax(1, keepdim=True).unflatten(0, off.shape[:2])
+    apart = _means(off.flatten(0, 1)).abs().amax(1, keepdim=True).unflatten(0, off.shape[:2])
     return rough + ((DIFFER - apart) / (DIFFER - AGREE)).clamp(0, 1) * off
+
+
+def _means(values: Tensor) -> Tensor:
+    """Means over the squares about every pixel of [N, C, H, H], as far as they are inside: two products with a band
+    matrix (pooling takes ten times as long on a CPU)."""
+    place = torch.arange(values.shape[-1], device=values.device)
+    band = ((place[:, None] - place).abs() <= SQUARE // 2).to(values.dtype)
+    band = band / band.sum(1, keepdim=True)
+    return band @ values @ band.mT

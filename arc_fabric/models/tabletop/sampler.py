@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from arc_fabric.models.tabletop.codec import Codec
-from arc_fabric.models.tabletop.dit import ACTIONS, CausalDiT, Text
+from arc_fabric.models.tabletop.dit import ACTIONS, CausalDiT, Prompts
 from arc_fabric.models.tabletop.draft import draft, foreseen
 from arc_fabric.models.tabletop.pose import integrate, shrink
 from arc_fabric.models.tabletop.slots import look, pack
@@ -51,11 +51,11 @@ def block_noise(seed: int, start: int, channels: int) -> tuple[Tensor, Tensor]:
 
 
 def write_kv(
-    dit: CausalDiT, latents: Tensor, poses: Tensor, texts: Text, caches: list[Tensor], first: int
+    dit: CausalDiT, latents: Tensor, poses: Tensor, prompts: Prompts, caches: list[Tensor], first: int
 ) -> list[Tensor]:
     """Append clean latent frames to the caches of both branches.
 
-    latents [B, LATENT_CHANNELS, F, 8, 8]; poses [B, F, 4, 4]; texts of 2B prompts; caches per layer
+    latents [B, LATENT_CHANNELS, F, 8, 8]; poses [B, F, 4, 4]; 2B prompts; caches per layer
     [2, 2B, seq, heads, head_dim] or empty. Returns new, longer caches.
     """
     batch, frames = latents.shape[0], latents.shape[2]
@@ -64,11 +64,11 @@ def write_kv(
     z, (things, _) = known[:, :CHANNELS].contiguous(), look(known)
     none = z.new_zeros(len(z), ACTIONS, 4)
     ahead = things[:, None].expand(-1, ACTIONS, -1, -1)
-    x = dit.tokens(z, z, things, ahead, torch.zeros_like(z), none, poses.flatten(0, 1), none)
+    shown = dit.show(things, ahead)
+    x = dit.tokens(z, z, things, shown, torch.zeros_like(z), none, poses.flatten(0, 1), none)
     x = x.unflatten(0, (batch, frames))
     level = z.new_zeros(2 * batch)
-    c = dit.condition(texts.pooled, level, level)[:, None].expand(-1, frames, -1)
-    _, own = dit(x.repeat(2, 1, 1, 1), c, texts, caches, first)
+    _, own = dit(x.repeat(2, 1, 1, 1), dit.condition(prompts.pooled, level, level), prompts, caches, first)
     return [torch.cat([old, new], 2) for old, new in zip(caches, own, strict=True)] if caches else own
 
 
@@ -98,72 +98,106 @@ def denoise(
     dit: CausalDiT,
     codec: Codec,
     inputs: BlockInputs,
-    texts: Text,
+    prompts: Prompts,
     caches: list[Tensor],
     settings: SamplerSettings,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sample one block, first its actions (unless given), then the video they lead to: latents
-    [B, LATENT_CHANNELS, 2, 8, 8], unit actions [B, 8, 4], and where things are foreseen after each action
+    """Sample one block of B rows, prompts [prompt, empty], first its actions (unless given), then the video they lead
+    to: latents [B, LATENT_CHANNELS, 2, 8, 8], unit actions [B, 8, 4], and where things are foreseen after each action
     [B, 8, kinds, 4]."""
     z, a = inputs.noise
     batch = len(z)
-    prompts, own = texts.rows(slice(batch)), [cache[:, :batch] for cache in caches]
+    row = Branches(prompts.rows(slice(batch)), [cache[:, :batch] for cache in caches])
     if inputs.given is None:
-        guided = settings.guidance != 1.0
-        words = torch.cat([inputs.words, torch.zeros_like(inputs.words)]) if guided else inputs.words
-        branches = len(words) // batch
-        intent = dit.intent(words, inputs.things.repeat(branches, 1, 1), inputs.pose.repeat(branches, 1))
-        asked = (texts, caches, intent) if guided else (prompts, own, intent)
-        a = settings.temperature * a
-        for now, then in pairwise(settings.levels(settings.action_steps)):
-            _, a0 = _predict(dit, z, a, None, inputs, *asked, (1.0, now), settings.guidance)
-            a = a0 + (then / now) * (a - a0)
-    a = a.clamp(-1, 1) if inputs.given is None else inputs.given
+        both = row if settings.guidance == 1.0 else Branches(prompts, caches)
+        a = _sample_actions(dit, z, a, inputs, both, settings)
+    else:
+        a = inputs.given
     ahead = dit.foresight(inputs.things, inputs.pose, a)
     poses = integrate(inputs.pose, a)
     slots = foreseen(codec.sprites, inputs.look, ahead, poses)
-    known = draft(codec, slots).unflatten(0, (batch, BLOCK)), ahead
-    for now, then in pairwise(settings.levels(settings.steps)):
-        z0, _ = _predict(dit, z, a, known, inputs, prompts, own, torch.zeros_like(a), (now, 0.0), 1.0)
-        z = z0 + (then / now) * (z - z0)
+    z = _sample_video(dit, z, a, inputs, Foreseen(draft(codec, slots), ahead, poses), row, settings)
     video = torch.cat([z.transpose(1, 2), pack(slots).unflatten(0, (batch, BLOCK))], 2).transpose(1, 2)
     return video, a, ahead
 
 
-def _predict(
+@dataclass(frozen=True)
+class Branches:
+    """The guidance branches that are asked: B prompts, or these and the empty one for each."""
+
+    prompts: Prompts
+    caches: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What known actions lead to."""
+
+    drafts: Tensor
+    """Features of the frames as they are foreseen, [2 B, C, 8, 8]."""
+    things: Tensor
+    """[B, 8, kinds, 4]"""
+    poses: Tensor
+    """[B, 8, 4]"""
+
+
+def _sample_actions(
+    dit: CausalDiT, z: Tensor, a: Tensor, inputs: BlockInputs, branches: Branches, settings: SamplerSettings
+) -> Tensor:
+    """Unit actions [B, 8, 4] from noise, guided where both branches are asked; the video is all noise."""
+    batch = len(z)
+    times = len(branches.prompts.pooled) // batch
+    words = torch.cat([inputs.words, torch.zeros_like(inputs.words)][:times])
+    things, pose = inputs.things.repeat(times, 1, 1), inputs.pose.repeat(times, 1)
+    intent = dit.intent(words, things, pose).reshape(-1, ACTIONS, 4)
+    last = inputs.last.repeat(times, 1, 1, 1).repeat_interleave(BLOCK, 0)
+    things = things.repeat_interleave(BLOCK, 0)
+    shown = dit.show(things, things.new_zeros(len(things), ACTIONS, *things.shape[1:]))
+    frames, drafts = z.transpose(1, 2).flatten(0, 1).repeat(times, 1, 1, 1), torch.zeros_like(last)
+    a = settings.temperature * a
+    for now, then in pairwise(settings.levels(settings.action_steps)):
+        noisy = a.repeat(times, 1, 1)
+        poses = integrate(pose, shrink(noisy, torch.tensor(now))).reshape(-1, ACTIONS, 4)
+        x = dit.tokens(frames, last, things, shown, drafts, noisy.reshape(-1, ACTIONS, 4), poses, intent)
+        x, c = _run(dit, x, (1.0, now), inputs.first, branches)
+        _, a0 = dit.heads(x, c, last, intent)
+        a0 = a0.reshape(times, batch, HORIZON, 4)
+        a0 = a0[0] if times == 1 else a0[1] + settings.guidance * (a0[0] - a0[1])
+        a = a0 + (then / now) * (a - a0)
+    return a.clamp(-1, 1)
+
+
+def _sample_video(
     dit: CausalDiT,
     z: Tensor,
     a: Tensor,
-    known: tuple[Tensor, Tensor] | None,
     inputs: BlockInputs,
-    texts: Text,
-    caches: list[Tensor],
-    intent: Tensor,
-    levels: tuple[float, float],
-    guidance: float,
-) -> tuple[Tensor, Tensor]:
-    """Clean latents and actions as the model sees them from (z, a) and, once actions are known, from the draft
-    [B, 2, C, 8, 8] and the things foreseen [B, 8, kinds, 4]; guided where texts hold both branches."""
-    batch = len(z)
-    branches = len(texts.pooled) // batch
-    poses = integrate(inputs.pose, shrink(a, torch.tensor(levels[1])))
-    frames = z.transpose(1, 2).flatten(0, 1)
+    ahead: Foreseen,
+    branches: Branches,
+    settings: SamplerSettings,
+) -> Tensor:
+    """Features [B, C, 2, 8, 8] from noise, under unit actions [B, 8, 4]."""
     last, things = (part.repeat_interleave(BLOCK, 0) for part in (inputs.last, inputs.things))
-    if known is None:
-        drafts, ahead, base = torch.zeros_like(last), things.new_zeros(len(things), ACTIONS, *things.shape[1:]), last
-    else:
-        drafts, ahead = known[0].flatten(0, 1), known[1].unflatten(1, (BLOCK, ACTIONS)).flatten(0, 1)
-        base = drafts
-    shown = (frames, last, things, ahead, drafts, a.reshape(-1, ACTIONS, 4), poses.reshape(-1, ACTIONS, 4))
-    shown = [part.repeat(branches, *[1] * (part.ndim - 1)) for part in shown]
-    intent = intent.reshape(-1, ACTIONS, 4)
-    x = dit.tokens(*shown, intent)
-    t_video, t_action = (z.new_full((branches * batch,), level) for level in levels)
-    c = dit.condition(texts.pooled, t_video, t_action)[:, None].expand(-1, BLOCK, -1)
-    x, _ = dit(x.unflatten(0, (branches * batch, BLOCK)), c, texts, caches, inputs.first)
-    z0, a0 = dit.heads(x.flatten(0, 1), c.flatten(0, 1), base.repeat(branches, 1, 1, 1), intent)
-    z0 = z0.unflatten(0, (branches, batch, BLOCK)).transpose(2, 3)
-    a0 = a0.reshape(branches, batch, HORIZON, 4)
-    if branches == 1:
-        return z0[0], a0[0]
-    return z0[1] + guidance * (z0[0] - z0[1]), a0[1] + guidance * (a0[0] - a0[1])
+    shown = dit.show(things, ahead.things.reshape(-1, ACTIONS, *things.shape[1:]))
+    actions, poses = a.reshape(-1, ACTIONS, 4), ahead.poses.reshape(-1, ACTIONS, 4)
+    none = torch.zeros_like(actions)
+    for now, then in pairwise(settings.levels(settings.steps)):
+        frames = z.transpose(1, 2).flatten(0, 1)
+        x = dit.tokens(frames, last, things, shown, ahead.drafts, actions, poses, none)
+        x, c = _run(dit, x, (now, 0.0), inputs.first, branches)
+        z0, _ = dit.heads(x, c, ahead.drafts, none)
+        z0 = z0.unflatten(0, (-1, BLOCK)).transpose(1, 2)
+        z = z0 + (then / now) * (z - z0)
+    return z
+
+
+def _run(
+    dit: CausalDiT, x: Tensor, levels: tuple[float, float], first: int, branches: Branches
+) -> tuple[Tensor, Tensor]:
+    """Tokens [N * 2, TOKENS, d] at noise levels of video and actions through all layers; tokens and the conditions
+    [N * 2, d] for the heads."""
+    prompts = branches.prompts
+    t_video, t_action = (x.new_full((len(prompts.pooled),), level) for level in levels)
+    c = dit.condition(prompts.pooled, t_video, t_action)
+    x, _ = dit(x.unflatten(0, (-1, BLOCK)), c, prompts, branches.caches, first)
+    return x.flatten(0, 1), c.repeat_interleave(BLOCK, 0)

@@ -9,6 +9,8 @@ shadow is one small learned image with opacity, as in MarioNette (Smirnov et al.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,6 +24,10 @@ TEXELS = 96
 """Texels per side of a sprite."""
 SIDE = 24.0
 """Pixels per side of a sprite."""
+BOX = 26
+"""Pixels per side of the boxes that are drawn: a sprite's, its blurred edge, and what rounding may take."""
+WIDE = SIZE + 2 * BOX
+"""Pixels per side of the canvas."""
 MIDDLE = (0.0, -4.0)
 """Column and row of a sprite's middle, seen from the place where its thing touches the table."""
 IN_FRONT = 1.5
@@ -70,33 +76,78 @@ class Sprites(nn.Module):
         poses [N, 4] with true fingers."""
         gripper, there = pose[:, None, :3], F.pad((things[..., 3] > 0.5).float(), (0, 1), value=1.0)
         places = torch.cat([things[..., :3], gripper], 1)
-        shadows = self._sample(self.shadows.sigmoid(), *self._offsets(places[..., 0], places[..., 1]))
-        frame = (background + 1) * (1 - shadows * there[..., None, None, None]).prod(1) - 1
+        canvas = _Canvas(background)
+        boxes = _Boxes.around(places[..., 0], places[..., 1])
+        shadows = boxes.sample(self.shadows.sigmoid()) * there[..., None, None, None]
+        for layer, where in zip(shadows.unbind(1), boxes.pixels.unbind(1), strict=True):
+            canvas.shade(layer, where)
         places, there = torch.cat([places, gripper], 1), F.pad(there, (0, 1), value=1.0)
-        u, v = self._offsets(places[..., 0], places[..., 1] - places[..., 2])
-        u[:, -2] = u[:, -2].abs() + FINGER_TRAVEL * (1 + pose[:, 3:]) / 2
+        boxes = _Boxes.around(places[..., 0], places[..., 1] - places[..., 2])
+        boxes.u[:, -2] = boxes.u[:, -2].abs() + FINGER_TRAVEL * (1 + pose[:, 3:]) / 2
         sheets = torch.cat([self.bodies, self.arm, self.hub])
         alpha = sheets[:, 3:].sigmoid()
-        layers = self._sample(torch.cat([sheets[:, :3] * alpha, alpha], 1), u, v) * there[..., None, None, None]
+        layers = boxes.sample(torch.cat([sheets[:, :3] * alpha, alpha], 1)) * there[..., None, None, None]
         near = places[..., 1] + 0.01 * places[..., 2]
         near[:, -2:] = pose[:, 1:2] + IN_FRONT + near.new_tensor([0.0, 1e-3])
-        order = near.argsort(1)[..., None, None, None].expand(-1, -1, *layers.shape[2:])
-        for layer in layers.gather(1, order).unbind(1):
-            frame = layer[:, :3] + frame * (1 - layer[:, 3:])
-        return frame
+        order, frames = near.argsort(1).unbind(1), torch.arange(len(near), device=near.device)
+        for nth in order:
+            canvas.lay(layers[frames, nth], boxes.pixels[frames, nth])
+        return canvas.image()
 
-    @staticmethod
-    def _offsets(columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """How far the image's columns and rows are from these [N, L], pixels: two [N, L, 64]."""
-        middle = torch.arange(SIZE, device=columns.device) + 0.5
-        return middle - columns[..., None], middle - rows[..., None]
 
-    @staticmethod
-    def _sample(sheets: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """Sheets [L, C, TEXELS, TEXELS] at offsets u, v [N, L, 64] from their places -> [N, L, C, 64, 64], zero
-        outside."""
-        u, v = (u - MIDDLE[0]) * (2 / SIDE), (v - MIDDLE[1]) * (2 / SIDE)
-        grid = torch.stack([u[..., None, :].expand(*u.shape, SIZE), v[..., None].expand(*v.shape, SIZE)], -1)
-        sheets = sheets.expand(len(u), *sheets.shape).flatten(0, 1)
-        moved = F.grid_sample(sheets, grid.flatten(0, 1), mode="bilinear", padding_mode="zeros", align_corners=False)
-        return moved.unflatten(0, u.shape[:2])
+class _Boxes(NamedTuple):
+    """The BOX x BOX pixels about each of L things in N frames, all that its sprite can cover."""
+
+    u: Tensor
+    """How far the boxes' columns are from the things, pixels [N, L, BOX]."""
+    v: Tensor
+    """The same of the rows."""
+    pixels: Tensor
+    """Indices of the boxes' pixels on a canvas, int64 [N, L, BOX * BOX]."""
+
+    @classmethod
+    def around(cls, columns: Tensor, rows: Tensor) -> _Boxes:
+        """Of things at these [N, L]; boxes that would lie outside of the canvas lie at its edge and show nothing."""
+        along = torch.arange(BOX, device=columns.device)
+        corners = ((at + middle - BOX / 2).floor() for at, middle in zip((columns, rows), MIDDLE, strict=True))
+        left, top = (corner.clamp(-BOX, SIZE)[..., None] + along for corner in corners)
+        pixels = (top + BOX)[..., None] * WIDE + (left + BOX)[..., None, :]
+        return cls(left + 0.5 - columns[..., None], top + 0.5 - rows[..., None], pixels.flatten(2).long())
+
+    def sample(self, sheets: Tensor) -> Tensor:
+        """Sheets [L, C, TEXELS, TEXELS] as seen in the boxes [N, L, C, BOX, BOX], zero outside of them."""
+        # All frames of a thing lie below one another in its grid: no sheet is copied.
+        u, v = ((self.u - MIDDLE[0]) * (2 / SIDE)).transpose(0, 1), ((self.v - MIDDLE[1]) * (2 / SIDE)).transpose(0, 1)
+        grid = torch.stack([u[:, :, None].expand(-1, -1, BOX, -1), v[..., None].expand(-1, -1, -1, BOX)], -1)
+        seen = F.grid_sample(sheets, grid.flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False)
+        return seen.unflatten(2, (len(self.u), BOX)).permute(2, 0, 1, 3, 4)
+
+
+class _Canvas:
+    """N frames with a margin of BOX pixels all around, values from 0 to 2."""
+
+    def __init__(self, background: Tensor) -> None:
+        """Of backgrounds [N, 3, 64, 1 or 64] in [-1, 1]."""
+        whole = F.pad(background.expand(-1, -1, SIZE, SIZE) + 1, (BOX, BOX, BOX, BOX))
+        self._pixels = whole.float().flatten(2)  # mixed precision may have halved the backdrop
+
+    def shade(self, shadow: Tensor, where: Tensor) -> None:
+        """Darken by shadows [N, 1, BOX, BOX] at pixels [N, BOX * BOX]."""
+        where = where[:, None].expand(-1, 3, -1)
+        self._put(where, self._pixels.gather(2, where) * (1 - shadow.flatten(2)))
+
+    def lay(self, layer: Tensor, where: Tensor) -> None:
+        """Lay premultiplied RGBA boxes [N, 4, BOX, BOX] of values in [-1, 1] at pixels [N, BOX * BOX]."""
+        where = where[:, None].expand(-1, 3, -1)
+        colour, alpha = layer[:, :3].flatten(2), layer[:, 3:].flatten(2)
+        self._put(where, colour + alpha + self._pixels.gather(2, where) * (1 - alpha))
+
+    def _put(self, where: Tensor, values: Tensor) -> None:
+        # In place unless a gradient needs the pixels as they were.
+        put = self._pixels.scatter if torch.is_grad_enabled() else self._pixels.scatter_
+        self._pixels = put(2, where, values)
+
+    def image(self) -> Tensor:
+        """Float [N, 3, 64, 64] in [-1, 1]."""
+        inside = self._pixels.unflatten(2, (WIDE, WIDE))[..., BOX:-BOX, BOX:-BOX]
+        return inside - 1

@@ -18,6 +18,9 @@ from arc_fabric.models.tabletop.vae import GROUP
 WINDOW = 9
 """Latent frames per window: the anchor and four blocks."""
 
+REVISION = "2"
+"""Changes when the same weights compute other bits than before."""
+
 
 def geometry_of(shape: DitShape) -> Geometry:
     """Sizes of latents, blocks, windows and caches."""
@@ -53,5 +56,5 @@ def identity_of(weights_digest: str, device: torch.device, sampler: SamplerSetti
         attention_backend="sdpa",
         device_kind=f"cpu {platform.machine()}" if device.type == "cpu" else torch.cuda.get_device_name(device),
         sampler=asdict(sampler),
-        software={"torch": torch.__version__},
+        software={"torch": torch.__version__, "tabletop": REVISION},
     )

@@ -66,7 +66,11 @@ class S3Backend(Backend):
             },
             retry_config={
                 "max_retries": _RETRIES,
-                "backoff": {"init_backoff": timedelta(seconds=_PAUSE_S), "max_backoff": timedelta(seconds=1), "base": 2},
+                "backoff": {
+                    "init_backoff": timedelta(seconds=_PAUSE_S),
+                    "max_backoff": timedelta(seconds=1),
+                    "base": 2,
+                },
             },
         )
 
