@@ -15,10 +15,11 @@ from arc_fabric.models.registry import load_model
 
 
 def rollout(prompt: str = "pick up the red cup") -> Iterator[np.ndarray]:
-    """Frames of step after step, windows re-anchored on the last frame."""
+    """Frames of step after step from the model's first sample, as in the sessions it is held against; windows are
+    re-anchored on the last frame."""
     model = load_model("tabletop", "cpu")
     geometry = model.geometry
-    frames = np.full((1, geometry.image_height, geometry.image_width, 3), 128, np.uint8)
+    frames = next(iter(model.samples().values()))[None]
     k, window = geometry.latents_per_block, None
     while True:
         with torch.no_grad():

@@ -9,7 +9,7 @@ The heads predict the clean latents (as a residual on the draft) and the clean a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -196,6 +196,11 @@ class CausalDiT(nn.Module):
         """text [N, d], noise levels [N] in [0, 1] -> condition [N, d]."""
         return F.silu(text + self.noise(torch.cat([level_features(t_video), level_features(t_action)], -1)))
 
+    def angles(self, first: int, frames: int) -> tuple[Tensor, Tensor]:
+        """Rotary cosines and sines [frames * TOKENS, 1, head_dim / 2] of latent frames `first`... of a window."""
+        cos, sin = (part.unsqueeze(1).to(self.place.device) for part in rotary(self.shape.head_dim, first, frames))
+        return cos, sin
+
     def prompts(self, text: Text) -> Prompts:
         """What all layers read of encoded prompts."""
         words = [block.hear(text.words) for block in self.blocks]
@@ -237,19 +242,18 @@ class CausalDiT(nn.Module):
         return video, intent + self.head_action(h[:, VIDEO_TOKENS]).float().unflatten(-1, (ACTIONS, 4))
 
     def forward(
-        self, x: Tensor, condition: Tensor, prompts: Prompts, caches: list[Tensor], first: int
+        self, x: Tensor, condition: Tensor, prompts: Prompts, angles: tuple[Tensor, Tensor], caches: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
-        """Run tokens x [B, F, TOKENS, d] (condition [B, d]) of latent frames `first`... over B prompts and the
-        caches [2, B, seq, heads, head_dim] per layer (an empty list: no past). Returns tokens [B, F, TOKENS, d] and the
+        """Run tokens x [B, F, TOKENS, d] (condition [B, d]) of latent frames with these `angles` over B prompts and the
+        caches [2, B, seq, heads, head_dim] per layer (none: no past). Returns tokens [B, F, TOKENS, d] and the
         chunk's own keys and values, [2, B, F * TOKENS, heads, head_dim] per layer."""
         frames = x.shape[1]
         x = x.flatten(1, 2)
-        cos, sin = (r.unsqueeze(1).to(x.device) for r in rotary(self.shape.head_dim, first, frames))
         own = []
         for layer, block in enumerate(self.blocks):
             m = block.modulate(condition)
             qk, v = block.queries(x, m[0], m[1])
-            q, k = rotate(qk, cos, sin).unbind(2)
+            q, k = rotate(qk, *angles).unbind(2)
             own.append(torch.stack([k, v]))
             past = [caches[layer]] if caches else []
             k, v = torch.cat([*past, own[-1]], 2).unbind(0)

@@ -21,6 +21,7 @@ from arc_fabric.models.contract import Abilities, Conditioning, ModelIdentity
 from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.dit import CausalDiT, Prompts
 from arc_fabric.models.tabletop.foresight import remembered
+from arc_fabric.models.tabletop.graphs import Graph
 from arc_fabric.models.tabletop.head import (
     ActionHead,
     empty_track,
@@ -33,15 +34,14 @@ from arc_fabric.models.tabletop.head import (
 from arc_fabric.models.tabletop.inputs import checked_frames, checked_values, fit_image, language_inputs
 from arc_fabric.models.tabletop.language import LENGTH, token_ids
 from arc_fabric.models.tabletop.physics import MAX_STEP
-from arc_fabric.models.tabletop.pose import integrate, pose_of_state, unit_actions
+from arc_fabric.models.tabletop.pose import pose_of_state, unit_actions
 from arc_fabric.models.tabletop.sampler import (
     BLOCK,
     HORIZON,
     BlockInputs,
+    Sampler,
     SamplerSettings,
     block_noise,
-    denoise,
-    write_kv,
 )
 from arc_fabric.models.tabletop.samples import sample_state, samples
 from arc_fabric.models.tabletop.scene import SIZE
@@ -71,6 +71,8 @@ class TabletopModel:
         vae = vae.to(self.device).eval().requires_grad_(False)
         self.action_head = ActionHead(Codec(vae, self.dit.eyes, self.dit.sprites))
         self.sampler = sampler or SamplerSettings()
+        self._sample = Sampler(self.dit, self.action_head.vae)
+        self._decode = Graph(self.action_head.vae.decode)
         self.exact_batches = True
         """True: rows of a batch are computed one by one, with the bits of a step alone. False: one forward pass for
         all rows, faster, equal to rounding."""
@@ -241,9 +243,10 @@ class TabletopModel:
             things = remembered(things_of(head.ys, first - 1), things)
             pose = torch.cat([pose[:, :3], seen[:, 3:]], 1)
         last, colours = last[:, :CHANNELS].contiguous(), unpack(anchor).look
-        block = BlockInputs(last, colours, things, pose, inputs["text"], given, noise, first)
-        video, actions, ahead = denoise(self.dit, head.vae, block, prompts, caches, self.sampler)
-        poses = integrate(pose, actions).unflatten(1, (BLOCK, GROUP))
+        angles = self.dit.angles(first, BLOCK)
+        block = BlockInputs(last, colours, things, pose, inputs["text"], given, noise, angles)
+        video, actions, ahead, poses = self._sample.denoise(block, prompts, caches, self.sampler)
+        poses = poses.unflatten(1, (BLOCK, GROUP))
         head.ys = with_track(head.ys, poses, ahead[:, GROUP - 1 :: GROUP], first)
         head.current_start_frame = first + BLOCK
         return {
@@ -255,11 +258,12 @@ class TabletopModel:
         """2B encoded prompts: the prompts, then the empty prompt for each."""
         return self.dit.prompts(self.dit.text(torch.cat([text, torch.zeros_like(text)])))
 
-    def _write(self, head: ActionHead, latents: Tensor, prompts: Prompts, first: int) -> list[Tensor]:
+    def _write(self, head: ActionHead, latents: Tensor, prompts: Prompts, first: int) -> Sequence[Tensor]:
         """Append latents to the head's caches; returns both branches' caches joined, [2, 2B, seq, heads, head_dim]."""
         joined = [torch.cat(pair, 1) for pair in zip(head.kv_cache1, head.kv_cache_neg, strict=True)]
         poses = poses_of(head.ys, first, latents.shape[2])
-        joined = write_kv(self.dit, latents, poses, prompts, joined, first)
+        angles = self.dit.angles(first, latents.shape[2])
+        joined = self._sample.write_kv(latents, poses, prompts, angles, caches=joined)
         rows = len(latents)
         head.kv_cache1 = [cache[:, :rows].clone() for cache in joined]
         head.kv_cache_neg = [cache[:, rows:].clone() for cache in joined]
@@ -273,7 +277,7 @@ class TabletopModel:
         frames: list[Tensor] = []
         for index in range(start, latents.shape[2]):
             one = latents[:, :, index : index + 1].to(self.device, torch.float32)
-            group = self.action_head.vae.decode(one)[0, 0]
+            group = self._decode(one)[0, 0]
             frames.append(group if index else group[-1:])
         if not frames:
             return np.zeros((0, SIZE, SIZE, 3), np.uint8)

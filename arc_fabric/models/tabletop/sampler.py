@@ -5,7 +5,9 @@ Everything here is a pure function of its arguments; both guidance branches run 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.dit import ACTIONS, CausalDiT, Prompts
 from arc_fabric.models.tabletop.draft import draft, foreseen
+from arc_fabric.models.tabletop.graphs import Graph
 from arc_fabric.models.tabletop.pose import integrate, shrink
 from arc_fabric.models.tabletop.slots import look, pack
 from arc_fabric.models.tabletop.vae import CHANNELS
@@ -51,25 +54,30 @@ def block_noise(seed: int, start: int, channels: int) -> tuple[Tensor, Tensor]:
 
 
 def write_kv(
-    dit: CausalDiT, latents: Tensor, poses: Tensor, prompts: Prompts, caches: list[Tensor], first: int
-) -> list[Tensor]:
+    dit: CausalDiT,
+    latents: Tensor,
+    poses: Tensor,
+    prompts: Prompts,
+    angles: tuple[Tensor, Tensor],
+    caches: Sequence[Tensor] = (),
+) -> tuple[Tensor, ...]:
     """Append clean latent frames to the caches of both branches.
 
-    latents [B, LATENT_CHANNELS, F, 8, 8]; poses [B, F, 4, 4]; 2B prompts; caches per layer
-    [2, 2B, seq, heads, head_dim] or empty. Returns new, longer caches.
+    latents [B, LATENT_CHANNELS, F, 8, 8]; poses [B, F, 4, 4]; 2B prompts; the frames' rotary angles; caches per layer
+    [2, 2B, seq, heads, head_dim] or none. Returns new, longer caches.
     """
     batch, frames = latents.shape[0], latents.shape[2]
     # In one layout wherever the latents come from: convolutions round by it.
     known = latents.transpose(1, 2).flatten(0, 1)
     z, (things, _) = known[:, :CHANNELS].contiguous(), look(known)
     none = z.new_zeros(len(z), ACTIONS, 4)
-    ahead = things[:, None].expand(-1, ACTIONS, -1, -1)
-    shown = dit.show(things, ahead)
+    shown = dit.show(things, things[:, None].expand(-1, ACTIONS, -1, -1))
     x = dit.tokens(z, z, things, shown, torch.zeros_like(z), none, poses.flatten(0, 1), none)
     x = x.unflatten(0, (batch, frames))
     level = z.new_zeros(2 * batch)
-    _, own = dit(x.repeat(2, 1, 1, 1), dit.condition(prompts.pooled, level, level), prompts, caches, first)
-    return [torch.cat([old, new], 2) for old, new in zip(caches, own, strict=True)] if caches else own
+    prompts = Prompts(*prompts)
+    _, own = dit(x.repeat(2, 1, 1, 1), dit.condition(prompts.pooled, level, level), prompts, angles, caches)
+    return tuple(torch.cat([old, new], 2) for old, new in zip(caches, own, strict=True)) if caches else tuple(own)
 
 
 @dataclass(frozen=True)
@@ -90,114 +98,143 @@ class BlockInputs:
     """Given unit actions [B, 8, 4], or None: the policy predicts them."""
     noise: tuple[Tensor, Tensor]
     """[B, C, 2, 8, 8] and [B, 8, 4]."""
-    first: int
-    """Window index of the block's first latent frame."""
+    angles: tuple[Tensor, Tensor]
+    """Rotary angles of the block's latent frames."""
 
 
-def denoise(
-    dit: CausalDiT,
-    codec: Codec,
-    inputs: BlockInputs,
-    prompts: Prompts,
-    caches: list[Tensor],
-    settings: SamplerSettings,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Sample one block of B rows, prompts [prompt, empty], first its actions (unless given), then the video they lead
-    to: latents [B, LATENT_CHANNELS, 2, 8, 8], unit actions [B, 8, 4], and where things are foreseen after each action
-    [B, 8, kinds, 4]."""
-    z, a = inputs.noise
-    batch = len(z)
-    row = Branches(prompts.rows(slice(batch)), [cache[:, :batch] for cache in caches])
-    if inputs.given is None:
-        both = row if settings.guidance == 1.0 else Branches(prompts, caches)
-        a = _sample_actions(dit, z, a, inputs, both, settings)
-    else:
-        a = inputs.given
-    ahead = dit.foresight(inputs.things, inputs.pose, a)
-    poses = integrate(inputs.pose, a)
-    slots = foreseen(codec.sprites, inputs.look, ahead, poses)
-    z = _sample_video(dit, z, a, inputs, Foreseen(draft(codec, slots), ahead, poses), row, settings)
-    video = torch.cat([z.transpose(1, 2), pack(slots).unflatten(0, (batch, BLOCK))], 2).transpose(1, 2)
-    return video, a, ahead
+class Sampler:
+    """Fills caches and samples blocks; its parts are recorded as graphs."""
+
+    def __init__(self, dit: CausalDiT, codec: Codec) -> None:
+        self.write_kv = Graph(partial(write_kv, dit))
+        self._begin = Graph(partial(_begin, dit))
+        self._act = Graph(partial(_act, dit))
+        self._look_ahead = Graph(partial(_look_ahead, dit, codec))
+        self._draw = Graph(partial(_draw, dit))
+
+    def denoise(
+        self, inputs: BlockInputs, prompts: Prompts, caches: Sequence[Tensor], settings: SamplerSettings
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Sample one block of B rows, prompts [prompt, empty], first its actions (unless given), then the video they
+        lead to: latents [B, LATENT_CHANNELS, 2, 8, 8], unit actions [B, 8, 4], where things are foreseen after each
+        action [B, 8, kinds, 4], and the gripper's poses there [B, 8, 4]."""
+        z, _ = inputs.noise
+        own, past = prompts.rows(slice(len(z))), [cache[:, : len(z)] for cache in caches]
+        if inputs.given is None:
+            guided = settings.guidance != 1.0
+            a = self._sample_actions(inputs, prompts if guided else own, caches if guided else past, settings)
+        else:
+            a = inputs.given
+        slots, shown, drafts, things, poses = self._look_ahead(inputs.look, inputs.things, inputs.pose, a)
+        known = inputs.last, inputs.things, shown, drafts, poses, a, own, inputs.angles
+        for now, then in _levels(settings.levels(settings.steps)):
+            z = self._draw(z, now, then, *known, caches=past)
+        video = torch.cat([z.transpose(1, 2), slots.unflatten(0, (len(z), BLOCK))], 2).transpose(1, 2)
+        return video, a, things, poses
+
+    def _sample_actions(
+        self, inputs: BlockInputs, prompts: Prompts, caches: Sequence[Tensor], settings: SamplerSettings
+    ) -> Tensor:
+        """Unit actions [B, 8, 4] from noise, guided where both branches are asked; the video is all noise."""
+        z, a = inputs.noise
+        times = len(prompts.pooled) // len(z)
+        words = torch.cat([inputs.words, torch.zeros_like(inputs.words)][:times])
+        start = [part.repeat(times, *[1] * (part.ndim - 1)) for part in (z, inputs.last, inputs.things, inputs.pose)]
+        shown, intent = self._begin(words, *start[2:])
+        a = settings.temperature * a
+        for now, then in _levels(settings.levels(settings.action_steps)):
+            noisy = a.repeat(times, 1, 1)
+            a0 = self._act(noisy, now, *start, shown, intent, prompts, inputs.angles, caches=caches)
+            a0 = a0 if times == 1 else a0[len(a) :] + settings.guidance * (a0[: len(a)] - a0[len(a) :])
+            a = a0 + (then / now) * (a - a0)
+        return a.clamp(-1, 1)
 
 
-@dataclass(frozen=True)
-class Branches:
-    """The guidance branches that are asked: B prompts, or these and the empty one for each."""
-
-    prompts: Prompts
-    caches: list[Tensor]
+def _levels(levels: list[float]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Neighbouring noise levels as tensors, so that one graph serves them all."""
+    return pairwise(torch.tensor(levels).unbind())
 
 
-@dataclass(frozen=True)
-class Foreseen:
-    """What known actions lead to."""
-
-    drafts: Tensor
-    """Features of the frames as they are foreseen, [2 B, C, 8, 8]."""
-    things: Tensor
-    """[B, 8, kinds, 4]"""
-    poses: Tensor
-    """[B, 8, 4]"""
-
-
-def _sample_actions(
-    dit: CausalDiT, z: Tensor, a: Tensor, inputs: BlockInputs, branches: Branches, settings: SamplerSettings
-) -> Tensor:
-    """Unit actions [B, 8, 4] from noise, guided where both branches are asked; the video is all noise."""
-    batch = len(z)
-    times = len(branches.prompts.pooled) // batch
-    words = torch.cat([inputs.words, torch.zeros_like(inputs.words)][:times])
-    things, pose = inputs.things.repeat(times, 1, 1), inputs.pose.repeat(times, 1)
+def _begin(dit: CausalDiT, words: Tensor, things: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
+    """What video tokens see of N rows' things while actions are not known, and the intent's actions [2 N, 4, 4]."""
     intent = dit.intent(words, things, pose).reshape(-1, ACTIONS, 4)
-    last = inputs.last.repeat(times, 1, 1, 1).repeat_interleave(BLOCK, 0)
     things = things.repeat_interleave(BLOCK, 0)
-    shown = dit.show(things, things.new_zeros(len(things), ACTIONS, *things.shape[1:]))
-    frames, drafts = z.transpose(1, 2).flatten(0, 1).repeat(times, 1, 1, 1), torch.zeros_like(last)
-    a = settings.temperature * a
-    for now, then in pairwise(settings.levels(settings.action_steps)):
-        noisy = a.repeat(times, 1, 1)
-        poses = integrate(pose, shrink(noisy, torch.tensor(now))).reshape(-1, ACTIONS, 4)
-        x = dit.tokens(frames, last, things, shown, drafts, noisy.reshape(-1, ACTIONS, 4), poses, intent)
-        x, c = _run(dit, x, (1.0, now), inputs.first, branches)
-        _, a0 = dit.heads(x, c, last, intent)
-        a0 = a0.reshape(times, batch, HORIZON, 4)
-        a0 = a0[0] if times == 1 else a0[1] + settings.guidance * (a0[0] - a0[1])
-        a = a0 + (then / now) * (a - a0)
-    return a.clamp(-1, 1)
+    return dit.show(things, things.new_zeros(len(things), ACTIONS, *things.shape[1:])), intent
 
 
-def _sample_video(
+def _act(
+    dit: CausalDiT,
+    a: Tensor,
+    level: Tensor,
+    z: Tensor,
+    last: Tensor,
+    things: Tensor,
+    pose: Tensor,
+    shown: Tensor,
+    intent: Tensor,
+    prompts: Prompts,
+    angles: tuple[Tensor, Tensor],
+    caches: Sequence[Tensor],
+) -> Tensor:
+    """Clean unit actions [N, 8, 4] as the model sees them from noisy ones at this level, over video of noise."""
+    poses = integrate(pose, shrink(a, level)).reshape(-1, ACTIONS, 4)
+    last, things = (part.repeat_interleave(BLOCK, 0) for part in (last, things))
+    frames, actions = z.transpose(1, 2).flatten(0, 1), a.reshape(-1, ACTIONS, 4)
+    x = dit.tokens(frames, last, things, shown, torch.zeros_like(last), actions, poses, intent)
+    x, c = _run(dit, x, torch.ones_like(level), level, prompts, angles, caches)
+    return dit.heads(x, c, last, intent)[1].reshape(-1, HORIZON, 4)
+
+
+def _look_ahead(
+    dit: CausalDiT, codec: Codec, colours: Tensor, things: Tensor, pose: Tensor, a: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """What known unit actions [B, 8, 4] lead to: packed slots [2 B, ...], what video tokens see of the things, the
+    draft [2 B, C, 8, 8], things [B, 8, kinds, 4] and poses [B, 8, 4] after each action."""
+    ahead = dit.foresight(things, pose, a)
+    poses = integrate(pose, a)
+    slots = foreseen(codec.sprites, colours, ahead, poses)
+    shown = dit.show(things.repeat_interleave(BLOCK, 0), ahead.reshape(-1, ACTIONS, *things.shape[1:]))
+    return pack(slots), shown, draft(codec, slots), ahead, poses
+
+
+def _draw(
     dit: CausalDiT,
     z: Tensor,
+    now: Tensor,
+    then: Tensor,
+    last: Tensor,
+    things: Tensor,
+    shown: Tensor,
+    drafts: Tensor,
+    poses: Tensor,
     a: Tensor,
-    inputs: BlockInputs,
-    ahead: Foreseen,
-    branches: Branches,
-    settings: SamplerSettings,
+    prompts: Prompts,
+    angles: tuple[Tensor, Tensor],
+    caches: Sequence[Tensor],
 ) -> Tensor:
-    """Features [B, C, 2, 8, 8] from noise, under unit actions [B, 8, 4]."""
-    last, things = (part.repeat_interleave(BLOCK, 0) for part in (inputs.last, inputs.things))
-    shown = dit.show(things, ahead.things.reshape(-1, ACTIONS, *things.shape[1:]))
-    actions, poses = a.reshape(-1, ACTIONS, 4), ahead.poses.reshape(-1, ACTIONS, 4)
+    """One Euler step of the video [B, C, 2, 8, 8] from noise level `now` to `then`, under known actions."""
+    last, things = (part.repeat_interleave(BLOCK, 0) for part in (last, things))
+    actions, frames = a.reshape(-1, ACTIONS, 4), z.transpose(1, 2).flatten(0, 1)
     none = torch.zeros_like(actions)
-    for now, then in pairwise(settings.levels(settings.steps)):
-        frames = z.transpose(1, 2).flatten(0, 1)
-        x = dit.tokens(frames, last, things, shown, ahead.drafts, actions, poses, none)
-        x, c = _run(dit, x, (now, 0.0), inputs.first, branches)
-        z0, _ = dit.heads(x, c, ahead.drafts, none)
-        z0 = z0.unflatten(0, (-1, BLOCK)).transpose(1, 2)
-        z = z0 + (then / now) * (z - z0)
-    return z
+    x = dit.tokens(frames, last, things, shown, drafts, actions, poses.reshape(-1, ACTIONS, 4), none)
+    x, c = _run(dit, x, now, torch.zeros_like(now), prompts, angles, caches)
+    z0 = dit.heads(x, c, drafts, none)[0].unflatten(0, (-1, BLOCK)).transpose(1, 2)
+    return z0 + (then / now) * (z - z0)
 
 
 def _run(
-    dit: CausalDiT, x: Tensor, levels: tuple[float, float], first: int, branches: Branches
+    dit: CausalDiT,
+    x: Tensor,
+    t_video: Tensor,
+    t_action: Tensor,
+    prompts: Prompts,
+    angles: tuple[Tensor, Tensor],
+    caches: Sequence[Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Tokens [N * 2, TOKENS, d] at noise levels of video and actions through all layers; tokens and the conditions
-    [N * 2, d] for the heads."""
-    prompts = branches.prompts
-    t_video, t_action = (x.new_full((len(prompts.pooled),), level) for level in levels)
-    c = dit.condition(prompts.pooled, t_video, t_action)
-    x, _ = dit(x.unflatten(0, (-1, BLOCK)), c, prompts, branches.caches, first)
+    """Tokens [2 N, TOKENS, d] at noise levels of video and actions through all layers; tokens and the conditions
+    [2 N, d] for the heads."""
+    prompts = Prompts(*prompts)
+    rows = len(prompts.pooled)
+    c = dit.condition(prompts.pooled, t_video.expand(rows), t_action.expand(rows))
+    x, _ = dit(x.unflatten(0, (-1, BLOCK)), c, prompts, angles, caches)
     return x.flatten(0, 1), c.repeat_interleave(BLOCK, 0)

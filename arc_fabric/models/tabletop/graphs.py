@@ -1,0 +1,65 @@
+"""Parts of a step recorded once and run from then on without the interpreter.
+
+A step is thousands of small operations; called one by one from Python they take half as long again, and let go of the
+interpreter's lock and fetch it back each time, so that the threads beside the model (which store and show the last
+step) hold it up. A recorded part (`torch.jit.trace`) does the same operations in the same order, so its bits are those
+of the plain calls (a test holds them against each other); nothing is fused or reordered. Recording takes about as long
+as ten calls.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+GROWING_AXIS = 2
+"""The axis on which caches grow."""
+
+
+class Graph:
+    """A function of tensors, and of tuples and lists of them, to a tensor or a tuple; its modules are frozen.
+
+    Recorded for every new combination of shapes, but that `caches`, the last input, may grow. Not on accelerators,
+    where it would be fused, and not while gradients are asked for.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._recorded: dict[tuple[object, ...], Callable[..., Any]] = {}
+
+    def __call__(self, *inputs: Any, caches: Sequence[Tensor] = ()) -> Any:
+        """What the function returns for these inputs and, if there are any, the caches behind them."""
+        every = (*inputs, list(caches)) if caches else inputs
+        tensors = list(_flat(every))
+        if torch.is_grad_enabled() or any(tensor.device.type != "cpu" for tensor in tensors):
+            return self._function(*every)
+        fixed = tensors[: len(tensors) - len(caches)]
+        key = tuple((tensor.dtype, tensor.shape) for tensor in fixed)
+        key += tuple((cache.dtype, cache.shape[:GROWING_AXIS]) for cache in caches)
+        if key not in self._recorded:
+            self._recorded[key] = _record(self._function, every)
+        with torch.jit.optimized_execution(False):
+            return self._recorded[key](*every)
+
+
+def _record(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Callable[..., Any]:
+    def recorded(*parts: Any) -> Any:
+        return function(*parts)
+
+    with warnings.catch_warnings():
+        # Of constants made from numbers, and of shapes: both belong to what is recorded.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.trace(recorded, inputs, check_trace=False)
+
+
+def _flat(inputs: Iterable[Any]) -> Iterable[Tensor]:
+    for value in inputs:
+        if isinstance(value, Tensor):
+            yield value
+        else:
+            yield from _flat(value)

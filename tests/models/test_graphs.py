@@ -1,0 +1,71 @@
+"""Recorded parts of a step: their bits are those of the plain calls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from arc_fabric.models.tabletop.graphs import Graph
+from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.tabletop.samples import sample_state, samples
+
+NAME = "cup-and-block"
+
+
+def _run(model: TabletopModel, steps: int, *, given: bool) -> list[Tensor]:
+    """Everything a few steps bring forth, over a window's end."""
+    rng, found = np.random.default_rng(4), []
+    frames, window, state = samples()[NAME][None], None, sample_state(NAME)
+    for _ in range(steps):
+        fresh = window is None or window.shape[2] == model.geometry.window
+        actions = rng.uniform(-1, 1, (8, 4)).astype(np.float32) if given else None
+        inputs = model.make_inputs(frames[-1:] if fresh else frames, "pick up the red cup", action=actions, state=state)
+        out = model.lazy_joint_video_action_causal(inputs, None if fresh else window)
+        window = out["video_pred"] if fresh else torch.cat([window, out["video_pred"]], 2)
+        frames, state = model.decode(window, start=window.shape[2] - 2), None
+        found += [out["video_pred"], out["action_pred"], torch.from_numpy(frames), model.action_head.ys]
+        found += [*model.action_head.kv_cache1, *model.action_head.kv_cache_neg]
+    return found
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_recorded_steps_have_the_bits_of_plain_ones(
+    model: TabletopModel, monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    """Latents, actions, pictures, tracks and caches, over caches of every length and a new window."""
+    recorded = _run(model, 6, given=given)
+    model.action_head.drop_caches()
+    monkeypatch.setattr(Graph, "__call__", _plainly)
+    plain = _run(model, 6, given=given)
+    assert all(torch.equal(one, other) for one, other in zip(recorded, plain, strict=True))
+
+
+def _plainly(graph: Graph, *inputs: object, caches: tuple[Tensor, ...] = ()) -> object:
+    return graph._function(*inputs, list(caches)) if caches else graph._function(*inputs)
+
+
+def test_a_new_shape_is_recorded_anew_and_longer_caches_are_not() -> None:
+    """A recording holds the shapes it was made with, but for the length of caches."""
+    calls: list[int] = []
+
+    def total(x: Tensor, caches: list[Tensor]) -> Tensor:
+        calls.append(x.shape[0])
+        return x.repeat(x.shape[0], 1).sum() + sum(cache.sum() for cache in caches)
+
+    graph = Graph(total)
+    with torch.no_grad():
+        for rows, length in ((2, 3), (2, 5), (3, 5), (2, 7)):
+            cache = torch.ones(1, 1, length)
+            assert graph(torch.ones(rows, 2), caches=[cache]) == rows * rows * 2 + length
+    assert calls == [2, 3]
+
+
+def test_with_gradients_nothing_is_recorded() -> None:
+    """Training goes the plain way."""
+    weight = torch.ones(2, requires_grad=True)
+    graph = Graph(lambda x: (weight * x).sum())
+    graph(torch.ones(2)).backward()
+    assert torch.equal(weight.grad, torch.ones(2))
+    assert not graph._recorded
