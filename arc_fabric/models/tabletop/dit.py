@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
@@ -60,6 +60,7 @@ class DitShape:
         return self.width // self.heads
 
 
+@cache
 def rotary(head_dim: int, first: int, frames: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines [frames * TOKENS, head_dim / 2] of 3D rotary embedding for latent frames `first`...:
     half of the rotated pairs turn with time, a quarter with row and column (action token: the middle)."""

@@ -72,6 +72,7 @@ class TabletopModel:
         self.action_head = ActionHead(Codec(vae, self.dit.eyes, self.dit.sprites))
         self.sampler = sampler or SamplerSettings()
         self._sample = Sampler(self.dit, self.action_head.vae)
+        self._heard: tuple[Tensor | None, Prompts | None] = None, None
         self._decode = Graph(self.action_head.vae.decode)
         self.exact_batches = True
         """True: rows of a batch are computed one by one, with the bits of a step alone. False: one forward pass for
@@ -255,8 +256,10 @@ class TabletopModel:
         }
 
     def _prompts(self, text: Tensor) -> Prompts:
-        """2B encoded prompts: the prompts, then the empty prompt for each."""
-        return self.dit.prompts(self.dit.text(torch.cat([text, torch.zeros_like(text)])))
+        """2B encoded prompts: the prompts, then the empty prompt for each. The last are kept."""
+        if not same_prompt(self._heard[0], text):
+            self._heard = text.clone(), self.dit.prompts(self.dit.text(torch.cat([text, torch.zeros_like(text)])))
+        return self._heard[1]
 
     def _write(self, head: ActionHead, latents: Tensor, prompts: Prompts, first: int) -> Sequence[Tensor]:
         """Append latents to the head's caches; returns both branches' caches joined, [2, 2B, seq, heads, head_dim]."""
