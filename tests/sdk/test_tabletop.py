@@ -113,11 +113,19 @@ def test_light_snapshots_are_rebuilt(model: TabletopModel, changed: bool) -> Non
     assert_light_is_rebuilt(model, world, changed=changed)
 
 
-def test_a_fresh_process_continues_with_the_same_bits(model: TabletopModel, tmp_path: Path) -> None:
-    """Through files only."""
+def test_a_new_world_knows_nothing_of_the_last(model: TabletopModel, trunk: tuple) -> None:
+    """What a window leaves to the next one stays in its world."""
+    manager = StateManager(model)
+    run(world(manager, "other", seed=42), 4)
+    assert_same(world(manager).step(), trunk[2][0])
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_a_fresh_process_continues_with_the_same_bits(model: TabletopModel, tmp_path: Path, steps: int) -> None:
+    """Through files only; within a window, and from its end into the next."""
     store = SnapshotStore(DiskBackend(tmp_path))
     session = world(StateManager(model, store=store))
-    head = run(session, 2)[-1].checkpoint_id
+    head = run(session, steps)[-1].checkpoint_id
     expected = session.step()
     store.close()
     assert_next_elsewhere(expected, on_disk(tmp_path), head, __name__, "noisy_model")

@@ -8,7 +8,7 @@ from torch import Tensor
 from arc_fabric.models.tabletop.eyes import Eyes
 from arc_fabric.models.tabletop.glimpse import looked_for
 from arc_fabric.models.tabletop.painter import paint
-from arc_fabric.models.tabletop.slots import pack, unpack
+from arc_fabric.models.tabletop.slots import Memory, pack, unpack
 from arc_fabric.models.tabletop.sprites import Sprites
 from arc_fabric.models.tabletop.vae import CHANNELS, CausalVAE
 
@@ -19,11 +19,12 @@ class Codec:
     def __init__(self, vae: CausalVAE, eyes: Eyes, sprites: Sprites) -> None:
         self.vae, self.eyes, self.sprites = vae, eyes, sprites
 
-    def encode(self, video: Tensor) -> Tensor:
-        """Frames uint8 [B, 1 + 4 n, 64, 64, 3] -> latents float32 [B, LATENT_CHANNELS, 1 + n, 8, 8]."""
+    def encode(self, video: Tensor, known: Memory | None = None) -> Tensor:
+        """Frames uint8 [B, 1 + 4 n, 64, 64, 3] -> latents float32 [B, LATENT_CHANNELS, 1 + n, 8, 8]; of single frames
+        (n = 0) more may be known than they show."""
         groups = self.vae.groups_of(video)
         features = self.vae.encode_groups(groups.flatten(0, 1))
-        seen = looked_for(self.sprites, self.eyes(features), groups.flatten(0, 1)[:, -3:])
+        seen = looked_for(self.sprites, self.eyes(features), groups.flatten(0, 1)[:, -3:], known)
         latents = torch.cat([features, pack(seen.slots())], 1)
         return latents.unflatten(0, groups.shape[:2]).transpose(1, 2)
 

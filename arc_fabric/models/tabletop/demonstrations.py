@@ -18,6 +18,8 @@ from arc_fabric.models.tabletop.simulator import Episode, sample_episode
 FRAMES = 65
 HORIZON = 8
 """Actions ahead, as in a block."""
+TOUCHED = 0.5
+"""Pixels by which a thing moves within a block if something moves it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class Demonstrations:
         self.things = torch.from_numpy(np.stack([things_of(e) for e in episodes]))
         self.actions = unit_actions(torch.from_numpy(np.stack([e.actions for e in episodes])))
         self.text = torch.from_numpy(np.stack([token_ids(e.prompt) for e in episodes]))
+        moved = (self.things[:, HORIZON:-1] - self.things[:, : -HORIZON - 1])[..., :3].abs().amax(-1) > TOUCHED
+        self._contacts = (moved.sum(-1) > 1).nonzero()
+        """Episodes and moments, [N, 2]."""
 
     def draw(
         self, rng: np.random.Generator, settings: TrackSettings, text_dropout: float
@@ -63,9 +68,14 @@ class Demonstrations:
         things, pose = self._seen(rng, episode, start, settings)
         return text, things, pose, self.actions[episode[:, None], start[:, None] + torch.arange(HORIZON)]
 
-    def draw_tracks(self, rng: np.random.Generator, settings: TrackSettings) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Things, poses, the next actions [N, 8, 4], and the things after each of them [N, 8, kinds, 4]."""
+    def draw_tracks(
+        self, rng: np.random.Generator, settings: TrackSettings, contacts: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Things, poses, the next actions [N, 8, 4], and the things after each of them [N, 8, kinds, 4]; of the moments
+        this share is of those in which two things or more will move: one pushes the other."""
         episode, start = self._moments(rng, settings.batch)
+        some = torch.from_numpy(rng.integers(0, len(self._contacts), int(contacts * settings.batch)))
+        episode[: len(some)], start[: len(some)] = self._contacts[some].unbind(1)
         things, pose = self._seen(rng, episode, start, settings)
         after = start[:, None] + torch.arange(HORIZON)
         return things, pose, self.actions[episode[:, None], after], self.things[episode[:, None], after + 1]

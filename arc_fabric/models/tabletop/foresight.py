@@ -15,6 +15,9 @@ from arc_fabric.models.tabletop.pose import integrate
 from arc_fabric.models.tabletop.scene import KINDS
 
 MEMORY = 64
+REST = 0.08
+"""Pixels per frame up to which a thing is not moved at all, or what nobody touches would creep away in a thousand
+frames. What is touched moves by 0.19 or more in 99 of 100 frames."""
 SURPRISE = 4.0
 """Pixels between where a thing was foreseen and where it is seen at which the eyes are believed."""
 
@@ -60,7 +63,10 @@ class Foresight(nn.Module):
             h = F.silu(self.enter(h))
             h = h + F.silu(self.inner(h))
             memory = torch.tanh(self.remember(h))
-            places = places + self.leave(h)
+            moved = self.leave(h)
+            if not self.training:
+                moved = moved * (moved.norm(dim=-1, keepdim=True) > REST)
+            places = places + moved
             found.append(torch.cat([places, there], -1))
         return torch.stack(found, 1)
 

@@ -22,6 +22,8 @@ class ForesightSettings(TrackSettings):
     minutes: float = 16.0
     blur: float = 0.12
     pose_blur: float = 0.08
+    contacts: float = 0.4
+    """Share of the moments in which one thing pushes another."""
 
 
 def train_foresight(
@@ -39,7 +41,9 @@ def train_foresight(
     shown = Demonstrations(simulated(settings.seed, settings.episodes))
 
     def losses(_: int) -> dict[str, Tensor]:
-        things, pose, actions, after = (part.to(run.device) for part in shown.draw_tracks(rng, settings))
+        things, pose, actions, after = (
+            part.to(run.device) for part in shown.draw_tracks(rng, settings, settings.contacts)
+        )
         error = (foresight(things, pose, actions) - after)[..., :3].abs().mean(-1)
         there = after[..., 3]
         moving = there * ((after - things[:, None])[..., :3].abs().amax((1, 3), keepdim=True)[..., 0] > 1.5)

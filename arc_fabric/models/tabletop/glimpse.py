@@ -13,7 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from arc_fabric.models.tabletop.eyes import Sight
+from arc_fabric.models.tabletop.foresight import SURPRISE
+from arc_fabric.models.tabletop.slots import Memory
 from arc_fabric.models.tabletop.sprites import Sprites
+from arc_fabric.models.tabletop.vae import GROUP
 
 UNSURE = (-6.0, 5.0)
 """Logits of presence between which a thing is looked for."""
@@ -32,21 +35,42 @@ OVERLAP = 10.0
 """Pixels in column and row within which two things are taken to overlap."""
 
 
-def looked_for(sprites: Sprites, seen: Sight, frames: Tensor) -> Sight:
+def looked_for(sprites: Sprites, seen: Sight, frames: Tensor, known: Memory | None = None) -> Sight:
     """What the eyes see in N latent frames, once things that they are unsure of were looked for in their last frames
-    [N, 3, 64, 64] in [-1, 1], and those that overlap put in place."""
-    low, high = UNSURE
-    places, there = seen.places.clone(), seen.there.clone()
+    [N, 3, 64, 64] in [-1, 1], and those that overlap put in place. What is `known` of the N worlds is believed of the
+    frames that do not speak against it: a thing that something hides stays where it was."""
+    seen = seen._replace(look=sprites.look_of(frames))
+    found = []
     for row, frame in enumerate(frames):
-        unsure = ((there[row] > low) & (there[row] < high)).tolist()
-        picture = _Picture(sprites, Sight(*(part[row : row + 1] for part in seen)), frame)
-        for kind in (k for k, doubted in enumerate(unsure) if doubted):
-            there[row, kind] = SURE if picture.look_for(kind) else -SURE
-        for kind in picture.overlapping():
+        one = Sight(*(part[row : row + 1] for part in seen))
+        found.append(_examined(sprites, one, frame, None if known is None else known.row(row)))
+    return Sight(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def _examined(sprites: Sprites, seen: Sight, frame: Tensor, known: Memory | None) -> Sight:
+    """The same for one frame [3, 64, 64]."""
+    low, high = UNSURE
+    if known is not None:
+        seen = _reckoned(seen, known.pose[0])
+    picture = _Picture(sprites, seen, frame)
+    sure = [] if known is None else picture.recognise(known.things[0])
+    there = seen.there.clone()
+    there[0, sure] = SURE
+    for kind, logit in enumerate(there[0].tolist()):
+        if low < logit < high:
+            there[0, kind] = SURE if picture.look_for(kind) else -SURE
+    for kind in picture.overlapping():
+        if kind not in sure:
             picture.move(kind, CLOSE)
             picture.move(kind, FINE)
-        places[row] += picture.places - places[row, -1]
-    return seen._replace(places=places, there=there)
+    return seen._replace(places=seen.places + picture.places - seen.places[0, -1], there=there)
+
+
+def _reckoned(seen: Sight, pose: Tensor) -> Sight:
+    """The gripper where the track says it is [4], unless it is seen elsewhere; the fingers as they are seen."""
+    if float((seen.poses[0, -1, :3] - pose[:3]).norm()) > SURPRISE:
+        return seen
+    return seen._replace(poses=torch.cat([pose[:3].expand(1, GROUP, 3), seen.poses[..., 3:]], -1))
 
 
 class _Picture:
@@ -56,6 +80,24 @@ class _Picture:
         self._sprites, self._frame = sprites, frame
         self._backdrop, self._pose = sprites.backdrop(seen.look), seen.poses[:, -1]
         self.places, self.there = seen.places[0, -1].clone(), seen.there[0] > 0
+
+    def recognise(self, known: Tensor) -> list[int]:
+        """Put things [kinds, 4] where they are known to be; take back those without which, or with which elsewhere, the
+        frame is clearly better explained. Returns the kinds that are left."""
+        seen, kinds = (self.places.clone(), self.there.clone()), (known[:, 3] > 0.5).nonzero()[:, 0].tolist()
+        for kind in kinds:
+            self.places[kind], self.there[kind] = known[kind, :3], True
+        return [kind for kind in kinds if self._holds(kind, seen[0][kind], bool(seen[1][kind]))]
+
+    def _holds(self, kind: int, place: Tensor, there: bool) -> bool:
+        """Whether a thing may stay, which is seen at `place` or not at all."""
+        known = self.places[kind].clone()
+        error = self._error(kind)
+        self.places[kind], self.there[kind] = place, there
+        if error - self._error(kind) > GAIN:
+            return False
+        self.places[kind], self.there[kind] = known, True
+        return True
 
     def look_for(self, kind: int) -> bool:
         """Whether the frame is better explained with this thing than without it; if so it is put where it fits best."""
@@ -88,6 +130,9 @@ class _Picture:
         wrong = self._errors(kind, tried)
         self.places[kind, :2] = tried[wrong.argmin()]
         return float(wrong.min())
+
+    def _error(self, kind: int) -> float:
+        return float(self._errors(kind, self.places[kind, None, :2]))
 
     def _errors(self, kind: int, at: Tensor) -> Tensor:
         """Squared errors of drawings with the thing at places [M, 2], [M]."""

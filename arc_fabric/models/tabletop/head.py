@@ -10,6 +10,7 @@ from torch import Tensor
 
 from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.scene import KINDS
+from arc_fabric.models.tabletop.slots import Memory
 from arc_fabric.models.tabletop.vae import GROUP
 
 POSES = 4 * GROUP
@@ -35,7 +36,8 @@ class ActionHead:
     """Features of the window's first image: float32 `[B, C, 64]`, its latent, channels first. Drafts show its
     table and wall."""
     ys: Tensor | None = None
-    """What the session knows of the gripper and of things, float32 `[B, 32, 9, 1, 1]`, time as in the window.
+    """What the session knows of the gripper and of things, float32 `[B, 32, 9, 1, 1]`, time as in the window. Left on
+    the head when a window ends, it tells the next one where things are that its first image hides.
 
     16 channels of dead-reckoned poses (frame in latent, x y z closed), then 16 of things at the latent's last moment
     (kind, x y z presence). Zero where not reached. Blocks in the KV and the pending block read their poses here."""
@@ -71,6 +73,12 @@ def poses_of(ys: Tensor, first: int, frames: int) -> Tensor:
 def things_of(ys: Tensor, index: int) -> Tensor:
     """Things [B, kinds, 4] (x, y, z, presence) at the last moment of latent frame `index`, kept in ys."""
     return ys[:, POSES:, index, 0, 0].unflatten(1, (-1, 4))
+
+
+def memory_of(ys: Tensor | None, rows: int) -> Memory | None:
+    """What the track of this many worlds knows at its end; None where there is no such track."""
+    reached = 0 if ys is None or len(ys) != rows else int((ys[0, 0, :, 0, 0] != 0).sum())  # no gripper is ever at x = 0
+    return Memory(things_of(ys, reached - 1), poses_of(ys, reached - 1, 1)[:, 0, -1]) if reached else None
 
 
 def with_track(ys: Tensor, poses: Tensor, things: Tensor, first: int) -> Tensor:

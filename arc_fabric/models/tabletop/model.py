@@ -25,6 +25,7 @@ from arc_fabric.models.tabletop.graphs import Graph
 from arc_fabric.models.tabletop.head import (
     ActionHead,
     empty_track,
+    memory_of,
     poses_of,
     row_of,
     same_prompt,
@@ -55,7 +56,9 @@ from arc_fabric.models.tabletop.weights import WEIGHTS, digest, load_part, load_
 class TabletopModel:
     """A `WorldModel` (see `arc_fabric.models.contract`): small, trained, deterministic, float32."""
 
-    abilities = Abilities(steers_with_actions=True, batches=True, batch_bit_exact=True, rebuilds_kv=True, observes=True)
+    abilities = Abilities(
+        steers_with_actions=True, batches=True, batch_bit_exact=True, rebuilds_kv=True, observes=True, remembers=True
+    )
 
     def __init__(
         self,
@@ -170,11 +173,13 @@ class TabletopModel:
         return seeds
 
     def _start_window(self, inputs: Mapping[str, Tensor]) -> None:
-        """The automatic reset: forget everything, encode the (last) image given."""
+        """The automatic reset: forget everything but what the last window knew at its end, encode the (last) image."""
         head, text = self.action_head, inputs["text"]
+        known = memory_of(head.ys, len(text))
         head.drop_caches()
-        anchors = [head.vae.encode(image[None, None])[:, :, 0] for image in inputs["images"][:, -1]]
-        anchor = torch.cat(anchors)
+        images = inputs["images"][:, -1:]
+        rows = [(images[n : n + 1], None if known is None else known.row(n)) for n in range(len(images))]
+        anchor = torch.cat([head.vae.encode(image, memory)[:, :, 0] for image, memory in rows])
         head.language = text.clone()
         head.clip_feas = anchor.flatten(2)
         things, pose = look(anchor)

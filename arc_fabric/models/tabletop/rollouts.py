@@ -47,6 +47,7 @@ def _imagine_chunk(
     actions: np.ndarray | None,
     seed: int,
 ) -> np.ndarray:
+    model.action_head.drop_caches()
     model.action_head.seed = [seed + row for row in range(len(scenes))]
     video = [np.stack([render_scene(scene) for scene in scenes])[:, None]]
     states: list[np.ndarray | None] = [scene.proprio() for scene in scenes]
@@ -92,6 +93,7 @@ def act_in_simulator(
     scenes = [copy_scene(scene) for scene in scenes]
     for at in range(0, len(scenes), CHUNK):
         part, words = scenes[at : at + CHUNK], prompts[at : at + CHUNK]
+        model.action_head.drop_caches()
         for chunk in range(chunks):
             model.action_head.seed = [seed + at + row + 7919 * chunk for row in range(len(part))]
             frames = np.stack([render_scene(scene) for scene in part])[:, None]

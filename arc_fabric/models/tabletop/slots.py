@@ -37,6 +37,19 @@ class Slots(NamedTuple):
     """Colours of table and wall, [N, 2, 3] in [-1, 1]."""
 
 
+class Memory(NamedTuple):
+    """What is known of N worlds before they are looked at."""
+
+    things: Tensor
+    """Where things are, [N, kinds, 4] (x, y, z, presence)."""
+    pose: Tensor
+    """The gripper's dead-reckoned pose, [N, 4]."""
+
+    def row(self, row: int) -> Memory:
+        """Of one world."""
+        return Memory(*(part[row : row + 1] for part in self))
+
+
 def pack(slots: Slots) -> Tensor:
     """-> channels float [N, SLOT_CHANNELS, 8, 8]."""
     middle, scale = slots.things.new_tensor(MIDDLE), slots.things.new_tensor(SCALE)

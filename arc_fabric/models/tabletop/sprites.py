@@ -57,6 +57,12 @@ class Sprites(nn.Module):
         much of each a row shows, and how bright, is learned."""
         return torch.einsum("nlc,lh->nch", look + 1, self.rows)[..., None] - 1
 
+    def look_of(self, frames: Tensor) -> Tensor:
+        """The colours of table and wall [N, 2, 3] in [-1, 1] with which `backdrop` is most like frames [N, 3, 64, 64]:
+        least squares over the medians of the rows, of which things cover the smaller part."""
+        medians = (frames + 1).median(3).values.mT
+        return torch.linalg.solve(self.rows @ self.rows.mT, self.rows @ medians).clamp(0, 2) - 1
+
     def draw_slots(self, slots: Slots) -> Tensor:
         """What N latent frames show -> their frames, float [N, 4, 3, 64, 64]."""
         behind = self.backdrop(slots.look).repeat_interleave(GROUP, 0)
