@@ -1,7 +1,7 @@
 """One step of one world: from a snapshot to the next, on the model's head.
 
 A root, a full window and a prompt change in mode `reset` start a *new window*, anchored on the last decoded
-frame; a model that remembers is left what the last window knew (`ys`). Otherwise the window *continues*: the head
+frame; a model that remembers is told what the last window knew (`ys`). Otherwise the window *continues*: the head
 is restored if it holds another snapshot, and the pending block goes back in as `latent_video`. A prompt change within a
 window keeps the older KV (`keep`) or first rebuilds it under the new prompt (`recache`).
 """
@@ -100,7 +100,7 @@ def _open(manager: StateManager, before: WorldStateSnapshot, request: StepReques
     ends = before.is_root or len(before.calls) >= manager.model.geometry.steps_per_window
     changed = not before.is_root and request.prompt != before.prompt_text
     if ends or (changed and request.prompt_mode == "reset"):
-        manager.leave_behind(before)
+        manager.begin_window(before)
         seen = before.frames.numpy() if request.observed is None else request.observed
         return _Opening(seen[-1:], prompt_mode=None if ends else "reset")
     manager.make_resident(before)

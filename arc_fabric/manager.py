@@ -168,12 +168,12 @@ class StateManager:
         self.model.action_head.language = None
         self.model.action_head.current_start_frame = 0
 
-    def leave_behind(self, snapshot: WorldStateSnapshot) -> None:
+    def begin_window(self, snapshot: WorldStateSnapshot) -> None:
         """Empty the head, so that the next call starts a window in this snapshot's world. Where a model remembers, what
-        the snapshot knows of that world stays (`ys`; nothing of a root)."""
+        the snapshot knows of that world (`ys`; nothing of a root) is its `memory`."""
         self.clear()
         if self.model.abilities.remembers:
-            self.model.action_head.ys = None if snapshot.ys is None else self._on_device(snapshot.ys)
+            self.model.action_head.memory = None if snapshot.ys is None else self._on_device(snapshot.ys)
 
     def adopt(self, snapshot: WorldStateSnapshot | None) -> None:
         """Note that the head holds this snapshot, which was just extracted from it (None: that it will change)."""

@@ -49,8 +49,8 @@ class Abilities:
     observes: bool = False
     """`encode_observed` turns real frames into the pending block, for closed-loop use."""
     remembers: bool = False
-    """A new window knows what the last one knew: the caller leaves that window's `ys` on the head, and takes it off
-    before the first window of another world."""
+    """A new window can know what the last one knew: who begins it puts that window's `ys` on `action_head.memory`, and
+    the call takes it off."""
     uses_crossattn_cache: bool = True
     """False: the cross-attention caches are never written (all zero), so that snapshots leave them out."""
 

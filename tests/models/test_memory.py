@@ -93,10 +93,11 @@ def test_a_hidden_thing_comes_out_again_in_a_later_window(model: TabletopModel) 
     """Known before the first window, the block is there when cups are pushed away from it in the second."""
     head, known = model.action_head, _known(cup=FRONT, block=BEHIND, green=BESIDE)
     pose = known.pose[:, None, None].expand(-1, 1, 4, -1)
-    head.ys = with_track(empty_track(1, model.geometry.window, model.device), pose, known.things[:, None], 0)
+    head.memory = with_track(empty_track(1, model.geometry.window, model.device), pose, known.things[:, None], 0)
     frames, latents, seen = _picture((BLOCK, BEHIND), (CUP, FRONT), (GREEN, BESIDE)), None, []
     for step in range(10):
         fresh = step % model.geometry.steps_per_window == 0
+        head.memory = head.ys if fresh and step else head.memory
         inputs = model.make_inputs(frames[-1:] if fresh else frames, "push the red cup away")
         latents = model.lazy_joint_video_action_causal(inputs, None if fresh else latents)["video_pred"]
         frames = model.decode(torch.cat([latents[:, :, :1], latents[:, :, -2:]], 2), start=1)

@@ -36,11 +36,13 @@ class ActionHead:
     """Features of the window's first image: float32 `[B, C, 64]`, its latent, channels first. Drafts show its
     table and wall."""
     ys: Tensor | None = None
-    """What the session knows of the gripper and of things, float32 `[B, 32, 9, 1, 1]`, time as in the window. Left on
-    the head when a window ends, it tells the next one where things are that its first image hides.
+    """What the session knows of the gripper and of things, float32 `[B, 32, 9, 1, 1]`, time as in the window.
 
     16 channels of dead-reckoned poses (frame in latent, x y z closed), then 16 of things at the latent's last moment
     (kind, x y z presence). Zero where not reached. Blocks in the KV and the pending block read their poses here."""
+    memory: Tensor | None = None
+    """The `ys` of the last window, put here by who begins the next window of the same world: where things are that its
+    first image hides. The call takes it off."""
     language: Tensor | None = None
     """Word ids of the prompt, int64 `[B, L]`."""
     current_start_frame: int = 0
@@ -51,7 +53,7 @@ class ActionHead:
         """What an automatic reset forgets."""
         self.kv_cache1, self.kv_cache_neg = [], []
         self.crossattn_cache, self.crossattn_cache_neg = [], []
-        self.clip_feas = self.ys = self.language = None
+        self.clip_feas = self.ys = self.memory = self.language = None
         self.current_start_frame = 0
 
 

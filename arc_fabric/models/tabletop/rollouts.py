@@ -47,7 +47,6 @@ def _imagine_chunk(
     actions: np.ndarray | None,
     seed: int,
 ) -> np.ndarray:
-    model.action_head.drop_caches()
     model.action_head.seed = [seed + row for row in range(len(scenes))]
     video = [np.stack([render_scene(scene) for scene in scenes])[:, None]]
     states: list[np.ndarray | None] = [scene.proprio() for scene in scenes]
@@ -57,6 +56,7 @@ def _imagine_chunk(
         frames = video[-1][:, -1:] if fresh else video[-1]
         now = None if actions is None else actions[:, HORIZON * step : HORIZON * (step + 1)]
         inputs = _join(model, frames, prompts, states, now)
+        model.action_head.memory = model.action_head.ys if fresh and step else None
         latents = model.lazy_joint_video_action_causal(inputs, None if fresh else latents)["video_pred"]
         video.append(_decode_new(model, latents))
         states = [None] * len(scenes)
@@ -93,11 +93,11 @@ def act_in_simulator(
     scenes = [copy_scene(scene) for scene in scenes]
     for at in range(0, len(scenes), CHUNK):
         part, words = scenes[at : at + CHUNK], prompts[at : at + CHUNK]
-        model.action_head.drop_caches()
         for chunk in range(chunks):
             model.action_head.seed = [seed + at + row + 7919 * chunk for row in range(len(part))]
             frames = np.stack([render_scene(scene) for scene in part])[:, None]
             inputs = _join(model, frames, words, [scene.proprio() for scene in part], None)
+            model.action_head.memory = model.action_head.ys if chunk else None
             predicted = model.lazy_joint_video_action_causal(inputs)["action_pred"].cpu().numpy()
             for scene, actions in zip(part, predicted, strict=True):
                 for action in actions:
