@@ -69,11 +69,14 @@ def test_two_workers_and_a_collector(backend: Backend, open_store: Open) -> None
     tree = {"root": State.root()}
     stores[0].put("root", tree["root"].entries(), {})
     stores[0].flush(10)
-    lock, stop, passes = threading.Lock(), threading.Event(), []
+    lock, stop, passes, failures = threading.Lock(), threading.Event(), [], []
 
     def collect() -> None:
-        while not stop.is_set():
-            passes.append(Collector(backend, grace_s=0).run().deleted)
+        try:
+            while not stop.is_set():
+                passes.append(Collector(backend, grace_s=0).run().deleted)
+        except Exception as error:  # noqa: BLE001  (a thread's last line: report)
+            failures.append(error)
 
     workers = [Worker(i, store, tree, lock) for i, store in enumerate(stores)]
     cleaner = threading.Thread(target=collect)
@@ -84,6 +87,7 @@ def test_two_workers_and_a_collector(backend: Backend, open_store: Open) -> None
     stop.set()
     cleaner.join(30)
     assert [worker.error for worker in workers] == [None, None]
+    assert failures == []
     fresh = open_store(backend, host_cache_bytes=0)
     for name, state in tree.items():
         assert same_bits(fresh.get(name)[0], state.tensors), name

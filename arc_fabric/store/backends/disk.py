@@ -72,10 +72,16 @@ class DiskBackend(Backend):
             return  # not empty, or gone already
 
     def sweep(self, before: float) -> int:
-        found = [path for path in self._root.rglob(f"{_TEMPORARY}*") if path.stat().st_mtime < before]
-        for path in found:
-            path.unlink(missing_ok=True)
-        return len(found)
+        swept = 0
+        for folder, _, names in os.walk(self._root):  # passes over folders that vanish meanwhile
+            for path in (Path(folder, name) for name in names if name.startswith(_TEMPORARY)):
+                try:
+                    if path.stat().st_mtime < before:
+                        path.unlink()
+                        swept += 1
+                except FileNotFoundError:
+                    continue  # its writer has finished it
+        return swept
 
     def _open(self, key: str):
         try:
