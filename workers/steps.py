@@ -15,6 +15,7 @@ import numpy as np
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
 from arc_fabric.session import Session, StepResult
+from workers.patience import through_store_outages
 from workers.payloads import STRIP, digest_of
 from workers.publish import send_live
 from workers.run import GivesWay, JobRun, NotOurs
@@ -70,15 +71,15 @@ def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes]) -
         run.process.side.submit(_encode, frames, strip)
         return {STRIP: strip.result}
 
-    run.process.step_began = time.monotonic()
-    try:
-        with run.timed("step_s"):
-            return session.step(
-                action, params.get("state"), observed=seen,
-                attachments=attach,
-            )  # fmt: skip
-    finally:
-        run.process.step_began = None
+    def take() -> StepResult:
+        run.process.step_began = time.monotonic()
+        try:
+            return session.step(action, params.get("state"), observed=seen, attachments=attach)
+        finally:
+            run.process.step_began = None
+
+    with run.timed("step_s"):
+        return through_store_outages(take)  # its KV may have to be read first; nothing has happened when that fails
 
 
 def _observed_of(run: JobRun, number: int) -> str | None:
