@@ -93,7 +93,9 @@ def _let_ask(world: World, clients: list[Client], jobs: int) -> None:
         time.sleep(0.2)
     for client in clients:
         client.stop.set()
-        client.join(SETTLE_S)
+    while any(client.is_alive() for client in clients) and time.monotonic() < deadline + SETTLE_S:
+        world.revive()  # who has asked may still be waiting for the web
+        time.sleep(0.2)
 
 
 def _ask_again(world: World, client: Client, promises: list[Any]) -> int:
