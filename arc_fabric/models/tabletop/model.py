@@ -57,7 +57,13 @@ class TabletopModel:
     """A `WorldModel` (see `arc_fabric.models.contract`): small, trained, deterministic, float32."""
 
     abilities = Abilities(
-        steers_with_actions=True, batches=True, batch_bit_exact=True, rebuilds_kv=True, observes=True, remembers=True
+        steers_with_actions=True,
+        batches=True,
+        batch_bit_exact=True,
+        rebuilds_kv=True,
+        observes=True,
+        remembers=True,
+        uses_crossattn_cache=False,
     )
 
     def __init__(
