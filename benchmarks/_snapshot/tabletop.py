@@ -13,7 +13,7 @@ from arc_fabric.store.backends import Backend
 from benchmarks._snapshot.world import settle
 from benchmarks.rows import Report
 
-ROUNDS = 7
+ROUNDS = 21
 
 
 def wall(report: Report, backend: Backend, device: str) -> None:
