@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.graphs import Graph
+from arc_fabric.models.tabletop.language import LENGTH
 from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.tabletop.sampler import BlockInputs, Sampler
 from arc_fabric.models.tabletop.samples import sample_state, samples
 
 NAME = "cup-and-block"
@@ -69,3 +74,29 @@ def test_with_gradients_nothing_is_recorded() -> None:
     graph(torch.ones(2)).backward()
     assert torch.equal(weight.grad, torch.ones(2))
     assert not graph._recorded
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("given", [False, True])
+def test_a_block_is_sampled_where_its_inputs_live(model: TabletopModel, given: bool) -> None:
+    """No tensor on another device is mixed in (torch's meta device, which computes shapes alone, refuses that)."""
+    dit, vae = copy.deepcopy(model.dit).to("meta"), copy.deepcopy(model.action_head.vae.vae).to("meta")
+    sampler = Sampler(dit, Codec(vae, dit.eyes, dit.sprites))
+    prompts = dit.prompts(dit.text(torch.zeros(2, LENGTH, dtype=torch.long, device="meta")))
+    sizes = {"last": (16, 8, 8), "look": (2, 3), "things": (4, 4), "pose": (4,)}
+    state = {name: torch.zeros(1, *size, device="meta") for name, size in sizes.items()}
+    inputs = BlockInputs(
+        **state,
+        words=torch.zeros(1, LENGTH, dtype=torch.long, device="meta"),
+        given=torch.zeros(1, 8, 4, device="meta") if given else None,
+        noise=(torch.zeros(1, 16, 2, 8, 8, device="meta"), torch.zeros(1, 8, 4, device="meta")),
+        angles=dit.angles(1, 2),
+    )
+    caches = [torch.zeros(2, 2, 17, 4, 32, device="meta") for _ in dit.blocks]
+    parts = sampler.denoise(inputs, prompts, caches, model.sampler)
+    assert all(part.device.type == "meta" for part in parts)
+    assert parts[0].shape == (1, 18, 2, 8, 8)
+    poses = torch.zeros(1, 2, 4, 4, device="meta")
+    written = sampler.write_kv(parts[0], poses, prompts, dit.angles(3, 2), caches=caches)
+    assert [cache.shape for cache in written] == [(2, 2, 51, 4, 32)] * len(caches)
+    assert Codec(vae, dit.eyes, dit.sprites).decode(parts[0]).device.type == "meta"

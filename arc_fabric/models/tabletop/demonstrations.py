@@ -74,8 +74,9 @@ class Demonstrations:
         """Things, poses, the next actions [N, 8, 4], and the things after each of them [N, 8, kinds, 4]; of the moments
         this share is of those in which two things or more will move: one pushes the other."""
         episode, start = self._moments(rng, settings.batch)
-        some = torch.from_numpy(rng.integers(0, len(self._contacts), int(contacts * settings.batch)))
-        episode[: len(some)], start[: len(some)] = self._contacts[some].unbind(1)
+        if len(self._contacts):
+            some = torch.from_numpy(rng.integers(0, len(self._contacts), int(contacts * settings.batch)))
+            episode[: len(some)], start[: len(some)] = self._contacts[some].unbind(1)
         things, pose = self._seen(rng, episode, start, settings)
         after = start[:, None] + torch.arange(HORIZON)
         return things, pose, self.actions[episode[:, None], after], self.things[episode[:, None], after + 1]

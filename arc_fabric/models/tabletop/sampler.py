@@ -127,7 +127,7 @@ class Sampler:
             a = inputs.given
         slots, shown, drafts, things, poses = self._look_ahead(inputs.look, inputs.things, inputs.pose, a)
         known = inputs.last, inputs.things, shown, drafts, poses, a, own, inputs.angles
-        for now, then in _levels(settings.levels(settings.steps)):
+        for now, then in _levels(settings.levels(settings.steps), z.device):
             z = self._draw(z, now, then, *known, caches=past)
         video = torch.cat([z.transpose(1, 2), slots.unflatten(0, (len(z), BLOCK))], 2).transpose(1, 2)
         return video, a, things, poses
@@ -142,7 +142,7 @@ class Sampler:
         start = [part.repeat(times, *[1] * (part.ndim - 1)) for part in (z, inputs.last, inputs.things, inputs.pose)]
         shown, intent = self._begin(words, *start[2:])
         a = settings.temperature * a
-        for now, then in _levels(settings.levels(settings.action_steps)):
+        for now, then in _levels(settings.levels(settings.action_steps), z.device):
             noisy = a.repeat(times, 1, 1)
             a0 = self._act(noisy, now, *start, shown, intent, prompts, inputs.angles, caches=caches)
             a0 = a0 if times == 1 else a0[len(a) :] + settings.guidance * (a0[: len(a)] - a0[len(a) :])
@@ -150,9 +150,9 @@ class Sampler:
         return a.clamp(-1, 1)
 
 
-def _levels(levels: list[float]) -> Iterator[tuple[Tensor, Tensor]]:
+def _levels(levels: list[float], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """Neighbouring noise levels as tensors, so that one graph serves them all."""
-    return pairwise(torch.tensor(levels).unbind())
+    return pairwise(torch.tensor(levels, device=device).unbind())
 
 
 def _begin(dit: CausalDiT, words: Tensor, things: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
