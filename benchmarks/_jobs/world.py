@@ -62,9 +62,10 @@ class World:
             child.stop()
 
     def cpu_seconds(self) -> dict[str, float]:
-        """CPU time so far of this process, Redis, and every running child with its own children: what a wait on busy
-        cores does not change."""
-        pids = {"redis": self.redis.child.pid} | {name: child.pid for name, child in self.children.items()}
+        """CPU time so far of this process, Redis, the object store, and every running child with its own children: what
+        a wait on busy cores does not change."""
+        servers = {"redis": self.redis.child.pid, "s3": self.s3.child.pid}
+        pids = servers | {name: child.pid for name, child in self.children.items()}
         own = os.times()
         return {"client": own.user + own.system} | {name: _cpu_seconds(pid) for name, pid in pids.items()}
 

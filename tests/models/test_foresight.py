@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from arc_fabric.models.tabletop.foresight import SURPRISE, remembered
+from arc_fabric.models.tabletop.foresight import REST, SURPRISE, Foresight, remembered
 from arc_fabric.models.tabletop.scene import KINDS
 
 
@@ -36,3 +36,26 @@ def test_the_eyes_are_believed_when_something_is_elsewhere_or_new():
     assert torch.equal(found[0, 0], seen[0, 0])
     assert torch.equal(found[0, 1], foreseen[0, 1])
     assert torch.equal(found[0, 3], seen[0, 3])
+
+
+def _ahead(moved: tuple[float, float, float], *, training: bool = False) -> torch.Tensor:
+    """Where a foresight that would move everything by so much every frame sees two things after 8 actions at rest."""
+    foresight = Foresight().train(training)
+    with torch.no_grad():
+        foresight.leave.bias.copy_(torch.tensor(moved))
+        pose = torch.tensor([[32.0, 44.0, 16.0, 1.0]])
+        return foresight(_things((0, 20.0, 45.0, 1.0), (1, 40.0, 50.0, 1.0)), pose, torch.zeros(1, 8, 4))[:, -1]
+
+
+def test_what_would_hardly_move_stays():
+    """To the bit, also where it would sink into the table, which it cannot."""
+    before = _things((0, 20.0, 45.0, 1.0), (1, 40.0, 50.0, 1.0))
+    creeping = (0.6 * REST, 0.0, -0.5)
+    assert torch.equal(_ahead(creeping)[0, :2], before[0, :2])
+    assert not torch.equal(_ahead(creeping, training=True)[0, :2], before[0, :2])
+
+
+def test_what_moves_moves():
+    """By as much as foreseen, frame by frame."""
+    after = _ahead((2 * REST, 0.0, 0.0))
+    assert torch.allclose(after[0, :2, 0], torch.tensor([20.0, 40.0]) + 16 * REST, atol=1e-4)

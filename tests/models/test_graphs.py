@@ -81,22 +81,23 @@ def test_with_gradients_nothing_is_recorded() -> None:
 def test_a_block_is_sampled_where_its_inputs_live(model: TabletopModel, given: bool) -> None:
     """No tensor on another device is mixed in (torch's meta device, which computes shapes alone, refuses that)."""
     dit, vae = copy.deepcopy(model.dit).to("meta"), copy.deepcopy(model.action_head.vae.vae).to("meta")
-    sampler = Sampler(dit, Codec(vae, dit.eyes, dit.sprites))
+    sampler = Sampler(dit, Codec(vae, dit.eyes, dit.sprites), model.sampler)
     prompts = dit.prompts(dit.text(torch.zeros(2, LENGTH, dtype=torch.long, device="meta")))
-    sizes = {"last": (16, 8, 8), "look": (2, 3), "things": (4, 4), "pose": (4,)}
-    state = {name: torch.zeros(1, *size, device="meta") for name, size in sizes.items()}
+    sizes = {"clean": (18, 2, 8, 8), "track": (2, 4, 4), "look": (2, 3), "things": (4, 4), "pose": (4,)}
     inputs = BlockInputs(
-        **state,
+        **{name: torch.zeros(1, *size, device="meta") for name, size in sizes.items()},
+        written=dit.angles(1, 2),
         words=torch.zeros(1, LENGTH, dtype=torch.long, device="meta"),
-        given=torch.zeros(1, 8, 4, device="meta") if given else None,
         noise=(torch.zeros(1, 16, 2, 8, 8, device="meta"), torch.zeros(1, 8, 4, device="meta")),
-        angles=dit.angles(1, 2),
+        angles=dit.angles(3, 2),
     )
-    caches = [torch.zeros(2, 2, 17, 4, 32, device="meta") for _ in dit.blocks]
-    parts = sampler.denoise(inputs, prompts, caches, model.sampler)
-    assert all(part.device.type == "meta" for part in parts)
-    assert parts[0].shape == (1, 18, 2, 8, 8)
+    actions = torch.zeros(1, 8, 4, device="meta") if given else None
+    caches = [torch.zeros(2, 1, 17, 4, 32, device="meta") for _ in range(2 * len(dit.blocks))]
+    block = sampler.block(inputs, actions, prompts, caches)
+    assert all(part.device.type == "meta" for part in (*block[:-1], *block.caches))
+    assert block.video.shape == (1, 18, 2, 8, 8)
+    assert [cache.shape for cache in block.caches] == [(2, 1, 51, 4, 32)] * len(caches)
     poses = torch.zeros(1, 2, 4, 4, device="meta")
-    written = sampler.write_kv(parts[0], poses, prompts, dit.angles(3, 2), caches=caches)
-    assert [cache.shape for cache in written] == [(2, 2, 51, 4, 32)] * len(caches)
-    assert Codec(vae, dit.eyes, dit.sprites).decode(parts[0]).device.type == "meta"
+    written = sampler.write_kv(block.video, poses, prompts, dit.angles(5, 2), caches=block.caches)
+    assert [cache.shape for cache in written] == [(2, 1, 85, 4, 32)] * len(caches)
+    assert Codec(vae, dit.eyes, dit.sprites).decode(block.video).device.type == "meta"

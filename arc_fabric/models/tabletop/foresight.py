@@ -1,8 +1,9 @@
 """Where things will be while a block's actions happen: a small recurrent model of contacts, grasps and falls.
 
 Trained before the transformer on simulated tracks. Objects are slots that see the gripper's track and one another
-(message passing as in Interaction Networks, Battaglia et al. 2016, arXiv 1612.00222). The transformer is shown the
-predicted places; what that looks like, it learns itself.
+(message passing as in Interaction Networks, Battaglia et al. 2016, arXiv 1612.00222), first where they are, then how
+they are about to move: what is pushed pushes on. The transformer is shown the predicted places; what that looks like,
+it learns itself.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from arc_fabric.models.tabletop.contacts import GRASP, TOUCH, Contacts, pairs
 from arc_fabric.models.tabletop.pose import integrate
 from arc_fabric.models.tabletop.scene import KINDS
 
@@ -36,46 +38,66 @@ class Foresight(nn.Module):
     def __init__(self, width: int = 128, message: int = 32) -> None:
         super().__init__()
         kinds = len(KINDS)
+        self.contacts = Contacts()
         self.message_in = nn.Linear(6 + 1 + 2 * kinds, 64)
         self.message_out = nn.Linear(64, message)
-        self.enter = nn.Linear(6 + 3 + 3 + 2 + kinds + message + MEMORY, width)
+        self.enter = nn.Linear(6 + 3 + 3 + 2 + kinds + message + MEMORY + GRASP, width)
         self.inner = nn.Linear(width, width)
         self.remember = nn.Linear(width, MEMORY)
         self.leave = nn.Linear(width, 3)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        self.touch_in = nn.Linear(TOUCH + 1 + 2 * kinds, 64)
+        self.touch_out = nn.Linear(64, message)
+        self.give_in = nn.Linear(width + message + 3, width)
+        self.give_out = nn.Linear(width, 3)
+        for last in (self.leave, self.give_out):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def forward(self, things: Tensor, pose: Tensor, actions: Tensor) -> Tensor:
         """Things [N, kinds, 4] (x, y, z, presence), poses [N, 4], unit actions [N, T, 4] -> things after each action,
         [N, T, kinds, 4]."""
-        track = torch.cat([pose[:, None], integrate(pose, actions)], 1)
-        kind = torch.eye(len(KINDS), device=things.device).expand(len(things), -1, -1)
+        track = torch.cat([pose[:, None], integrate(pose, actions)], 1)[:, :, None]
         places, there = things[..., :3], things[..., 3:]
         memory, found = things.new_zeros(*places.shape[:2], MEMORY), []
         for n in range(actions.shape[1]):
-            told = self._messages(places, there, kind)
-            before, after = track[:, n, None], track[:, n + 1, None]
-            offset = places - before[..., :3]
-            grip = torch.cat([before[..., 3:], after[..., 3:], actions[:, n, None, 3:]], -1)
-            moved = (after - before)[..., :3] / 2
-            seen = [offset / 16, torch.tanh(offset / 3), moved.expand_as(places), grip.expand_as(places)]
-            h = torch.cat([*seen, places[..., 2:] / 8, there, kind, told, memory], -1)
-            h = F.silu(self.enter(h))
-            h = h + F.silu(self.inner(h))
-            memory = torch.tanh(self.remember(h))
-            moved = self.leave(h)
-            if not self.training:
-                moved = moved * (moved.norm(dim=-1, keepdim=True) > REST)
-            places = places + moved
+            moved, memory = self._frame(places, there, memory, track[:, n], track[:, n + 1], actions[:, n, None, 3:])
+            places = self._moved(places, moved, there)
             found.append(torch.cat([places, there], -1))
         return torch.stack(found, 1)
 
-    def _messages(self, places: Tensor, there: Tensor, kind: Tensor) -> Tensor:
-        """What each object feels of the others, [N, kinds, message]."""
-        slots = places.shape[1]
-        offset = places[:, None] - places[:, :, None]
-        shape = (*offset.shape[:3], -1)
-        who = [there[:, None].expand(shape), kind[:, None].expand(shape), kind[:, :, None].expand(shape)]
-        felt = self.message_out(F.silu(self.message_in(torch.cat([offset / 16, torch.tanh(offset / 3), *who], -1))))
-        other = 1 - torch.eye(slots, device=places.device)[..., None]
-        return (felt * other * there[:, None]).sum(2)
+    def _moved(self, places: Tensor, moved: Tensor, there: Tensor) -> Tensor:
+        """Things after a frame. While it is trained, nothing undoes what it does wrong."""
+        new = self.contacts.on_table(places, moved)
+        if self.training:
+            return new
+        moves = (new - places).norm(dim=-1, keepdim=True) > REST
+        return self.contacts.apart(places, torch.where(moves, new, places), there)
+
+    def _frame(
+        self, places: Tensor, there: Tensor, memory: Tensor, before: Tensor, after: Tensor, grip: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """One action, which leads the gripper from pose `before` to `after` [N, 1, 4]: how things at these places
+        [N, kinds, 3] move, and the new memory [N, kinds, MEMORY]."""
+        kind = torch.eye(len(KINDS), device=places.device)
+        offset, moved = places - before[..., :3], (after - before)[..., :3] / 2
+        grip = torch.cat([moved, before[..., 3:], after[..., 3:], grip], -1).expand(-1, len(KINDS), -1)
+        seen = [offset / 16, torch.tanh(offset / 3), grip, places[..., 2:] / 8, there, kind.expand(len(places), -1, -1)]
+        between = pairs(places)
+        between = torch.cat([between / 16, torch.tanh(between / 3)], -1)
+        told = self._told(self.message_in, self.message_out, between, there)
+        near = self.contacts.grasp(places - after[..., :3], before[..., 3], after[..., 3])
+        h = F.silu(self.enter(torch.cat([*seen, told, memory, near], -1)))
+        h = h + F.silu(self.inner(h))
+        moved = self.leave(h)
+        felt = self._told(self.touch_in, self.touch_out, self.contacts.touch(places + moved, moved), there)
+        moved = moved + self.give_out(F.silu(self.give_in(torch.cat([h, felt, moved / 2], -1))))
+        return moved, torch.tanh(self.remember(h))
+
+    def _told(self, enter: nn.Linear, leave: nn.Linear, between: Tensor, there: Tensor) -> Tensor:
+        """What each thing is told by the others that are there, given features of all pairs [N, kinds, kinds, F] and
+        their kinds, [N, kinds, message]."""
+        kinds = between.shape[1]
+        own, presence, other, this = enter.weight.split([between.shape[-1], 1, kinds, kinds], 1)
+        h = F.silu(F.linear(between, own, enter.bias) + presence[:, 0] + other.T + this.T[:, None])
+        weight = self.contacts.others * there.mT
+        return F.linear((weight[..., None] * h).sum(2), leave.weight) + leave.bias * weight.sum(-1, keepdim=True)

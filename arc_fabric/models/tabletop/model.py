@@ -49,7 +49,7 @@ from arc_fabric.models.tabletop.scene import SIZE
 from arc_fabric.models.tabletop.slots import look, unpack
 from arc_fabric.models.tabletop.surface import WINDOW, geometry_of, identity_of
 from arc_fabric.models.tabletop.threads import one_thread
-from arc_fabric.models.tabletop.vae import CHANNELS, GROUP, CausalVAE, to_pixels
+from arc_fabric.models.tabletop.vae import GROUP, CausalVAE, to_pixels
 from arc_fabric.models.tabletop.weights import WEIGHTS, digest, load_part, load_transformer
 
 
@@ -80,7 +80,7 @@ class TabletopModel:
         vae = vae.to(self.device).eval().requires_grad_(False)
         self.action_head = ActionHead(Codec(vae, self.dit.eyes, self.dit.sprites))
         self.sampler = sampler or SamplerSettings()
-        self._sample = Sampler(self.dit, self.action_head.vae)
+        self._sample = Sampler(self.dit, self.action_head.vae, self.sampler)
         self._heard: tuple[Tensor | None, Prompts | None] = None, None
         self._decode = Graph(self.action_head.vae.decode)
         self.exact_batches = True
@@ -244,26 +244,37 @@ class TabletopModel:
         start = head.current_start_frame
         anchor = head.clip_feas.unflatten(2, (8, 8))
         clean = anchor[:, :, None] if pending is None else pending
-        caches = self._write(head, clean, prompts, max(0, start - BLOCK))
-        first = start if start else 1
+        at, first = max(0, start - BLOCK), start if start else 1
         pose = _state_pose(inputs) if "state" in inputs else poses_of(head.ys, first - 1, 1)[:, 0, -1]
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
         noise = tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
-        given, last = unit_actions(inputs["action"]) if "action" in inputs else None, clean[:, :, -1]
-        things, seen = look(last)
+        things, seen = look(clean[:, :, -1])
         if "state" not in inputs:
             things = remembered(things_of(head.ys, first - 1), things)
             pose = torch.cat([pose[:, :3], seen[:, 3:]], 1)
-        last, colours = last[:, :CHANNELS].contiguous(), unpack(anchor).look
-        angles = self.dit.angles(first, BLOCK)
-        block = BlockInputs(last, colours, things, pose, inputs["text"], given, noise, angles)
-        video, actions, ahead, poses = self._sample.denoise(block, prompts, caches, self.sampler)
-        poses = poses.unflatten(1, (BLOCK, GROUP))
-        head.ys = with_track(head.ys, poses, ahead[:, GROUP - 1 :: GROUP], first)
+        block = self._sample.block(
+            BlockInputs(
+                clean,
+                poses_of(head.ys, at, clean.shape[2]),
+                self.dit.angles(at, clean.shape[2]),
+                unpack(anchor).look,
+                things,
+                pose,
+                inputs["text"],
+                noise,
+                self.dit.angles(first, BLOCK),
+            ),
+            unit_actions(inputs["action"]) if "action" in inputs else None,
+            prompts,
+            [*head.kv_cache1, *head.kv_cache_neg],
+        )
+        self._keep(head, block.caches)
+        poses = block.poses.unflatten(1, (BLOCK, GROUP))
+        head.ys = with_track(head.ys, poses, block.things[:, GROUP - 1 :: GROUP], first)
         head.current_start_frame = first + BLOCK
         return {
-            "video_pred": torch.cat([clean, video], 2) if pending is None else video,
-            "action_pred": torch.cat([MAX_STEP * actions[..., :3], actions[..., 3:]], -1),
+            "video_pred": torch.cat([clean, block.video], 2) if pending is None else block.video,
+            "action_pred": torch.cat([MAX_STEP * block.actions[..., :3], block.actions[..., 3:]], -1),
         }
 
     def _prompts(self, text: Tensor) -> Prompts:
@@ -272,16 +283,9 @@ class TabletopModel:
             self._heard = text.clone(), self.dit.prompts(self.dit.text(torch.cat([text, torch.zeros_like(text)])))
         return self._heard[1]
 
-    def _write(self, head: ActionHead, latents: Tensor, prompts: Prompts, first: int) -> Sequence[Tensor]:
-        """Append latents to the head's caches; returns both branches' caches joined, [2, 2B, seq, heads, head_dim]."""
-        joined = [torch.cat(pair, 1) for pair in zip(head.kv_cache1, head.kv_cache_neg, strict=True)]
-        poses = poses_of(head.ys, first, latents.shape[2])
-        angles = self.dit.angles(first, latents.shape[2])
-        joined = self._sample.write_kv(latents, poses, prompts, angles, caches=joined)
-        rows = len(latents)
-        head.kv_cache1 = [cache[:, :rows].clone() for cache in joined]
-        head.kv_cache_neg = [cache[:, rows:].clone() for cache in joined]
-        return joined
+    def _keep(self, head: ActionHead, caches: Sequence[Tensor]) -> None:
+        layers = len(caches) // 2
+        head.kv_cache1, head.kv_cache_neg = list(caches[:layers]), list(caches[layers:])
 
     @one_thread()
     @torch.inference_mode()
@@ -314,7 +318,10 @@ class TabletopModel:
         latents = latents.to(self.device, torch.float32)
         for index, block in enumerate(blocks):
             first, stop = (0, 1) if index == 0 else (1 + BLOCK * (index - 1), 1 + BLOCK * index)
-            self._write(head, latents[:, :, first:stop], self._prompts(self.language_of(block.prompt)), first)
+            part, angles = latents[:, :, first:stop], self.dit.angles(first, stop - first)
+            poses, prompts = poses_of(head.ys, first, stop - first), self._prompts(self.language_of(block.prompt))
+            caches = [*head.kv_cache1, *head.kv_cache_neg]
+            self._keep(head, self._sample.write_kv(part, poses, prompts, angles, caches=caches))
 
 
 def _state_pose(inputs: Mapping[str, Tensor]) -> Tensor:

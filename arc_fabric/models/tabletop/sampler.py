@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -63,9 +64,22 @@ def write_kv(
 ) -> tuple[Tensor, ...]:
     """Append clean latent frames to the caches of both branches.
 
-    latents [B, LATENT_CHANNELS, F, 8, 8]; poses [B, F, 4, 4]; 2B prompts; the frames' rotary angles; caches per layer
-    [2, 2B, seq, heads, head_dim] or none. Returns new, longer caches.
+    latents [B, LATENT_CHANNELS, F, 8, 8]; poses [B, F, 4, 4]; 2B prompts; the frames' rotary angles; caches
+    [2, B, seq, heads, head_dim] of all layers under the prompts, then of all under the empty one, or none. Returns new,
+    longer caches in the same order.
     """
+    return _apart(_write(dit, latents, poses, prompts, angles, caches), len(latents))
+
+
+def _write(
+    dit: CausalDiT,
+    latents: Tensor,
+    poses: Tensor,
+    prompts: Prompts,
+    angles: tuple[Tensor, Tensor],
+    caches: Sequence[Tensor],
+) -> list[Tensor]:
+    """The same, but returns one cache per layer with the rows of both branches, [2, 2B, seq, heads, head_dim]."""
     batch, frames = latents.shape[0], latents.shape[2]
     # In one layout wherever the latents come from: convolutions round by it.
     known = latents.transpose(1, 2).flatten(0, 1)
@@ -74,18 +88,30 @@ def write_kv(
     shown = dit.show(things, things[:, None].expand(-1, ACTIONS, -1, -1))
     x = dit.tokens(z, z, things, shown, torch.zeros_like(z), none, poses.flatten(0, 1), none)
     x = x.unflatten(0, (batch, frames))
-    level = z.new_zeros(2 * batch)
-    prompts = Prompts(*prompts)
-    _, own = dit(x.repeat(2, 1, 1, 1), dit.condition(prompts.pooled, level, level), prompts, angles, caches)
-    return tuple(torch.cat([old, new], 2) for old, new in zip(caches, own, strict=True)) if caches else tuple(own)
+    level, prompts = z.new_zeros(2 * batch), Prompts(*prompts)
+    joined = [torch.cat(pair, 1) for pair in zip(*_halves(caches), strict=True)]
+    _, own = dit(x.repeat(2, 1, 1, 1), dit.condition(prompts.pooled, level, level), prompts, angles, joined)
+    return [torch.cat([old, new], 2) for old, new in zip(joined, own, strict=True)] if caches else own
 
 
-@dataclass(frozen=True)
-class BlockInputs:
+def _halves(caches: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    return caches[: len(caches) // 2], caches[len(caches) // 2 :]
+
+
+def _apart(joined: Sequence[Tensor], rows: int) -> tuple[Tensor, ...]:
+    """Caches of both branches -> those under the prompts, then those under the empty one."""
+    return *(cache[:, :rows].clone() for cache in joined), *(cache[:, rows:].clone() for cache in joined)
+
+
+class BlockInputs(NamedTuple):
     """What a block is denoised from."""
 
-    last: Tensor
-    """Features of the last clean latent frame, [B, C, 8, 8]."""
+    clean: Tensor
+    """Latent frames that are not in the KV yet, [B, LATENT_CHANNELS, F, 8, 8]."""
+    track: Tensor
+    """The gripper's poses in them, [B, F, 4, 4]."""
+    written: tuple[Tensor, Tensor]
+    """Their rotary angles."""
     look: Tensor
     """Colours of table and wall in the window's first frame, [B, 2, 3]: they do not change within a window."""
     things: Tensor
@@ -94,64 +120,125 @@ class BlockInputs:
     """Gripper pose at the block's start, [B, 4]."""
     words: Tensor
     """Word ids of the prompts, int64 [B, L]."""
-    given: Tensor | None
-    """Given unit actions [B, 8, 4], or None: the policy predicts them."""
     noise: tuple[Tensor, Tensor]
     """[B, C, 2, 8, 8] and [B, 8, 4]."""
     angles: tuple[Tensor, Tensor]
     """Rotary angles of the block's latent frames."""
 
+    @property
+    def last(self) -> Tensor:
+        """Features of the last clean latent frame, [B, C, 8, 8]."""
+        return self.clean[:, :CHANNELS, -1].contiguous()
+
+
+class Block(NamedTuple):
+    """What a block brings forth."""
+
+    video: Tensor
+    """Latents [B, LATENT_CHANNELS, 2, 8, 8]."""
+    actions: Tensor
+    """Unit actions [B, 8, 4], given or predicted."""
+    things: Tensor
+    """Where things are foreseen after each action, [B, 8, kinds, 4]."""
+    poses: Tensor
+    """The gripper's poses there, [B, 8, 4]."""
+    caches: tuple[Tensor, ...]
+    """The longer caches, as of `write_kv`."""
+
 
 class Sampler:
-    """Fills caches and samples blocks; its parts are recorded as graphs."""
+    """Fills caches and samples blocks. A block is one graph: between its parts nobody waits for the interpreter."""
 
-    def __init__(self, dit: CausalDiT, codec: Codec) -> None:
+    def __init__(self, dit: CausalDiT, codec: Codec, settings: SamplerSettings) -> None:
         self.write_kv = Graph(partial(write_kv, dit))
-        self._begin = Graph(partial(_begin, dit))
-        self._act = Graph(partial(_act, dit))
-        self._look_ahead = Graph(partial(_look_ahead, dit, codec))
-        self._draw = Graph(partial(_draw, dit))
+        self._imagine = Graph(partial(_imagine, dit, codec, settings))
+        self._steer = Graph(partial(_steer, dit, codec, settings))
 
-    def denoise(
-        self, inputs: BlockInputs, prompts: Prompts, caches: Sequence[Tensor], settings: SamplerSettings
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Sample one block of B rows, prompts [prompt, empty], first its actions (unless given), then the video they
-        lead to: latents [B, LATENT_CHANNELS, 2, 8, 8], unit actions [B, 8, 4], where things are foreseen after each
-        action [B, 8, kinds, 4], and the gripper's poses there [B, 8, 4]."""
-        z, _ = inputs.noise
-        own, past = prompts.rows(slice(len(z))), [cache[:, : len(z)] for cache in caches]
-        if inputs.given is None:
-            guided = settings.guidance != 1.0
-            a = self._sample_actions(inputs, prompts if guided else own, caches if guided else past, settings)
+    def block(self, inputs: BlockInputs, given: Tensor | None, prompts: Prompts, caches: Sequence[Tensor]) -> Block:
+        """Write the clean frames into the caches (as of `write_kv`, none at first), then sample one block of B rows,
+        2B prompts [prompt, empty]: first its actions, unless unit actions [B, 8, 4] are given, then the video they
+        lead to."""
+        if given is None:
+            video, a, things, poses, *caches = self._imagine(inputs, prompts, caches=caches)
         else:
-            a = inputs.given
-        slots, shown, drafts, things, poses = self._look_ahead(inputs.look, inputs.things, inputs.pose, a)
-        known = inputs.last, inputs.things, shown, drafts, poses, a, own, inputs.angles
-        for now, then in _levels(settings.levels(settings.steps), z.device):
-            z = self._draw(z, now, then, *known, caches=past)
-        video = torch.cat([z.transpose(1, 2), slots.unflatten(0, (len(z), BLOCK))], 2).transpose(1, 2)
-        return video, a, things, poses
+            video, a, things, poses, *caches = self._steer(inputs, prompts, given, caches=caches)
+        return Block(video, a, things, poses, tuple(caches))
 
-    def _sample_actions(
-        self, inputs: BlockInputs, prompts: Prompts, caches: Sequence[Tensor], settings: SamplerSettings
-    ) -> Tensor:
-        """Unit actions [B, 8, 4] from noise, guided where both branches are asked; the video is all noise."""
-        z, a = inputs.noise
-        times = len(prompts.pooled) // len(z)
-        words = torch.cat([inputs.words, torch.zeros_like(inputs.words)][:times])
-        start = [part.repeat(times, *[1] * (part.ndim - 1)) for part in (z, inputs.last, inputs.things, inputs.pose)]
-        shown, intent = self._begin(words, *start[2:])
-        a = settings.temperature * a
-        for now, then in _levels(settings.levels(settings.action_steps), z.device):
-            noisy = a.repeat(times, 1, 1)
-            a0 = self._act(noisy, now, *start, shown, intent, prompts, inputs.angles, caches=caches)
-            a0 = a0 if times == 1 else a0[len(a) :] + settings.guidance * (a0[: len(a)] - a0[len(a) :])
-            a = a0 + (then / now) * (a - a0)
-        return a.clamp(-1, 1)
+
+def _imagine(
+    dit: CausalDiT,
+    codec: Codec,
+    settings: SamplerSettings,
+    inputs: BlockInputs,
+    prompts: Prompts,
+    caches: Sequence[Tensor] = (),
+) -> tuple[Tensor, ...]:
+    """A block under actions that the policy predicts."""
+    inputs, prompts = BlockInputs(*inputs), Prompts(*prompts)
+    joined, rows = _write(dit, inputs.clean, inputs.track, prompts, inputs.written, caches), len(inputs.clean)
+    if settings.guidance == 1.0:
+        asked, past = prompts.rows(slice(rows)), [cache[:, :rows] for cache in joined]
+    else:
+        asked, past = prompts, joined
+    a = _sample_actions(dit, inputs, asked, past, settings)
+    return *_drawn(dit, codec, settings, inputs, prompts, a, joined), *_apart(joined, rows)
+
+
+def _steer(
+    dit: CausalDiT,
+    codec: Codec,
+    settings: SamplerSettings,
+    inputs: BlockInputs,
+    prompts: Prompts,
+    given: Tensor,
+    caches: Sequence[Tensor] = (),
+) -> tuple[Tensor, ...]:
+    """A block under given actions."""
+    inputs, prompts = BlockInputs(*inputs), Prompts(*prompts)
+    joined = _write(dit, inputs.clean, inputs.track, prompts, inputs.written, caches)
+    return *_drawn(dit, codec, settings, inputs, prompts, given, joined), *_apart(joined, len(given))
+
+
+def _drawn(
+    dit: CausalDiT,
+    codec: Codec,
+    settings: SamplerSettings,
+    inputs: BlockInputs,
+    prompts: Prompts,
+    a: Tensor,
+    joined: Sequence[Tensor],
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The video that unit actions [B, 8, 4] lead to: `video`, `actions`, `things` and `poses` of a `Block`."""
+    z, rows = inputs.noise[0], len(a)
+    slots, shown, drafts, things, poses = _look_ahead(dit, codec, inputs.look, inputs.things, inputs.pose, a)
+    own, past = prompts.rows(slice(rows)), [cache[:, :rows] for cache in joined]
+    known = inputs.last, inputs.things, shown, drafts, poses, a, own, inputs.angles
+    for now, then in _levels(settings.levels(settings.steps), z.device):
+        z = _draw(dit, z, now, then, *known, past)
+    video = torch.cat([z.transpose(1, 2), slots.unflatten(0, (rows, BLOCK))], 2).transpose(1, 2)
+    return video, a, things, poses
+
+
+def _sample_actions(
+    dit: CausalDiT, inputs: BlockInputs, prompts: Prompts, caches: Sequence[Tensor], settings: SamplerSettings
+) -> Tensor:
+    """Unit actions [B, 8, 4] from noise, guided where both branches are asked; the video is all noise."""
+    z, a = inputs.noise
+    times = len(prompts.pooled) // len(z)
+    words = torch.cat([inputs.words, torch.zeros_like(inputs.words)][:times])
+    start = [part.repeat(times, *[1] * (part.ndim - 1)) for part in (z, inputs.last, inputs.things, inputs.pose)]
+    shown, intent = _begin(dit, words, *start[2:])
+    a = settings.temperature * a
+    for now, then in _levels(settings.levels(settings.action_steps), z.device):
+        noisy = a.repeat(times, 1, 1)
+        a0 = _act(dit, noisy, now, *start, shown, intent, prompts, inputs.angles, caches)
+        a0 = a0 if times == 1 else a0[len(a) :] + settings.guidance * (a0[: len(a)] - a0[len(a) :])
+        a = a0 + (then / now) * (a - a0)
+    return a.clamp(-1, 1)
 
 
 def _levels(levels: list[float], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Neighbouring noise levels as tensors, so that one graph serves them all."""
+    """Neighbouring noise levels as tensors."""
     return pairwise(torch.tensor(levels, device=device).unbind())
 
 
