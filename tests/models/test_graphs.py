@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from arc_fabric.models.tabletop.blocks import BlockInputs
 from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.graphs import Graph
 from arc_fabric.models.tabletop.language import LENGTH
 from arc_fabric.models.tabletop.model import TabletopModel
-from arc_fabric.models.tabletop.sampler import BlockInputs, Sampler
+from arc_fabric.models.tabletop.sampler import Sampler
 from arc_fabric.models.tabletop.samples import sample_state, samples
 
 NAME = "cup-and-block"
@@ -83,7 +84,7 @@ def test_a_block_is_sampled_where_its_inputs_live(model: TabletopModel, given: b
     dit, vae = copy.deepcopy(model.dit).to("meta"), copy.deepcopy(model.action_head.vae.vae).to("meta")
     sampler = Sampler(dit, Codec(vae, dit.eyes, dit.sprites), model.sampler)
     prompts = dit.prompts(dit.text(torch.zeros(2, LENGTH, dtype=torch.long, device="meta")))
-    sizes = {"clean": (18, 2, 8, 8), "track": (2, 4, 4), "look": (2, 3), "things": (4, 4), "pose": (4,)}
+    sizes = {"clean": (18, 2, 8, 8), "track": (2, 4, 4), "anchor": (18, 8, 8), "known": (4, 4), "pose": (4,)}
     inputs = BlockInputs(
         **{name: torch.zeros(1, *size, device="meta") for name, size in sizes.items()},
         written=dit.angles(1, 2),

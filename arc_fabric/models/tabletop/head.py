@@ -83,12 +83,23 @@ def memory_of(ys: Tensor | None, rows: int) -> Memory | None:
     return Memory(things_of(ys, reached - 1), poses_of(ys, reached - 1, 1)[:, 0, -1]) if reached else None
 
 
-def with_track(ys: Tensor, poses: Tensor, things: Tensor, first: int) -> Tensor:
-    """A copy of ys with poses [B, F, 4, 4] and things [B, F, kinds, 4] at latent frames `first`..., zero behind."""
+def moments_of(poses: Tensor, things: Tensor) -> Tensor:
+    """Poses [B, F, 4, 4] of F latent frames, and things [B, F, kinds, 4] at their ends, as `ys` keeps them:
+    [B, 32, F]."""
+    return torch.cat([poses.flatten(2), things.flatten(2)], 2).mT
+
+
+def with_moments(ys: Tensor, moments: Tensor, first: int) -> Tensor:
+    """A copy of ys with these moments from latent frame `first` on, zero behind."""
     ys = ys.clone()
-    ys[:, :, first:] = 0
-    ys[:, :, first : first + poses.shape[1], 0, 0] = torch.cat([poses.flatten(2), things.flatten(2)], 2).mT
+    ys[:, :, first : first + moments.shape[2], 0, 0] = moments
+    ys[:, :, first + moments.shape[2] :] = 0
     return ys
+
+
+def with_track(ys: Tensor, poses: Tensor, things: Tensor, first: int) -> Tensor:
+    """The same with poses [B, F, 4, 4] and things [B, F, kinds, 4] of latent frames `first`..."""
+    return with_moments(ys, moments_of(poses, things), first)
 
 
 def row_of(head: ActionHead, row: int) -> ActionHead:

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from arc_fabric.errors import InvalidRequest, ModelUnavailable
 from arc_fabric.models.contract import Abilities, Conditioning, ModelIdentity
+from arc_fabric.models.tabletop.blocks import BLOCK, HORIZON, BlockInputs, block_noise
 from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.dit import CausalDiT, Prompts
-from arc_fabric.models.tabletop.foresight import remembered
 from arc_fabric.models.tabletop.graphs import Graph
 from arc_fabric.models.tabletop.head import (
     ActionHead,
@@ -30,23 +30,16 @@ from arc_fabric.models.tabletop.head import (
     row_of,
     same_prompt,
     things_of,
+    with_moments,
     with_track,
 )
 from arc_fabric.models.tabletop.inputs import checked_frames, checked_values, fit_image, language_inputs
 from arc_fabric.models.tabletop.language import LENGTH, token_ids
-from arc_fabric.models.tabletop.physics import MAX_STEP
 from arc_fabric.models.tabletop.pose import pose_of_state, unit_actions
-from arc_fabric.models.tabletop.sampler import (
-    BLOCK,
-    HORIZON,
-    BlockInputs,
-    Sampler,
-    SamplerSettings,
-    block_noise,
-)
+from arc_fabric.models.tabletop.sampler import Sampler, SamplerSettings
 from arc_fabric.models.tabletop.samples import sample_state, samples
 from arc_fabric.models.tabletop.scene import SIZE
-from arc_fabric.models.tabletop.slots import look, unpack
+from arc_fabric.models.tabletop.slots import look
 from arc_fabric.models.tabletop.surface import WINDOW, geometry_of, identity_of
 from arc_fabric.models.tabletop.threads import one_thread
 from arc_fabric.models.tabletop.vae import GROUP, CausalVAE, to_pixels
@@ -240,42 +233,35 @@ class TabletopModel:
         self, head: ActionHead, inputs: Mapping[str, Tensor], pending: Tensor | None, seeds: list[int]
     ) -> dict[str, Tensor]:
         """Write the anchor or pending block into the KV, then denoise the next block."""
-        prompts = self._prompts(inputs["text"])
         start = head.current_start_frame
         anchor = head.clip_feas.unflatten(2, (8, 8))
         clean = anchor[:, :, None] if pending is None else pending
         at, first = max(0, start - BLOCK), start if start else 1
-        pose = _state_pose(inputs) if "state" in inputs else poses_of(head.ys, first - 1, 1)[:, 0, -1]
+        known, pose = things_of(head.ys, first - 1), poses_of(head.ys, first - 1, 1)[:, 0, -1]
+        if "state" in inputs:
+            known, pose = known[:, :0], _state_pose(inputs)
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
-        noise = tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
-        things, seen = look(clean[:, :, -1])
-        if "state" not in inputs:
-            things = remembered(things_of(head.ys, first - 1), things)
-            pose = torch.cat([pose[:, :3], seen[:, 3:]], 1)
         block = self._sample.block(
             BlockInputs(
                 clean,
                 poses_of(head.ys, at, clean.shape[2]),
                 self.dit.angles(at, clean.shape[2]),
-                unpack(anchor).look,
-                things,
+                anchor,
+                known,
                 pose,
                 inputs["text"],
-                noise,
+                tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True)),
                 self.dit.angles(first, BLOCK),
             ),
             unit_actions(inputs["action"]) if "action" in inputs else None,
-            prompts,
+            self._prompts(inputs["text"]),
             [*head.kv_cache1, *head.kv_cache_neg],
         )
         self._keep(head, block.caches)
-        poses = block.poses.unflatten(1, (BLOCK, GROUP))
-        head.ys = with_track(head.ys, poses, block.things[:, GROUP - 1 :: GROUP], first)
+        head.ys = with_moments(head.ys, block.moments, first)
         head.current_start_frame = first + BLOCK
-        return {
-            "video_pred": torch.cat([clean, block.video], 2) if pending is None else block.video,
-            "action_pred": torch.cat([MAX_STEP * block.actions[..., :3], block.actions[..., 3:]], -1),
-        }
+        video = torch.cat([clean, block.video], 2) if pending is None else block.video
+        return {"video_pred": video, "action_pred": block.actions}
 
     def _prompts(self, text: Tensor) -> Prompts:
         """2B encoded prompts: the prompts, then the empty prompt for each. The last are kept."""

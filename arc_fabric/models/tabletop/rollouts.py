@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from arc_fabric.models.tabletop import physics
+from arc_fabric.models.tabletop.blocks import HORIZON
 from arc_fabric.models.tabletop.model import TabletopModel
 from arc_fabric.models.tabletop.render import render_scene
-from arc_fabric.models.tabletop.sampler import HORIZON
 from arc_fabric.models.tabletop.scene import Scene
 from arc_fabric.models.tabletop.simulator import copy_scene
 

@@ -9,23 +9,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from arc_fabric.models.tabletop.blocks import BLOCK, HORIZON, Block, BlockInputs, Situation
 from arc_fabric.models.tabletop.codec import Codec
 from arc_fabric.models.tabletop.dit import ACTIONS, CausalDiT, Prompts
 from arc_fabric.models.tabletop.draft import draft, foreseen
 from arc_fabric.models.tabletop.graphs import Graph
+from arc_fabric.models.tabletop.head import moments_of
+from arc_fabric.models.tabletop.physics import MAX_STEP
 from arc_fabric.models.tabletop.pose import integrate, shrink
 from arc_fabric.models.tabletop.slots import look, pack
-from arc_fabric.models.tabletop.vae import CHANNELS
-
-BLOCK = 2
-"""Latent frames per block."""
-HORIZON = BLOCK * ACTIONS
-"""Actions, and new video frames, per block."""
+from arc_fabric.models.tabletop.vae import CHANNELS, GROUP
 
 
 @dataclass(frozen=True)
@@ -45,13 +42,6 @@ class SamplerSettings:
         """Noise levels from 1 to 0, `steps + 1` of them."""
         grid = [1 - i / steps for i in range(steps + 1)]
         return [self.shift * u / (1 + (self.shift - 1) * u) for u in grid]
-
-
-def block_noise(seed: int, start: int, channels: int) -> tuple[Tensor, Tensor]:
-    """Noise of one row's block, a function of seed and start frame only: [C, 2, 8, 8] and [8, 4], on the CPU."""
-    generator = torch.Generator().manual_seed((int(seed) * 1_000_003 + start) % 2**63)
-    video = torch.randn(channels, BLOCK, 8, 8, generator=generator)
-    return video, torch.randn(HORIZON, 4, generator=generator)
 
 
 def write_kv(
@@ -103,49 +93,6 @@ def _apart(joined: Sequence[Tensor], rows: int) -> tuple[Tensor, ...]:
     return *(cache[:, :rows].clone() for cache in joined), *(cache[:, rows:].clone() for cache in joined)
 
 
-class BlockInputs(NamedTuple):
-    """What a block is denoised from."""
-
-    clean: Tensor
-    """Latent frames that are not in the KV yet, [B, LATENT_CHANNELS, F, 8, 8]."""
-    track: Tensor
-    """The gripper's poses in them, [B, F, 4, 4]."""
-    written: tuple[Tensor, Tensor]
-    """Their rotary angles."""
-    look: Tensor
-    """Colours of table and wall in the window's first frame, [B, 2, 3]: they do not change within a window."""
-    things: Tensor
-    """Where things are in the last clean frame, [B, kinds, 4]."""
-    pose: Tensor
-    """Gripper pose at the block's start, [B, 4]."""
-    words: Tensor
-    """Word ids of the prompts, int64 [B, L]."""
-    noise: tuple[Tensor, Tensor]
-    """[B, C, 2, 8, 8] and [B, 8, 4]."""
-    angles: tuple[Tensor, Tensor]
-    """Rotary angles of the block's latent frames."""
-
-    @property
-    def last(self) -> Tensor:
-        """Features of the last clean latent frame, [B, C, 8, 8]."""
-        return self.clean[:, :CHANNELS, -1].contiguous()
-
-
-class Block(NamedTuple):
-    """What a block brings forth."""
-
-    video: Tensor
-    """Latents [B, LATENT_CHANNELS, 2, 8, 8]."""
-    actions: Tensor
-    """Unit actions [B, 8, 4], given or predicted."""
-    things: Tensor
-    """Where things are foreseen after each action, [B, 8, kinds, 4]."""
-    poses: Tensor
-    """The gripper's poses there, [B, 8, 4]."""
-    caches: tuple[Tensor, ...]
-    """The longer caches, as of `write_kv`."""
-
-
 class Sampler:
     """Fills caches and samples blocks. A block is one graph: between its parts nobody waits for the interpreter."""
 
@@ -159,10 +106,10 @@ class Sampler:
         2B prompts [prompt, empty]: first its actions, unless unit actions [B, 8, 4] are given, then the video they
         lead to."""
         if given is None:
-            video, a, things, poses, *caches = self._imagine(inputs, prompts, caches=caches)
+            video, actions, moments, *caches = self._imagine(inputs, prompts, caches=caches)
         else:
-            video, a, things, poses, *caches = self._steer(inputs, prompts, given, caches=caches)
-        return Block(video, a, things, poses, tuple(caches))
+            video, actions, moments, *caches = self._steer(inputs, prompts, given, caches=caches)
+        return Block(video, actions, moments, tuple(caches))
 
 
 def _imagine(
@@ -180,8 +127,9 @@ def _imagine(
         asked, past = prompts.rows(slice(rows)), [cache[:, :rows] for cache in joined]
     else:
         asked, past = prompts, joined
-    a = _sample_actions(dit, inputs, asked, past, settings)
-    return *_drawn(dit, codec, settings, inputs, prompts, a, joined), *_apart(joined, rows)
+    here = inputs.situation()
+    a = _sample_actions(dit, inputs, here, asked, past, settings)
+    return *_drawn(dit, codec, settings, inputs, here, prompts, a, joined), *_apart(joined, rows)
 
 
 def _steer(
@@ -196,7 +144,8 @@ def _steer(
     """A block under given actions."""
     inputs, prompts = BlockInputs(*inputs), Prompts(*prompts)
     joined = _write(dit, inputs.clean, inputs.track, prompts, inputs.written, caches)
-    return *_drawn(dit, codec, settings, inputs, prompts, given, joined), *_apart(joined, len(given))
+    here = inputs.situation()
+    return *_drawn(dit, codec, settings, inputs, here, prompts, given, joined), *_apart(joined, len(given))
 
 
 def _drawn(
@@ -204,29 +153,36 @@ def _drawn(
     codec: Codec,
     settings: SamplerSettings,
     inputs: BlockInputs,
+    here: Situation,
     prompts: Prompts,
     a: Tensor,
     joined: Sequence[Tensor],
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The video that unit actions [B, 8, 4] lead to: `video`, `actions`, `things` and `poses` of a `Block`."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The video that unit actions [B, 8, 4] lead to: `video`, `actions` and `moments` of a `Block`."""
     z, rows = inputs.noise[0], len(a)
-    slots, shown, drafts, things, poses = _look_ahead(dit, codec, inputs.look, inputs.things, inputs.pose, a)
+    slots, shown, drafts, things, poses = _look_ahead(dit, codec, here.look, here.things, here.pose, a)
     own, past = prompts.rows(slice(rows)), [cache[:, :rows] for cache in joined]
-    known = inputs.last, inputs.things, shown, drafts, poses, a, own, inputs.angles
+    known = here.last, here.things, shown, drafts, poses, a, own, inputs.angles
     for now, then in _levels(settings.levels(settings.steps), z.device):
         z = _draw(dit, z, now, then, *known, past)
     video = torch.cat([z.transpose(1, 2), slots.unflatten(0, (rows, BLOCK))], 2).transpose(1, 2)
-    return video, a, things, poses
+    moments = moments_of(poses.unflatten(1, (BLOCK, GROUP)), things[:, GROUP - 1 :: GROUP])
+    return video, torch.cat([MAX_STEP * a[..., :3], a[..., 3:]], -1), moments
 
 
 def _sample_actions(
-    dit: CausalDiT, inputs: BlockInputs, prompts: Prompts, caches: Sequence[Tensor], settings: SamplerSettings
+    dit: CausalDiT,
+    inputs: BlockInputs,
+    here: Situation,
+    prompts: Prompts,
+    caches: Sequence[Tensor],
+    settings: SamplerSettings,
 ) -> Tensor:
     """Unit actions [B, 8, 4] from noise, guided where both branches are asked; the video is all noise."""
     z, a = inputs.noise
     times = len(prompts.pooled) // len(z)
     words = torch.cat([inputs.words, torch.zeros_like(inputs.words)][:times])
-    start = [part.repeat(times, *[1] * (part.ndim - 1)) for part in (z, inputs.last, inputs.things, inputs.pose)]
+    start = [part.repeat(times, *[1] * (part.ndim - 1)) for part in (z, here.last, here.things, here.pose)]
     shown, intent = _begin(dit, words, *start[2:])
     a = settings.temperature * a
     for now, then in _levels(settings.levels(settings.action_steps), z.device):

@@ -8,9 +8,10 @@ from dataclasses import asdict
 import torch
 
 from arc_fabric.models.contract import Geometry, ModelIdentity
+from arc_fabric.models.tabletop.blocks import BLOCK, HORIZON
 from arc_fabric.models.tabletop.dit import TOKENS, DitShape
 from arc_fabric.models.tabletop.physics import MAX_STEP
-from arc_fabric.models.tabletop.sampler import BLOCK, HORIZON, SamplerSettings
+from arc_fabric.models.tabletop.sampler import SamplerSettings
 from arc_fabric.models.tabletop.scene import SIZE
 from arc_fabric.models.tabletop.slots import LATENT_CHANNELS
 from arc_fabric.models.tabletop.vae import GROUP
