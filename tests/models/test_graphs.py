@@ -88,6 +88,7 @@ def test_a_block_is_sampled_where_its_inputs_live(model: TabletopModel, given: b
     inputs = BlockInputs(
         **{name: torch.zeros(1, *size, device="meta") for name, size in sizes.items()},
         written=dit.angles(1, 2),
+        told=torch.tensor(False, device="meta"),
         words=torch.zeros(1, LENGTH, dtype=torch.long, device="meta"),
         noise=(torch.zeros(1, 16, 2, 8, 8, device="meta"), torch.zeros(1, 8, 4, device="meta")),
         angles=dit.angles(3, 2),

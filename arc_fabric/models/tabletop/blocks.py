@@ -37,10 +37,12 @@ class BlockInputs(NamedTuple):
     anchor: Tensor
     """The window's first latent frame, [B, LATENT_CHANNELS, 8, 8]: colours of table and wall stay as in it."""
     known: Tensor
-    """Where things were foreseen at the last clean frame's end, [B, kinds, 4], and the gripper's fingers are as seen in
-    it; or [B, 0, 4] where a state was given: then things are as seen in it."""
+    """Where things were foreseen at the last clean frame's end, [B, kinds, 4]."""
     pose: Tensor
     """Gripper pose at the block's start, [B, 4]."""
+    told: Tensor
+    """Whether the pose is that of a given state, bool []. If so things are as seen in the last clean frame; else they
+    are as known, unless seen elsewhere, and the fingers as seen."""
     words: Tensor
     """Word ids of the prompts, int64 [B, L]."""
     noise: tuple[Tensor, Tensor]
@@ -50,10 +52,10 @@ class BlockInputs(NamedTuple):
 
     def situation(self) -> Situation:
         """What the block begins from."""
-        things, seen = look(self.clean[:, :, -1])
-        pose, last = self.pose, self.clean[:, :CHANNELS, -1].contiguous()
-        if self.known.shape[1]:
-            things, pose = remembered(self.known, things), torch.cat([pose[:, :3], seen[:, 3:]], 1)
+        seen, pose = look(self.clean[:, :, -1])
+        things = torch.where(self.told, seen, remembered(self.known, seen))
+        pose = torch.where(self.told, self.pose, torch.cat([self.pose[:, :3], pose[:, 3:]], 1))
+        last = self.clean[:, :CHANNELS, -1].contiguous()
         return Situation(last, things, pose, unpack(self.anchor).look)
 
 

@@ -8,6 +8,9 @@ a thing that overlaps another one is moved to where the frame shows it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -35,25 +38,38 @@ OVERLAP = 10.0
 """Pixels in column and row within which two things are taken to overlap."""
 
 
-def looked_for(sprites: Sprites, seen: Sight, frames: Tensor, known: Memory | None = None) -> Sight:
+Misfit = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""`misfit` with its sprites, or a recording of it."""
+
+
+def looked_for(
+    sprites: Sprites, seen: Sight, frames: Tensor, known: Memory | None = None, wrong: Misfit | None = None
+) -> Sight:
     """What the eyes see in N latent frames, once things that they are unsure of were looked for in their last frames
     [N, 3, 64, 64] in [-1, 1], and those that overlap put in place. What is `known` of the N worlds is believed of the
     frames that do not speak against it: a thing that something hides stays where it was."""
     seen = seen._replace(look=sprites.look_of(frames))
-    found = []
+    wrong, found = wrong or partial(misfit, sprites), []
     for row, frame in enumerate(frames):
         one = Sight(*(part[row : row + 1] for part in seen))
-        found.append(_examined(sprites, one, frame, None if known is None else known.row(row)))
+        if known is not None:
+            one = _reckoned(one, known.pose[row])
+        picture = _Picture(wrong, sprites.backdrop(one.look), one, frame)
+        found.append(_examined(picture, one, None if known is None else known.things[row]))
     return Sight(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def _examined(sprites: Sprites, seen: Sight, frame: Tensor, known: Memory | None) -> Sight:
-    """The same for one frame [3, 64, 64]."""
+def misfit(sprites: Sprites, backdrop: Tensor, things: Tensor, pose: Tensor, frame: Tensor) -> Tensor:
+    """Squared errors [M] of drawings of things [M, kinds, 4] and a gripper at `pose` [1, 4] before a backdrop
+    [1, 3, 64, 1], held against a frame [3, 64, 64]."""
+    drawn = sprites.draw(backdrop.expand(len(things), -1, -1, -1), things, pose.expand(len(things), -1))
+    return F.avg_pool2d(drawn - frame, 3, 1, 1).square().sum((1, 2, 3))
+
+
+def _examined(picture: _Picture, seen: Sight, known: Tensor | None) -> Sight:
+    """What is seen in one frame once it was looked at again, given things [kinds, 4] that are known."""
     low, high = UNSURE
-    if known is not None:
-        seen = _reckoned(seen, known.pose[0])
-    picture = _Picture(sprites, seen, frame)
-    sure = [] if known is None else picture.recognise(known.things[0])
+    sure = [] if known is None else picture.recognise(known)
     there = seen.there.clone()
     there[0, sure] = SURE
     for kind, logit in enumerate(there[0].tolist()):
@@ -76,10 +92,9 @@ def _reckoned(seen: Sight, pose: Tensor) -> Sight:
 class _Picture:
     """One frame [3, 64, 64], and what is known of it: places float [kinds, 3], presence bool [kinds]."""
 
-    def __init__(self, sprites: Sprites, seen: Sight, frame: Tensor) -> None:
-        self._sprites, self._frame = sprites, frame
-        self._backdrop, self._pose = sprites.backdrop(seen.look), seen.poses[:, -1]
-        self.places, self.there = seen.places[0, -1].clone(), seen.there[0] > 0
+    def __init__(self, wrong: Misfit, backdrop: Tensor, seen: Sight, frame: Tensor) -> None:
+        self._wrong, self._backdrop, self._frame = wrong, backdrop, frame
+        self._pose, self.places, self.there = seen.poses[:, -1], seen.places[0, -1].clone(), seen.there[0] > 0
 
     def recognise(self, known: Tensor) -> list[int]:
         """Put things [kinds, 4] where they are known to be; take back those without which, or with which elsewhere, the
@@ -138,6 +153,4 @@ class _Picture:
         """Squared errors of drawings with the thing at places [M, 2], [M]."""
         things = torch.cat([self.places, self.there[:, None].float()], 1).repeat(len(at), 1, 1)
         things[:, kind, :2] = at
-        behind, pose = self._backdrop.expand(len(at), -1, -1, -1), self._pose.expand(len(at), -1)
-        off = self._sprites.draw(behind, things, pose) - self._frame
-        return F.avg_pool2d(off, 3, 1, 1).square().sum((1, 2, 3))
+        return self._wrong(self._backdrop, things, self._pose, self._frame)

@@ -71,7 +71,7 @@ class TabletopModel:
         self.device = torch.device(device)
         self.dit = dit.to(self.device).eval().requires_grad_(False)
         vae = vae.to(self.device).eval().requires_grad_(False)
-        self.action_head = ActionHead(Codec(vae, self.dit.eyes, self.dit.sprites))
+        self.action_head = ActionHead(Codec(vae, self.dit.eyes, self.dit.sprites, recorded=True))
         self.sampler = sampler or SamplerSettings()
         self._sample = Sampler(self.dit, self.action_head.vae, self.sampler)
         self._heard: tuple[Tensor | None, Prompts | None] = None, None
@@ -237,9 +237,8 @@ class TabletopModel:
         anchor = head.clip_feas.unflatten(2, (8, 8))
         clean = anchor[:, :, None] if pending is None else pending
         at, first = max(0, start - BLOCK), start if start else 1
-        known, pose = things_of(head.ys, first - 1), poses_of(head.ys, first - 1, 1)[:, 0, -1]
-        if "state" in inputs:
-            known, pose = known[:, :0], _state_pose(inputs)
+        told = "state" in inputs
+        pose = _state_pose(inputs) if told else poses_of(head.ys, first - 1, 1)[:, 0, -1]
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
         block = self._sample.block(
             BlockInputs(
@@ -247,8 +246,9 @@ class TabletopModel:
                 poses_of(head.ys, at, clean.shape[2]),
                 self.dit.angles(at, clean.shape[2]),
                 anchor,
-                known,
+                things_of(head.ys, first - 1),
                 pose,
+                torch.tensor(told, device=self.device),
                 inputs["text"],
                 tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True)),
                 self.dit.angles(first, BLOCK),
