@@ -88,3 +88,18 @@ def test_features_tell_how_far_it_is_to_contact(contacts: Contacts) -> None:
     at = torch.tensor([[[KINDS[CUP].radius + 2.5, 0.0, -1.5]] * 4])
     grasp = contacts.grasp(at, torch.ones(1, 1), torch.ones(1, 1))
     assert grasp.shape == (1, 4, GRASP) and abs(float(grasp[0, CUP, 0])) < 1e-5
+
+
+def test_closed_fingers_stand_on_what_is_below_them(contacts: Contacts) -> None:
+    """As in the simulator: not open ones, nor those that are beside it or lower already."""
+    places, top = two((30, 45, 0), (50, 50, 0)), KINDS[CUP].height
+
+    def lowered(x: float, z: float, closed: float) -> float:
+        before, after = torch.tensor([[x, 45.0, z, closed]]), torch.tensor([[x, 45.0, z - 2, closed]])
+        return float(contacts.above(places, THERE, before, after)[0, 2])
+
+    assert lowered(31, top + 1, 1.0) == top
+    assert lowered(31, top + 1, -1.0) == top - 1
+    assert lowered(36, top + 1, 1.0) == top - 1
+    assert lowered(31, top - 1, 1.0) == top - 3
+    assert lowered(31, top + 5, 1.0) == top + 3

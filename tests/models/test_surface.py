@@ -11,6 +11,8 @@ import torch
 from arc_fabric.errors import InvalidImage, InvalidRequest, UnknownSetting
 from arc_fabric.models.contract import Conditioning, WorldModel
 from arc_fabric.models.registry import load_model
+from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.tabletop.sampler import SamplerSettings
 from tests.models.stepping import CUP, NAME, PUSH, call, equal, keep, restore, run
 
 
@@ -294,3 +296,18 @@ def test_identity_and_registry(model):
     assert load_model("tabletop").identity().digest() == model.identity().digest()
     with pytest.raises(UnknownSetting):
         load_model("no such model")
+
+
+def test_the_policy_stays_close_to_what_the_intent_means(model):
+    """The settings weigh what the transformer adds: without it the seed changes the video and not the actions."""
+    settings = SamplerSettings(correction=0.0)
+    plain = TabletopModel(model.action_head.vae.vae, model.dit, sampler=settings)
+    found = {}
+    for other in (model, plain):
+        for seed in (1, 2):
+            other.action_head.seed = seed
+            found[other is plain, seed] = call(other, CUP, None)
+    assert torch.equal(found[True, 1].action, found[True, 2].action)
+    assert not torch.equal(found[True, 1].video, found[True, 2].video)
+    assert not torch.equal(found[False, 1].action, found[False, 2].action)
+    assert plain.identity() != model.identity()

@@ -64,6 +64,14 @@ class Contacts(nn.Module):
         moves = [moved[:, None].expand_as(offset), moved[:, :, None].expand_as(offset)]
         return torch.cat([offset / 16, torch.tanh(offset / 3), torch.tanh(torch.stack(sharp, -1)), *moves], -1)
 
+    def above(self, places: Tensor, there: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        """The gripper's pose [N, 4] on its way from `before` to `after`, among things at [N, kinds, 3] of presence
+        [N, kinds, 1]: closed fingers do not pass through what lies below them."""
+        (x, y), top = (places[..., :2] - after[:, None, :2]).abs().unbind(-1), places[..., 2] + self.height
+        below = (x < self.radius) & (y < 2.5) & (before[:, 2:3] >= top - 0.5) & (there[..., 0] > 0.5)
+        floor = torch.where(below & (before[:, 3:] >= -0.2), top, torch.zeros_like(top)).amax(1)
+        return torch.cat([after[:, :2], torch.maximum(after[:, 2], floor)[:, None], after[:, 3:]], 1)
+
     def on_table(self, places: Tensor, moved: Tensor) -> Tensor:
         """Places [N, kinds, 3] of things that move so; what is low does not leave the table, and nothing sinks into
         it."""

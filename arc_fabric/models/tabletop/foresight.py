@@ -56,14 +56,19 @@ class Foresight(nn.Module):
     def forward(self, things: Tensor, pose: Tensor, actions: Tensor) -> Tensor:
         """Things [N, kinds, 4] (x, y, z, presence), poses [N, 4], unit actions [N, T, 4] -> things after each action,
         [N, T, kinds, 4]."""
-        track = torch.cat([pose[:, None], integrate(pose, actions)], 1)[:, :, None]
+        return self.ahead(things, pose, actions)[0]
+
+    def ahead(self, things: Tensor, pose: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and the gripper's poses after each action, [N, T, 4]."""
         places, there = things[..., :3], things[..., 3:]
-        memory, found = things.new_zeros(*places.shape[:2], MEMORY), []
-        for n in range(actions.shape[1]):
-            moved, memory = self._frame(places, there, memory, track[:, n], track[:, n + 1], actions[:, n, None, 3:])
+        memory, found, track = things.new_zeros(*places.shape[:2], MEMORY), [], []
+        for action in actions.split(1, 1):
+            before, pose = pose, self.contacts.above(places, there, pose, integrate(pose, action)[:, 0])
+            moved, memory = self._frame(places, there, memory, before[:, None], pose[:, None], action[..., 3:])
             places = self._moved(places, moved, there)
             found.append(torch.cat([places, there], -1))
-        return torch.stack(found, 1)
+            track.append(pose)
+        return torch.stack(found, 1), torch.stack(track, 1)
 
     def _moved(self, places: Tensor, moved: Tensor, there: Tensor) -> Tensor:
         """Things after a frame. While it is trained, nothing undoes what it does wrong."""

@@ -37,6 +37,8 @@ class SamplerSettings:
     guidance: float = 1.0
     temperature: float = 0.5
     """Size of the noise that predicted actions start from: below 1 they stay closer to what the experts mostly do."""
+    correction: float = 0.5
+    """Weight of what the transformer adds to the intent's actions."""
 
     def levels(self, steps: int) -> list[float]:
         """Noise levels from 1 to 0, `steps + 1` of them."""
@@ -184,10 +186,12 @@ def _sample_actions(
     words = torch.cat([inputs.words, torch.zeros_like(inputs.words)][:times])
     start = [part.repeat(times, *[1] * (part.ndim - 1)) for part in (z, here.last, here.things, here.pose)]
     shown, intent = _begin(dit, words, *start[2:])
+    meant = intent.reshape(-1, HORIZON, 4)
     a = settings.temperature * a
     for now, then in _levels(settings.levels(settings.action_steps), z.device):
         noisy = a.repeat(times, 1, 1)
         a0 = _act(dit, noisy, now, *start, shown, intent, prompts, inputs.angles, caches)
+        a0 = meant + settings.correction * (a0 - meant)
         a0 = a0 if times == 1 else a0[len(a) :] + settings.guidance * (a0[: len(a)] - a0[len(a) :])
         a = a0 + (then / now) * (a - a0)
     return a.clamp(-1, 1)
@@ -233,8 +237,7 @@ def _look_ahead(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """What known unit actions [B, 8, 4] lead to: packed slots [2 B, ...], what video tokens see of the things, the
     draft [2 B, C, 8, 8], things [B, 8, kinds, 4] and poses [B, 8, 4] after each action."""
-    ahead = dit.foresight(things, pose, a)
-    poses = integrate(pose, a)
+    ahead, poses = dit.foresight.ahead(things, pose, a)
     slots = foreseen(codec.sprites, colours, ahead, poses)
     shown = dit.show(things.repeat_interleave(BLOCK, 0), ahead.reshape(-1, ACTIONS, *things.shape[1:]))
     return pack(slots), shown, draft(codec, slots), ahead, poses
