@@ -17,6 +17,8 @@ GRASP, TOUCH = 20, 21
 """Features of a thing beside the gripper, and of two things."""
 LEVEL = 2.0
 """Pixels in height within which two things stand in each other's way."""
+SHUT = -0.2
+"""How far fingers are closed, in [-1, 1], from where on they stand on things: an opening of 0.6 in `physics`."""
 PASSES = 2
 """How often overlaps are undone: what was moved aside may meet a third thing."""
 
@@ -69,7 +71,7 @@ class Contacts(nn.Module):
         [N, kinds, 1]: closed fingers do not pass through what lies below them."""
         (x, y), top = (places[..., :2] - after[:, None, :2]).abs().unbind(-1), places[..., 2] + self.height
         below = (x < self.radius) & (y < 2.5) & (before[:, 2:3] >= top - 0.5) & (there[..., 0] > 0.5)
-        floor = torch.where(below & (before[:, 3:] >= -0.2), top, torch.zeros_like(top)).amax(1)
+        floor = torch.where(below & (before[:, 3:] >= SHUT), top, torch.zeros_like(top)).amax(1)
         return torch.cat([after[:, :2], torch.maximum(after[:, 2], floor)[:, None], after[:, 3:]], 1)
 
     def on_table(self, places: Tensor, moved: Tensor) -> Tensor:

@@ -100,8 +100,8 @@ class Sampler:
 
     def __init__(self, dit: CausalDiT, codec: Codec, settings: SamplerSettings) -> None:
         self.write_kv = Graph(partial(write_kv, dit))
-        self._imagine = Graph(partial(_imagine, dit, codec, settings))
-        self._steer = Graph(partial(_steer, dit, codec, settings))
+        self._steer = Graph(partial(_block, dit, codec, settings))
+        self._imagine = Graph(partial(_block, dit, codec, settings, None))
 
     def block(self, inputs: BlockInputs, given: Tensor | None, prompts: Prompts, caches: Sequence[Tensor]) -> Block:
         """Write the clean frames into the caches (as of `write_kv`, none at first), then sample one block of B rows,
@@ -110,44 +110,28 @@ class Sampler:
         if given is None:
             video, actions, moments, *caches = self._imagine(inputs, prompts, caches=caches)
         else:
-            video, actions, moments, *caches = self._steer(inputs, prompts, given, caches=caches)
+            video, actions, moments, *caches = self._steer(given, inputs, prompts, caches=caches)
         return Block(video, actions, moments, tuple(caches))
 
 
-def _imagine(
+def _block(
     dit: CausalDiT,
     codec: Codec,
     settings: SamplerSettings,
+    given: Tensor | None,
     inputs: BlockInputs,
     prompts: Prompts,
     caches: Sequence[Tensor] = (),
 ) -> tuple[Tensor, ...]:
-    """A block under actions that the policy predicts."""
+    """The fields of a `Block`, its caches one by one, under given unit actions or those that the policy predicts."""
     inputs, prompts = BlockInputs(*inputs), Prompts(*prompts)
     joined, rows = _write(dit, inputs.clean, inputs.track, prompts, inputs.written, caches), len(inputs.clean)
-    if settings.guidance == 1.0:
-        asked, past = prompts.rows(slice(rows)), [cache[:, :rows] for cache in joined]
-    else:
-        asked, past = prompts, joined
-    here = inputs.situation()
-    a = _sample_actions(dit, inputs, here, asked, past, settings)
+    here, a = inputs.situation(), given
+    if a is None:
+        alone = settings.guidance == 1.0
+        asked, past = (prompts.rows(slice(rows)), [cache[:, :rows] for cache in joined]) if alone else (prompts, joined)
+        a = _sample_actions(dit, inputs, here, asked, past, settings)
     return *_drawn(dit, codec, settings, inputs, here, prompts, a, joined), *_apart(joined, rows)
-
-
-def _steer(
-    dit: CausalDiT,
-    codec: Codec,
-    settings: SamplerSettings,
-    inputs: BlockInputs,
-    prompts: Prompts,
-    given: Tensor,
-    caches: Sequence[Tensor] = (),
-) -> tuple[Tensor, ...]:
-    """A block under given actions."""
-    inputs, prompts = BlockInputs(*inputs), Prompts(*prompts)
-    joined = _write(dit, inputs.clean, inputs.track, prompts, inputs.written, caches)
-    here = inputs.situation()
-    return *_drawn(dit, codec, settings, inputs, here, prompts, given, joined), *_apart(joined, len(given))
 
 
 def _drawn(
