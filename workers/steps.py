@@ -40,7 +40,7 @@ def take_steps(run: JobRun, total: int, result: dict[str, Any]) -> None:
         node = _node(run, session, taken, parent, _observed_of(run, done))
         parent = node.id
         line.add(taken, node, strip, result if done == total else None)
-        if done < total and _should_give_way(run):
+        if done < total and (run.process.stopping.is_set() or line.told_to_give_way()):
             line.wait()
             raise GivesWay
     line.wait()
@@ -102,6 +102,7 @@ class _Commits:
     def __init__(self, run: JobRun) -> None:
         self._run = run
         self._last: Future[None] | None = None
+        self._others_waited = False
 
     def add(self, taken: StepResult, node: NodeRecord, strip: Future[bytes], result: dict[str, Any] | None) -> None:
         """Begin a commit once the one before was accepted; `result` ends the job. Raises NotOurs for that one."""
@@ -111,6 +112,11 @@ class _Commits:
             self._run.process.reporter.forget(self._run.runtime.store, node.id)
             raise
         self._last = self._run.process.side.submit(self._show_and_commit, taken, node, strip, result)
+
+    def told_to_give_way(self) -> bool:
+        """Whether others wait: for bulk jobs as of now, for interactive ones as of the last commit, so that none of
+        their steps waits for Redis; they give way one step later at most."""
+        return _should_give_way(self._run) if self._run.job.bulk else self._others_waited
 
     def wait(self) -> None:
         """Until everything begun is committed. Raises NotOurs when it was refused."""
@@ -133,6 +139,8 @@ class _Commits:
             run.process.reporter.forget(run.runtime.store, node.id)
             raise
         run.process.steps_done += 1
+        if result is None and not run.job.bulk:
+            self._others_waited = _should_give_way(run)
         if run.job.bulk:  # whoever waits for this worker waits for the commit, not for pictures as well
             run.process.side.submit(self._show, taken)
 

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 
 from arc_fabric.models.registry import load_model
+from benchmarks._jobs import PROMPT, SAMPLE
 
 
-def rollout(prompt: str = "pick up the red cup") -> Iterator[np.ndarray]:
-    """Frames of step after step from the model's first sample, as in the sessions it is held against; windows are
-    re-anchored on the last frame."""
+def rollout(prompt: str = PROMPT) -> Iterator[np.ndarray]:
+    """Frames of step after step from `SAMPLE`, as in the sessions it is held against (same picture, prompt and seed, so
+    the same work); windows are re-anchored on the last frame."""
     model = load_model("tabletop", "cpu")
     geometry = model.geometry
-    frames = next(iter(model.samples().values()))[None]
+    frames = model.samples()[SAMPLE][None]
     k, window = geometry.latents_per_block, None
     while True:
         with torch.no_grad():

@@ -14,6 +14,7 @@ from statistics import median
 
 import httpx
 
+from benchmarks._jobs import PROMPT, SAMPLE
 from benchmarks._jobs.world import ROOT, World
 from benchmarks.rows import Report
 
@@ -73,10 +74,7 @@ def _together(calls: list) -> float:
 
 
 def _open(http: httpx.Client) -> str:
-    sample = http.get("/api/samples").json()
-    name = (sample.get("items") or sample.get("samples"))[0]
-    name = name["name"] if isinstance(name, dict) else name
-    answer = http.post("/api/sessions", json={"prompt": "pick up the red cup", "initial_frame": f"sample:{name}"})
+    answer = http.post("/api/sessions", json={"prompt": PROMPT, "initial_frame": f"sample:{SAMPLE}"})
     answer.raise_for_status()
     session = answer.json()["session"]["id"]
     _await(http, answer.json()["job"]["id"])

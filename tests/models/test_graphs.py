@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import resource
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -66,6 +69,32 @@ def test_a_new_shape_is_recorded_anew_and_longer_caches_are_not() -> None:
             cache = torch.ones(1, 1, length)
             assert graph(torch.ones(rows, 2), caches=[cache]) == rows * rows * 2 + length
     assert calls == [2, 3]
+
+
+def test_a_recorded_part_does_not_wait_for_the_interpreter() -> None:
+    """Beside a thread that runs Python all the time, each fetching of the interpreter's lock is a wait. A graph fetches
+    it once, at its end, however many tensors that Python holds it is given."""
+    graph = Graph(lambda parts, x: torch.stack([part * x for part in parts]).sum())
+    parts, waits = [torch.ones(4) for _ in range(200)], []
+
+    def compute() -> None:
+        with torch.no_grad():
+            graph(parts, torch.ones(4))
+            for _ in range(3):
+                before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+                graph(parts, torch.ones(4))
+                waits.append(resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    thread = threading.Thread(target=compute)
+    try:
+        thread.start()
+        while thread.is_alive():
+            sum(range(100))
+    finally:
+        sys.setswitchinterval(interval)
+    assert min(waits) < 50
 
 
 def test_with_gradients_nothing_is_recorded() -> None:

@@ -44,12 +44,14 @@ class Graph:
         if key not in self._recorded:
             self._recorded[key] = _record(self._function, every)
         with torch.jit.optimized_execution(False):
-            return self._recorded[key](*every)
+            return self._recorded[key](*every)[0]
 
 
 def _record(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Callable[..., Any]:
-    def recorded(*parts: Any) -> Any:
-        return function(*parts)
+    # The inputs are returned as well: where a graph drops the last reference but Python's to a tensor that Python holds,
+    # torch fetches the interpreter's lock (`TensorImpl::decref_pyobject`), forty times per block.
+    def recorded(*parts: Any) -> tuple[Any, tuple[Tensor, ...]]:
+        return function(*parts), tuple(_flat(parts))
 
     with warnings.catch_warnings():
         # Of constants made from numbers, and of shapes: both belong to what is recorded.
