@@ -276,7 +276,7 @@ class Session:
         return StepResult(
             checkpoint_id=snapshot.checkpoint_id,
             frame_index=snapshot.frame_index,
-            frames=snapshot.frames.numpy().copy(),
+            frames=snapshot.frames.numpy().copy(order="K"),  # C order would cost 0.2 ms
             actions=snapshot.action_history[-1].numpy().copy(),
             action_source=snapshot.action_source,
             steered=snapshot.steered,

@@ -122,6 +122,12 @@ class Settings(BaseSettings):
     worker_threads: int = Field(
         0, ge=0, description="Torch threads of one worker; 0: cores shared out over the workers."
     )
+    worker_allocator: str = Field(
+        "auto",
+        min_length=1,
+        description="Memory allocator of workers with a model: auto (tcmalloc or jemalloc where installed), system, "
+        "or the path of a library.",
+    )
 
     # Limits on work.
     max_open_sessions: int = Field(5, ge=1, description="Sessions open at once; the next one is refused (409).")

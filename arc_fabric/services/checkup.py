@@ -18,7 +18,7 @@ import redis
 import urllib3
 
 from arc_fabric.errors import ArcFabricError
-from arc_fabric.services import devices, valkey, weed
+from arc_fabric.services import allocator, devices, valkey, weed
 from arc_fabric.services.lock import read_running
 from arc_fabric.services.ports import choose_port
 from arc_fabric.services.reach import named_or_running
@@ -72,6 +72,18 @@ def gpus(settings: Settings) -> Finding:
         return _cuda_works(places)
     threads = devices.threads_per_worker(len(places), settings.worker_threads)
     return Finding("devices", "ok", f"{', '.join(places)} ({threads} threads each, {os.cpu_count()} cores)")
+
+
+def memory(settings: Settings) -> Finding:
+    """The allocator that workers will use: a step on a CPU is a tenth faster with tcmalloc than with glibc's."""
+    try:
+        chosen = allocator.preload(settings.worker_allocator)
+    except ArcFabricError as error:
+        return Finding("allocator", "broken", error.message, error.what_to_do)
+    name = allocator.name_of(chosen)
+    if chosen or settings.worker_allocator != "auto" or os.environ.get(allocator.VARIABLE):
+        return Finding("allocator", "ok", f"workers use {name}")
+    return Finding("allocator", "ok", f"workers use {name}; on a CPU tcmalloc is faster (libtcmalloc-minimal4)")
 
 
 def redis_server(settings: Settings) -> Finding:
@@ -174,7 +186,7 @@ def weights(settings: Settings) -> Finding:
 
 
 CHECKS: tuple[Callable[[Settings], Finding], ...] = (
-    *(python, torch, gpus, redis_server, object_store, web_port, disk, clock, weights),
+    *(python, torch, gpus, memory, redis_server, object_store, web_port, disk, clock, weights),
 )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.services import devices, ports
+from arc_fabric.services import allocator, devices, ports
 from arc_fabric.services.process import Child
 from arc_fabric.services.service import Service
 from arc_fabric.services.valkey import ValkeyServer, process_id
@@ -131,6 +131,8 @@ def openpi_service(settings: Settings, url: str) -> Service:
 def _worker(settings: Settings, name: str, device: str | None, threads: int) -> Service:
     command = [sys.executable, "-m", "arc_fabric", "worker", "--name", name, *(["--device", device] if device else [])]
     env = {"ARC_FABRIC_WORKER_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    if device:
+        env |= allocator.preload(settings.worker_allocator)
     child = _child(name, command, settings, env, stop=_WORKER_STOP, orphan=signal.SIGKILL)
     detail = f"{settings.model} on {device}" if device else "videos, collection"
     return Service(name, "worker", _worker_probe(settings, name, child), "", child, _MODEL_READY_S, detail)

@@ -15,9 +15,9 @@ from arc_fabric.store.fingerprint import fingerprint
 from arc_fabric.store.job import WriteJob
 from arc_fabric.store.layout import lay_out
 from arc_fabric.store.manifest import Piece, TensorRecord, digest_of, is_rebuildable
-from arc_fabric.store.pieces import byte_view, dtype_name, is_zero, on_accelerator
+from arc_fabric.store.pieces import dtype_name, on_accelerator
 from arc_fabric.store.tiers import DeviceTier, HostTier, version_of
-from arc_fabric.store.transfer import host_buffer, side_stream
+from arc_fabric.store.transfer import copied, side_stream
 
 _WHOLE = 1
 
@@ -76,14 +76,13 @@ class Gatherer:
 
     def _new_piece(self, cut: Stretch, want_bytes: bool, job: WriteJob) -> Piece:
         view = cut.view
+        buffer = copied(view)
         length = view.numel() * view.element_size()
         extent = _WHOLE if cut.entry.axis is None else cut.extent
-        if is_zero(view):
+        if buffer is None:
             return Piece(extent, length, "")
         mark = fingerprint(view) if on_accelerator(view) else ""
-        buffer = host_buffer(length)
-        buffer.view(view.dtype).view(view.shape).copy_(view)
-        digest = digest_of(byte_view(buffer))
+        digest = digest_of(memoryview(buffer.numpy()))
         if want_bytes:
             job.buffers[digest] = buffer
         else:

@@ -9,7 +9,7 @@ from functools import cache
 import torch
 
 from arc_fabric.store.manifest import Piece, TensorRecord
-from arc_fabric.store.pieces import DTYPES
+from arc_fabric.store.pieces import DTYPES, is_zero
 
 
 def fix_device(device: torch.device | str) -> torch.device:
@@ -23,6 +23,30 @@ def fix_device(device: torch.device | str) -> torch.device:
 def host_buffer(length: int) -> torch.Tensor:
     """uint8 [length] in host memory, page-locked where there is a CUDA device (for asynchronous copies)."""
     return torch.empty(length, dtype=torch.uint8, pin_memory=_has_cuda())
+
+
+def copied(view: torch.Tensor) -> torch.Tensor | None:
+    """The bytes of a tensor in C order as a host buffer, uint8 [n]; None when all are zero."""
+    if not view.numel():
+        return None
+    if view.device.type == "cpu":
+        return _copied_by_numpy(view)
+    if is_zero(view):
+        return None
+    buffer = host_buffer(view.numel() * view.element_size())
+    buffer.view(view.dtype).view(view.shape).copy_(view)
+    return buffer
+
+
+def _copied_by_numpy(view: torch.Tensor) -> torch.Tensor | None:
+    """The same with few calls of torch, each of which lets go of the interpreter's lock and fetches it back."""
+    flat = view.detach() if view.dim() else view.detach().reshape(1)
+    rows = (flat if flat.stride(-1) == 1 else flat.contiguous()).view(torch.uint8).numpy()
+    if not rows[(0,) * (rows.ndim - 1)].any() and not rows.any():
+        return None
+    buffer = host_buffer(rows.size)
+    buffer.numpy().reshape(rows.shape)[...] = rows
+    return buffer
 
 
 @cache

@@ -14,6 +14,7 @@ from statistics import median
 
 import httpx
 
+from arc_fabric.services.allocator import name_of, preload
 from benchmarks._jobs import PROMPT, SAMPLE
 from benchmarks._jobs.world import ROOT, World
 from benchmarks.rows import Report
@@ -58,7 +59,8 @@ def _measure(report: Report, world: World, names: tuple[str, ...], threads: int,
                                          "our_steps_per_s": round(median(our_rates), 3),
                                          "steps_per_s_that_the_cores_allow": round(allowed, 3),
                                          "cpu_ms_per_step": {name: round(ms, 1) for name, ms in per_step.items()},
-                                         "torch_threads": threads, "ratios": [round(r, 3) for r in ratios],
+                                         "torch_threads": threads, "allocator": name_of(preload()),
+                                         "ratios": [round(r, 3) for r in ratios],
                                          "cpus": os.cpu_count()})  # fmt: skip
 
 
@@ -135,14 +137,15 @@ class _Viewer:
 
 
 class _PlainLoop:
-    """A process of its own that runs the model alone: no checkpoint, no store, no queue."""
+    """A process of its own that runs the model alone: no checkpoint, no store, no queue; threads and memory allocator
+    are those of a worker."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
 
     def __enter__(self) -> _PlainLoop:
         command = [sys.executable, "-m", "benchmarks._jobs.plain_loop", str(self._threads)]
-        env = {**os.environ, "OMP_NUM_THREADS": str(self._threads)}
+        env = {**os.environ, "OMP_NUM_THREADS": str(self._threads), **preload()}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env
         )

@@ -15,6 +15,7 @@ import psutil
 import redis
 
 from arc_fabric.ledger import JobRecord, Ledger, Limits
+from arc_fabric.services.allocator import preload
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.process import Child
 from arc_fabric.services.valkey import ValkeyServer
@@ -72,7 +73,7 @@ class World:
     @contextmanager
     def workers(self, settings: Settings, names: tuple[str, ...], threads: int) -> Iterator[Client]:
         """Worker processes that serve, and a client."""
-        env = {"OMP_NUM_THREADS": str(threads), "ARC_FABRIC_WORKER_THREADS": str(threads)}
+        env = {"OMP_NUM_THREADS": str(threads), "ARC_FABRIC_WORKER_THREADS": str(threads), **preload()}
         ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings))
         open_processes = [self.process(name, ["workers", name, "cpu"], settings, **env) for name in names]
         children = [process.__enter__() for process in open_processes]

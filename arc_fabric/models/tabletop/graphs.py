@@ -48,8 +48,8 @@ class Graph:
 
 
 def _record(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Callable[..., Any]:
-    # The inputs are returned as well: where a graph drops the last reference but Python's to a tensor that Python holds,
-    # torch fetches the interpreter's lock (`TensorImpl::decref_pyobject`), forty times per block.
+    # The inputs are returned as well: where a graph drops the last reference but Python's to a tensor that Python
+    # holds, torch fetches the interpreter's lock (`TensorImpl::decref_pyobject`), forty times per block.
     def recorded(*parts: Any) -> tuple[Any, tuple[Tensor, ...]]:
         return function(*parts), tuple(_flat(parts))
 
