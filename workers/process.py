@@ -23,6 +23,7 @@ from arc_fabric.errors import ServiceError
 from arc_fabric.ledger import Ledger, Limits
 from arc_fabric.settings import Settings, get_settings
 from workers.dispatch import Dispatcher
+from workers.lull import Lull
 from workers.meters import machine
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class WorkerProcess:
     steps_done: int = 0
     side: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "side"))
     """Encodes, shows and commits one step while the task thread computes the next."""
+    lull: Lull = field(default_factory=Lull)
     reporter: DurabilityReporter = field(init=False)
     on_drain: Callable[[], None] = field(default=lambda: None)
 

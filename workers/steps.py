@@ -23,6 +23,13 @@ from workers.run import GivesWay, JobRun, NotOurs
 
 def take_steps(run: JobRun, total: int, result: dict[str, Any]) -> None:
     """Steps `done`..`total` of the job, each committed; ends the job with `result` and the list of its steps."""
+    try:
+        _take_each(run, total, result)
+    finally:
+        run.process.lull.open()
+
+
+def _take_each(run: JobRun, total: int, result: dict[str, Any]) -> None:
     _take_up_inputs(run)
     session = run.head()
     done, parent = run.job.progress["done"], run.session.head
@@ -33,7 +40,7 @@ def take_steps(run: JobRun, total: int, result: dict[str, Any]) -> None:
         done += 1
         strip: Future[bytes] = Future()
         try:
-            taken = _compute(run, session, done, strip)
+            taken = _compute(run, session, done, strip, more=done < total)
         except BaseException:
             line.wait()  # what was computed before counts
             raise
@@ -59,8 +66,9 @@ def _should_give_way(run: JobRun) -> bool:
     return process.stopping.is_set() or process.ledger.others_waiting(process.name, run.session.id)
 
 
-def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes]) -> StepResult:
-    """The model call, and the handing over of its snapshot to the store (which awaits the strip by itself)."""
+def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes], *, more: bool) -> StepResult:
+    """The model call, and the handing over of its snapshot to the store (which awaits the strip by itself). With
+    `more` steps to come, what follows it in other threads begins when the model computes again (see lull.py)."""
     params = run.job.params
     action = params["actions"][number - 1] if params.get("actions") else None
     where = _observed_of(run, number)
@@ -68,7 +76,9 @@ def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes]) -
 
     def attach(frames: np.ndarray) -> dict[str, Any]:
         run.process.step_began = None  # the model is done; waiting for the store's budget is no hanging step
-        run.process.side.submit(_encode, frames, strip)
+        if more:
+            run.process.lull.close()
+        run.process.side.submit(_encode, run, frames, strip)
         return {STRIP: strip.result}
 
     def take() -> StepResult:
@@ -88,7 +98,8 @@ def _observed_of(run: JobRun, number: int) -> str | None:
     return given[number - 1] if given else None
 
 
-def _encode(frames: np.ndarray, strip: Future[bytes]) -> None:
+def _encode(run: JobRun, frames: np.ndarray, strip: Future[bytes]) -> None:
+    run.process.lull.wait()
     try:
         strip.set_result(pack_strip(frames))
     except BaseException as error:
@@ -122,6 +133,8 @@ class _Commits:
         """Until everything begun is committed. Raises NotOurs when it was refused."""
         last, self._last = self._last, None
         if last is not None:
+            if not last.done():
+                self._run.process.lull.open()
             last.result()
 
     def _show_and_commit(

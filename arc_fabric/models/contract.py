@@ -14,6 +14,9 @@ Ownership rules
 text given,
   or when `current_start_frame >= Geometry.window`. A reset drops the caches and encodes the image given.
 - A call that raises leaves undefined state: restore afterwards.
+
+A model whose calls leave the interpreter for most of their time may have an attribute `on_compute`, a callable without
+arguments that every call calls at that moment: Python work of other threads then holds it up least.
 """
 
 from __future__ import annotations

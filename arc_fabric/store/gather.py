@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -25,10 +25,11 @@ _WHOLE = 1
 class Gatherer:
     """Turns the tensors of a WriteJob into pieces in host memory and a manifest."""
 
-    def __init__(self, catalog: Catalog, host: HostTier, device: DeviceTier) -> None:
+    def __init__(self, catalog: Catalog, host: HostTier, device: DeviceTier, pace: Callable[[], None]) -> None:
         self._catalog = catalog
         self._host = host
         self._device = device
+        self._pace = pace
 
     def gather(self, job: WriteJob) -> None:
         """Fill `job.manifest`, `job.header` and `job.buffers`, pinned in host memory then, and let go of the tensors.
@@ -64,6 +65,7 @@ class Gatherer:
 
     def _record(self, entry: TensorEntry, parent: TensorRecord | None, job: WriteJob) -> TensorRecord:
         """The tensor as pieces; new ones have a `key` when they are to be stored, and no `checkpoint` yet."""
+        self._pace()
         want_bytes = job.keep_kv or not entry.rebuildable
         seen = self._device.record_of(entry.tensor)
         alike = seen is not None and seen.axis == entry.axis and is_rebuildable(seen.name) == entry.rebuildable

@@ -64,7 +64,10 @@ class SnapshotStore:
         policy: Policy = "auto",
         on_durable: Callable[[str], None] = lambda checkpoint_id: None,
         on_failed: Callable[[str, Exception], None] = lambda checkpoint_id, error: None,
+        pace: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_durable` and `on_failed` are called in storing threads. `pace` is called in the gathering thread before
+        every tensor: it may hold the thread up for a moment in which others need the interpreter more."""
         if policy not in ("full", "light", "auto"):
             raise InvalidRequest(f"Snapshot policy {policy!r} does not exist; use 'full', 'light' or 'auto'.")
         self.backend = backend or MemoryBackend()
@@ -84,7 +87,7 @@ class SnapshotStore:
             self._device,
             manifest_of=self.manifest,
         )
-        gatherer = Gatherer(self._catalog, self._host, self._device)
+        gatherer = Gatherer(self._catalog, self._host, self._device, pace)
         self._writer = Writer(
             self.backend, gatherer, self._catalog, self._host, self._budget, on_durable=on_durable, on_failed=on_failed
         )

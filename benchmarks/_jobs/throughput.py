@@ -19,7 +19,7 @@ from benchmarks._jobs import PROMPT, SAMPLE
 from benchmarks._jobs.world import ROOT, World
 from benchmarks.rows import Report
 
-STEPS, ROUNDS = 24, 9
+STEPS, ROUNDS = 48, 9
 
 
 def one_session(report: Report, world: World, threads: int) -> None:

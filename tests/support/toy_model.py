@@ -72,6 +72,7 @@ class ToyModel:
         self.device = torch.device(device)
         self.fault: str | None = None
         self.calls = 0
+        self.on_compute = lambda: None
         self.weights_seed = weights_seed
         self._weights = {k: v.to(self.device) for k, v in _make_weights(weights_seed).items()}
         empty = {name: [] for name in ("kv_cache1", "kv_cache_neg", "crossattn_cache", "crossattn_cache_neg")}
@@ -146,6 +147,7 @@ class ToyModel:
         else:
             start = head.current_start_frame
             self._prefill(latent_video[:, :, -BLOCK:].to(self.device), start - BLOCK, text)
+        self.on_compute()
         block, action = self._denoise(inputs)
         head.current_start_frame += BLOCK
         video = torch.cat([anchor, block], 2) if fresh else block

@@ -13,6 +13,7 @@ from arc_fabric.store import SnapshotStore
 from tests.sdk.worlds import assert_same, new_session, run
 from tests.store.faulty import FaultyBackend
 from tests.support.toy_model import ToyModel
+from workers.lull import Lull
 from workers.steps import _compute
 
 
@@ -32,7 +33,7 @@ def test_a_step_waits_for_storage_that_its_kv_must_be_read_from() -> None:
     back = threading.Timer(1.0, lambda: setattr(backend, "down", False))
     back.start()
     begun = time.monotonic()
-    taken = _compute(_job(), session, 1, Future())
+    taken = _compute(_job(), session, 1, Future(), more=False)
     back.join()
     assert time.monotonic() - begun > 0.9
     assert_same(taken, expected)
@@ -40,7 +41,7 @@ def test_a_step_waits_for_storage_that_its_kv_must_be_read_from() -> None:
 
 def _job() -> SimpleNamespace:
     """As much of a JobRun as a step asks for."""
-    process = SimpleNamespace(step_began=None, side=ThreadPoolExecutor(1))
+    process = SimpleNamespace(step_began=None, side=ThreadPoolExecutor(1), lull=Lull())
     return SimpleNamespace(
         job=SimpleNamespace(params={}), process=process, payloads=None, timed=lambda _: nullcontext()
     )

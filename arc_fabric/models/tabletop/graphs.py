@@ -28,8 +28,10 @@ class Graph:
     where it would be fused, and not while gradients are asked for.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], leaving: Callable[[], None] = lambda: None) -> None:
+        """`leaving` is called right before the function runs, when the interpreter is not needed any more."""
         self._function = function
+        self._leaving = leaving
         self._recorded: dict[tuple[object, ...], Callable[..., Any]] = {}
 
     def __call__(self, *inputs: Any, caches: Sequence[Tensor] = ()) -> Any:
@@ -37,6 +39,7 @@ class Graph:
         every = (*inputs, list(caches)) if caches else inputs
         tensors = list(_flat(every))
         if torch.is_grad_enabled() or any(tensor.device.type != "cpu" for tensor in tensors):
+            self._leaving()
             return self._function(*every)
         fixed = tensors[: len(tensors) - len(caches)]
         key = tuple((tensor.dtype, tensor.shape) for tensor in fixed)
@@ -44,6 +47,7 @@ class Graph:
         if key not in self._recorded:
             self._recorded[key] = _record(self._function, every)
         with torch.jit.optimized_execution(False):
+            self._leaving()
             return self._recorded[key](*every)[0]
 
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +94,15 @@ class TabletopModel:
         vae.load_state_dict(load_part(path, "vae"))
         dit.load_state_dict(load_transformer(path))
         return cls(vae, dit, device=device, weights_digest=digest(path))
+
+    @property
+    def on_compute(self) -> Callable[[], None]:
+        """See `arc_fabric.models.contract`."""
+        return self._sample.on_compute
+
+    @on_compute.setter
+    def on_compute(self, told: Callable[[], None]) -> None:
+        self._sample.on_compute = told
 
     def identity(self) -> ModelIdentity:
         """What must be equal for restored states to continue with the same bits."""

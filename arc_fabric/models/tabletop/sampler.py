@@ -5,7 +5,7 @@ Everything here is a pure function of its arguments; both guidance branches run 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -100,8 +100,10 @@ class Sampler:
 
     def __init__(self, dit: CausalDiT, codec: Codec, settings: SamplerSettings) -> None:
         self.write_kv = Graph(partial(write_kv, dit))
-        self._steer = Graph(partial(_block, dit, codec, settings))
-        self._imagine = Graph(partial(_block, dit, codec, settings, None))
+        self._steer = Graph(partial(_block, dit, codec, settings), self._leaving)
+        self._imagine = Graph(partial(_block, dit, codec, settings, None), self._leaving)
+        self.on_compute: Callable[[], None] = lambda: None
+        """Called when a block is about to be computed: most of a step, in which the interpreter is not needed."""
 
     def block(self, inputs: BlockInputs, given: Tensor | None, prompts: Prompts, caches: Sequence[Tensor]) -> Block:
         """Write the clean frames into the caches (as of `write_kv`, none at first), then sample one block of B rows,
@@ -112,6 +114,9 @@ class Sampler:
         else:
             video, actions, moments, *caches = self._steer(given, inputs, prompts, caches=caches)
         return Block(video, actions, moments, tuple(caches))
+
+    def _leaving(self) -> None:
+        self.on_compute()
 
 
 def _block(

@@ -1,0 +1,73 @@
+"""The moments in which the threads beside the model may work."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.tabletop.samples import samples
+from workers.lull import Lull
+from workers.steps import take_steps
+
+
+def _announced() -> Lull:
+    lull = Lull()
+    lull.announced = True
+    return lull
+
+
+def _waiter(lull: Lull) -> threading.Thread:
+    thread = threading.Thread(target=lull.wait)
+    thread.start()
+    return thread
+
+
+def test_a_model_that_announces_nothing_holds_nobody_up() -> None:
+    """The lull stays open."""
+    lull = Lull()
+    lull.close()
+    assert lull._open.is_set()
+
+
+def test_who_waits_goes_on_when_the_model_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed lull holds threads up until it is opened."""
+    monkeypatch.setattr("workers.lull.PATIENCE_S", 60.0)
+    lull = _announced()
+    lull.close()
+    thread = _waiter(lull)
+    thread.join(0.05)
+    assert thread.is_alive()
+    lull.open()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_lull_that_nobody_opens_is_opened_by_who_waited() -> None:
+    """Patience ends, for all others as well."""
+    lull = _announced()
+    lull.close()
+    _waiter(lull).join(10)
+    assert lull._open.is_set()
+
+
+def test_a_job_that_fails_leaves_the_lull_open() -> None:
+    """Whatever happens in the steps of a job."""
+    lull = _announced()
+    lull.close()
+    run = SimpleNamespace(process=SimpleNamespace(lull=lull), job=None)
+    with pytest.raises(AttributeError):
+        take_steps(run, 3, {})
+    assert lull._open.is_set()
+
+
+def test_tabletop_announces_every_block_once() -> None:
+    """Recording a block included."""
+    model, told = TabletopModel.load(), []
+    model.on_compute = lambda: told.append(True)
+    frame = next(iter(samples().values()))
+    for count in (1, 2):
+        model.lazy_joint_video_action_causal(model.make_inputs(frame[None], "pick up the red cup"))
+        assert len(told) == count
