@@ -23,7 +23,8 @@ from arc_fabric.store.pieces import digest
 model = TabletopModel.load()
 frame = next(iter(samples().values()))
 out = model.lazy_joint_video_action_causal(model.make_inputs(frame[None], "pick up the red cup"))
-print(digest(out["video_pred"].contiguous()), "malloc.so" in open("/proc/self/maps").read())
+maps = open("/proc/self/maps").read()
+print(digest(out["video_pred"].contiguous()), "tcmalloc" in maps or "jemalloc" in maps)
 """
 
 
