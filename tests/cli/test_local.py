@@ -61,7 +61,8 @@ def test_doctor_on_a_bare_machine(cli: Cli) -> None:
     facts = cli("doctor", "--json").json
     assert facts["healthy"] is True
     names = [finding["name"] for finding in facts["findings"]]
-    assert names == ["python", "torch", "devices", "redis", "object store", "ports", "disk", "clock", "weights"]
+    servers = ["redis", "object store", "ports", "disk", "clock"]
+    assert names == ["python", "torch", "devices", "allocator", *servers, "weights"]
     assert "weights" in cli("doctor").out
 
 
@@ -73,6 +74,7 @@ def test_doctor_on_a_bare_machine(cli: Cli) -> None:
         (checkup.gpus, {"devices": "tpu"}),
         (checkup.gpus, {"devices": "cuda:7"}),
         (checkup.weights, {"model": "dreamzero:/no/such/folder"}),
+        (checkup.memory, {"worker_allocator": "/no/such/libmalloc.so"}),
         (checkup.weights, {"model": "nonesuch"}),
     ],
 )
