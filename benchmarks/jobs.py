@@ -18,10 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure everything once; returns 1 when a bar is missed."""
     parser = argparse.ArgumentParser(prog="benchmarks.jobs", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    parser.add_argument("--threads", type=int, default=0, help="torch threads per worker and plain loop (0: cores / 2)")
+    threads_help = "torch threads per worker and plain loop (0: as many as leave two workers a core for all else)"
+    parser.add_argument("--threads", type=int, default=0, help=threads_help)
     parser.add_argument("--only", action="append", default=None, help="one part; may be repeated")
     options = parser.parse_args(argv)
-    threads = options.threads or max(1, len(os.sched_getaffinity(0)) // 2)
+    threads = options.threads or max(1, (len(os.sched_getaffinity(0)) - 1) // 2)
     report = Report("jobs")
     parts = {
         "round_trip": lambda world: queue.round_trip(report, world),

@@ -28,7 +28,8 @@ def one_session(report: Report, world: World, threads: int) -> None:
 
 
 def two_sessions(report: Report, world: World, threads: int) -> None:
-    """Two sessions on two workers, against two plain loops at once: what the machine allows."""
+    """Two sessions on two workers, against two plain loops at once. The bar counts where the cores permit it: one per
+    torch thread of a model and one for all else. The row says what they allow in any case."""
     _measure(report, world, ("gpu.0", "gpu.1"), threads, "two sessions, two workers")
 
 
@@ -53,15 +54,20 @@ def _measure(report: Report, world: World, names: tuple[str, ...], threads: int,
             our_rates.append(ours)
         del client
     per_step = {name: 1000 * seconds / (ROUNDS * len(names) * STEPS) for name, seconds in cpu.items()}
-    allowed = 1000 * len(os.sched_getaffinity(0)) / sum(per_step.values())
-    report.add(f"steps/s through HTTP, Celery, store and stream / plain loop: {what}", median(ratios), "ratio",
-               at_least=0.95, baselines={"plain_steps_per_s": round(median(plain_rates), 3),
-                                         "our_steps_per_s": round(median(our_rates), 3),
-                                         "steps_per_s_that_the_cores_allow": round(allowed, 3),
-                                         "cpu_ms_per_step": {name: round(ms, 1) for name, ms in per_step.items()},
-                                         "torch_threads": threads, "allocator": name_of(preload()),
-                                         "ratios": [round(r, 3) for r in ratios],
-                                         "cpus": os.cpu_count()})  # fmt: skip
+    cores, needed = len(os.sched_getaffinity(0)), len(names) * threads + 1
+    baselines = {
+        "plain_steps_per_s": round(median(plain_rates), 3),
+        "our_steps_per_s": round(median(our_rates), 3),
+        "steps_per_s_that_the_cores_allow": round(1000 * cores / sum(per_step.values()), 3),
+        "cpu_ms_per_step": {name: round(ms, 1) for name, ms in per_step.items()},
+        "torch_threads": threads,
+        "allocator": name_of(preload()),
+        "cores": cores,
+        "cores_that_the_bar_needs": needed,
+        "ratios": [round(ratio, 3) for ratio in ratios],
+    }
+    row = f"steps/s through HTTP, Celery, store and stream / plain loop: {what}"
+    report.add(row, median(ratios), "ratio", at_least=0.95 if cores >= needed else None, baselines=baselines)
 
 
 def _together(calls: list) -> float:
