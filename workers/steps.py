@@ -15,7 +15,7 @@ import numpy as np
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
 from arc_fabric.session import Session, StepResult
-from workers.patience import through_store_outages
+from workers.patience import through_outages, through_store_outages
 from workers.payloads import STRIP, digest_of
 from workers.publish import send_live
 from workers.run import GivesWay, JobRun, NotOurs
@@ -47,7 +47,7 @@ def _take_each(run: JobRun, total: int, result: dict[str, Any]) -> None:
         node = _node(run, session, taken, parent, _observed_of(run, done))
         parent = node.id
         line.add(taken, node, strip, result if done == total else None)
-        if done < total and (run.process.stopping.is_set() or line.told_to_give_way()):
+        if done < total and line.told_to_give_way():
             line.wait()
             raise GivesWay
     line.wait()
@@ -125,9 +125,10 @@ class _Commits:
         self._last = self._run.process.side.submit(self._show_and_commit, taken, node, strip, result)
 
     def told_to_give_way(self) -> bool:
-        """Whether others wait: for bulk jobs as of now, for interactive ones as of the last commit, so that none of
-        their steps waits for Redis; they give way one step later at most."""
-        return _should_give_way(self._run) if self._run.job.bulk else self._others_waited
+        """Whether the worker ends or others wait: for bulk jobs as of now, for interactive ones as of the last commit,
+        so that none of their steps waits for Redis; they give way one step later at most."""
+        run = self._run
+        return _should_give_way(run) if run.job.bulk else self._others_waited or run.process.stopping.is_set()
 
     def wait(self) -> None:
         """Until everything begun is committed. Raises NotOurs when it was refused."""
@@ -153,7 +154,7 @@ class _Commits:
             raise
         run.process.steps_done += 1
         if result is None and not run.job.bulk:
-            self._others_waited = _should_give_way(run)
+            self._others_waited = through_outages(lambda: _should_give_way(run))
         if run.job.bulk:  # whoever waits for this worker waits for the commit, not for pictures as well
             run.process.side.submit(self._show, taken)
 
