@@ -11,8 +11,9 @@ from typing import Any, Literal
 from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.store.budget import ByteBudget
 from arc_fabric.store.catalog import Catalog
-from arc_fabric.store.cutting import Form, expected_new
+from arc_fabric.store.cutting import expected_new
 from arc_fabric.store.entry import TensorEntry
+from arc_fabric.store.form import Form
 from arc_fabric.store.job import Attachment, WriteJob
 from arc_fabric.store.manifest import check_id
 from arc_fabric.store.tiers import DeviceTier, version_of
@@ -84,15 +85,16 @@ class Admission:
         return PutReceipt(sum(stored), sum(entry.nbytes for entry in entries), len(stored))
 
     def _forms(self, parent_id: str | None) -> dict[str, Form]:
-        """The forms of the parent's tensors, as far as known without waiting."""
+        """The forms of the parent's growing tensors, as far as known without waiting."""
         if parent_id is None:
             return {}
         job = self._writer.pending(parent_id)
         entries = job.entries if job else ()
         if entries:
-            return {entry.name: Form.of(entry) for entry in entries}
+            return {entry.name: entry.form for entry in entries if entry.axis is not None}
         known = self._catalog.known(parent_id)
-        return {name: Form.of(record) for name, record in known.tensors.items()} if known else {}
+        records = known.tensors if known else {}
+        return {name: Form.of(record) for name, record in records.items() if record.axis is not None}
 
     def _claim(self, checkpoint_id: str) -> None:
         with self._lock:

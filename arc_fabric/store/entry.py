@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+
+import torch
 
 from arc_fabric.errors import InvalidRequest
+from arc_fabric.store.form import Form
 from arc_fabric.store.manifest import is_rebuildable
-
-if TYPE_CHECKING:
-    import torch
+from arc_fabric.store.pieces import dtype_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,12 @@ class TensorEntry:
     @property
     def nbytes(self) -> int:
         """Bytes of the tensor's elements."""
-        return self.tensor.numel() * self.tensor.element_size()
+        return self.tensor.nbytes
+
+    @cached_property
+    def form(self) -> Form:
+        """All of it but its elements. Raises InvalidRequest for a dtype that a snapshot cannot hold."""
+        return Form(dtype_name(self.tensor), tuple(self.tensor.shape), self.axis, self.unit)
 
     @property
     def rebuildable(self) -> bool:

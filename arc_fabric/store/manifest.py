@@ -98,9 +98,9 @@ class Piece:
         body: dict[str, Any] = {"extent": self.extent, "length": self.length, "digest": self.digest}
         if self.fingerprint:
             body["fingerprint"] = self.fingerprint
-        if not self.checkpoint:
-            return body | {"dropped": True}
-        return body | {"checkpoint": self.checkpoint, "key": self.key, "offset": self.offset}
+        place = {"checkpoint": self.checkpoint, "key": self.key, "offset": self.offset}
+        body.update(place if self.checkpoint else {"dropped": True})
+        return body
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Piece:
@@ -216,7 +216,16 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object, with a digest over everything else in it."""
-        body: dict[str, Any] = {
+        body = self._body()
+        return body | {"digest": digest_of(_canonical(body))}
+
+    def encode(self) -> bytes:
+        """The object's bytes: what the digest is of, and the digest."""
+        body = _canonical(self._body())
+        return body[:-1] + f',"digest":"{digest_of(body)}"}}'.encode()
+
+    def _body(self) -> dict[str, Any]:
+        return {
             "format": FORMAT,
             "version": VERSION,
             "checkpoint_id": self.checkpoint_id,
@@ -230,11 +239,6 @@ class Manifest:
             "bytes_total": self.bytes_total,
             "meta": dict(self.meta),
         }
-        return body | {"digest": digest_of(_canonical(body))}
-
-    def encode(self) -> bytes:
-        """The object's bytes."""
-        return json.dumps(self.to_json(), separators=(",", ":"), allow_nan=False).encode()
 
 
 def _canonical(body: Mapping[str, Any]) -> bytes:

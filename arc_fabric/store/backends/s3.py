@@ -1,16 +1,17 @@
 """Objects in an S3 bucket (MinIO, SeaweedFS, AWS), by plain requests: put, get with Range, head, list, delete.
 
 Bytes move through obstore (Rust): a request holds the interpreter's lock only to begin and to end, so that a model
-that runs beside it in the same process is not disturbed. Everything else goes through minio-py. Bodies are not signed
-(`UNSIGNED-PAYLOAD` of AWS Signature Version 4): SHA-256 of gigabytes would take longer than sending them, and what is
-read is held against its BLAKE3 digest.
+that runs beside it in the same process is not disturbed. So does what writers ask at every checkpoint (head, list).
+Deleting, and what concerns the bucket, goes through minio-py. Bodies are not signed (`UNSIGNED-PAYLOAD` of AWS
+Signature Version 4): SHA-256 of gigabytes would take longer than sending them, and what is read is held against its
+BLAKE3 digest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import obstore
 import urllib3
@@ -23,6 +24,7 @@ from arc_fabric.errors import StoreUnavailable
 from arc_fabric.store.backends.base import Backend, Buffer, ObjectInfo, as_parts, short_object
 
 _MISSING = {"NoSuchKey", "NoSuchObject", "NotFound"}
+_NO_BUCKET = "NoSuchBucket: the bucket does not exist"
 _REGION = "us-east-1"
 _CONNECTIONS = 32
 _PART = 16 << 20
@@ -106,15 +108,12 @@ class S3Backend(Backend):
         return self._ask(key, lambda: self._read_rest(key, offset))
 
     def head(self, key: str) -> ObjectInfo:
-        found = self._ask(key, lambda: self._client.stat_object(self.bucket, key))
-        return ObjectInfo(key, found.size or 0, found.last_modified.timestamp() if found.last_modified else 0.0)
+        return _info(self._ask(key, lambda: obstore.head(self._bytes, key)))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        found = self._ask(prefix, lambda: list(self._client.list_objects(self.bucket, prefix=prefix, recursive=True)))
-        for item in found:
-            if item.object_name and not item.is_dir:
-                modified = item.last_modified.timestamp() if item.last_modified else 0.0
-                yield ObjectInfo(item.object_name, item.size or 0, modified)
+        folder = prefix[: prefix.rfind("/") + 1]  # obstore takes a prefix for a folder, with or without its slash
+        found = self._ask(prefix, lambda: [meta for page in obstore.list(self._bytes, folder) for meta in page])
+        return (_info(meta) for meta in found if meta["path"].startswith(prefix))
 
     def delete(self, key: str) -> None:
         try:
@@ -153,11 +152,13 @@ class S3Backend(Backend):
             return request()
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
-                raise self._unavailable("NoSuchBucket: the bucket does not exist") from error
+                raise self._unavailable(_NO_BUCKET) from error
             raise KeyError(key) from None
         except BaseError as error:
             if "InvalidRange" in str(error):
                 raise short_object(key, 1) from None
+            if "NoSuchBucket" in str(error):
+                raise self._unavailable(_NO_BUCKET) from error
             raise self._unavailable(_first_line(error)) from error
         except S3Error as error:
             if error.code in _MISSING:
@@ -174,6 +175,10 @@ class S3Backend(Backend):
             endpoint=self.endpoint,
             bucket=self.bucket,
         )
+
+
+def _info(meta: Mapping[str, Any]) -> ObjectInfo:
+    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"].timestamp())
 
 
 def _first_line(error: BaseError) -> str:
