@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from arc_fabric.errors import StoreUnavailable
 from arc_fabric.services.ports import free_ports
+from arc_fabric.services.weed import WeedServer
 from arc_fabric.store.backends import Backend, DiskBackend, S3Backend
 
 
@@ -84,6 +86,27 @@ def test_a_store_that_does_not_answer_is_unavailable() -> None:
     backend = S3Backend(f"127.0.0.1:{free_ports(1)[0]}", "key", "secret-key", "bucket")
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1"):
         backend.head("x")
+
+
+def test_a_bucket_that_does_not_exist_is_told(s3_server: WeedServer) -> None:
+    """Listing and reading say so, as a store that does not serve, not as missing objects."""
+    pair = s3_server.credentials
+    backend = S3Backend(s3_server.endpoint, pair.access_key, pair.secret_key, "no-such-bucket")
+    for attempt in (lambda: list(backend.list("checkpoints/")), lambda: backend.get("x", 0, 1)):
+        with pytest.raises(StoreUnavailable, match="NoSuchBucket"):
+            attempt()
+    backend.close()
+
+
+def test_a_long_listing_is_whole_and_in_order(s3_backend: S3Backend) -> None:
+    """More objects than one answer of the server holds (1,000), with their sizes and the time they were stored."""
+    keys = [f"many/{i:04d}" for i in range(1050)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: s3_backend.put(key, key.encode()), keys))
+    found = list(s3_backend.list("many/"))
+    assert [info.key for info in found] == keys and {info.size for info in found} == {len(keys[0])}
+    assert all(abs(info.modified - time.time()) < 600 for info in found)
+    assert s3_backend.head(keys[7]) == found[7]
 
 
 def test_keys_cannot_leave_the_directory(tmp_path: Path) -> None:

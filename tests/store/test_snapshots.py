@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 import torch
 
-from arc_fabric.errors import CheckpointUnavailable, Conflict
-from arc_fabric.store import SnapshotReader, SnapshotStore
+from arc_fabric.errors import CheckpointUnavailable, Conflict, DamagedSnapshot, InvalidRequest
+from arc_fabric.store import SnapshotReader, SnapshotStore, TensorEntry
 from arc_fabric.store.backends import Backend, MemoryBackend
+from arc_fabric.store.manifest import MANIFEST, key_of
 from tests.store.states import State, same_bits
 
 Open = Callable[..., SnapshotStore]
@@ -31,6 +33,33 @@ def test_a_lineage_comes_back_bit_for_bit(backend: Backend, open_store: Open) ->
         assert same_bits(tensors, state.tensors)
         assert meta == {"i": i}
         assert same_bits(store.get(f"c{i}")[0], state.tensors)
+
+
+def test_the_order_of_a_manifests_members_does_not_matter(open_store: Open) -> None:
+    """What is stored is the text that the digest is of, and the digest; the same members in another order (as other
+    versions wrote them) are read as well, another value is damage."""
+    backend = MemoryBackend()
+    store = open_store(backend)
+    store.put("a", State.root().entries(), {"facts": [1, 2.5, "\u00e9"]})
+    store.flush(10)
+    key = key_of("a", MANIFEST)
+    stored = json.loads(backend.get(key))
+    assert json.loads(store.manifest("a").encode()) == store.manifest("a").to_json() == stored
+    backend.put(key, json.dumps(dict(reversed(stored.items())), indent=1).encode())
+    tensors, meta = open_store(backend).get("a")
+    assert same_bits(tensors, State.root().tensors) and meta == {"facts": [1, 2.5, "\u00e9"]}
+    backend.put(key, json.dumps(stored | {"created": stored["created"] + 1}).encode())
+    with pytest.raises(DamagedSnapshot):
+        open_store(backend).get("a")
+
+
+def test_a_dtype_that_cannot_be_stored_is_refused_at_once(open_store: Open) -> None:
+    """Also of a whole tensor; nothing is taken, and the id stays free."""
+    store = open_store(MemoryBackend())
+    with pytest.raises(InvalidRequest, match="complex64"):
+        store.put("a", [TensorEntry("clip_feas", torch.zeros(2, dtype=torch.complex64))], {})
+    store.put("a", State.root().entries(), {})
+    store.flush(10)
 
 
 def test_a_checkpoint_stores_only_what_its_step_added(open_store: Open) -> None:
