@@ -53,6 +53,27 @@ def test_listing_is_by_prefix_and_in_order(backend: Backend) -> None:
     assert list(backend.list("nothing/")) == []
 
 
+def test_a_read_sees_one_write(backend: Backend) -> None:
+    """An object that is replaced by shorter and longer ones all the time is read whole, as one of them."""
+    texts = [b"a" * 40_000, b"b" * 50, b"c" * 9_000]
+    backend.put("x", texts[0])
+    stop = threading.Event()
+
+    def replace() -> None:
+        while not stop.is_set():
+            for text in texts:
+                backend.put("x", text)
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        seen = {backend.get("x") for _ in range(300)}
+    finally:
+        stop.set()
+        writer.join(30)
+    assert seen <= set(texts)
+
+
 def test_many_threads_at_once(backend: Backend) -> None:
     """Writers and readers of different and of the same keys do not disturb one another."""
     wrong: list[str] = []

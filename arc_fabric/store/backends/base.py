@@ -47,7 +47,8 @@ class Backend(ABC):
         """Remove an object; a missing one is no error."""
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
-        """An object's bytes, or a range of them."""
+        """An object's bytes, or a range of them. Without a length they come from one write, also where another one
+        replaces the object meanwhile (which is why stores override this)."""
         size = self.head(key).size - offset if length is None else length
         if size <= 0:
             return b""
