@@ -31,6 +31,9 @@ class Sink(Backend):
     def readinto(self, key: str, offset: int, buffers: Sequence[memoryview]) -> None:
         self._kept.readinto(key, offset, buffers)
 
+    def rest(self, key: str, offset: int) -> bytes:
+        return self._kept.rest(key, offset)
+
     def head(self, key: str) -> ObjectInfo:
         return self._kept.head(key)
 

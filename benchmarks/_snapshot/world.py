@@ -126,6 +126,9 @@ class Counting(Backend):
     def readinto(self, key: str, offset: int, buffers: Sequence[memoryview]) -> None:
         self.inner.readinto(key, offset, buffers)
 
+    def rest(self, key: str, offset: int) -> bytes:
+        return self.inner.rest(key, offset)
+
     def head(self, key: str) -> ObjectInfo:
         return self.inner.head(key)
 

@@ -33,6 +33,12 @@ class FaultyBackend(Backend):
         self.reads.append((key, offset, sum(len(buffer) for buffer in buffers)))
         self.inner.readinto(key, offset, buffers)
 
+    def rest(self, key: str, offset: int) -> bytes:
+        self._check()
+        data = self.inner.rest(key, offset)
+        self.reads.append((key, offset, len(data)))
+        return data
+
     def head(self, key: str) -> ObjectInfo:
         self._check()
         return self.inner.head(key)

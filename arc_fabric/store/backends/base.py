@@ -35,6 +35,10 @@ class Backend(ABC):
         """Fill writable byte views, back to back, from `offset` on. A too short object raises ValueError."""
 
     @abstractmethod
+    def rest(self, key: str, offset: int) -> bytes:
+        """All bytes from `offset` on, of one write, also where another one replaces the object meanwhile."""
+
+    @abstractmethod
     def head(self, key: str) -> ObjectInfo:
         """Size and time of an object."""
 
@@ -47,12 +51,12 @@ class Backend(ABC):
         """Remove an object; a missing one is no error."""
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
-        """An object's bytes, or a range of them. Without a length they come from one write, also where another one
-        replaces the object meanwhile (which is why stores override this)."""
-        size = self.head(key).size - offset if length is None else length
-        if size <= 0:
+        """An object's bytes, or a range of them."""
+        if length is None:
+            return self.rest(key, offset)
+        if length <= 0:
             return b""
-        data = bytearray(size)
+        data = bytearray(length)
         self.readinto(key, offset, [memoryview(data)])
         return bytes(data)
 

@@ -30,8 +30,8 @@ class MemoryBackend(Backend):
             buffer[:] = part
             offset += len(part)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
-        return self._find(key)[0][offset:] if length is None else super().get(key, offset, length)
+    def rest(self, key: str, offset: int) -> bytes:
+        return self._find(key)[0][offset:]
 
     def head(self, key: str) -> ObjectInfo:
         data, modified = self._find(key)

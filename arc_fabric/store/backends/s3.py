@@ -24,7 +24,6 @@ from arc_fabric.errors import StoreUnavailable
 from arc_fabric.store.backends.base import Backend, Buffer, ObjectInfo, as_parts, short_object
 
 _MISSING = {"NoSuchKey", "NoSuchObject", "NotFound"}
-_NO_BUCKET = "NoSuchBucket: the bucket does not exist"
 _REGION = "us-east-1"
 _CONNECTIONS = 32
 _PART = 16 << 20
@@ -102,10 +101,9 @@ class S3Backend(Backend):
             return
         self._ask(key, lambda: self._read_range(key, offset, length, buffers))
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
-        if length is not None:
-            return super().get(key, offset, length)
-        return self._ask(key, lambda: self._read_rest(key, offset))
+    def rest(self, key: str, offset: int) -> bytes:
+        options = {"range": {"offset": offset}} if offset else None
+        return self._ask(key, lambda: bytes(obstore.get(self._bytes, key, options=options).bytes()))
 
     def head(self, key: str) -> ObjectInfo:
         return _info(self._ask(key, lambda: obstore.head(self._bytes, key)))
@@ -143,28 +141,20 @@ class S3Backend(Backend):
         if length:
             raise short_object(key, length)
 
-    def _read_rest(self, key: str, offset: int) -> bytes:
-        options = {"range": {"offset": offset}} if offset else None
-        return bytes(obstore.get(self._bytes, key, options=options).bytes())
-
     def _ask(self, key: str, request: Callable[[], _T]) -> _T:
         try:
             return request()
-        except FileNotFoundError as error:
+        except (FileNotFoundError, BaseError) as error:
             if "NoSuchBucket" in str(error):
-                raise self._unavailable(_NO_BUCKET) from error
-            raise KeyError(key) from None
-        except BaseError as error:
+                raise self._unavailable("NoSuchBucket: the bucket does not exist") from error
+            if isinstance(error, FileNotFoundError):
+                raise KeyError(key) from None
             if "InvalidRange" in str(error):
                 raise short_object(key, 1) from None
-            if "NoSuchBucket" in str(error):
-                raise self._unavailable(_NO_BUCKET) from error
             raise self._unavailable(_first_line(error)) from error
         except S3Error as error:
             if error.code in _MISSING:
                 raise KeyError(key) from None
-            if error.code == "InvalidRange":
-                raise short_object(key, 1) from None
             raise self._unavailable(f"{error.code}: {error.message}") from error
         except (urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, OSError) as error:
             raise self._unavailable(f"{type(error).__name__}: {error}") from error
