@@ -12,7 +12,6 @@ A server that a failing test used has its log printed with the failure.
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from tests.services.stack import RunningStack
+from tests.support.buckets import new_bucket
 from tests.support.web_fixtures import picture, web, web_server
 
 __all__ = ["picture", "web", "web_server"]
@@ -66,11 +66,10 @@ def s3_client(s3_server: WeedServer) -> Minio:
 
 
 @pytest.fixture
-def s3_bucket(s3_client: Minio) -> str:
+def s3_bucket(s3_client: Minio) -> Iterator[str]:
     """The name of an empty bucket."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    s3_client.make_bucket(name)
-    return name
+    with new_bucket(s3_client) as name:
+        yield name
 
 
 @pytest.fixture

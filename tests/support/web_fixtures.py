@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,18 +14,19 @@ from arc_fabric.media.frames import encode_png
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import load_settings
+from tests.support.buckets import new_bucket
 from tests.support.web_server import TOY, WebServer
 
 
 def serving(s3_server: WeedServer, redis_url: str, folder: Path, *, model: str = TOY) -> Iterator[WebServer]:
     """The body of a fixture: the web app with one worker on `model`, on a new bucket."""
-    pair, bucket = s3_server.credentials, f"web-{uuid.uuid4().hex[:12]}"
-    Minio(s3_server.endpoint, pair.access_key, pair.secret_key, secure=False).make_bucket(bucket)
+    pair = s3_server.credentials
     keys = pair.settings(s3_server.endpoint)
-    settings = load_settings(data_dir=folder, redis_url=redis_url, s3_bucket=bucket, flower=False, **keys)
-    server = WebServer(settings, model=model).start()
-    yield server
-    server.stop()
+    with new_bucket(Minio(s3_server.endpoint, pair.access_key, pair.secret_key, secure=False)) as bucket:
+        settings = load_settings(data_dir=folder, redis_url=redis_url, s3_bucket=bucket, flower=False, **keys)
+        server = WebServer(settings, model=model).start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
