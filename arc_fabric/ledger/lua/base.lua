@@ -46,13 +46,17 @@ local function change(key, record, fields)
 end
 
 -- A record as JSON: the view that everybody sees, or (whole) with the internal fields, for a ledger to decode.
+local byte, concat = string.byte, table.concat -- a look into a library's table costs as much as the rest of a turn
 local function shown(record, extra, whole)
-  local parts = {}
+  local parts, n = {}, 0
   for field, text in pairs(record) do
-    if whole or string.byte(field) ~= 95 then parts[#parts + 1] = '"' .. field .. '":' .. text end
+    if whole or byte(field) ~= 95 then
+      n = n + 1
+      parts[n] = '"' .. field .. '":' .. text
+    end
   end
-  parts[#parts + 1] = extra
-  return '{' .. table.concat(parts, ',') .. '}'
+  parts[n + 1] = extra
+  return '{' .. concat(parts, ',') .. '}'
 end
 
 local function whole(record) return shown(record, nil, true) end
