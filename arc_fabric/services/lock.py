@@ -16,7 +16,8 @@ from typing import Any
 from arc_fabric.errors import ServiceError
 from arc_fabric.services.credentials import write_private
 
-_WAIT_S = 10.0
+_WAIT_S = 30.0
+"""For the servers of a killed `up`: the object store takes up to 13 s to end (10 of them where it waits for itself)."""
 
 
 class DataDirLock:
@@ -47,11 +48,7 @@ class DataDirLock:
             holder = os.pread(self._descriptor, 32, 0).decode().strip()
             if not holder or _alive(int(holder)) or time.monotonic() > deadline:
                 self.release()
-                raise ServiceError(
-                    f"Another 'arc-fabric up' (process {holder or 'unknown'}) uses {self._path.parent}.",
-                    hint="Stop it first, or give this one another --data-dir.",
-                    pid=holder,
-                )
+                raise _taken(self._path.parent, holder)
             time.sleep(0.1)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
@@ -68,6 +65,20 @@ class DataDirLock:
         except BlockingIOError:
             return False
         return True
+
+
+def _taken(data_dir: Path, holder: str) -> ServiceError:
+    if holder and not _alive(int(holder)):
+        return ServiceError(
+            f"The servers of a killed 'arc-fabric up' (process {holder}) still use {data_dir} after {_WAIT_S:g} s.",
+            hint="Wait until valkey-server and weed have ended, or end them; or give this one another --data-dir.",
+            pid=holder,
+        )
+    return ServiceError(
+        f"Another 'arc-fabric up' (process {holder or 'unknown'}) uses {data_dir}.",
+        hint="Stop it first, or give this one another --data-dir.",
+        pid=holder,
+    )
 
 
 def write_running(data_dir: Path, facts: dict[str, Any]) -> None:
