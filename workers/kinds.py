@@ -32,8 +32,7 @@ def create(run: JobRun) -> None:
     info = run.runtime.manager.info(node_id)
     node.bytes_new, node.bytes_total = info.bytes_new, info.bytes_total
     frames = session.snapshot.frames.numpy()
-    run.process.ledger.keep_framestrip(node_id, pack_strip(frames))
-    send_live(run.process.ledger, run.session.id, frames, 0)
+    send_live(run.process.ledger, run.session.id, frames, 0, kept=(node_id, pack_strip(frames)))
     changes = {"head": node_id, "root": node_id, "tree_id": node_id, "seed": seed, "n_frames": 1}
     changes["model"] = run.process.settings.model
     try:

@@ -10,9 +10,12 @@ from arc_fabric.ledger import Ledger
 from arc_fabric.media.frames import encode_jpeg, pack_live
 
 
-def send_live(ledger: Ledger, session_id: str, frames: np.ndarray, first: int) -> None:
-    """Publish frames uint8 [F, H, W, 3], the first one being video frame `first` of the session."""
+def send_live(
+    ledger: Ledger, session_id: str, frames: np.ndarray, first: int, *, kept: tuple[str, bytes] | None = None
+) -> None:
+    """Publish frames uint8 [F, H, W, 3], the first one being video frame `first` of the session, and keep their strip,
+    `kept` = (checkpoint, PNG), unless that was done before."""
     ledger.publish_frames(session_id, [
         pack_live(encode_jpeg(frame), number=first + i, time=time.time(), last=i == len(frames) - 1)
         for i, frame in enumerate(frames)
-    ])  # fmt: skip
+    ], kept=kept)  # fmt: skip

@@ -143,9 +143,11 @@ class _Commits:
     ) -> None:
         run = self._run
         with run.timed("publish_s"):
-            run.process.ledger.keep_framestrip(node.id, strip.result())
-            if not run.job.bulk:
-                self._show(taken)
+            kept = node.id, strip.result()
+            if run.job.bulk:
+                run.process.ledger.keep_framestrip(*kept)
+            else:
+                self._show(taken, kept)
         try:
             with run.timed("commit_s"):
                 _commit(run, node, result)
@@ -158,9 +160,9 @@ class _Commits:
         if run.job.bulk:  # whoever waits for this worker waits for the commit, not for pictures as well
             run.process.side.submit(self._show, taken)
 
-    def _show(self, taken: StepResult) -> None:
+    def _show(self, taken: StepResult, kept: tuple[str, bytes] | None = None) -> None:
         first = 1 + len(taken.frames) * (taken.frame_index - 1)
-        send_live(self._run.process.ledger, self._run.session.id, taken.frames, first)
+        send_live(self._run.process.ledger, self._run.session.id, taken.frames, first, kept=kept)
 
 
 def _commit(run: JobRun, node: NodeRecord, result: dict[str, Any] | None) -> None:

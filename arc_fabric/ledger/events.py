@@ -74,9 +74,14 @@ class Events(Nodes):
         """Add an event that no script adds by itself."""
         self.scripts.run("publish", session_id or "", kind, codec.dumps(data))
 
-    def publish_frames(self, session_id: str, messages: Iterable[bytes]) -> None:
-        """Send live frames (each 16-byte header + JPEG) to whoever watches, in one round trip."""
+    def publish_frames(
+        self, session_id: str, messages: Iterable[bytes], *, kept: tuple[str, bytes] | None = None
+    ) -> None:
+        """Send live frames (each 16-byte header + JPEG) to whoever watches, in one round trip; before them keep a
+        strip, `kept` = (checkpoint, PNG), as `keep_framestrip` does."""
         pipe = self.redis.pipeline(transaction=False)
+        if kept is not None:
+            pipe.set(keys.framestrip(kept[0]), kept[1], ex=FRAMESTRIP_S)
         for message in messages:
             pipe.publish(keys.frames_channel(session_id), message)
         pipe.execute()
