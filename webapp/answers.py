@@ -91,7 +91,6 @@ def opened(accepted: Accepted) -> dict[str, Any]:
 
 def accepted(answer: Accepted, seconds: float, extra: dict[str, Any] | None = None) -> Response:
     """202 with the job and where to poll it; 200 when it finished while the client waited."""
-    ctx().send_many([answer.job])
     job = wait_for(answer.job, seconds)
     headers = {"Location": f"/api/jobs/{job.id}"}
     if answer.job.replayed:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from flask import Request, current_app, request
 
-from arc_fabric.ledger import JobRecord, Ledger, Limits
+from arc_fabric.ledger import Ledger, Limits
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.reader import SnapshotReader
@@ -17,7 +16,6 @@ from webapp.pictures import Pictures
 from webapp.stream.hub import Hub
 from workers.dispatch import Dispatcher
 
-log = logging.getLogger(__name__)
 EXTENSION = "arc_fabric"
 
 
@@ -52,14 +50,6 @@ class Context:
     def pictures(self) -> Pictures:
         """Frames and latents by checkpoint, cached."""
         return Pictures(self.ledger, self.reader, self.hub)
-
-    def send_many(self, jobs: list[JobRecord]) -> None:
-        """Publish the tickets of accepted jobs. If the broker fails now, the reaper sends them."""
-        new = [job for job in jobs if not (job.replayed or job.finished_for_good)]
-        try:
-            self.dispatcher.send_many(new)
-        except Exception:
-            log.warning("tickets of %d jobs could not be sent; they will be sent again", len(new), exc_info=True)
 
 
 def ctx() -> Context:

@@ -28,14 +28,13 @@ def of_form(form: JobForm, key: str | None) -> JobRequest:
 
 
 def accept_forms(forms: list[JobForm], key: str | None) -> list[Accepted | ArcFabricError]:
-    """Accept many in this order, in few round trips, and send their tickets. Each by itself: an entry is what was
-    accepted, or why it was refused."""
+    """Accept many in this order, in few round trips. Each by itself: an entry is what was accepted, or why it was
+    refused."""
     found: list[Accepted | ArcFabricError | None] = [None] * len(forms)
     waiting: dict[int, JobRequest] = {}
 
     def flush() -> None:
-        outcomes = ctx().ledger.accept_many(list(waiting.values()))
-        ctx().send_many([o.job for o in outcomes if isinstance(o, Accepted)])
+        outcomes = ctx().dispatcher.submit_many(list(waiting.values()))
         for index, outcome in zip(waiting, outcomes, strict=True):
             found[index] = outcome
         waiting.clear()

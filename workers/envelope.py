@@ -19,6 +19,7 @@ from kombu import Connection, Producer
 from kombu.transport import virtual
 
 from arc_fabric.ledger import keys
+from arc_fabric.ledger.requests import PRIORITY, QUEUE
 
 EVENTS_ROUTE = "task.multi"
 """Routing key of a list of task events."""
@@ -57,10 +58,14 @@ class _KeepingTransport(virtual.Transport):
 
 
 class Envelope:
-    """The form of the tickets of one task name in one queue at one priority."""
+    """The form of the tickets of one task name in one queue at one priority.
 
-    def __init__(self, app: Celery, task: str, queue: str, priority: int) -> None:
+    Unaddressed (`queue` None) they are for the ledger's scripts, which decide where a job goes when they accept it.
+    """
+
+    def __init__(self, app: Celery, task: str, queue: str | None, priority: int = 0) -> None:
         self._app = app
+        addressed, queue = queue is not None, queue or QUEUE
         step = max(i for i, low in enumerate(_PRIORITY_STEPS) if low <= priority)
         self.key = keys.queue_keys(queue)[step]
         """The Redis list that a worker takes the message from."""
@@ -71,24 +76,28 @@ class Envelope:
                 add_to_parent=False, root_id="-", parent_id="-",
             )  # fmt: skip
             self._message, *events = channel.kept
+        if not addressed:
+            self._message["properties"]["priority"] = PRIORITY
         self._rest = json.loads(base64.b64decode(self._message["body"]))[2]
         self._event_message = events[0] if events else None
         self._event = json.loads(base64.b64decode(events[0]["body"])) if events else {}
 
-    def ticket(self, task_id: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The message, to be pushed on `key`, and what Flower is told of it (see `told`)."""
-        shown = {"args": repr(args)[:_REPR_CHARS], "kwargs": repr(kwargs)[:_REPR_CHARS]}
-        ids = {"root_id": task_id, "parent_id": None}
+    def ticket(self, task_id: str, args: list[Any], kwargs: dict[str, Any]) -> str:
+        """The message, to be pushed on `key`."""
+        shown = _shown(args, kwargs)
         message = self._message | {
             "body": _base64([args, kwargs, self._rest]),
             "headers": self._message["headers"]
-            | ids
-            | {"id": task_id, "argsrepr": shown["args"], "kwargsrepr": shown["kwargs"]},
+            | {"id": task_id, "root_id": task_id, "parent_id": None}
+            | {"argsrepr": shown["args"], "kwargsrepr": shown["kwargs"]},
             "properties": self._message["properties"] | {"correlation_id": task_id, "delivery_tag": str(uuid.uuid4())},
         }
-        clock = self._app.clock.forward()
-        event = self._event | shown | ids | {"uuid": task_id, "clock": clock, "timestamp": time.time()}
-        return _dumps(message), event
+        return _dumps(message)
+
+    def event(self, task_id: str, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """What Flower is told of a ticket (see `told`)."""
+        ids = {"uuid": task_id, "root_id": task_id, "parent_id": None}
+        return self._event | _shown(args, kwargs) | ids | {"clock": self._app.clock.forward(), "timestamp": time.time()}
 
     def told(self, events: Sequence[dict[str, Any]]) -> str | None:
         """One event message about several tickets, as Celery's own workers send theirs; None when events are off."""
@@ -105,6 +114,10 @@ class Envelope:
 def events_channel(app: Celery, database: int) -> str:
     """The Redis channel that Flower and other monitors hear events on."""
     return f"/{database}.{app.conf.event_exchange}/{EVENTS_ROUTE}"
+
+
+def _shown(args: list[Any], kwargs: dict[str, Any]) -> dict[str, str]:
+    return {"args": repr(args)[:_REPR_CHARS], "kwargs": repr(kwargs)[:_REPR_CHARS]}
 
 
 def _base64(value: Any) -> str:

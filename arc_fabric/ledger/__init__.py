@@ -1,9 +1,9 @@
 """The ledger: what is true about sessions, jobs, trees and workers, kept in Redis, changed by Lua scripts.
 
     ledger = Ledger("redis://127.0.0.1:6379/0")
-    session, job = ledger.create_session(prompt="pick up the red cup", input_key="sample:table", seed=7)
-    Dispatcher(ledger).send(job)                 # workers.dispatch: publishes the Celery ticket
-    ledger.wait_job(job.id, timeout=10).state    # 'succeeded'
+    request = ledger.create_request(prompt="pick up the red cup", input_key="sample:table", seed=7)
+    accepted = Dispatcher(ledger).submit(request)         # workers.dispatch: with its Celery ticket
+    ledger.wait_job(accepted.job.id, timeout=10).state    # 'succeeded'
 
 Every change that must be seen together (node + head + job + event) is one script, so a reader never sees
 half of it and a crash never leaves half of it.

@@ -41,7 +41,8 @@ class Jobs(Sessions):
         """Accept one job for a session: it gets the session's next number and will take effect once.
 
         Raises SessionNotFound, SessionClosed, HeadMoved, TooManyJobs (context `retry_after`),
-        IdempotencyMismatch, InvalidRequest. The caller then sends the ticket (`workers.dispatch.Dispatcher`).
+        IdempotencyMismatch, InvalidRequest. The caller then sends the ticket (`workers.dispatch.Dispatcher.send`; its
+        `submit` does both at once).
         """
         request = self.job_request(
             session_id, kind, params, if_head=if_head, idempotency_key=idempotency_key, bulk=bulk
@@ -64,7 +65,7 @@ class Jobs(Sessions):
             raise InvalidRequest(f"Job kind {kind!r} does not exist.", hint=f"Use one of {', '.join(KINDS)}.")
         total = self._total(kind, params)
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session_id, params=params, if_head=if_head, bulk=bulk)
-        return JobRequest("submit", (
+        return JobRequest("submit", job, (
             session_id,
             job.id,
             codec.pack(job.to_dict() | {"_total": total, "_done": 0}),

@@ -35,7 +35,7 @@ class Media(Fleet):
         """
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session_id, params=params)
         fields = job.to_dict() | {"_total": total, "_done": 0, "_target": target}
-        return JobRequest("media_submit", (job.id, codec.pack(fields), self.limits.max_jobs_total))
+        return JobRequest("media_submit", job, (job.id, codec.pack(fields), self.limits.max_jobs_total))
 
     def claim_media(self, worker: str, boot_id: str, job_id: str, attempts: int) -> tuple[str, JobRecord | None]:
         """What to do with a media job's ticket: ("run", the job), "done" (nothing left to do) or "fenced"."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger.base import LedgerBase, refusal
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 
+QUEUE, PRIORITY = "<queue>", "<priority>"
+"""In a ticket they stand for what the script decides (lua/placement.lua: send); the priority within quotes."""
 PER_ROUND_TRIP = 500
-"""About 1.5 MB each way. Redis serves others in between: it reads a few requests (16 KB) of one client at a time."""
+"""About 2 MB there and 1.5 MB back. Redis serves others in between: it reads a few requests of one client at a time."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,20 @@ class JobRequest:
     """One call of the script that accepts it, as a whole or not at all."""
 
     script: str
+    job: JobRecord
+    """As it was asked for: neither numbered nor routed."""
     args: tuple[str | int | float, ...]
+    ticket: str = ""
+    """A message of the broker, with QUEUE and PRIORITY in it, that is sent in the moment in which the job is accepted;
+    without one, whoever asks for the job sends its ticket."""
+
+    def with_ticket(self, ticket: str) -> JobRequest:
+        """The same request, to be sent by the ledger."""
+        return replace(self, ticket=ticket)
+
+    def call(self) -> tuple[str, tuple[str | int | float, ...]]:
+        """Script and arguments."""
+        return self.script, (*self.args, self.ticket)
 
 
 @dataclass(frozen=True)
@@ -35,7 +50,8 @@ class Acceptance(LedgerBase):
 
     def accept(self, request: JobRequest) -> Accepted:
         """Accept one request. Raises the error with which it is refused."""
-        answer = self.scripts.run(request.script, *request.args)
+        script, args = request.call()
+        answer = self.scripts.run(script, *args)
         refused = refusal(answer)
         if refused is not None:
             raise refused
@@ -49,7 +65,7 @@ class Acceptance(LedgerBase):
         found: list[Accepted | ArcFabricError] = []
         for start in range(0, len(requests), PER_ROUND_TRIP):
             part = requests[start : start + PER_ROUND_TRIP]
-            answers = self.scripts.run_many([(r.script, r.args) for r in part])
+            answers = self.scripts.run_many([r.call() for r in part])
             found += [refusal(a) or self._accepted(r, a) for r, a in zip(part, answers, strict=True)]
         return found
 

@@ -114,7 +114,7 @@ class Sessions(Acceptance):
             "_prompt_mode": prompt_mode,
             "_frames_per_step": self.frames_per_step(),
         }
-        return JobRequest("open", (
+        return JobRequest("open", job, (
             session.id,
             codec.pack(session_fields),
             job.id,

@@ -118,16 +118,12 @@ class Client:
 
     def create(self, prompt: str, input_key: str) -> str:
         """A session with its root."""
-        session, job = self.ledger.create_session(prompt=prompt, seed=7, input_key=input_key)
-        self.dispatcher.send(job)
-        self.done(job)
-        return session.id
+        request = self.ledger.create_request(prompt=prompt, seed=7, input_key=input_key)
+        return self.done(self.dispatcher.submit(request).job).session_id
 
     def run(self, session_id: str, kind: str, params: dict[str, object] | None = None) -> JobRecord:
         """A job from submit to done."""
-        job = self.ledger.submit(session_id, kind, params)
-        self.dispatcher.send(job)
-        return self.done(job)
+        return self.done(self.dispatcher.submit(self.ledger.job_request(session_id, kind, params)).job)
 
     def done(self, job: JobRecord, timeout: float = 300) -> JobRecord:
         """The finished job; RuntimeError if it failed."""

@@ -94,24 +94,20 @@ class Fleet:
 
     def create(self, prompt: str = "pick up the red cup", seed: int = 7) -> SessionRecord:
         """An open session with its root made."""
-        session, job = self.ledger.create_session(prompt=prompt, seed=seed, input_key=INPUT)
-        self.dispatcher.send(job)
-        self.done(job)
-        return self.ledger.session(session.id)
+        accepted = self.dispatcher.submit(self.ledger.create_request(prompt=prompt, seed=seed, input_key=INPUT))
+        self.done(accepted.job)
+        return self.ledger.session(accepted.job.session_id)
 
     def submit(self, session: SessionRecord | str, kind: str = "step", **kwargs: object) -> JobRecord:
         """Accept a job and send its ticket; keyword arguments are params but for if_head and key."""
         named = {n: kwargs.pop(n) for n in ("if_head", "idempotency_key", "bulk") if n in kwargs}
         session_id = session if isinstance(session, str) else session.id
-        job = self.ledger.submit(session_id, kind, kwargs, **named)
-        self.dispatcher.send(job)
-        return job
+        return self.dispatcher.submit(self.ledger.job_request(session_id, kind, kwargs, **named)).job
 
     def fork(self, checkpoint_id: str, **kwargs: object) -> tuple[SessionRecord, JobRecord]:
-        """Fork and send the ticket."""
-        session, job = self.ledger.fork_session(checkpoint_id=checkpoint_id, **kwargs)
-        self.dispatcher.send(job)
-        return session, job
+        """A fork, accepted and sent."""
+        accepted = self.dispatcher.submit(self.ledger.fork_request(checkpoint_id=checkpoint_id, **kwargs))
+        return accepted.session, accepted.job
 
     def done(self, job: JobRecord, timeout: float = 30.0, state: str = "succeeded") -> JobRecord:
         """The finished job; the test fails if it ends otherwise."""

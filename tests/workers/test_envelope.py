@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from kombu import Connection
 
+from arc_fabric.errors import HeadMoved
 from arc_fabric.ids import new_id
-from arc_fabric.ledger import JobRecord, Ledger
+from arc_fabric.ledger import Commit, JobRecord, JobRequest, Ledger, NodeRecord
 from workers.app import app
 from workers.dispatch import Dispatcher
 
@@ -38,11 +39,11 @@ def _jobs(count: int, **internal: Any) -> list[JobRecord]:
     ]
 
 
-def _of_tasks(monitor: Any) -> list[dict[str, Any]]:
-    """The two messages about tasks; workers of other tests may tell of themselves on the same server."""
+def _of_tasks(monitor: Any, count: int = 2) -> list[dict[str, Any]]:
+    """So many messages about tasks; workers of other tests may tell of themselves on the same server."""
     heard: list[dict[str, Any]] = []
     deadline = time.monotonic() + 10
-    while len(heard) < 2 and time.monotonic() < deadline:
+    while len(heard) < count and time.monotonic() < deadline:
         message = monitor.get_message(timeout=1.0)
         if message and "/task." in message["channel"]:
             heard.append(message)
@@ -75,6 +76,49 @@ def test_a_ticket_is_what_celery_sends(redis_url: str, priority: int) -> None:
     assert heard[0]["channel"].rpartition("/")[0] == heard[1]["channel"].rpartition("/")[0]
     one, many = (_plain(m["data"]) for m in heard)
     assert [e | {"clock": 0, "timestamp": 0} for e in many["body"]] == [one["body"] | {"clock": 0, "timestamp": 0}]
+    ledger.close()
+
+
+def _requests(ledger: Ledger) -> dict[str, JobRequest]:
+    """One request for each script that accepts, and where it goes: a session's owner, all workers, the media worker."""
+    up = {"name": "gpu.0", "boot_id": "boot", "role": "gpu", "state": "idle", "device": "cpu"}
+    ledger.serve("gpu.0", "boot", up)
+    session, job = ledger.create_session(prompt="p", input_key="sample:table")
+    claim = ledger.claim("gpu.0", "boot", job.id)
+    head = new_id("ckp")
+    node = NodeRecord(id=head, parent=None, session_id=session.id, tree_id=head, frame_index=0, prompt="p", seed=7)
+    made = {"head": head, "frame_index": 0, "root": head, "tree_id": head}
+    ledger.commit(
+        "gpu.0", "boot", Commit(session.id, job.id, claim.session.epoch, node=node, session=made, final="succeeded")
+    )
+    return {
+        "gpu.0": ledger.job_request(session.id, "step"),
+        "bulk\x06\x166": ledger.fork_request(checkpoint_id=head, bulk=True),
+        "media": ledger.media_request("video", session.id, {"checkpoint_id": head}, target="videos/x", total=9),
+    }
+
+
+def test_a_new_job_is_accepted_and_sent_at_once(redis_url: str) -> None:
+    """One script does both: the message lies where, and is what, `send` would send. Asked again (an answer was lost),
+    or refused, it sends nothing. Monitors are told."""
+    ledger = Ledger(redis_url)
+    dispatcher = Dispatcher(ledger)
+    for key, request in _requests(ledger).items():
+        with ledger.redis.pubsub(ignore_subscribe_messages=True) as monitor:
+            monitor.psubscribe("/*celeryev/*")
+            job = dispatcher.submit(request).job
+            told = next(iter(_of_tasks(monitor, 1)))
+        (event,) = _plain(told["data"])["body"]
+        assert (event["uuid"], event["queue"]) == (job.id, job.queue)
+        dispatcher.submit(request)
+        assert ledger.redis.llen(key) == 1
+        dispatcher.send(job)
+        again, first = ledger.redis.lrange(key, 0, -1)
+        assert _plain(first) == _plain(again)
+        assert _plain(first)["properties"]["delivery_info"]["routing_key"] == job.queue
+    with pytest.raises(HeadMoved):
+        dispatcher.submit(ledger.job_request(job.session_id, "step", if_head=new_id("ckp")))
+    assert ledger.redis.llen("gpu.0") == 2, "the step's own and the one sent after it"
     ledger.close()
 
 

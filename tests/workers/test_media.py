@@ -20,8 +20,8 @@ def clip_of(fleet: Fleet, checkpoint_id: str, form: str = "gif", fps: int = 8) -
     clip = plan(path, 0, None, fps=fps, form=form)
     params = {"checkpoint_id": checkpoint_id, "from": 0, "to": len(clip), "fps": fps, "format": form}
     session_id = fleet.ledger.node(checkpoint_id).session_id
-    job = fleet.ledger.submit_media("video", session_id, params, target=clip.key, total=len(clip))
-    fleet.dispatcher.send(job)
+    request = fleet.ledger.media_request("video", session_id, params, target=clip.key, total=len(clip))
+    job = fleet.dispatcher.submit(request).job
     return job, clip.key
 
 

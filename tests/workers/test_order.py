@@ -128,8 +128,8 @@ def test_interactive_steps_start_within_two_model_steps_while_bulk_forks_run(two
     trunk = two.create(f"sleep {step_s}")
     two.step(trunk)
     head = two.ledger.session(trunk.id).head
-    bulk = [two.ledger.fork_session(checkpoint_id=head, seed=i, steps=2, bulk=True)[1] for i in range(200)]
-    two.dispatcher.send_many(bulk)
+    forks = [two.ledger.fork_request(checkpoint_id=head, seed=i, steps=2, bulk=True) for i in range(200)]
+    bulk = [answer.job for answer in two.dispatcher.submit_many(forks)]
     eventually(lambda: sum(two.ledger.job(j.id).state != "queued" for j in bulk[:10]) > 2)
     waits, steps = [], []
     for _ in range(20):
@@ -145,13 +145,12 @@ def test_interactive_steps_start_within_two_model_steps_while_bulk_forks_run(two
 
 
 def test_a_lost_interactive_ticket_holds_up_neither_its_job_nor_bulk_work(two: Fleet) -> None:
-    """The web died between accepting and sending, while bulk forks run: the job is found and done, then the forks."""
+    """A broker lost a ticket while bulk forks run: the job is found and done, then the forks."""
     session = two.create("sleep 0.05")
     ledger = two.ledger
-    forks = ledger.accept_many(
+    forks = two.dispatcher.submit_many(
         [ledger.fork_request(checkpoint_id=session.head, bulk=True, steps=2, seed=i) for i in range(30)]
     )
-    two.dispatcher.send_many([fork.job for fork in forks])
     eventually(lambda: ledger.job(forks[0].job.id).state != "queued")
     job = two.done(ledger.submit(session.id, "step"))
     assert "lost" in job.placement["reason"]

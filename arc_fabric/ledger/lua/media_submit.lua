@@ -1,5 +1,6 @@
 -- needs: base placement jobs media
--- A media job, unless one for the same target is unfinished. ARGV: job, packed job fields, most jobs in all.
+-- A media job, unless one for the same target is unfinished. ARGV: job, packed job fields, most jobs in all,
+-- ticket ('' = the caller sends it).
 local jid, fields = ARGV[1], cjson.decode(ARGV[2])
 if redis.call('EXISTS', job_key(jid)) == 1 then return { 'ok', jid } end
 local target = media_key(bare(fields._target))
@@ -16,4 +17,6 @@ redis.call('ZADD', 'arc:session:' .. bare(fields.session_id) .. ':jobs', 0, jid)
 redis.call('SADD', 'arc:jobs:active', jid)
 send_media(jid, 'media work')
 redis.call('HSET', job_key(jid), '_event', quote(emit_job(jid, 'job.queued')))
-return { 'ok', jid, whole(load(job_key(jid))) }
+local job = load(job_key(jid))
+send(job, ARGV[4])
+return { 'ok', jid, whole(job) }

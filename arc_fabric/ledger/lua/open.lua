@@ -1,6 +1,7 @@
 -- needs: base placement jobs
 -- A new session and its first job (create or fork). ARGV: session, packed session fields, job, packed job fields,
--- idempotency key, digest, source checkpoint ('' = create), max open sessions, max jobs in all, affinity bound.
+-- idempotency key, digest, source checkpoint ('' = create), max open sessions, max jobs in all, affinity bound,
+-- ticket ('' = the caller sends it).
 local sid, jid, idempotency, digest, source = ARGV[1], ARGV[3], ARGV[5], ARGV[6], ARGV[7]
 if redis.call('EXISTS', job_key(jid)) == 1 then return { 'ok', jid } end
 local again = replay(idempotency, digest)
@@ -54,4 +55,5 @@ if source ~= '' then
 end
 emit_session(sid, 'session.created', fields)
 local job = accept(sid, fields, jid, cjson.decode(ARGV[4]), idempotency, digest, name, reason, bulk)
+send(job, ARGV[11])
 return { 'ok', jid, whole(job), whole(fields) }

@@ -104,8 +104,33 @@ local function follow(sid, session)
   return jid
 end
 
+-- The list that kombu keeps for one priority (a step: 0, 3, 6 or 9) of a queue.
+local function list_of(queue, priority) return priority == '0' and queue or queue .. '\6\22' .. priority end
+
 local function queue_length(queue)
-  local sum = redis.call('LLEN', queue)
-  for _, step in ipairs({ '3', '6', '9' }) do sum = sum + redis.call('LLEN', queue .. '\6\22' .. step) end
+  local sum = 0
+  for _, step in ipairs({ '0', '3', '6', '9' }) do sum = sum + redis.call('LLEN', list_of(queue, step)) end
   return sum
+end
+
+-- `text` with `word` wherever `mark` stands; plain, so ten times as fast as a pattern.
+local function filled(text, mark, word)
+  local parts, from = {}, 1
+  local at, to = string.find(text, mark, from, true)
+  while at do
+    parts[#parts + 1], parts[#parts + 2] = string.sub(text, from, at - 1), word
+    from = to + 1
+    at, to = string.find(text, mark, from, true)
+  end
+  parts[#parts + 1] = string.sub(text, from)
+  return table.concat(parts)
+end
+
+-- Sends a routed job's ticket, a message of the broker ('' = whoever asks for the job sends it). In it <queue> and
+-- "<priority>" stand for where the job goes.
+local function send(job, ticket)
+  if ticket == '' then return end
+  local queue, priority = bare(job._queue), job._priority
+  local addressed = filled(filled(ticket, '<queue>', queue), '"<priority>"', priority)
+  redis.call('LPUSH', list_of(queue, priority), addressed)
 end

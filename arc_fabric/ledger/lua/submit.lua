@@ -1,6 +1,6 @@
 -- needs: base placement jobs
 -- A job for an existing session. ARGV: session, job, packed job fields, idempotency key, digest, if_head ('' = none),
--- max jobs per session, max jobs in all, affinity bound.
+-- max jobs per session, max jobs in all, affinity bound, ticket ('' = the caller sends it).
 local sid, jid, packed, idempotency, digest, if_head = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if redis.call('EXISTS', job_key(jid)) == 1 then return { 'ok', jid } end
 local again = replay(idempotency, digest)
@@ -28,4 +28,5 @@ if waiting_jobs == 0 or not owner_alive(owner, boot) then
   own(sid, name, new_boot, session)
 end
 accept(sid, session, jid, job, idempotency, digest, name, reason, job.bulk == 'true')
+send(job, ARGV[10])
 return { 'ok', jid, whole(job) }
