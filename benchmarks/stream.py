@@ -12,14 +12,12 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from arc_fabric.client import ArcFabric, RemoteSession
-from arc_fabric.services.stack import Stack
-from arc_fabric.settings import load_settings
+from benchmarks._stack import running
 from benchmarks.rows import Report, progress
 
 WINDOW = 4
@@ -67,19 +65,6 @@ def timed(session: RemoteSession, steps: int) -> tuple[list[float], list[str]]:
     """Wall seconds and checkpoint ids of some steps in one job."""
     made = session.step(steps)
     return [step.wall_s for step in made], [step.checkpoint_id for step in made]
-
-
-@contextmanager
-def running(model: str) -> Iterator[ArcFabric]:
-    """The system on a fresh folder, and a client of it."""
-    with tempfile.TemporaryDirectory(prefix="arc-bench-") as folder:
-        stack = Stack(load_settings(data_dir=folder, devices="cpu", flower=False, model=model))
-        stack.start()
-        try:
-            with ArcFabric(stack.url) as fabric:
-                yield fabric
-        finally:
-            stack.stop()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def bench(
     as_json: JsonFlag = False,
 ) -> None:
     """Run benchmarks. What follows a lone -- goes to each of them."""
-    known = sorted(path.stem for path in FOLDER.glob("*.py") if "__main__" in path.read_text())
+    known = sorted(path.stem for path in FOLDER.glob("[!_]*.py") if "__main__" in path.read_text())
     given = names or []
     chosen = [name for name in given if not name.startswith("-")]
     unknown = [name for name in chosen if name not in known]

@@ -17,15 +17,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks._page import browser
 from tests.page.view import View
 from tests.page.world import World
 from tests.services.stack import RunningStack
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 MODEL = "python:tests.page.stumbling:make_model"
 BUILD = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
@@ -33,18 +29,13 @@ BUILD = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """The browser."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    path = browser.path()
     if path is None:
-        reason = "no Chromium on PATH: install it with `apt-get install chromium fonts-dejavu-core`"
         if os.environ.get("CI") == "true" and os.geteuid() == 0 and shutil.which("apt-get"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
+            pytest.fail(browser.ABSENT)
+        pytest.skip(browser.ABSENT)
+    with browser.browser(path) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

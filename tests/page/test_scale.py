@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.page import grown
+from benchmarks._page import grown
 from tests.page.view import View
 from tests.page.world import World
 
-FRAMES = "async (n) => { for (let i = 0; i < n; i += 1) await new Promise(requestAnimationFrame); }"
+WATCH = """() => {
+    window.touched = [];
+    const everything = { subtree: true, childList: true, attributes: true, characterData: true };
+    const tree = document.getElementById("tree");
+    new MutationObserver((changes) => window.touched.push(...changes)).observe(tree, everything);
+}"""
 
 
 def picture() -> bytes:
@@ -38,56 +43,29 @@ def open_tree(world: World, view: View, size: int, branches: int) -> tuple[list[
     return nodes, sockets
 
 
-def grow(view: View, nodes: list[dict[str, Any]], socket: Any, count: int) -> list[float]:
-    """Commit nodes one by one; what each update costs the main thread: script, style, layout and paint, in CPU ms.
-
-    CPU time, not time on the wall, so that a busy machine does not change the figure.
-    """
-    cdp = view.page.context.new_cdp_session(view.page)
-    cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def spent() -> float:
-        metrics = {metric["name"]: metric["value"] for metric in cdp.send("Performance.getMetrics")["metrics"]}
-        return 1000 * metrics["TaskDuration"]
-
-    last, times = nodes[-1], []
+def grow(view: View, nodes: list[dict[str, Any]], socket: Any, count: int) -> list[int]:
+    """Commit nodes one by one; how many changes of the tree's elements each of them makes."""
+    view.page.evaluate(WATCH)
+    last, touched = nodes[-1], []
     for _ in range(count):
         last = grown.node(len(nodes), last, last["session_id"])
         nodes.append(last)
-        before = spent()
         socket.send(grown.commit(len(nodes), last))
-        view.page.evaluate(FRAMES, 2)
-        times.append(spent() - before)
-    view.until(f"s.nodes === {len(nodes)} && s.tree.nodes === {len(nodes)}")
-    return times
+        view.until(f"s.nodes === {len(nodes)} && s.tree.nodes === {len(nodes)}")
+        touched.append(view.page.evaluate("window.touched.splice(0).length"))
+    return touched
 
 
-def best_p95(view: View, nodes: list[dict[str, Any]], socket: Any, bar_ms: float) -> float:
-    """p95 of a batch of 40 updates, the best of up to three: other work on the machine may spoil one, not all."""
-    found: list[float] = []
-    while len(found) < 3 and not (found and found[-1] < bar_ms):
-        times = grow(view, nodes, socket, 40)
-        found.append(float(np.percentile(times, 95)))
-        print(f"\nupdates of a tree of {len(nodes)}: median {np.median(times):.1f}, p95 {found[-1]:.1f} CPU ms")
-    return min(found)
-
-
-@pytest.mark.parametrize(
-    ("size", "branches", "ready_ms", "update_ms"), [(5_000, 150, 1000, 16), (20_000, 400, 4000, 80)]
-)
-def test_a_large_tree_stays_quick(
-    world: World, view: View, size: int, branches: int, ready_ms: float, update_ms: float, record_property: Any
-) -> None:
-    """5,000 nodes: usable within a second, updates within a frame; 20,000: usable."""
+@pytest.mark.parametrize(("size", "branches"), [(5_000, 150), (20_000, 400)])
+def test_a_large_tree_is_drawn_and_changed_in_part(world: World, view: View, size: int, branches: int) -> None:
+    """Only what is in view exists as elements, and one more node changes some of them, however large the tree is.
+    What that costs in time is measured by benchmarks/page.py."""
     nodes, sockets = open_tree(world, view, size, branches)
-    first = view.state()["tree"]["openedMs"]
-    p95 = best_p95(view, nodes, sockets[-1], update_ms)
+    touched = grow(view, nodes, sockets[-1], 40)
     tree = view.state()["tree"]
-    record_property("tree", {"size": size, "after_response_ms": first, "update_p95_ms": p95})
-    print(f"{size} nodes on screen {first:.0f} ms after it came ({ready_ms}), p95 {p95:.1f} ms ({update_ms}); {tree}")
     assert tree["drawn"] < 600, "what is not in view is not drawn"
-    assert first < 2 * ready_ms, "twice the bar: what else the machine does on the same core costs CPU time, too"
-    assert p95 < 2 * update_ms
+    assert tree["openedMs"] > 0
+    assert sorted(touched)[20] < 100, touched
 
 
 def test_the_grid_holds_200_branches(world: World, view: View) -> None:
