@@ -79,7 +79,7 @@ def fresh(model: TabletopModel, stored: Stored) -> Iterator[StateManager]:
     """A manager that has only what lies in storage."""
     store = SnapshotStore(stored.backend)
     yield StateManager(model, store=store)
-    store.close()
+    store.close(2)  # a checkpoint that shares what is missing waits until it is sure of that
 
 
 def _continue(manager: StateManager, stored: Stored, *, force: bool = False) -> StepResult:
