@@ -1,7 +1,7 @@
 /** The list of jobs: progress, elapsed time, cancel, retry, the whole error. */
 
 import { canRetry, cancel, retry } from "./actions.js";
-import { fill, h, text } from "./dom.js";
+import { attr, fill, h, text } from "./dom.js";
 import { clip, clockTime, seconds, sessionName } from "./format.js";
 import { icon } from "./icons.js";
 import { letterOf, on, state } from "./store.js";
@@ -31,12 +31,11 @@ export function buildJobs() {
 }
 
 function rowOf(job) {
-  if (!rows.has(job.id)) rows.set(job.id, h("li", { class: "job" }));
+  if (!rows.has(job.id)) rows.set(job.id, h("li", { class: "job", "data-job": job.id }));
   const row = rows.get(job.id);
   const letter = letterOf(job.session_id);
   fill(row, [job.state, job.progress?.done, job.progress?.total, job.worker, letter, Boolean(job.error), sessionName(state.sessions.get(job.session_id))].join("|"), () => build(job, letter));
-  row.dataset.state = job.state;
-  row.dataset.job = job.id;
+  attr(row, "data-state", job.state);
   tellTime(row, job);
   return row;
 }
@@ -79,5 +78,5 @@ function tellTime(row, job) {
   const until = job.finished ?? Date.now() / 1000;
   if (job.started) text(el, seconds(Math.max(0, until - job.started)));
   else text(el, job.state === "queued" ? "queued" : job.state);
-  el.title = `${job.state}; accepted ${clockTime(job.created)}${job.placement?.reason ? `; ${job.placement.worker}: ${job.placement.reason}` : ""}`;
+  attr(el, "title", `${job.state}; accepted ${clockTime(job.created)}${job.placement?.reason ? `; ${job.placement.worker}: ${job.placement.reason}` : ""}`);
 }
