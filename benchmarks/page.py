@@ -7,15 +7,12 @@ pages of one browser; the smallest is what the others are held against.
 from __future__ import annotations
 
 import argparse
-import io
-import re
 import sys
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
 import httpx
-from PIL import Image
 
 from benchmarks._jobs.world import TOY, any_sample
 from benchmarks._page import browser, grown
@@ -76,14 +73,7 @@ class Tree:
     def __init__(self, chromium: Any, url: str, session: dict[str, Any], size: int, branches: int) -> None:
         self._page = chromium.new_context(viewport={"width": 1280, "height": 800}).new_page()
         self._nodes = grown.tree(size, branches)
-        picture = io.BytesIO()
-        Image.new("RGB", (64, 64), (90, 90, 90)).save(picture, "PNG")
-        self._page.route(
-            re.compile(r"/api/checkpoints/.*/frames"),
-            lambda route: route.fulfill(body=picture.getvalue(), content_type="image/png"),
-        )
-        self._sockets = grown.serve(self._page, self._nodes, session)
-        self._page.goto(f"{url}/?session={self._nodes[-1]['session_id']}&frame=0")
+        self._sockets = grown.show(self._page, url, self._nodes, session)
         self._until(lambda state: state["ready"] and state["nodes"] == size and state["tree"]["drawn"] > 0)
         self.ready_ms = float(self._state()["tree"]["openedMs"])
         self.updates: list[float] = []
@@ -96,10 +86,8 @@ class Tree:
         """Commit nodes one by one at the end of the last branch."""
         self._page.bring_to_front()
         for _ in range(count):
-            last = grown.node(len(self._nodes), self._nodes[-1], self._nodes[-1]["session_id"])
-            self._nodes.append(last)
             before = self._spent()
-            self._sockets[-1].send(grown.commit(len(self._nodes), last))
+            grown.grow(self._nodes, self._sockets[-1])
             self._page.evaluate(_FRAMES, 2)
             self.updates.append(self._spent() - before)
         size = len(self._nodes)

@@ -1,10 +1,13 @@
-"""Trees of any size as the server would send them, too large to compute in a test; and the socket to grow them by."""
+"""Trees of any size as the server would send them, too large to compute; a page that shows one, and how it grows."""
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import Any
+
+from PIL import Image
 
 JSON = "application/json"
 
@@ -42,6 +45,25 @@ def tree(size: int, branches: int, trunk: int = 40) -> list[dict[str, Any]]:
             at = node(len(nodes), at, session)
             nodes.append(at)
     return nodes
+
+
+def show(page: Any, url: str, nodes: list[dict[str, Any]], session: dict[str, Any]) -> list[Any]:
+    """Go to the page with these nodes for a tree, its last branch in the pane; the page's sockets."""
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), (90, 90, 90)).save(picture, "PNG")
+    page.route(
+        re.compile(r"/api/checkpoints/.*/frames"),
+        lambda route: route.fulfill(body=picture.getvalue(), content_type="image/png"),
+    )
+    sockets = serve(page, nodes, session)
+    page.goto(f"{url}/?session={nodes[-1]['session_id']}&frame=0")
+    return sockets
+
+
+def grow(nodes: list[dict[str, Any]], socket: Any) -> None:
+    """One more node at the end of the last branch."""
+    nodes.append(node(len(nodes), nodes[-1], nodes[-1]["session_id"]))
+    socket.send(commit(len(nodes), nodes[-1]))
 
 
 def serve(page: Any, nodes: list[dict[str, Any]], session: dict[str, Any]) -> list[Any]:

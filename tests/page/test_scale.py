@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from benchmarks._page import grown
 from tests.page.view import View
@@ -21,23 +18,11 @@ WATCH = """() => {
 }"""
 
 
-def picture() -> bytes:
-    """A frame for thumbnails."""
-    data = io.BytesIO()
-    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(data, "PNG")
-    return data.getvalue()
-
-
 def open_tree(world: World, view: View, size: int, branches: int) -> tuple[list[dict[str, Any]], list[Any]]:
     """The page with a made-up tree of this size, its last branch in the pane; the nodes and the page's sockets."""
     session = world.plant()
     nodes = grown.tree(size, branches)
-    body = picture()
-    view.page.route(
-        re.compile(r"/api/checkpoints/.*/frames"), lambda route: route.fulfill(body=body, content_type="image/png")
-    )
-    sockets = grown.serve(view.page, nodes, session)
-    view.page.goto(f"{world.url}/?session={nodes[-1]['session_id']}&frame=0")
+    sockets = grown.show(view.page, world.url, nodes, session)
     view.until(f"s.ready && s.nodes === {size} && s.tree.drawn > 0")
     return nodes, sockets
 
@@ -53,11 +38,9 @@ def many_jobs(world: World, view: View) -> None:
 def grow(view: View, nodes: list[dict[str, Any]], socket: Any, count: int) -> list[int]:
     """Commit nodes one by one; how many changes of the page's elements each of them makes."""
     view.page.evaluate(WATCH)
-    last, touched = nodes[-1], []
+    touched = []
     for _ in range(count):
-        last = grown.node(len(nodes), last, last["session_id"])
-        nodes.append(last)
-        socket.send(grown.commit(len(nodes), last))
+        grown.grow(nodes, socket)
         view.until(f"s.nodes === {len(nodes)} && s.tree.nodes === {len(nodes)}")
         touched.append(view.page.evaluate("window.touched.splice(0).length"))
     return touched
