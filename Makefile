@@ -34,7 +34,7 @@ test-all: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
 chaos: $(INSTALLED)
 	$(RUN)/python -m tests.chaos $(ARGS)
 
-bench: $(INSTALLED) $(ALLOCATOR)
+bench: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
 	$(RUN)/arc-fabric bench $(ARGS)
 
 lint: $(INSTALLED)

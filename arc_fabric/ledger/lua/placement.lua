@@ -113,7 +113,7 @@ local function queue_length(queue)
   return sum
 end
 
--- `text` with `word` wherever `mark` stands; plain, so ten times as fast as a pattern.
+-- `text` with `word` wherever `mark` stands. Found plainly: a pattern would be tried at each character.
 local function filled(text, mark, word)
   local parts, from = {}, 1
   local at, to = string.find(text, mark, from, true)
