@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { followLive } from "./clock.js";
-import { confirm } from "./dialogs.js";
+import { confirm } from "./confirm.js";
 import { putJob, putNode, putSession } from "./events.js";
 import { count } from "./format.js";
 import { openTreeOf } from "./load.js";

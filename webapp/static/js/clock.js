@@ -3,7 +3,6 @@
  * what keeps them locked to the frame. While a frame of any pane is still loading the clock waits.
  */
 
-import { reducedMotion } from "./dom.js";
 import { emit } from "./store.js";
 import { fps } from "./lineage.js";
 
@@ -28,6 +27,11 @@ let holdUntil = 0;
 const HOLD_MS = 900;
 const CATCH_UP_S = 0.4;
 let catching = false;
+
+/** True when the reader asked the system for less motion. */
+export function reducedMotion() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
 
 /** @param {(frame: number) => boolean} fn */
 export function setReadiness(fn) {

@@ -1,6 +1,6 @@
 /** The branches' parameters side by side; what differs stands out. */
 
-import { pairs, equal } from "./compare.js";
+import { pairs, equal } from "./comparison.js";
 import { fill, h } from "./dom.js";
 import { bytes, clip, seconds, sessionName, short } from "./format.js";
 import { commonAncestor, lineage } from "./lineage.js";

@@ -53,8 +53,3 @@ export function attr(el, name, value) {
 export function text(el, value) {
   if (el.textContent !== value) el.textContent = value;
 }
-
-/** True when the reader asked the system for less motion. */
-export function reducedMotion() {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
-}

@@ -1,7 +1,7 @@
 /** What a server event means for the page's state. */
 
-import { dropLive } from "./frames.js";
 import { forgetLineages, lineage, totalFrames } from "./lineage.js";
+import { dropLive } from "./live.js";
 import { state, touch } from "./store.js";
 
 /** Jobs kept for the list. */
@@ -40,7 +40,10 @@ export function putJob(job, { told = false } = {}) {
     if (job.state === "running") session.running_job = job.id;
     else if (session.running_job === job.id) session.running_job = null;
   }
-  if (["failed", "cancelled"].includes(job.state) && session?.head) dropLive(session.id, totalFrames(session.head));
+  if (["failed", "cancelled"].includes(job.state) && session?.head) {
+    const committed = totalFrames(session.head);
+    dropLive(session.id, (frame) => frame >= committed);
+  }
   touch("jobs", "sessions");
 }
 
@@ -92,6 +95,7 @@ export function putWorker(worker, down = false) {
 
 /** Replace the tree by a freshly read one. */
 export function putTree(tree) {
+  state.treeReadAt = performance.now();
   const nodes = new Map();
   for (const node of tree.nodes) nodes.set(node.id, { ...node, children: [] });
   for (const node of nodes.values()) nodes.get(node.parent)?.children.push(node.id);

@@ -1,15 +1,13 @@
 /**
  * Where pictures come from. A committed step is immutable: its frames are fetched once, lossless, as one strip and kept
- * as an ImageBitmap in a cache with a byte budget. Frames of a running step come by WebSocket and stand in until then.
+ * as an ImageBitmap in a cache with a byte budget. Live frames stand in until then.
  */
 
 import { framesPerStep, locate, lineage, totalFrames } from "./lineage.js";
-import { state } from "./store.js";
+import { dropLive, liveAt } from "./live.js";
+import { emit, state } from "./store.js";
 
-/**
- * @typedef {{image: ImageBitmap, x: number, y: number, w: number, h: number, live?: LiveFrame}} Picture
- * @typedef {{bitmap: ImageBitmap, sent: number, drawn: boolean}} LiveFrame  `sent`: the server's stamp, ms since the epoch
- */
+/** @typedef {{image: ImageBitmap, x: number, y: number, w: number, h: number, live?: import("./live.js").LiveFrame}} Picture */
 
 const BUDGET_BYTES = 384e6;
 const PARALLEL = 6;
@@ -17,17 +15,9 @@ const RETRY_MS = [300, 800, 2000, 4000];
 
 /** @type {Map<string, {bitmap: ImageBitmap|null, count: number, failed: boolean, tries: number}>} in order of use */
 const strips = new Map();
-/** @type {Map<string, Map<number, LiveFrame>>} by session and frame number */
-const live = new Map();
 const queue = [];
 let running = 0;
 let usedBytes = 0;
-let onLoad = () => {};
-
-/** Be told when a picture arrived. */
-export function onPicture(fn) {
-  onLoad = fn;
-}
 
 /**
  * The picture of a pane at a video frame: a `Picture`, "loading", or "missing" (could not be had).
@@ -49,46 +39,11 @@ export function pictureOf(pane, frame) {
   return strip.failed ? "missing" : "loading";
 }
 
-/** The live frame at `frame`, or the nearest before it not earlier than `from` (a slow viewer is not sent all). */
-function liveAt(pane, frame, from) {
-  const fresh = pane.follows ? live.get(pane.sessionId) : null;
-  if (!fresh?.size) return null;
-  for (let at = frame; at >= from; at -= 1) if (fresh.has(at)) return fresh.get(at);
-  return null;
-}
-
-/** Frames a pane has to show, those of a running step included. */
-export function paneTotal(pane) {
-  const committed = totalFrames(pane.nodeId);
-  const fresh = pane.follows ? live.get(pane.sessionId) : null;
-  return fresh?.size ? Math.max(committed, Math.max(...fresh.keys()) + 1) : committed;
-}
-
 /** Ask for the pictures around a frame before they are due. */
 export function prefetch(pane, frame, stepsAhead = 6) {
   const path = lineage(pane.nodeId);
   const first = Math.ceil(frame / framesPerStep());
   for (const node of path.slice(first, first + stepsAhead)) need(node);
-}
-
-/** A frame of a running step arrived. */
-export function putLive(sessionId, frame, bitmap, sent) {
-  if (!live.has(sessionId)) live.set(sessionId, new Map());
-  const frames = live.get(sessionId);
-  frames.get(frame)?.bitmap.close();
-  frames.set(frame, { bitmap, sent, drawn: false });
-  onLoad();
-}
-
-/** Drop live frames from `first` on (their step failed, or the session moved elsewhere). */
-export function dropLive(sessionId, first = 0) {
-  const frames = live.get(sessionId);
-  if (!frames) return;
-  for (const [number, { bitmap }] of frames) {
-    if (number < first) continue;
-    bitmap.close();
-    frames.delete(number);
-  }
 }
 
 /** Bytes of decoded pictures held now. */
@@ -152,7 +107,7 @@ async function load(id) {
       }, wait);
     }
   }
-  onLoad();
+  emit("picture");
 }
 
 function size(strip) {
@@ -171,20 +126,14 @@ function evict() {
 
 /** Live frames whose lossless strip is here are not needed any more. */
 function dropShadowed() {
-  for (const pane of state.panes) {
-    const frames = live.get(pane.sessionId);
-    if (!frames) continue;
-    for (const [number, { bitmap }] of frames) {
-      const place = number < totalFrames(pane.nodeId) ? locate(pane.nodeId, number) : null;
-      if (!place || !strips.get(place.node.id)?.bitmap) continue;
-      bitmap.close();
-      frames.delete(number);
-    }
+  for (const { nodeId, sessionId } of state.panes) {
+    const committed = totalFrames(nodeId);
+    dropLive(sessionId, (frame) => frame < committed && Boolean(strips.get(locate(nodeId, frame)?.node.id)?.bitmap));
   }
 }
 
 /** Try again to load what failed (the server is back). */
 export function retryMissing() {
   for (const [id, strip] of strips) if (strip.failed && !strip.bitmap) strips.delete(id);
-  onLoad();
+  emit("picture");
 }

@@ -1,7 +1,7 @@
 /** The top bar: which session, is it live, how long are the queues, what do the workers do. */
 
 import { attr, h, text } from "./dom.js";
-import { help } from "./dialogs.js";
+import { help } from "./help.js";
 import { bytes, clip, count, sessionName } from "./format.js";
 import { icon } from "./icons.js";
 import { activeSession, on, state } from "./store.js";

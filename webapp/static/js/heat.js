@@ -2,7 +2,7 @@
 
 import { token } from "./colours.js";
 import { h, text } from "./dom.js";
-import { equal, pairs, series } from "./compare.js";
+import { equal, pairs, series } from "./comparison.js";
 import { short } from "./format.js";
 import { framesPerStep } from "./lineage.js";
 import { LETTERS, state, touch } from "./store.js";

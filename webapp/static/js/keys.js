@@ -2,7 +2,7 @@
 
 import { patchNode } from "./actions.js";
 import { changeSpeed, clock, nudge, pause, seek, toggle } from "./clock.js";
-import { help } from "./dialogs.js";
+import { help } from "./help.js";
 import { checkpointAt } from "./lineage.js";
 import { activate, followHead, jump, setMode, swap } from "./panes.js";
 import { state, touch } from "./store.js";

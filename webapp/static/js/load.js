@@ -3,11 +3,9 @@
 import * as api from "./api.js";
 import { followLive, play, seek } from "./clock.js";
 import { expectTree, giveUpTree, putJob, putSession, putTree, putWorker } from "./events.js";
-import { retryMissing } from "./frames.js";
 import { readLink } from "./link.js";
 import { open, openAll, setMode, startShow } from "./panes.js";
-import { state, touch } from "./store.js";
-import { noteOpening } from "./tree.js";
+import { emit, state, touch } from "./store.js";
 import { problem, toast } from "./toasts.js";
 
 const WORKERS_EVERY_MS = 4000;
@@ -73,7 +71,6 @@ export async function openTreeOf(sessionId, { link, fresh = false, live = false 
   expectTree();
   try {
     const tree = await api.tree(sessionId);
-    noteOpening();
     state.panes = [];
     state.selected = null;
     state.compare = null;
@@ -123,7 +120,7 @@ function giveUpAwaiting() {
 /** After an outage: read again what may have changed; the replay of events fills the rest. */
 export async function resync() {
   await loadSurroundings();
-  retryMissing();
+  emit("resync");
   const session = [...state.sessions.values()].find((s) => s.tree_id && s.tree_id === state.treeId);
   if (!session) return boot();
   expectTree();

@@ -1,10 +1,8 @@
-/** Which branches are in the panes, and the marks between them. */
+/** Which branches are in the panes. */
 
-import { clock, followLive, pause, play, seek, setTotal } from "./clock.js";
-import { firstDifference } from "./compare.js";
-import { reducedMotion } from "./dom.js";
-import { paneTotal } from "./frames.js";
-import { commonAncestor, lastFrame } from "./lineage.js";
+import { clock, followLive, pause, play, reducedMotion, seek, setTotal } from "./clock.js";
+import { divergenceFrame, divergences } from "./comparison.js";
+import { longestTotal } from "./live.js";
 import { emit, state, touch } from "./store.js";
 
 const MOST = 3;
@@ -80,38 +78,14 @@ export function changed() {
 
 /** Take over the panes' length and loop start. */
 export function measure() {
-  const total = Math.max(1, ...state.panes.map(paneTotal));
   clock.loopStart = divergenceFrame() ?? 0;
-  setTotal(total);
+  setTotal(longestTotal());
   emit("frame");
-}
-
-/** First video frame in which the panes differ: the server's word, the fork point until it has come. */
-export function divergenceFrame() {
-  if (state.panes.length < 2) return null;
-  const fromServer = state.compare?.first_differing_video_frame;
-  if (fromServer !== undefined) return fromServer;
-  const ancestor = commonAncestor(state.panes.map((pane) => pane.nodeId));
-  return ancestor ? Math.min(lastFrame(ancestor) + 1, clock.total - 1) : null;
-}
-
-/** Frames worth jumping to with [ and ]: where each pair of panes parts. */
-export function marks() {
-  const found = new Set();
-  for (let a = 0; a < state.panes.length; a += 1) {
-    for (let b = a + 1; b < state.panes.length; b += 1) {
-      const frame = firstDifference(a, b);
-      if (frame !== null && frame !== undefined) found.add(frame);
-    }
-  }
-  const all = divergenceFrame();
-  if (all !== null) found.add(all);
-  return [...found].sort((x, y) => x - y);
 }
 
 /** Jump to the previous (-1) or next (+1) divergence. */
 export function jump(direction) {
-  const list = marks();
+  const list = divergences();
   const next = direction < 0 ? list.filter((f) => f < clock.frame).pop() : list.find((f) => f > clock.frame);
   if (next !== undefined) seek(next);
   else if (list.length) seek(direction < 0 ? list[0] : list[list.length - 1]);

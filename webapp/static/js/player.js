@@ -1,14 +1,14 @@
 /** The videos: panes side by side or one overlay, all drawn from one clock in one go. */
 
-import { clock, setReadiness } from "./clock.js";
-import { attr, h, reducedMotion, text } from "./dom.js";
+import { clock, reducedMotion, setReadiness } from "./clock.js";
+import { attr, h, text } from "./dom.js";
 import { keepFitted } from "./draw.js";
-import { onPicture, paneTotal, pictureOf, prefetch } from "./frames.js";
+import { pictureOf, prefetch, retryMissing } from "./frames.js";
+import { longestTotal, noteDrawn } from "./live.js";
 import { describe, drawPair, overlay, startBlink } from "./modes.js";
 import { PaneView } from "./pane.js";
 import { measure } from "./panes.js";
 import { LETTERS, on, state } from "./store.js";
-import { noteDrawn } from "./stream.js";
 
 const views = [];
 const root = h("div", { class: "panes" });
@@ -28,7 +28,8 @@ export function buildPlayer() {
   on("panes active sessions branch jobs mode model", refresh);
   on("frame", draw);
   on("redraw", redraw);
-  onPicture(pictureCame);
+  on("picture", pictureCame);
+  on("resync", retryMissing);
   setReadiness((frame) => state.panes.every((pane) => pictureOf(pane, frame) !== "loading"));
   keepFitted(stage, redraw);
   overlayBox.addEventListener("pointermove", (event) => { if (event.buttons || event.pointerType === "mouse") wipeTo(event); });
@@ -71,8 +72,7 @@ function refreshBlink() {
 }
 
 function pictureCame() {
-  const total = Math.max(1, ...state.panes.map(paneTotal));
-  if (total !== clock.total) measure();
+  if (longestTotal() !== clock.total) measure();
   else redraw();
 }
 
@@ -90,7 +90,7 @@ function draw() {
   drawnKey = key;
   if (state.mode === "side") pictures.forEach((picture, index) => views[index]?.draw(picture, frame));
   else drawOverlay(pictures);
-  pictures.forEach(noteDrawn);
+  for (const picture of pictures) noteDrawn(picture.live);
   shown.frame = frame;
   shown.panes = state.panes.map(() => frame);
   shown.draws += 1;

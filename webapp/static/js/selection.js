@@ -4,7 +4,6 @@ import { clock, pause, seek } from "./clock.js";
 import { lastFrame, lineage } from "./lineage.js";
 import { open, openBeside, startShow } from "./panes.js";
 import { state, touch } from "./store.js";
-import { reveal } from "./tree.js";
 
 /**
  * Select a node. If a pane shows it, that pane becomes active and the playhead goes to the node's last frame.
@@ -17,8 +16,7 @@ export function select(id, { beside = false } = {}) {
   state.selected = id;
   if (beside) openNode(id, { beside: true });
   else showInPane(node);
-  touch("selection", "nodes");
-  requestAnimationFrame(reveal);
+  touch("selection", "nodes", "reveal");
 }
 
 /** Open a node in the active pane, or beside the others. */

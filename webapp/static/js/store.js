@@ -15,6 +15,7 @@ export const state = {
   /** @type {{name: string, url: string}[]} */ samples: [],
   /** @type {string|null} */ treeId: null,
   /** counts changes of the nodes */ treeVersion: 0,
+  /** when the tree was read, until it is on screen; 0: it is */ treeReadAt: 0,
   treeStatus: "loading", // loading | empty | ready | error
   treeError: null,
   /** @type {string|null} session whose first job runs; its tree opens when it is there */ awaited: null,
@@ -37,7 +38,8 @@ let scheduled = false;
 
 /**
  * Topics: sessions, nodes (of the tree), branch (nodes shown in a pane), jobs, workers, model, samples, tree (which and how
- * it loads), panes, active, selection, mode, view, compare, connection, tab, theme, ready; frame, play and redraw by `emit`.
+ * it loads), panes, active, selection, reveal (the selected node), mode, view, compare, connection, tab, theme, ready; by `emit`: frame,
+ * play, picture (one arrived), redraw, resync (the server is back).
  * Run `fn` when any of the topics changes.
  * @param {string} topics  separated by spaces
  * @param {() => void} fn

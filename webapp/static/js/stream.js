@@ -4,14 +4,13 @@
  */
 
 import { putSession } from "./events.js";
-import { putLive } from "./frames.js";
+import { putLive } from "./live.js";
 import { state, touch } from "./store.js";
 
 const CREDIT = 8; // frames the server may have on the way per pane
 const FIRST_PAUSE_MS = 400;
 const LONGEST_PAUSE_MS = 8000;
 const PING_MS = 15000;
-const LATENCIES_KEPT = 500;
 
 export const stream = {
   /** @type {string|null} */ lastId: null,
@@ -20,8 +19,6 @@ export const stream = {
   opened: 0,
   replayed: 0,
   frames: 0,
-  /** ms from the server's stamp until a live frame was decoded */ arrivals: [],
-  /** ms from the server's stamp until it was drawn, for those that were */ latencies: [],
 };
 
 let socket = null;
@@ -120,18 +117,5 @@ async function onFrame(buffer) {
   if (!sessionId) return;
   const bitmap = await createImageBitmap(new Blob([new Uint8Array(buffer, 16)], { type: "image/jpeg" }));
   stream.frames += 1;
-  keep(stream.arrivals, Date.now() - sent * 1000);
   putLive(sessionId, number, bitmap, sent * 1000);
-}
-
-/** A picture was drawn: if it is a live frame's first time, note how long it took. */
-export function noteDrawn(picture) {
-  if (!picture.live || picture.live.drawn) return;
-  picture.live.drawn = true;
-  keep(stream.latencies, Date.now() - picture.live.sent);
-}
-
-function keep(list, value) {
-  list.push(value);
-  if (list.length > LATENCIES_KEPT) list.shift();
 }

@@ -1,9 +1,10 @@
 /** `window.arc`: what the page shows, in numbers, and a way to seek; for tests and for reports of trouble. */
 
 import { clock, pause, seek } from "./clock.js";
+import { divergenceFrame } from "./comparison.js";
 import { heldBytes } from "./frames.js";
+import { delays } from "./live.js";
 import { overlay } from "./modes.js";
-import { divergenceFrame } from "./panes.js";
 import { shown } from "./player.js";
 import { flushTimes, state } from "./store.js";
 import { stream } from "./stream.js";
@@ -26,6 +27,6 @@ function snapshot() {
     panes: state.panes.map((pane) => ({ ...pane })), active: state.active, selected: state.selected, mode: state.mode, view: state.view, pair: [...state.pair], wipe: overlay.wipe,
     frame: clock.frame, total: clock.total, playing: clock.playing, waiting: clock.waiting, follow: clock.follow, speed: clock.speed,
     shown: { ...shown, panes: [...shown.panes] }, divergence: divergenceFrame(), compare: state.compare, tree: { ...treeStats },
-    stream: { opened: stream.opened, lastId: stream.lastId, frames: stream.frames, arrivals: [...stream.arrivals], latencies: [...stream.latencies] }, pictureBytes: heldBytes(), flushTimes: [...flushTimes],
+    stream: { opened: stream.opened, lastId: stream.lastId, frames: stream.frames, arrivals: [...delays.arrived], latencies: [...delays.drawn] }, pictureBytes: heldBytes(), flushTimes: [...flushTimes],
   };
 }

@@ -2,11 +2,11 @@
 
 import { paneColour } from "./colours.js";
 import { clock } from "./clock.js";
+import { divergenceFrame } from "./comparison.js";
 import { h, svg } from "./dom.js";
 import { commonAncestor, lastFrame, lineage, totalFrames } from "./lineage.js";
-import { divergenceFrame } from "./panes.js";
+import { paneTotal } from "./live.js";
 import { LETTERS, state } from "./store.js";
-import { paneTotal } from "./frames.js";
 
 const TOP = 22;
 const LANE = 17;

@@ -2,7 +2,7 @@
 
 import { clock, changeSpeed, followLive, nudge, seek, toggle } from "./clock.js";
 import { attr, h, text } from "./dom.js";
-import { pairs } from "./compare.js";
+import { pairs } from "./comparison.js";
 import { icon } from "./icons.js";
 import { stepsAt, fps } from "./lineage.js";
 import { GAINS, overlay } from "./modes.js";

@@ -24,7 +24,6 @@ let found = new Set();
 let view = d3.zoomIdentity.translate(MARGIN, MARGIN + 6);
 const drawn = new Map();
 let path = new Set();
-let opened = 0;
 /** of the canvas; never read while drawing, that would force a layout */
 let size = { width: 0, height: 0 };
 
@@ -39,11 +38,6 @@ const minimap = buildMinimap((x, row) => moveTo(x, row));
 /** Figures for tests. */
 export const treeStats = { nodes: 0, items: 0, drawn: 0, layoutMs: 0, renderMs: 0, openedMs: 0 };
 
-/** A tree has been read: count the time until it is on screen. */
-export function noteOpening() {
-  opened = performance.now();
-}
-
 /** @returns {HTMLElement} */
 export function buildTreeCanvas() {
   d3.select(canvas).call(zoom);
@@ -54,6 +48,7 @@ export function buildTreeCanvas() {
   canvas.addEventListener("pointermove", onHover);
   canvas.addEventListener("pointerleave", hideTip);
   on("nodes sessions panes selection jobs", update);
+  on("reveal", reveal);
   on("theme", render);
   new ResizeObserver(([entry]) => {
     size = { width: entry.contentRect.width, height: entry.contentRect.height };
@@ -155,8 +150,8 @@ function render() {
   if (box2) canvas.setAttribute("aria-activedescendant", `t-${box2.id}`);
   minimap.setView(box);
   treeStats.drawn = drawn.size;
-  if (opened) treeStats.openedMs = performance.now() - opened;
-  opened = 0;
+  if (state.treeReadAt) treeStats.openedMs = performance.now() - state.treeReadAt;
+  state.treeReadAt = 0;
   treeStats.renderMs = performance.now() - began;
 }
 
@@ -249,7 +244,7 @@ function onKey(event) {
 }
 
 /** Bring the selected node into view. */
-export function reveal() {
+function reveal() {
   const item = layout?.byNode.get(state.selected);
   if (!item) return;
   const [x, y] = view.apply([item.x, item.row * ROW]);
@@ -263,7 +258,7 @@ function moveTo(x, row) {
   d3.select(canvas).call(zoom.translateTo, x, row * ROW);
 }
 
-/** Ask for a redraw from outside (fold everything again). */
+/** Fold every run again. */
 export function foldAll() {
   unfolded.clear();
   touch("nodes");

@@ -1,32 +1,9 @@
-/** Modal dialogs: a question, and the help with all marks and keys. */
+/** The help: the words one meets on the page, the marks in the tree, and the keys. */
 
 import { h } from "./dom.js";
 import { KEYS } from "./keymap.js";
 import { legend } from "./tree-legend.js";
 
-/**
- * Ask before something that cannot be taken back. Resolves to true when confirmed.
- * @param {string} question
- * @param {string} detail
- * @param {string} yes  label of the confirming button
- */
-export function confirm(question, detail, yes) {
-  return new Promise((resolve) => {
-    const dialog = h("dialog", { class: "dialog", "aria-labelledby": "confirm-title" },
-      h("h2", { id: "confirm-title" }, question), h("p", {}, detail),
-      h("div", { class: "dialog-buttons" },
-        h("button", { class: "button quiet", type: "button", onclick: () => dialog.close("no") }, "Keep"),
-        h("button", { class: "button danger", type: "button", onclick: () => dialog.close("yes") }, yes)));
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "yes");
-    });
-    document.body.append(dialog);
-    dialog.showModal();
-  });
-}
-
-/** The words one meets on the page, the marks in the tree, and the keys. */
 export function help() {
   if (document.querySelector("dialog.help")) return;
   const rows = KEYS.map(([keys, words]) => [h("dt", {}, ...keys.map((key) => h("kbd", {}, key))), h("dd", {}, words)]);

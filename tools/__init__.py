@@ -1,0 +1,1 @@
+"""Commands for the people who work on this repository. Nothing here is installed with the package."""

@@ -1,0 +1,60 @@
+/** What the server said about the branches in the panes: where each pair parts, and by how much. */
+
+import { clock } from "./clock.js";
+import { commonAncestor, lastFrame } from "./lineage.js";
+import { state } from "./store.js";
+
+/** All pairs of pane indexes. */
+export function pairs() {
+  const n = state.panes.length;
+  return [[0, 1], [0, 2], [1, 2]].filter(([a, b]) => a < n && b < n);
+}
+
+/**
+ * One series of the comparison for two panes, and the frame (or step) its first value belongs to.
+ * A null value means that the server could not read a payload (yet).
+ * @param {"latent"|"pixel"|"action"} kind
+ * @returns {{start: number, values: (number|null)[]}|null}
+ */
+export function series(kind, a, b) {
+  const { compare } = state;
+  const values = ofPair(compare?.series?.[kind], a, b);
+  if (!values) return null;
+  const start = compare.series_start;
+  return { start: kind === "pixel" ? start.video_frame : start.frame_index, values };
+}
+
+/** Are two panes' worlds equal, bit for bit, over their common length? null when unknown. */
+export function equal(a, b) {
+  if (state.panes[a].nodeId === state.panes[b].nodeId) return true;
+  return ofPair(state.compare?.equal, a, b);
+}
+
+/** The server keys a pair by "<id>|<id>" in the order asked for. */
+function ofPair(table, a, b) {
+  const [x, y] = [state.compare?.ids[a], state.compare?.ids[b]];
+  return table?.[`${x}|${y}`] ?? table?.[`${y}|${x}`] ?? null;
+}
+
+/** First video frame in which two panes differ: null when they never do, undefined when unknown. */
+function firstDifference(a, b) {
+  const found = series("pixel", a, b);
+  if (!found) return undefined;
+  const at = found.values.findIndex((value) => value > 0);
+  return at < 0 ? null : found.start + at;
+}
+
+/** First video frame in which the panes differ: the server's word, the fork point until it has come. */
+export function divergenceFrame() {
+  if (state.panes.length < 2) return null;
+  const fromServer = state.compare?.first_differing_video_frame;
+  if (fromServer !== undefined) return fromServer;
+  const ancestor = commonAncestor(state.panes.map((pane) => pane.nodeId));
+  return ancestor ? Math.min(lastFrame(ancestor) + 1, clock.total - 1) : null;
+}
+
+/** Frames worth jumping to with [ and ]: where each pair of panes parts. */
+export function divergences() {
+  const frames = [divergenceFrame(), ...pairs().map(([a, b]) => firstDifference(a, b))];
+  return [...new Set(frames.filter((frame) => frame !== null && frame !== undefined))].sort((x, y) => x - y);
+}

@@ -1,0 +1,69 @@
+/**
+ * Frames of running steps. They come by WebSocket, before their step is committed, and stand in until its lossless strip is
+ * here. Every arrival is told by the topic "picture".
+ */
+
+import { totalFrames } from "./lineage.js";
+import { emit, state } from "./store.js";
+
+/** @typedef {{bitmap: ImageBitmap, sent: number, drawn: boolean}} LiveFrame  `sent`: the server's stamp, ms since the epoch */
+
+/** @type {Map<string, Map<number, LiveFrame>>} by session and frame number */
+const live = new Map();
+const TIMES_KEPT = 500;
+
+/** ms from the server's stamp until a live frame was decoded, and until it was drawn, for those that were. */
+export const delays = { arrived: [], drawn: [] };
+
+/** A frame arrived. */
+export function putLive(sessionId, frame, bitmap, sent) {
+  if (!live.has(sessionId)) live.set(sessionId, new Map());
+  const frames = live.get(sessionId);
+  frames.get(frame)?.bitmap.close();
+  frames.set(frame, { bitmap, sent, drawn: false });
+  keep(delays.arrived, Date.now() - sent);
+  emit("picture");
+}
+
+/** Drop a session's live frames of these numbers (their step failed, or their strip is here). */
+export function dropLive(sessionId, gone) {
+  const frames = live.get(sessionId);
+  if (!frames) return;
+  for (const [number, { bitmap }] of frames) {
+    if (!gone(number)) continue;
+    bitmap.close();
+    frames.delete(number);
+  }
+}
+
+/** The live frame of a pane at `frame`, or the nearest before it not earlier than `from` (a slow viewer is not sent all). */
+export function liveAt(pane, frame, from) {
+  const fresh = pane.follows ? live.get(pane.sessionId) : null;
+  if (!fresh?.size) return null;
+  for (let at = frame; at >= from; at -= 1) if (fresh.has(at)) return fresh.get(at);
+  return null;
+}
+
+/** Frames a pane has to show, those of a running step included. */
+export function paneTotal(pane) {
+  const committed = totalFrames(pane.nodeId);
+  const fresh = pane.follows ? live.get(pane.sessionId) : null;
+  return fresh?.size ? Math.max(committed, Math.max(...fresh.keys()) + 1) : committed;
+}
+
+/** Frames that the longest pane has. */
+export function longestTotal() {
+  return Math.max(1, ...state.panes.map(paneTotal));
+}
+
+/** A live frame is on the screen: the first time, note how long it took. */
+export function noteDrawn(frame) {
+  if (!frame || frame.drawn) return;
+  frame.drawn = true;
+  keep(delays.drawn, Date.now() - frame.sent);
+}
+
+function keep(list, value) {
+  list.push(value);
+  if (list.length > TIMES_KEPT) list.shift();
+}
