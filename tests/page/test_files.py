@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tools import graph_js
+
 WEBAPP = Path(__file__).resolve().parents[2] / "webapp"
 STATIC = WEBAPP / "static"
-MODULES = sorted((STATIC / "js").glob("*.js"))
+JS = STATIC / "js"
+MODULES = sorted(JS.rglob("*.js"))
+EDGES = graph_js.edges()
 LARGEST_PAGE = 600_000
 LONGEST_MODULE = 300
 
@@ -20,7 +24,12 @@ def test_the_whole_page_is_small() -> None:
     assert sum(path.stat().st_size for path in files) < LARGEST_PAGE
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def named(path: Path) -> str:
+    """The module's name in the graph."""
+    return path.relative_to(JS).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
 def test_modules_are_small_and_used(path: Path) -> None:
     """A module has at most 300 lines, says what it is for, and something imports it."""
     text = path.read_text()
@@ -29,10 +38,10 @@ def test_modules_are_small_and_used(path: Path) -> None:
     if path.name in ("main.js", "theme-boot.js"):
         assert f"/static/js/{path.name}" in (WEBAPP / "templates" / "index.html").read_text()
     else:
-        assert any(f"./{path.name}" in other.read_text() for other in MODULES if other != path)
+        assert any(named(path) in targets for targets in EDGES.values())
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES, ids=named)
 def test_no_dead_exports_or_imports(path: Path) -> None:
     """Every export is imported somewhere or used in its module, and every import is used."""
     text = path.read_text()
@@ -62,10 +71,10 @@ def test_every_key_of_the_help_has_a_meaning() -> None:
     """The help dialog and the key handler name the same keys."""
     shown = {
         key
-        for keys in re.findall(r"\[\[(.*?)\], ", (STATIC / "js" / "keymap.js").read_text())
+        for keys in re.findall(r"\[\[(.*?)\], ", next(JS.rglob("keymap.js")).read_text())
         for key in re.findall(r'"(.*?)"', keys)
     }
-    handled = (STATIC / "js" / "keys.js").read_text()
+    handled = next(JS.rglob("keys.js")).read_text()
     for key in shown - {"Space", "Ctrl", "Enter", "←", "→", "↑", "↓"}:
         word = key.lower()
         assert re.search(rf'^\s*(?:.*\s)?"?{re.escape(word)}"?:', handled, re.M), (

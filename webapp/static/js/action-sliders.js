@@ -2,7 +2,7 @@
 
 import { h, text } from "./dom.js";
 import { short } from "./format.js";
-import { on, state } from "./store.js";
+import { on, state } from "./state/store.js";
 
 /** @returns {{el: HTMLElement, chunk: () => number[][]}} */
 export function buildSliders() {

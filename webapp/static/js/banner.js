@@ -1,7 +1,7 @@
 /** The line under the header when the connection is lost. */
 
 import { h, text } from "./dom.js";
-import { on, state } from "./store.js";
+import { on, state } from "./state/store.js";
 import { retryNow, stream } from "./stream.js";
 
 /** @param {HTMLElement} bar */

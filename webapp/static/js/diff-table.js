@@ -1,10 +1,10 @@
 /** The branches' parameters side by side; what differs stands out. */
 
-import { pairs, equal } from "./comparison.js";
 import { fill, h } from "./dom.js";
 import { bytes, clip, seconds, sessionName, short } from "./format.js";
-import { commonAncestor, lineage } from "./lineage.js";
-import { LETTERS, on, state } from "./store.js";
+import { pairs, equal } from "./state/comparison.js";
+import { commonAncestor, lineage } from "./state/lineage.js";
+import { LETTERS, on, state } from "./state/store.js";
 
 export function buildDiffTable() {
   const el = h("section", { class: "diff-table", "aria-label": "Parameters of the branches" });

@@ -1,6 +1,6 @@
 /** Pictures onto canvases: sizes, smoothing, the frozen and the missing. */
 
-import { state } from "./store.js";
+import { state } from "./state/store.js";
 
 /**
  * Keep a canvas's pixels at its size on screen. Sizes come from the browser (never read while drawing: that would force

@@ -5,7 +5,7 @@ import { fill, h } from "./dom.js";
 import { busy } from "./fields.js";
 import { icon } from "./icons.js";
 import { FIRST_PROMPT, FIRST_STEPS, firstSample } from "./new-form.js";
-import { on, state } from "./store.js";
+import { on, state } from "./state/store.js";
 import { showTab } from "./tabs.js";
 
 export function buildEmpty() {

@@ -5,7 +5,7 @@ import { h, text } from "./dom.js";
 import { busy, choice, field, integer, promptField, seedField, stepsField } from "./fields.js";
 import { clip } from "./format.js";
 import { icon } from "./icons.js";
-import { on, state } from "./store.js";
+import { on, state } from "./state/store.js";
 
 export function buildForkForm() {
   const picture = h("img", { class: "fork-picture", alt: "", width: "56", height: "56" });

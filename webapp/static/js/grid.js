@@ -3,10 +3,10 @@
 import { sessionColour } from "./colours.js";
 import { fill, h, text } from "./dom.js";
 import { clip, count, short } from "./format.js";
-import { leaves } from "./lineage.js";
-import { branchNames } from "./names.js";
-import { openNode } from "./selection.js";
-import { LETTERS, on, state } from "./store.js";
+import { leaves } from "./state/lineage.js";
+import { branchNames } from "./state/names.js";
+import { openNode } from "./state/selection.js";
+import { LETTERS, on, state } from "./state/store.js";
 import { search } from "./tree-walk.js";
 
 const SORTS = {

@@ -1,10 +1,10 @@
 /** The top bar: which session, is it live, how long are the queues, what do the workers do. */
 
 import { attr, h, text } from "./dom.js";
-import { help } from "./help.js";
 import { bytes, clip, count, sessionName } from "./format.js";
+import { help } from "./help.js";
 import { icon } from "./icons.js";
-import { activeSession, on, state } from "./store.js";
+import { activeSession, on, state } from "./state/store.js";
 import { showTab } from "./tabs.js";
 import { toggleTheme } from "./theme.js";
 

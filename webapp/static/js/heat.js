@@ -2,10 +2,10 @@
 
 import { token } from "./colours.js";
 import { h, text } from "./dom.js";
-import { equal, pairs, series } from "./comparison.js";
 import { short } from "./format.js";
-import { framesPerStep } from "./lineage.js";
-import { LETTERS, state, touch } from "./store.js";
+import { equal, pairs, series } from "./state/comparison.js";
+import { framesPerStep } from "./state/lineage.js";
+import { LETTERS, state, touch } from "./state/store.js";
 
 const ROW = 15;
 const KINDS = { pixel: "pixels", latent: "latents", action: "actions" };

@@ -4,7 +4,7 @@ import { canRetry, cancel, retry } from "./actions.js";
 import { attr, fill, h, text } from "./dom.js";
 import { clip, clockTime, seconds, sessionName } from "./format.js";
 import { icon } from "./icons.js";
-import { letterOf, on, state } from "./store.js";
+import { letterOf, on, state } from "./state/store.js";
 
 const MOST = 60;
 const rows = new Map();

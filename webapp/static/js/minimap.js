@@ -2,7 +2,7 @@
 
 import { sessionColour, token } from "./colours.js";
 import { h } from "./dom.js";
-import { state } from "./store.js";
+import { state } from "./state/store.js";
 import { ROW } from "./tree-layout.js";
 
 const WIDTH = 132;

@@ -1,7 +1,7 @@
 /** The three ways to lay two branches over each other on one stage: wipe, blink, difference. */
 
 import { context, paint } from "./draw.js";
-import { LETTERS, state } from "./store.js";
+import { LETTERS, state } from "./state/store.js";
 
 /** @typedef {import("./frames.js").Picture} Picture */
 

@@ -5,7 +5,7 @@ import { h, text } from "./dom.js";
 import { busy, field, integer, promptField, seedField, stepsField } from "./fields.js";
 import { clip } from "./format.js";
 import { icon } from "./icons.js";
-import { on, state } from "./store.js";
+import { on, state } from "./state/store.js";
 import { toast } from "./toasts.js";
 
 export const FIRST_PROMPT = "pick up the red cup";

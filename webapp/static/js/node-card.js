@@ -4,9 +4,9 @@ import { patchNode, rewind, setPinned } from "./actions.js";
 import { attr, fill, h } from "./dom.js";
 import { bytes, clip, seconds, short, shortId } from "./format.js";
 import { icon } from "./icons.js";
-import { lineage } from "./lineage.js";
-import { open } from "./panes.js";
-import { LETTERS, activeSession, on, state, touch } from "./store.js";
+import { lineage } from "./state/lineage.js";
+import { open } from "./state/panes.js";
+import { LETTERS, activeSession, on, state, touch } from "./state/store.js";
 import { showTab } from "./tabs.js";
 import { toast } from "./toasts.js";
 

@@ -1,14 +1,14 @@
 /** The videos: panes side by side or one overlay, all drawn from one clock in one go. */
 
-import { clock, reducedMotion, setReadiness } from "./clock.js";
 import { attr, h, text } from "./dom.js";
 import { keepFitted } from "./draw.js";
 import { pictureOf, prefetch, retryMissing } from "./frames.js";
-import { longestTotal, noteDrawn } from "./live.js";
 import { describe, drawPair, overlay, startBlink } from "./modes.js";
 import { PaneView } from "./pane.js";
-import { measure } from "./panes.js";
-import { LETTERS, on, state } from "./store.js";
+import { clock, reducedMotion, setReadiness } from "./state/clock.js";
+import { longestTotal, noteDrawn } from "./state/live.js";
+import { measure } from "./state/panes.js";
+import { LETTERS, on, state } from "./state/store.js";
 
 const views = [];
 const root = h("div", { class: "panes" });

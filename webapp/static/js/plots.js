@@ -2,8 +2,8 @@
 
 import { token } from "./colours.js";
 import { h } from "./dom.js";
-import { commonAncestor, framesPerStep, lineage } from "./lineage.js";
-import { state } from "./store.js";
+import { commonAncestor, framesPerStep, lineage } from "./state/lineage.js";
+import { state } from "./state/store.js";
 
 const ROW = 34;
 const PAD = 4;

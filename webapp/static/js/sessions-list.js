@@ -4,7 +4,7 @@ import { closeSession, reopenSession, showSession } from "./actions.js";
 import { sessionColour } from "./colours.js";
 import { h, text } from "./dom.js";
 import { clip, sessionName } from "./format.js";
-import { letterOf, on, state } from "./store.js";
+import { letterOf, on, state } from "./state/store.js";
 import { currentTab } from "./tabs.js";
 
 const MOST = 100;

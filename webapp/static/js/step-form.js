@@ -1,12 +1,12 @@
 /** Run the world on: prompt, seed, action and number of steps; rewind and checkpoint beside it. */
 
-import { cancel, checkpoint, reopenSession, rewind, step } from "./actions.js";
 import { buildSliders } from "./action-sliders.js";
+import { cancel, checkpoint, reopenSession, rewind, step } from "./actions.js";
 import { h, text } from "./dom.js";
 import { busy, choice, field, integer, promptField, seedField, stepsField } from "./fields.js";
 import { clip, sessionName } from "./format.js";
 import { icon } from "./icons.js";
-import { LETTERS, activeSession, on, state } from "./store.js";
+import { LETTERS, activeSession, on, state } from "./state/store.js";
 
 export function buildStepForm() {
   const who = h("p", { class: "form-for" });

@@ -1,12 +1,12 @@
 /** `window.arc`: what the page shows, in numbers, and a way to seek; for tests and for reports of trouble. */
 
-import { clock, pause, seek } from "./clock.js";
-import { divergenceFrame } from "./comparison.js";
 import { heldBytes } from "./frames.js";
-import { delays } from "./live.js";
 import { overlay } from "./modes.js";
 import { shown } from "./player.js";
-import { flushTimes, state } from "./store.js";
+import { clock, pause, seek } from "./state/clock.js";
+import { divergenceFrame } from "./state/comparison.js";
+import { delays } from "./state/live.js";
+import { flushTimes, state } from "./state/store.js";
 import { stream } from "./stream.js";
 import { treeStats } from "./tree.js";
 

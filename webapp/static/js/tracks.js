@@ -1,12 +1,12 @@
 /** Timeline, heat strip and action plots on one horizontal scale, with one playhead and one slider over all. */
 
-import { clock, pause, seek } from "./clock.js";
 import { attr, h } from "./dom.js";
-import { framesPerStep, stepsAt } from "./lineage.js";
 import { buildHeat } from "./heat.js";
 import { buildPlots } from "./plots.js";
+import { clock, pause, seek } from "./state/clock.js";
+import { framesPerStep, stepsAt } from "./state/lineage.js";
+import { on } from "./state/store.js";
 import { buildTimeline } from "./timeline.js";
-import { on } from "./store.js";
 
 const GUTTER = 52;
 const RIGHT = 18;

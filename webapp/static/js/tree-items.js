@@ -27,7 +27,7 @@ export function itemView(item) {
 /**
  * @param {SVGGElement} g
  * @param {import("./tree-layout.js").Item} item
- * @param {import("./types.js").Node} node
+ * @param {import("./state/types.js").Node} node
  * @param {{selected: boolean, heads: Object[], running: boolean, found: boolean, faded: boolean, letters: string}} look
  */
 export function updateItem(g, item, node, look) {

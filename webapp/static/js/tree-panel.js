@@ -3,9 +3,9 @@
 import { h, text } from "./dom.js";
 import { clip, count, sessionName } from "./format.js";
 import { icon } from "./icons.js";
-import { leaves } from "./lineage.js";
 import { openTreeOf } from "./load.js";
-import { on, state } from "./store.js";
+import { leaves } from "./state/lineage.js";
+import { on, state } from "./state/store.js";
 import { buildTreeCanvas, find, fit, foldAll, nextMatch } from "./tree.js";
 
 /** @param {HTMLElement} panel */

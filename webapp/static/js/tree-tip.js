@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { bytes, clip, count, seconds, shortId } from "./format.js";
 import { sessionName } from "./format.js";
-import { state } from "./store.js";
+import { state } from "./state/store.js";
 
 const tip = h("div", { class: "tip", role: "tooltip", hidden: true });
 let shownFor = null;

@@ -1,6 +1,6 @@
 /** Walking the tree by keyboard, and finding nodes by words. */
 
-import { state } from "./store.js";
+import { state } from "./state/store.js";
 
 /**
  * The item one goes to from `item` with an arrow key.

@@ -3,11 +3,11 @@
 import { sessionColour } from "./colours.js";
 import { h, svg } from "./dom.js";
 import { clip } from "./format.js";
-import { lineage } from "./lineage.js";
 import { buildMinimap } from "./minimap.js";
-import { branchNames } from "./names.js";
-import { LETTERS, on, state, touch } from "./store.js";
-import { openNode, select } from "./selection.js";
+import { lineage } from "./state/lineage.js";
+import { branchNames } from "./state/names.js";
+import { openNode, select } from "./state/selection.js";
+import { LETTERS, on, state, touch } from "./state/store.js";
 import { edgePath, itemView, updateItem } from "./tree-items.js";
 import { COLUMN, ROW, layOut } from "./tree-layout.js";
 import { hideTip, showTip } from "./tree-tip.js";

@@ -3,8 +3,8 @@
  * what keeps them locked to the frame. While a frame of any pane is still loading the clock waits.
  */
 
-import { emit } from "./store.js";
 import { fps } from "./lineage.js";
+import { emit } from "./store.js";
 
 export const SPEEDS = [0.25, 0.5, 1, 2, 4];
 
