@@ -1,15 +1,15 @@
 /** What the reader can make the server do. Each answers true when the request was accepted; failures become toasts. */
 
 import * as api from "./api.js";
-import { confirm } from "./confirm.js";
-import { count } from "./format.js";
 import { openTreeOf } from "./load.js";
 import { followLive } from "./state/clock.js";
 import { putJob, putNode, putSession } from "./state/events.js";
 import { followHead, open, openBeside } from "./state/panes.js";
 import { state } from "./state/store.js";
 import { showTab } from "./tabs.js";
-import { problem, toast } from "./toasts.js";
+import { confirm } from "./ui/confirm.js";
+import { count } from "./ui/format.js";
+import { problem, toast } from "./ui/toasts.js";
 
 async function attempt(work, action) {
   try {

@@ -1,8 +1,8 @@
 /** The line under the header when the connection is lost. */
 
-import { h, text } from "./dom.js";
 import { on, state } from "./state/store.js";
 import { retryNow, stream } from "./stream.js";
+import { h, text } from "./ui/dom.js";
 
 /** @param {HTMLElement} bar */
 export function buildBanner(bar) {

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { putJob } from "./state/events.js";
 import { on, state, touch } from "./state/store.js";
-import { problem, toast } from "./toasts.js";
+import { problem, toast } from "./ui/toasts.js";
 
 /** Jobs whose clip is to be saved once it is made. */
 const wanted = new Set();

@@ -6,7 +6,7 @@ import { expectTree, giveUpTree, putJob, putSession, putTree, putWorker } from "
 import { readLink } from "./state/link.js";
 import { open, openAll, setMode, startShow } from "./state/panes.js";
 import { emit, state, touch } from "./state/store.js";
-import { problem, toast } from "./toasts.js";
+import { problem, toast } from "./ui/toasts.js";
 
 const WORKERS_EVERY_MS = 4000;
 

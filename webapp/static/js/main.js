@@ -3,7 +3,6 @@
 import { buildBanner } from "./banner.js";
 import { watchClips } from "./clips.js";
 import { watchCompare } from "./compare.js";
-import { h } from "./dom.js";
 import { buildForkForm } from "./fork-form.js";
 import { buildHeader } from "./header.js";
 import { buildJobs } from "./jobs.js";
@@ -21,8 +20,9 @@ import { buildStepForm } from "./step-form.js";
 import { connect, subscribe } from "./stream.js";
 import { buildTabs, showTab } from "./tabs.js";
 import { exposeForTests } from "./testing.js";
-import { problem, toast } from "./toasts.js";
 import { buildTreePanel } from "./tree-panel.js";
+import { h } from "./ui/dom.js";
+import { problem, toast } from "./ui/toasts.js";
 
 const at = (id) => document.getElementById(id);
 

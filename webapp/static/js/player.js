@@ -1,6 +1,5 @@
 /** The videos: panes side by side or one overlay, all drawn from one clock in one go. */
 
-import { attr, h, text } from "./dom.js";
 import { keepFitted } from "./draw.js";
 import { pictureOf, prefetch, retryMissing } from "./frames.js";
 import { describe, drawPair, overlay, startBlink } from "./modes.js";
@@ -9,6 +8,7 @@ import { clock, reducedMotion, setReadiness } from "./state/clock.js";
 import { longestTotal, noteDrawn } from "./state/live.js";
 import { measure } from "./state/panes.js";
 import { LETTERS, on, state } from "./state/store.js";
+import { attr, h, text } from "./ui/dom.js";
 
 const views = [];
 const root = h("div", { class: "panes" });

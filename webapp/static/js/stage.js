@@ -1,13 +1,13 @@
 /** The middle panel: videos or the grid of branches. */
 
 import { buildDiffTable } from "./diff-table.js";
-import { h } from "./dom.js";
 import { buildEmpty } from "./empty.js";
 import { buildGrid } from "./grid.js";
 import { buildPlayer } from "./player.js";
 import { on, state } from "./state/store.js";
 import { buildTracks } from "./tracks.js";
 import { buildOverlayBar, buildStageBar, buildTransport } from "./transport.js";
+import { h } from "./ui/dom.js";
 
 /** @param {HTMLElement} panel */
 export function buildStage(panel) {

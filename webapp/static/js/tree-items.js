@@ -1,9 +1,9 @@
 /** How a node, a folded run and an edge of the tree look. */
 
-import { sessionColour } from "./colours.js";
-import { attr, svg, text } from "./dom.js";
-import { clip, count } from "./format.js";
 import { PILL, ROW } from "./tree-layout.js";
+import { sessionColour } from "./ui/colours.js";
+import { attr, svg, text } from "./ui/dom.js";
+import { clip, count } from "./ui/format.js";
 
 const LONGEST_NAME = 60;
 const CROSS = "M-3-3l6 6M3-3l-6 6";

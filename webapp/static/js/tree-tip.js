@@ -1,9 +1,9 @@
 /** The card that appears at a node under the pointer: its last frame and what matters about it. */
 
-import { h } from "./dom.js";
-import { bytes, clip, count, seconds, shortId } from "./format.js";
-import { sessionName } from "./format.js";
 import { state } from "./state/store.js";
+import { h } from "./ui/dom.js";
+import { bytes, clip, count, seconds, shortId } from "./ui/format.js";
+import { sessionName } from "./ui/format.js";
 
 const tip = h("div", { class: "tip", role: "tooltip", hidden: true });
 let shownFor = null;

@@ -1,8 +1,5 @@
 /** The trajectory tree: what is on screen as SVG, everything else only as numbers. */
 
-import { sessionColour } from "./colours.js";
-import { h, svg } from "./dom.js";
-import { clip } from "./format.js";
 import { buildMinimap } from "./minimap.js";
 import { lineage } from "./state/lineage.js";
 import { branchNames } from "./state/names.js";
@@ -12,6 +9,9 @@ import { edgePath, itemView, updateItem } from "./tree-items.js";
 import { COLUMN, ROW, layOut } from "./tree-layout.js";
 import { hideTip, showTip } from "./tree-tip.js";
 import { neighbour, search } from "./tree-walk.js";
+import { sessionColour } from "./ui/colours.js";
+import { h, svg } from "./ui/dom.js";
+import { clip } from "./ui/format.js";
 
 const MARGIN = 26;
 const LETTER_WIDTH = 6.7;

@@ -1,6 +1,6 @@
 /** Dark or light. The choice is kept in this browser. */
 
-import { touch } from "./state/store.js";
+import { touch } from "../state/store.js";
 
 export function toggleTheme() {
   const root = document.documentElement;

@@ -1,6 +1,6 @@
 /** Colours by meaning. A, B, C keep theirs everywhere; other sessions get quieter ones. */
 
-import { letterOf, state } from "./state/store.js";
+import { letterOf, state } from "../state/store.js";
 
 const OTHERS = 6;
 
