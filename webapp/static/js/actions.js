@@ -1,7 +1,7 @@
 /** What the reader can make the server do. Each answers true when the request was accepted; failures become toasts. */
 
-import * as api from "./api.js";
-import { openTreeOf } from "./load.js";
+import * as api from "./net/api.js";
+import { openTreeOf } from "./net/load.js";
 import { followLive } from "./state/clock.js";
 import { putJob, putNode, putSession } from "./state/events.js";
 import { followHead, open, openBeside } from "./state/panes.js";

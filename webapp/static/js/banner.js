@@ -1,7 +1,7 @@
 /** The line under the header when the connection is lost. */
 
+import { retryNow, stream } from "./net/stream.js";
 import { on, state } from "./state/store.js";
-import { retryNow, stream } from "./stream.js";
 import { h, text } from "./ui/dom.js";
 
 /** @param {HTMLElement} bar */

@@ -1,13 +1,14 @@
 /** Puts the page together. */
 
 import { buildBanner } from "./banner.js";
-import { watchClips } from "./clips.js";
-import { watchCompare } from "./compare.js";
 import { buildForkForm } from "./fork-form.js";
 import { buildHeader } from "./header.js";
 import { buildJobs } from "./jobs.js";
 import { listenToKeys } from "./keys.js";
-import { boot, openAwaited, resync, watchWorkers } from "./load.js";
+import { watchClips } from "./net/clips.js";
+import { watchCompare } from "./net/compare.js";
+import { boot, openAwaited, resync, watchWorkers } from "./net/load.js";
+import { connect, subscribe } from "./net/stream.js";
 import { buildNewForm } from "./new-form.js";
 import { buildNodeCard } from "./node-card.js";
 import { buildSessionsList } from "./sessions-list.js";
@@ -17,7 +18,6 @@ import { watchLink } from "./state/link.js";
 import { measure } from "./state/panes.js";
 import { on, state, touch } from "./state/store.js";
 import { buildStepForm } from "./step-form.js";
-import { connect, subscribe } from "./stream.js";
 import { buildTabs, showTab } from "./tabs.js";
 import { exposeForTests } from "./testing.js";
 import { buildTreePanel } from "./tree-panel.js";

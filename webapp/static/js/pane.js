@@ -1,7 +1,7 @@
 /** One pane: a branch's letter, name, picture and facts. */
 
-import { saveClip } from "./clips.js";
 import { context, keepFitted, paint } from "./draw.js";
+import { saveClip } from "./net/clips.js";
 import { clock } from "./state/clock.js";
 import { stepsAt, totalFrames } from "./state/lineage.js";
 import { activate, close } from "./state/panes.js";

@@ -2,12 +2,12 @@
 
 import { heldBytes } from "./frames.js";
 import { overlay } from "./modes.js";
+import { stream } from "./net/stream.js";
 import { shown } from "./player.js";
 import { clock, pause, seek } from "./state/clock.js";
 import { divergenceFrame } from "./state/comparison.js";
 import { delays } from "./state/live.js";
 import { flushTimes, state } from "./state/store.js";
-import { stream } from "./stream.js";
 import { treeStats } from "./tree.js";
 
 export function exposeForTests() {

@@ -1,6 +1,6 @@
 /** The left panel: which tree, search, and the tree itself. */
 
-import { openTreeOf } from "./load.js";
+import { openTreeOf } from "./net/load.js";
 import { leaves } from "./state/lineage.js";
 import { on, state } from "./state/store.js";
 import { buildTreeCanvas, find, fit, foldAll, nextMatch } from "./tree.js";

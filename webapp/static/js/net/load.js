@@ -1,12 +1,12 @@
 /** Loading: what is there at the start, one tree at a time, and everything again after an outage. */
 
+import { followLive, play, seek } from "../state/clock.js";
+import { expectTree, giveUpTree, putJob, putSession, putTree, putWorker } from "../state/events.js";
+import { readLink } from "../state/link.js";
+import { open, openAll, setMode, startShow } from "../state/panes.js";
+import { emit, state, touch } from "../state/store.js";
+import { problem, toast } from "../ui/toasts.js";
 import * as api from "./api.js";
-import { followLive, play, seek } from "./state/clock.js";
-import { expectTree, giveUpTree, putJob, putSession, putTree, putWorker } from "./state/events.js";
-import { readLink } from "./state/link.js";
-import { open, openAll, setMode, startShow } from "./state/panes.js";
-import { emit, state, touch } from "./state/store.js";
-import { problem, toast } from "./ui/toasts.js";
 
 const WORKERS_EVERY_MS = 4000;
 

@@ -1,8 +1,8 @@
 /** Fetches the server's comparison of the panes: divergence point and difference series. */
 
+import { measure } from "../state/panes.js";
+import { on, state, touch } from "../state/store.js";
 import { get } from "./api.js";
-import { measure } from "./state/panes.js";
-import { on, state, touch } from "./state/store.js";
 
 const PAUSE_MS = 250;
 const RETRY_MS = [1000, 2000, 4000, 8000];

@@ -3,9 +3,9 @@
  * growing pauses and asks for what it missed (`last_id`).
  */
 
-import { putSession } from "./state/events.js";
-import { putLive } from "./state/live.js";
-import { state, touch } from "./state/store.js";
+import { putSession } from "../state/events.js";
+import { putLive } from "../state/live.js";
+import { state, touch } from "../state/store.js";
 
 const CREDIT = 8; // frames the server may have on the way per pane
 const FIRST_PAUSE_MS = 400;

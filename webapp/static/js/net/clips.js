@@ -1,9 +1,9 @@
 /** Saving a branch as a clip: a short one comes at once, a long one is a job that the page waits for. */
 
+import { putJob } from "../state/events.js";
+import { on, state, touch } from "../state/store.js";
+import { problem, toast } from "../ui/toasts.js";
 import * as api from "./api.js";
-import { putJob } from "./state/events.js";
-import { on, state, touch } from "./state/store.js";
-import { problem, toast } from "./ui/toasts.js";
 
 /** Jobs whose clip is to be saved once it is made. */
 const wanted = new Set();
