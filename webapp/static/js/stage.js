@@ -3,11 +3,11 @@
 import { buildDiffTable } from "./diff-table.js";
 import { buildEmpty } from "./empty.js";
 import { buildGrid } from "./grid.js";
-import { buildPlayer } from "./player.js";
 import { on, state } from "./state/store.js";
 import { buildTracks } from "./tracks.js";
-import { buildOverlayBar, buildStageBar, buildTransport } from "./transport.js";
 import { h } from "./ui/dom.js";
+import { buildPlayer } from "./video/player.js";
+import { buildOverlayBar, buildStageBar, buildTransport } from "./video/transport.js";
 
 /** @param {HTMLElement} panel */
 export function buildStage(panel) {

@@ -1,13 +1,13 @@
 /** Play, speed, frame counter and the way the videos are laid out. */
 
+import { clock, changeSpeed, followLive, nudge, seek, toggle } from "../state/clock.js";
+import { pairs } from "../state/comparison.js";
+import { stepsAt, fps } from "../state/lineage.js";
+import { followHead, jump, setMode, setPair, swap } from "../state/panes.js";
+import { LETTERS, emit, on, state, touch } from "../state/store.js";
+import { attr, h, text } from "../ui/dom.js";
+import { icon } from "../ui/icons.js";
 import { GAINS, overlay } from "./modes.js";
-import { clock, changeSpeed, followLive, nudge, seek, toggle } from "./state/clock.js";
-import { pairs } from "./state/comparison.js";
-import { stepsAt, fps } from "./state/lineage.js";
-import { followHead, jump, setMode, setPair, swap } from "./state/panes.js";
-import { LETTERS, emit, on, state, touch } from "./state/store.js";
-import { attr, h, text } from "./ui/dom.js";
-import { icon } from "./ui/icons.js";
 
 const MODE_NAMES = { side: "Side", wipe: "Wipe", blink: "Blink", diff: "Difference" };
 const MODE_KEYS = { side: "", wipe: " (W)", blink: "", diff: " (D)" };

@@ -3,11 +3,11 @@
  * as an ImageBitmap in a cache with a byte budget. Live frames stand in until then.
  */
 
-import { framesPerStep, locate, lineage, totalFrames } from "./state/lineage.js";
-import { dropLive, liveAt } from "./state/live.js";
-import { emit, state } from "./state/store.js";
+import { framesPerStep, locate, lineage, totalFrames } from "../state/lineage.js";
+import { dropLive, liveAt } from "../state/live.js";
+import { emit, state } from "../state/store.js";
 
-/** @typedef {{image: ImageBitmap, x: number, y: number, w: number, h: number, live?: import("./state/live.js").LiveFrame}} Picture */
+/** @typedef {{image: ImageBitmap, x: number, y: number, w: number, h: number, live?: import("../state/live.js").LiveFrame}} Picture */
 
 const BUDGET_BYTES = 384e6;
 const PARALLEL = 6;
@@ -21,7 +21,7 @@ let usedBytes = 0;
 
 /**
  * The picture of a pane at a video frame: a `Picture`, "loading", or "missing" (could not be had).
- * @param {import("./state/types.js").Pane} pane
+ * @param {import("../state/types.js").Pane} pane
  * @param {number} frame
  * @returns {Picture|"loading"|"missing"}
  */

@@ -1,6 +1,6 @@
 /** Pictures onto canvases: sizes, smoothing, the frozen and the missing. */
 
-import { state } from "./state/store.js";
+import { state } from "../state/store.js";
 
 /**
  * Keep a canvas's pixels at its size on screen. Sizes come from the browser (never read while drawing: that would force
@@ -26,7 +26,7 @@ export function context(canvas) {
   return ctx;
 }
 
-/** @param {import("./frames.js").Picture} picture */
+/** @param {import("./pictures.js").Picture} picture */
 export function paint(ctx, picture, x = 0, y = 0, w = ctx.canvas.width, h = ctx.canvas.height) {
   ctx.drawImage(picture.image, picture.x, picture.y, picture.w, picture.h, x, y, w, h);
 }

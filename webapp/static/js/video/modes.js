@@ -1,9 +1,9 @@
 /** The three ways to lay two branches over each other on one stage: wipe, blink, difference. */
 
+import { LETTERS, state } from "../state/store.js";
 import { context, paint } from "./draw.js";
-import { LETTERS, state } from "./state/store.js";
 
-/** @typedef {import("./frames.js").Picture} Picture */
+/** @typedef {import("./pictures.js").Picture} Picture */
 
 const BLINK_MS = 500;
 const GHOST = 0.065; // of the sum of three channels

@@ -1,15 +1,15 @@
 /** One pane: a branch's letter, name, picture and facts. */
 
+import { saveClip } from "../net/clips.js";
+import { clock } from "../state/clock.js";
+import { stepsAt, totalFrames } from "../state/lineage.js";
+import { activate, close } from "../state/panes.js";
+import { LETTERS, emit, state } from "../state/store.js";
+import { paneColour } from "../ui/colours.js";
+import { attr, h, text } from "../ui/dom.js";
+import { clip, sessionName, short } from "../ui/format.js";
+import { icon } from "../ui/icons.js";
 import { context, keepFitted, paint } from "./draw.js";
-import { saveClip } from "./net/clips.js";
-import { clock } from "./state/clock.js";
-import { stepsAt, totalFrames } from "./state/lineage.js";
-import { activate, close } from "./state/panes.js";
-import { LETTERS, emit, state } from "./state/store.js";
-import { paneColour } from "./ui/colours.js";
-import { attr, h, text } from "./ui/dom.js";
-import { clip, sessionName, short } from "./ui/format.js";
-import { icon } from "./ui/icons.js";
 
 /** A pane's elements and how to refresh them. */
 export class PaneView {

@@ -1,14 +1,14 @@
 /** The videos: panes side by side or one overlay, all drawn from one clock in one go. */
 
+import { clock, reducedMotion, setReadiness } from "../state/clock.js";
+import { longestTotal, noteDrawn } from "../state/live.js";
+import { measure } from "../state/panes.js";
+import { LETTERS, on, state } from "../state/store.js";
+import { attr, h, text } from "../ui/dom.js";
 import { keepFitted } from "./draw.js";
-import { pictureOf, prefetch, retryMissing } from "./frames.js";
 import { describe, drawPair, overlay, startBlink } from "./modes.js";
 import { PaneView } from "./pane.js";
-import { clock, reducedMotion, setReadiness } from "./state/clock.js";
-import { longestTotal, noteDrawn } from "./state/live.js";
-import { measure } from "./state/panes.js";
-import { LETTERS, on, state } from "./state/store.js";
-import { attr, h, text } from "./ui/dom.js";
+import { pictureOf, prefetch, retryMissing } from "./pictures.js";
 
 const views = [];
 const root = h("div", { class: "panes" });
