@@ -1,10 +1,10 @@
 /** The middle panel: videos or the grid of branches. */
 
-import { buildDiffTable } from "./diff-table.js";
+import { buildDiffTable } from "./compare/diff-table.js";
+import { buildTracks } from "./compare/tracks.js";
 import { buildEmpty } from "./empty.js";
 import { buildGrid } from "./grid.js";
 import { on, state } from "./state/store.js";
-import { buildTracks } from "./tracks.js";
 import { h } from "./ui/dom.js";
 import { buildPlayer } from "./video/player.js";
 import { buildOverlayBar, buildStageBar, buildTransport } from "./video/transport.js";

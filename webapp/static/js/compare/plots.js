@@ -1,9 +1,9 @@
 /** The branches' actions under the videos: one small plot per dimension, all branches in it. */
 
-import { commonAncestor, framesPerStep, lineage } from "./state/lineage.js";
-import { state } from "./state/store.js";
-import { token } from "./ui/colours.js";
-import { h } from "./ui/dom.js";
+import { commonAncestor, framesPerStep, lineage } from "../state/lineage.js";
+import { state } from "../state/store.js";
+import { token } from "../ui/colours.js";
+import { h } from "../ui/dom.js";
 
 const ROW = 34;
 const PAD = 4;

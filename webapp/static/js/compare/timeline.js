@@ -1,12 +1,12 @@
 /** The timeline: the common trunk, then one lane per branch, with the steps and the point where they part. */
 
-import { clock } from "./state/clock.js";
-import { divergenceFrame } from "./state/comparison.js";
-import { commonAncestor, lastFrame, lineage, totalFrames } from "./state/lineage.js";
-import { paneTotal } from "./state/live.js";
-import { LETTERS, state } from "./state/store.js";
-import { paneColour } from "./ui/colours.js";
-import { h, svg } from "./ui/dom.js";
+import { clock } from "../state/clock.js";
+import { divergenceFrame } from "../state/comparison.js";
+import { commonAncestor, lastFrame, lineage, totalFrames } from "../state/lineage.js";
+import { paneTotal } from "../state/live.js";
+import { LETTERS, state } from "../state/store.js";
+import { paneColour } from "../ui/colours.js";
+import { h, svg } from "../ui/dom.js";
 
 const TOP = 22;
 const LANE = 17;

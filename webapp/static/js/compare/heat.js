@@ -1,11 +1,11 @@
 /** The divergence heat strip: how much each pair of branches differs, along the timeline. */
 
-import { equal, pairs, series } from "./state/comparison.js";
-import { framesPerStep } from "./state/lineage.js";
-import { LETTERS, state, touch } from "./state/store.js";
-import { token } from "./ui/colours.js";
-import { h, text } from "./ui/dom.js";
-import { short } from "./ui/format.js";
+import { equal, pairs, series } from "../state/comparison.js";
+import { framesPerStep } from "../state/lineage.js";
+import { LETTERS, state, touch } from "../state/store.js";
+import { token } from "../ui/colours.js";
+import { h, text } from "../ui/dom.js";
+import { short } from "../ui/format.js";
 
 const ROW = 15;
 const KINDS = { pixel: "pixels", latent: "latents", action: "actions" };

@@ -1,10 +1,10 @@
 /** The branches' parameters side by side; what differs stands out. */
 
-import { pairs, equal } from "./state/comparison.js";
-import { commonAncestor, lineage } from "./state/lineage.js";
-import { LETTERS, on, state } from "./state/store.js";
-import { fill, h } from "./ui/dom.js";
-import { bytes, clip, seconds, sessionName, short } from "./ui/format.js";
+import { pairs, equal } from "../state/comparison.js";
+import { commonAncestor, lineage } from "../state/lineage.js";
+import { LETTERS, on, state } from "../state/store.js";
+import { fill, h } from "../ui/dom.js";
+import { bytes, clip, seconds, sessionName, short } from "../ui/format.js";
 
 export function buildDiffTable() {
   const el = h("section", { class: "diff-table", "aria-label": "Parameters of the branches" });

@@ -1,12 +1,12 @@
 /** Timeline, heat strip and action plots on one horizontal scale, with one playhead and one slider over all. */
 
+import { clock, pause, seek } from "../state/clock.js";
+import { framesPerStep, stepsAt } from "../state/lineage.js";
+import { on } from "../state/store.js";
+import { attr, h } from "../ui/dom.js";
 import { buildHeat } from "./heat.js";
 import { buildPlots } from "./plots.js";
-import { clock, pause, seek } from "./state/clock.js";
-import { framesPerStep, stepsAt } from "./state/lineage.js";
-import { on } from "./state/store.js";
 import { buildTimeline } from "./timeline.js";
-import { attr, h } from "./ui/dom.js";
 
 const GUTTER = 52;
 const RIGHT = 18;
