@@ -1,7 +1,7 @@
 /** The help: the words one meets on the page, the marks in the tree, and the keys. */
 
 import { KEYS } from "./keymap.js";
-import { legend } from "./tree-legend.js";
+import { legend } from "./tree/legend.js";
 import { h } from "./ui/dom.js";
 
 export function help() {

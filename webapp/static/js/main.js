@@ -20,7 +20,7 @@ import { on, state, touch } from "./state/store.js";
 import { buildStepForm } from "./step-form.js";
 import { buildTabs, showTab } from "./tabs.js";
 import { exposeForTests } from "./testing.js";
-import { buildTreePanel } from "./tree-panel.js";
+import { buildTreePanel } from "./tree/panel.js";
 import { h } from "./ui/dom.js";
 import { problem, toast } from "./ui/toasts.js";
 

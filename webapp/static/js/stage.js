@@ -3,8 +3,8 @@
 import { buildDiffTable } from "./compare/diff-table.js";
 import { buildTracks } from "./compare/tracks.js";
 import { buildEmpty } from "./empty.js";
-import { buildGrid } from "./grid.js";
 import { on, state } from "./state/store.js";
+import { buildGrid } from "./tree/grid.js";
 import { h } from "./ui/dom.js";
 import { buildPlayer } from "./video/player.js";
 import { buildOverlayBar, buildStageBar, buildTransport } from "./video/transport.js";

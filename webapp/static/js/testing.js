@@ -5,7 +5,7 @@ import { clock, pause, seek } from "./state/clock.js";
 import { divergenceFrame } from "./state/comparison.js";
 import { delays } from "./state/live.js";
 import { flushTimes, state } from "./state/store.js";
-import { treeStats } from "./tree.js";
+import { treeStats } from "./tree/canvas.js";
 import { overlay } from "./video/modes.js";
 import { heldBytes } from "./video/pictures.js";
 import { shown } from "./video/player.js";

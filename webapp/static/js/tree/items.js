@@ -1,9 +1,9 @@
 /** How a node, a folded run and an edge of the tree look. */
 
-import { PILL, ROW } from "./tree-layout.js";
-import { sessionColour } from "./ui/colours.js";
-import { attr, svg, text } from "./ui/dom.js";
-import { clip, count } from "./ui/format.js";
+import { sessionColour } from "../ui/colours.js";
+import { attr, svg, text } from "../ui/dom.js";
+import { clip, count } from "../ui/format.js";
+import { PILL, ROW } from "./layout.js";
 
 const LONGEST_NAME = 60;
 const CROSS = "M-3-3l6 6M3-3l-6 6";
@@ -26,8 +26,8 @@ export function itemView(item) {
 
 /**
  * @param {SVGGElement} g
- * @param {import("./tree-layout.js").Item} item
- * @param {import("./state/types.js").Node} node
+ * @param {import("./layout.js").Item} item
+ * @param {import("../state/types.js").Node} node
  * @param {{selected: boolean, heads: Object[], running: boolean, found: boolean, faded: boolean, letters: string}} look
  */
 export function updateItem(g, item, node, look) {

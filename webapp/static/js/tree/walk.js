@@ -1,11 +1,11 @@
 /** Walking the tree by keyboard, and finding nodes by words. */
 
-import { state } from "./state/store.js";
+import { state } from "../state/store.js";
 
 /**
  * The item one goes to from `item` with an arrow key.
- * @param {{items: import("./tree-layout.js").Item[]}} layout
- * @param {import("./tree-layout.js").Item} item
+ * @param {{items: import("./layout.js").Item[]}} layout
+ * @param {import("./layout.js").Item} item
  * @param {string} key
  */
 export function neighbour(layout, item, key) {

@@ -1,17 +1,17 @@
 /** The trajectory tree: what is on screen as SVG, everything else only as numbers. */
 
+import { lineage } from "../state/lineage.js";
+import { branchNames } from "../state/names.js";
+import { openNode, select } from "../state/selection.js";
+import { LETTERS, on, state, touch } from "../state/store.js";
+import { sessionColour } from "../ui/colours.js";
+import { h, svg } from "../ui/dom.js";
+import { clip } from "../ui/format.js";
+import { edgePath, itemView, updateItem } from "./items.js";
+import { COLUMN, ROW, layOut } from "./layout.js";
 import { buildMinimap } from "./minimap.js";
-import { lineage } from "./state/lineage.js";
-import { branchNames } from "./state/names.js";
-import { openNode, select } from "./state/selection.js";
-import { LETTERS, on, state, touch } from "./state/store.js";
-import { edgePath, itemView, updateItem } from "./tree-items.js";
-import { COLUMN, ROW, layOut } from "./tree-layout.js";
-import { hideTip, showTip } from "./tree-tip.js";
-import { neighbour, search } from "./tree-walk.js";
-import { sessionColour } from "./ui/colours.js";
-import { h, svg } from "./ui/dom.js";
-import { clip } from "./ui/format.js";
+import { hideTip, showTip } from "./tip.js";
+import { neighbour, search } from "./walk.js";
 
 const MARGIN = 26;
 const LETTER_WIDTH = 6.7;

@@ -22,9 +22,9 @@ const SHORTEST_RUN = 3;
  */
 
 /**
- * @param {Map<string, import("./state/types.js").Node>} nodes
+ * @param {Map<string, import("../state/types.js").Node>} nodes
  * @param {string} rootId
- * @param {(node: import("./state/types.js").Node) => boolean} stays  nodes that never fold
+ * @param {(node: import("../state/types.js").Node) => boolean} stays  nodes that never fold
  * @param {Set<string>} unfolded  first nodes of runs the reader opened
  * @returns {{items: Item[], byNode: Map<string, Item>, rows: number, width: number}}
  */

@@ -1,14 +1,14 @@
 /** The card that appears at a node under the pointer: its last frame and what matters about it. */
 
-import { state } from "./state/store.js";
-import { h } from "./ui/dom.js";
-import { bytes, clip, count, seconds, shortId } from "./ui/format.js";
-import { sessionName } from "./ui/format.js";
+import { state } from "../state/store.js";
+import { h } from "../ui/dom.js";
+import { bytes, clip, count, seconds, shortId } from "../ui/format.js";
+import { sessionName } from "../ui/format.js";
 
 const tip = h("div", { class: "tip", role: "tooltip", hidden: true });
 let shownFor = null;
 
-/** @param {import("./tree-layout.js").Item} item  @param {DOMRect} box  where it is on screen */
+/** @param {import("./layout.js").Item} item  @param {DOMRect} box  where it is on screen */
 export function showTip(item, box) {
   if (shownFor === item) return;
   shownFor = item;

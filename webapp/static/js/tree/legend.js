@@ -1,7 +1,7 @@
 /** What the marks in the tree mean, drawn with the tree's own marks. */
 
-import { itemView, updateItem } from "./tree-items.js";
-import { h, svg } from "./ui/dom.js";
+import { h, svg } from "../ui/dom.js";
+import { itemView, updateItem } from "./items.js";
 
 const PLAIN = { id: "legend", session_id: null, frame_index: 0, parent: "", children: [], durability: "durable", failed: false, bookmarked: false, pinned: false,
   label: null, prompt: "" };

@@ -1,9 +1,9 @@
 /** The whole tree in a corner, with the part on screen marked; drag to move. */
 
-import { state } from "./state/store.js";
-import { ROW } from "./tree-layout.js";
-import { sessionColour, token } from "./ui/colours.js";
-import { h } from "./ui/dom.js";
+import { state } from "../state/store.js";
+import { sessionColour, token } from "../ui/colours.js";
+import { h } from "../ui/dom.js";
+import { ROW } from "./layout.js";
 
 const WIDTH = 132;
 const HEIGHT = 74;

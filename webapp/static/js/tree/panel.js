@@ -1,12 +1,12 @@
 /** The left panel: which tree, search, and the tree itself. */
 
-import { openTreeOf } from "./net/load.js";
-import { leaves } from "./state/lineage.js";
-import { on, state } from "./state/store.js";
-import { buildTreeCanvas, find, fit, foldAll, nextMatch } from "./tree.js";
-import { h, text } from "./ui/dom.js";
-import { clip, count, sessionName } from "./ui/format.js";
-import { icon } from "./ui/icons.js";
+import { openTreeOf } from "../net/load.js";
+import { leaves } from "../state/lineage.js";
+import { on, state } from "../state/store.js";
+import { h, text } from "../ui/dom.js";
+import { clip, count, sessionName } from "../ui/format.js";
+import { icon } from "../ui/icons.js";
+import { buildTreeCanvas, find, fit, foldAll, nextMatch } from "./canvas.js";
 
 /** @param {HTMLElement} panel */
 export function buildTreePanel(panel) {

@@ -1,13 +1,13 @@
 /** All branches of the tree as thumbnails, sortable and filterable; a click opens one in a pane. */
 
-import { leaves } from "./state/lineage.js";
-import { branchNames } from "./state/names.js";
-import { openNode } from "./state/selection.js";
-import { LETTERS, on, state } from "./state/store.js";
-import { search } from "./tree-walk.js";
-import { sessionColour } from "./ui/colours.js";
-import { fill, h, text } from "./ui/dom.js";
-import { clip, count, short } from "./ui/format.js";
+import { leaves } from "../state/lineage.js";
+import { branchNames } from "../state/names.js";
+import { openNode } from "../state/selection.js";
+import { LETTERS, on, state } from "../state/store.js";
+import { sessionColour } from "../ui/colours.js";
+import { fill, h, text } from "../ui/dom.js";
+import { clip, count, short } from "../ui/format.js";
+import { search } from "./walk.js";
 
 const SORTS = {
   newest: ["Newest", (a, b) => b.created - a.created],
