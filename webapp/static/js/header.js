@@ -1,8 +1,8 @@
 /** The top bar: which session, is it live, how long are the queues, what do the workers do. */
 
+import { showTab } from "./controls/tabs.js";
 import { help } from "./help.js";
 import { activeSession, on, state } from "./state/store.js";
-import { showTab } from "./tabs.js";
 import { attr, h, text } from "./ui/dom.js";
 import { bytes, clip, count, sessionName } from "./ui/format.js";
 import { icon } from "./ui/icons.js";

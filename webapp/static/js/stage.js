@@ -2,7 +2,7 @@
 
 import { buildDiffTable } from "./compare/diff-table.js";
 import { buildTracks } from "./compare/tracks.js";
-import { buildEmpty } from "./empty.js";
+import { buildEmpty } from "./controls/empty.js";
 import { on, state } from "./state/store.js";
 import { buildGrid } from "./tree/grid.js";
 import { h } from "./ui/dom.js";

@@ -1,12 +1,12 @@
 /** Run the world on: prompt, seed, action and number of steps; rewind and checkpoint beside it. */
 
+import { LETTERS, activeSession, on, state } from "../state/store.js";
+import { h, text } from "../ui/dom.js";
+import { busy, choice, field, integer, promptField, seedField, stepsField } from "../ui/fields.js";
+import { clip, sessionName } from "../ui/format.js";
+import { icon } from "../ui/icons.js";
 import { buildSliders } from "./action-sliders.js";
 import { cancel, checkpoint, reopenSession, rewind, step } from "./actions.js";
-import { LETTERS, activeSession, on, state } from "./state/store.js";
-import { h, text } from "./ui/dom.js";
-import { busy, choice, field, integer, promptField, seedField, stepsField } from "./ui/fields.js";
-import { clip, sessionName } from "./ui/format.js";
-import { icon } from "./ui/icons.js";
 
 export function buildStepForm() {
   const who = h("p", { class: "form-for" });

@@ -1,7 +1,7 @@
 /** The control panel's tabs. */
 
-import { touch } from "./state/store.js";
-import { h } from "./ui/dom.js";
+import { touch } from "../state/store.js";
+import { h } from "../ui/dom.js";
 
 const tabs = new Map();
 let current = null;

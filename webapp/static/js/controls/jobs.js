@@ -1,10 +1,10 @@
 /** The list of jobs: progress, elapsed time, cancel, retry, the whole error. */
 
+import { letterOf, on, state } from "../state/store.js";
+import { attr, fill, h, text } from "../ui/dom.js";
+import { clip, clockTime, seconds, sessionName } from "../ui/format.js";
+import { icon } from "../ui/icons.js";
 import { canRetry, cancel, retry } from "./actions.js";
-import { letterOf, on, state } from "./state/store.js";
-import { attr, fill, h, text } from "./ui/dom.js";
-import { clip, clockTime, seconds, sessionName } from "./ui/format.js";
-import { icon } from "./ui/icons.js";
 
 const MOST = 60;
 const rows = new Map();

@@ -1,8 +1,8 @@
 /** Sliders for a given action, one per dimension; the same action is held for the whole step. */
 
-import { on, state } from "./state/store.js";
-import { h, text } from "./ui/dom.js";
-import { short } from "./ui/format.js";
+import { on, state } from "../state/store.js";
+import { h, text } from "../ui/dom.js";
+import { short } from "../ui/format.js";
 
 /** @returns {{el: HTMLElement, chunk: () => number[][]}} */
 export function buildSliders() {

@@ -1,11 +1,11 @@
 /** Fork the selected checkpoint: another prompt, seed or label, and how far to run at once. */
 
+import { on, state } from "../state/store.js";
+import { h, text } from "../ui/dom.js";
+import { busy, choice, field, integer, promptField, seedField, stepsField } from "../ui/fields.js";
+import { clip } from "../ui/format.js";
+import { icon } from "../ui/icons.js";
 import { fork } from "./actions.js";
-import { on, state } from "./state/store.js";
-import { h, text } from "./ui/dom.js";
-import { busy, choice, field, integer, promptField, seedField, stepsField } from "./ui/fields.js";
-import { clip } from "./ui/format.js";
-import { icon } from "./ui/icons.js";
 
 export function buildForkForm() {
   const picture = h("img", { class: "fork-picture", alt: "", width: "56", height: "56" });

@@ -1,15 +1,15 @@
 /** What the reader can make the server do. Each answers true when the request was accepted; failures become toasts. */
 
-import * as api from "./net/api.js";
-import { openTreeOf } from "./net/load.js";
-import { followLive } from "./state/clock.js";
-import { putJob, putNode, putSession } from "./state/events.js";
-import { followHead, open, openBeside } from "./state/panes.js";
-import { state } from "./state/store.js";
+import * as api from "../net/api.js";
+import { openTreeOf } from "../net/load.js";
+import { followLive } from "../state/clock.js";
+import { putJob, putNode, putSession } from "../state/events.js";
+import { followHead, open, openBeside } from "../state/panes.js";
+import { state } from "../state/store.js";
+import { confirm } from "../ui/confirm.js";
+import { count } from "../ui/format.js";
+import { problem, toast } from "../ui/toasts.js";
 import { showTab } from "./tabs.js";
-import { confirm } from "./ui/confirm.js";
-import { count } from "./ui/format.js";
-import { problem, toast } from "./ui/toasts.js";
 
 async function attempt(work, action) {
   try {

@@ -1,11 +1,11 @@
 /** All sessions: show, close, open again. */
 
+import { letterOf, on, state } from "../state/store.js";
+import { sessionColour } from "../ui/colours.js";
+import { h, text } from "../ui/dom.js";
+import { clip, sessionName } from "../ui/format.js";
 import { closeSession, reopenSession, showSession } from "./actions.js";
-import { letterOf, on, state } from "./state/store.js";
 import { currentTab } from "./tabs.js";
-import { sessionColour } from "./ui/colours.js";
-import { h, text } from "./ui/dom.js";
-import { clip, sessionName } from "./ui/format.js";
 
 const MOST = 100;
 

@@ -1,14 +1,14 @@
 /** The selected checkpoint: facts, marks, and what can be done with it. */
 
+import { lineage } from "../state/lineage.js";
+import { open } from "../state/panes.js";
+import { LETTERS, activeSession, on, state, touch } from "../state/store.js";
+import { attr, fill, h } from "../ui/dom.js";
+import { bytes, clip, seconds, short, shortId } from "../ui/format.js";
+import { icon } from "../ui/icons.js";
+import { toast } from "../ui/toasts.js";
 import { patchNode, rewind, setPinned } from "./actions.js";
-import { lineage } from "./state/lineage.js";
-import { open } from "./state/panes.js";
-import { LETTERS, activeSession, on, state, touch } from "./state/store.js";
 import { showTab } from "./tabs.js";
-import { attr, fill, h } from "./ui/dom.js";
-import { bytes, clip, seconds, short, shortId } from "./ui/format.js";
-import { icon } from "./ui/icons.js";
-import { toast } from "./ui/toasts.js";
 
 export function buildNodeCard() {
   const el = h("section", { class: "node-card", "aria-label": "Selected checkpoint", hidden: true });

@@ -1,12 +1,12 @@
 /** Start a world: a sample picture or one's own, and a prompt. */
 
+import { on, state } from "../state/store.js";
+import { h, text } from "../ui/dom.js";
+import { busy, field, integer, promptField, seedField, stepsField } from "../ui/fields.js";
+import { clip } from "../ui/format.js";
+import { icon } from "../ui/icons.js";
+import { toast } from "../ui/toasts.js";
 import { createSession } from "./actions.js";
-import { on, state } from "./state/store.js";
-import { h, text } from "./ui/dom.js";
-import { busy, field, integer, promptField, seedField, stepsField } from "./ui/fields.js";
-import { clip } from "./ui/format.js";
-import { icon } from "./ui/icons.js";
-import { toast } from "./ui/toasts.js";
 
 export const FIRST_PROMPT = "pick up the red cup";
 export const FIRST_STEPS = 8;

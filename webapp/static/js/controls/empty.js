@@ -1,12 +1,12 @@
 /** What stands in the middle while there is nothing to show: the first button, loading, trouble. */
 
+import { on, state } from "../state/store.js";
+import { fill, h } from "../ui/dom.js";
+import { busy } from "../ui/fields.js";
+import { icon } from "../ui/icons.js";
 import { createSession } from "./actions.js";
 import { FIRST_PROMPT, FIRST_STEPS, firstSample } from "./new-form.js";
-import { on, state } from "./state/store.js";
 import { showTab } from "./tabs.js";
-import { fill, h } from "./ui/dom.js";
-import { busy } from "./ui/fields.js";
-import { icon } from "./ui/icons.js";
 
 export function buildEmpty() {
   const el = h("div", { class: "empty" });
