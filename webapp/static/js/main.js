@@ -1,6 +1,5 @@
 /** Puts the page together. */
 
-import { buildBanner } from "./banner.js";
 import { buildForkForm } from "./controls/fork-form.js";
 import { buildJobs } from "./controls/jobs.js";
 import { buildNewForm } from "./controls/new-form.js";
@@ -8,18 +7,19 @@ import { buildNodeCard } from "./controls/node-card.js";
 import { buildSessionsList } from "./controls/sessions-list.js";
 import { buildStepForm } from "./controls/step-form.js";
 import { buildTabs, showTab } from "./controls/tabs.js";
-import { buildHeader } from "./header.js";
-import { listenToKeys } from "./keys.js";
 import { watchClips } from "./net/clips.js";
 import { watchCompare } from "./net/compare.js";
 import { boot, openAwaited, resync, watchWorkers } from "./net/load.js";
 import { connect, subscribe } from "./net/stream.js";
-import { buildStage } from "./stage.js";
+import { buildBanner } from "./shell/banner.js";
+import { buildHeader } from "./shell/header.js";
+import { listenToKeys } from "./shell/keys.js";
+import { buildStage } from "./shell/stage.js";
+import { exposeForTests } from "./shell/testing.js";
 import { apply } from "./state/events.js";
 import { watchLink } from "./state/link.js";
 import { measure } from "./state/panes.js";
 import { on, state, touch } from "./state/store.js";
-import { exposeForTests } from "./testing.js";
 import { buildTreePanel } from "./tree/panel.js";
 import { h } from "./ui/dom.js";
 import { problem, toast } from "./ui/toasts.js";

@@ -1,13 +1,13 @@
 /** The middle panel: videos or the grid of branches. */
 
-import { buildDiffTable } from "./compare/diff-table.js";
-import { buildTracks } from "./compare/tracks.js";
-import { buildEmpty } from "./controls/empty.js";
-import { on, state } from "./state/store.js";
-import { buildGrid } from "./tree/grid.js";
-import { h } from "./ui/dom.js";
-import { buildPlayer } from "./video/player.js";
-import { buildOverlayBar, buildStageBar, buildTransport } from "./video/transport.js";
+import { buildDiffTable } from "../compare/diff-table.js";
+import { buildTracks } from "../compare/tracks.js";
+import { buildEmpty } from "../controls/empty.js";
+import { on, state } from "../state/store.js";
+import { buildGrid } from "../tree/grid.js";
+import { h } from "../ui/dom.js";
+import { buildPlayer } from "../video/player.js";
+import { buildOverlayBar, buildStageBar, buildTransport } from "../video/transport.js";
 
 /** @param {HTMLElement} panel */
 export function buildStage(panel) {

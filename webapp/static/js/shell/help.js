@@ -1,8 +1,8 @@
 /** The help: the words one meets on the page, the marks in the tree, and the keys. */
 
+import { legend } from "../tree/legend.js";
+import { h } from "../ui/dom.js";
 import { KEYS } from "./keymap.js";
-import { legend } from "./tree/legend.js";
-import { h } from "./ui/dom.js";
 
 export function help() {
   if (document.querySelector("dialog.help")) return;

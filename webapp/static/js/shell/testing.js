@@ -1,14 +1,14 @@
 /** `window.arc`: what the page shows, in numbers, and a way to seek; for tests and for reports of trouble. */
 
-import { stream } from "./net/stream.js";
-import { clock, pause, seek } from "./state/clock.js";
-import { divergenceFrame } from "./state/comparison.js";
-import { delays } from "./state/live.js";
-import { flushTimes, state } from "./state/store.js";
-import { treeStats } from "./tree/canvas.js";
-import { overlay } from "./video/modes.js";
-import { heldBytes } from "./video/pictures.js";
-import { shown } from "./video/player.js";
+import { stream } from "../net/stream.js";
+import { clock, pause, seek } from "../state/clock.js";
+import { divergenceFrame } from "../state/comparison.js";
+import { delays } from "../state/live.js";
+import { flushTimes, state } from "../state/store.js";
+import { treeStats } from "../tree/canvas.js";
+import { overlay } from "../video/modes.js";
+import { heldBytes } from "../video/pictures.js";
+import { shown } from "../video/player.js";
 
 export function exposeForTests() {
   window.arc = {

@@ -1,12 +1,12 @@
 /** The top bar: which session, is it live, how long are the queues, what do the workers do. */
 
-import { showTab } from "./controls/tabs.js";
+import { showTab } from "../controls/tabs.js";
+import { activeSession, on, state } from "../state/store.js";
+import { attr, h, text } from "../ui/dom.js";
+import { bytes, clip, count, sessionName } from "../ui/format.js";
+import { icon } from "../ui/icons.js";
+import { toggleTheme } from "../ui/theme.js";
 import { help } from "./help.js";
-import { activeSession, on, state } from "./state/store.js";
-import { attr, h, text } from "./ui/dom.js";
-import { bytes, clip, count, sessionName } from "./ui/format.js";
-import { icon } from "./ui/icons.js";
-import { toggleTheme } from "./ui/theme.js";
 
 const WORDS = { live: "live", lost: "offline", connecting: "connecting" };
 

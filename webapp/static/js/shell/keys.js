@@ -1,12 +1,12 @@
 /** What the keys do. Arrows belong to the focused panel; nothing happens while one types. */
 
-import { patchNode } from "./controls/actions.js";
-import { showTab } from "./controls/tabs.js";
+import { patchNode } from "../controls/actions.js";
+import { showTab } from "../controls/tabs.js";
+import { changeSpeed, clock, nudge, pause, seek, toggle } from "../state/clock.js";
+import { checkpointAt } from "../state/lineage.js";
+import { activate, followHead, jump, setMode, swap } from "../state/panes.js";
+import { state, touch } from "../state/store.js";
 import { help } from "./help.js";
-import { changeSpeed, clock, nudge, pause, seek, toggle } from "./state/clock.js";
-import { checkpointAt } from "./state/lineage.js";
-import { activate, followHead, jump, setMode, swap } from "./state/panes.js";
-import { state, touch } from "./state/store.js";
 
 const toggleMode = (mode) => setMode(state.mode === mode ? "side" : mode);
 

@@ -1,8 +1,8 @@
 /** The line under the header when the connection is lost. */
 
-import { retryNow, stream } from "./net/stream.js";
-import { on, state } from "./state/store.js";
-import { h, text } from "./ui/dom.js";
+import { retryNow, stream } from "../net/stream.js";
+import { on, state } from "../state/store.js";
+import { h, text } from "../ui/dom.js";
 
 /** @param {HTMLElement} bar */
 export function buildBanner(bar) {
