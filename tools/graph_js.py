@@ -1,7 +1,9 @@
-"""What the page's modules import from each other: `python -m tools.graph_js` prints it, tests/page/test_rooms.py holds it.
+"""What the page's modules import from each other: `python -m tools.graph_js` prints it.
 
-A room is a folder of `webapp/static/js`. Rooms only look down: a module imports from its own room and from those before it
-in `ROOMS`. Types named in comments are no imports: they are gone when the page runs.
+tests/page/test_rooms.py asserts that there are no circles and no upward imports.
+
+A room is a folder of `webapp/static/js`. Rooms only look down: a module imports from its own room and from those before
+it in `ROOMS`. Types named in comments are no imports: they are gone when the page runs.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent / "webapp" / "static" / "js"
@@ -44,12 +45,22 @@ def edges(root: Path = ROOT) -> dict[str, set[str]]:
 
 
 def circles(root: Path = ROOT) -> list[list[str]]:
-    """A circle of imports, if there is one; opening it may show another."""
-    try:
-        TopologicalSorter(edges(root)).prepare()
-    except CycleError as error:
-        return [error.args[1]]
-    return []
+    """Groups of modules that reach each other, sorted."""
+    graph = edges(root)
+    reached = {name: _reached(graph, name) for name in graph}
+    groups = {tuple(sorted(other for other in reached[name] if name in reached[other])) for name in graph}
+    return sorted(list(group) for group in groups if group)
+
+
+def _reached(graph: dict[str, set[str]], start: str) -> set[str]:
+    """What a module imports, also through others."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = graph[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found
 
 
 def room(name: str) -> str:
@@ -80,7 +91,7 @@ def main() -> None:
     for name, count in sizes().items():
         print(f"  {name or '(top)':10} {count:3} modules")
     for circle in circles():
-        print("circle: " + " -> ".join(circle))
+        print("circle: " + ", ".join(circle))
     for name, target in upward():
         print(f"upward: {name} imports {target}")
     print(f"{len(circles())} circles, {len(upward())} upward imports")
