@@ -1,4 +1,4 @@
-"""What version 0.1 stored restores with the same bits: a bundle and a saved file, made by its code, lie in tests/data."""
+"""What version 0.1 stored restores with the same bits: tests/data has a bundle and a saved file that its code made."""
 
 from __future__ import annotations
 
