@@ -19,8 +19,8 @@ from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, KVRebuildM
 from arc_fabric.models.contract import Conditioning, WorldModel
 from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.manifest import Manifest, is_rebuildable
-from arc_fabric.store.pieces import cut, matches
+from arc_fabric.store.format.manifest import Manifest, is_rebuildable
+from arc_fabric.store.format.pieces import cut, matches
 from arc_fabric.store.snapshots import ReadCost
 
 log = logging.getLogger(__name__)

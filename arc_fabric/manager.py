@@ -26,7 +26,7 @@ from arc_fabric.kv import KvRestorer
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot, identity_of, owned
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.manifest import is_rebuildable
+from arc_fabric.store.format.manifest import is_rebuildable
 from arc_fabric.tree import TrajectoryTree, TreeNode
 
 HEAD_TENSORS = ("clip_feas", "ys", "language")

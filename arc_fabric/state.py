@@ -28,7 +28,7 @@ from torch import Tensor
 
 from arc_fabric.errors import UnknownFormat
 from arc_fabric.models.contract import WorldModel
-from arc_fabric.store.entry import TensorEntry
+from arc_fabric.store.format.entry import TensorEntry
 
 FORMAT_VERSION = 1
 LIST_FIELDS = {

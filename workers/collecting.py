@@ -14,7 +14,7 @@ from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.collector import Collector
 from arc_fabric.store.condemned import storage_time
-from arc_fabric.store.manifest import MANIFEST, key_of
+from arc_fabric.store.format.manifest import MANIFEST, key_of
 from arc_fabric.store.scan import scan
 from workers.thinning import thin
 

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from arc_fabric.errors import StoreError
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.manifest import MANIFEST, key_of
+from arc_fabric.store.format.manifest import MANIFEST, key_of
 from workers.collecting import collect
 from workers.process import WorkerProcess
 

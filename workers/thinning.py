@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from arc_fabric.ledger import Ledger, NodeRecord, SessionRecord
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.manifest import Manifest
+from arc_fabric.store.format.manifest import Manifest
 from arc_fabric.store.scan import scan
 from arc_fabric.store.thinning import Thinner, ThinReport
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arc_fabric.store.admission import PutReceipt
-    from arc_fabric.store.entry import TensorEntry
+    from arc_fabric.store.format.entry import TensorEntry
     from arc_fabric.store.reader import SnapshotReader
     from arc_fabric.store.snapshots import SnapshotStore
 

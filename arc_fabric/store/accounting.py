@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from arc_fabric.store.backends.base import Backend
-from arc_fabric.store.manifest import ROOT, Manifest
+from arc_fabric.store.format.manifest import ROOT, Manifest
 
 Place = tuple[str, int, int]
 

@@ -29,7 +29,7 @@ from arc_fabric.errors import (
 from arc_fabric.store.backends.base import Backend
 from arc_fabric.store.condemned import LISTING_VALID_S, condemned
 from arc_fabric.store.contents import Part, PartCheck, parts_of
-from arc_fabric.store.manifest import (
+from arc_fabric.store.format.manifest import (
     MANIFEST,
     ROOT,
     Manifest,

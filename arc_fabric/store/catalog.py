@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.manifest import Manifest
+from arc_fabric.store.format.manifest import Manifest
 from arc_fabric.store.reader import load_manifest
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from blake3 import blake3
 
 from arc_fabric.errors import DamagedSnapshot
-from arc_fabric.store.manifest import TENSORS, Manifest, Piece, is_rebuildable, key_of
+from arc_fabric.store.format.manifest import TENSORS, Manifest, Piece, is_rebuildable, key_of
 
 _REBUILDABLE = "Run 'arc-fabric fsck --repair': it rebuilds this KV from latents and puts it back. Then try again."
 _LOST = (

@@ -13,8 +13,8 @@ from blake3 import blake3
 
 from arc_fabric.errors import DamagedSnapshot
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.manifest import TENSORS, Piece, key_of
-from arc_fabric.store.pieces import slabs
+from arc_fabric.store.format.manifest import TENSORS, Piece, key_of
+from arc_fabric.store.format.pieces import slabs
 from arc_fabric.store.tiers import DiskTier
 
 _RUN_BYTES = 16 << 20

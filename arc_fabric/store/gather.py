@@ -9,13 +9,13 @@ import torch
 
 from arc_fabric.errors import ArcFabricError, StoreError
 from arc_fabric.store.catalog import Catalog
-from arc_fabric.store.cutting import Stretch, stretches
-from arc_fabric.store.entry import TensorEntry
-from arc_fabric.store.fingerprint import fingerprint
+from arc_fabric.store.format.cutting import Stretch, stretches
+from arc_fabric.store.format.entry import TensorEntry
+from arc_fabric.store.format.fingerprint import fingerprint
+from arc_fabric.store.format.manifest import Piece, TensorRecord, digest_of, is_rebuildable
+from arc_fabric.store.format.pieces import dtype_name, on_accelerator
 from arc_fabric.store.job import WriteJob
 from arc_fabric.store.layout import lay_out
-from arc_fabric.store.manifest import Piece, TensorRecord, digest_of, is_rebuildable
-from arc_fabric.store.pieces import dtype_name, on_accelerator
 from arc_fabric.store.tiers import DeviceTier, HostTier, version_of
 from arc_fabric.store.transfer import copied, side_stream
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import torch
 
-from arc_fabric.store.entry import TensorEntry
-from arc_fabric.store.manifest import Manifest
+from arc_fabric.store.format.entry import TensorEntry
+from arc_fabric.store.format.manifest import Manifest
 
 Attachment = bytes | Callable[[], bytes]
 State = Literal["queued", "gathered", "durable", "failed"]

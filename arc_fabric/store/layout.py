@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from arc_fabric.store.format.manifest import Manifest, Piece, TensorRecord, digest_of, header_bytes, is_rebuildable
 from arc_fabric.store.job import WriteJob
-from arc_fabric.store.manifest import Manifest, Piece, TensorRecord, digest_of, header_bytes, is_rebuildable
 
 
 def lay_out(job: WriteJob, records: Mapping[str, TensorRecord]) -> Manifest:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from arc_fabric.errors import CheckpointUnavailable
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.manifest import (
+from arc_fabric.store.format.manifest import (
     MANIFEST,
     TENSORS,
     Manifest,

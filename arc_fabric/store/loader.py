@@ -14,7 +14,7 @@ from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, UnknownFor
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.catalog import Catalog
 from arc_fabric.store.fetching import Fetcher
-from arc_fabric.store.manifest import Manifest, TensorRecord, is_rebuildable
+from arc_fabric.store.format.manifest import Manifest, TensorRecord, is_rebuildable
 from arc_fabric.store.reader import load_manifest
 from arc_fabric.store.reading import EvictedMeanwhile, Restorer
 from arc_fabric.store.tiers import DeviceTier

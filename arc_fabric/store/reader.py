@@ -6,7 +6,7 @@ from typing import Any
 
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot
 from arc_fabric.store.backends.base import Backend
-from arc_fabric.store.manifest import MANIFEST, TENSORS, Manifest, check_id, decode_manifest, digest_of, key_of
+from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, check_id, decode_manifest, digest_of, key_of
 
 
 class SnapshotReader:

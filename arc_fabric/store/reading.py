@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from arc_fabric.store.fetching import Fetcher, Slot
-from arc_fabric.store.manifest import Piece, TensorRecord, digest_of
-from arc_fabric.store.pieces import DTYPES, byte_view, cut
+from arc_fabric.store.format.manifest import Piece, TensorRecord, digest_of
+from arc_fabric.store.format.pieces import DTYPES, byte_view, cut
 from arc_fabric.store.tiers import DeviceTier, HostTier
 from arc_fabric.store.transfer import as_piece, host_buffer
 

@@ -10,8 +10,8 @@ import torch
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.check import Problem
-from arc_fabric.store.manifest import ROOT, TENSORS, Manifest, Piece, TensorRecord, key_of
-from arc_fabric.store.pieces import cut, digest, slabs
+from arc_fabric.store.format.manifest import ROOT, TENSORS, Manifest, Piece, TensorRecord, key_of
+from arc_fabric.store.format.pieces import cut, digest, slabs
 from arc_fabric.store.reader import load_manifest
 
 Rebuild = Callable[[str], Mapping[str, torch.Tensor]]

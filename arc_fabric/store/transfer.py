@@ -8,8 +8,8 @@ from functools import cache
 
 import torch
 
-from arc_fabric.store.manifest import Piece, TensorRecord
-from arc_fabric.store.pieces import DTYPES, is_zero
+from arc_fabric.store.format.manifest import Piece, TensorRecord
+from arc_fabric.store.format.pieces import DTYPES, is_zero
 
 
 def fix_device(device: torch.device | str) -> torch.device:

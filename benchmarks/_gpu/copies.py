@@ -11,7 +11,7 @@ import torch
 from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import Backend, MemoryBackend, ObjectInfo
 from arc_fabric.store.backends.base import Buffer
-from arc_fabric.store.manifest import TENSORS
+from arc_fabric.store.format.manifest import TENSORS
 from benchmarks._snapshot.world import Shape, World, clock
 from benchmarks.rows import Report
 

@@ -11,7 +11,7 @@ import torch
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.fetching import Slot, runs
-from arc_fabric.store.manifest import TENSORS, key_of
+from arc_fabric.store.format.manifest import TENSORS, key_of
 from benchmarks._snapshot.world import Shape, World, clock, dreamzero_5b
 from benchmarks.rows import Report
 

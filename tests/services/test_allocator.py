@@ -20,7 +20,7 @@ import torch
 torch.set_num_threads(1)
 from arc_fabric.models.tabletop.model import TabletopModel
 from arc_fabric.models.tabletop.samples import samples
-from arc_fabric.store.pieces import digest
+from arc_fabric.store.format.pieces import digest
 model = TabletopModel.load()
 frame = next(iter(samples().values()))
 out = model.lazy_joint_video_action_causal(model.make_inputs(frame[None], "pick up the red cup"))

@@ -9,7 +9,7 @@ import torch
 
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import MemoryBackend
-from arc_fabric.store.fingerprint import fingerprint
+from arc_fabric.store.format.fingerprint import fingerprint
 from tests.store.faulty import FaultyBackend
 from tests.store.states import State, kv_names, same_bits
 

@@ -9,7 +9,7 @@ import torch
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.check import Checker
-from arc_fabric.store.pieces import cut, matches
+from arc_fabric.store.format.pieces import cut, matches
 from tests.store.faulty import FaultyBackend
 from tests.store.states import State, kv_names, same_bits, wait_until
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.store import TensorEntry
-from arc_fabric.store.fingerprint import fingerprint
-from arc_fabric.store.manifest import Piece
-from arc_fabric.store.pieces import DTYPES, Cuts, cut, digest, dtype_name, is_zero, slabs
+from arc_fabric.store.format.fingerprint import fingerprint
+from arc_fabric.store.format.manifest import Piece
+from arc_fabric.store.format.pieces import DTYPES, Cuts, cut, digest, dtype_name, is_zero, slabs
 
 
 @pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)

@@ -11,7 +11,7 @@ import torch
 from arc_fabric.errors import CheckpointUnavailable, Conflict, DamagedSnapshot, InvalidRequest
 from arc_fabric.store import SnapshotReader, SnapshotStore, TensorEntry
 from arc_fabric.store.backends import Backend, MemoryBackend
-from arc_fabric.store.manifest import MANIFEST, key_of
+from arc_fabric.store.format.manifest import MANIFEST, key_of
 from tests.store.states import State, same_bits
 
 Open = Callable[..., SnapshotStore]

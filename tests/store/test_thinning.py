@@ -10,7 +10,7 @@ from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.backends.base import Buffer
 from arc_fabric.store.check import Checker
-from arc_fabric.store.manifest import TENSORS, key_of
+from arc_fabric.store.format.manifest import TENSORS, key_of
 from arc_fabric.store.reader import load_manifest
 from arc_fabric.store.scan import scan
 from arc_fabric.store.thinning import MARKS, Thinner, ThinReport, stored_bytes

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.manifest import Piece, TensorRecord
+from arc_fabric.store.format.manifest import Piece, TensorRecord
 from arc_fabric.store.tiers import DeviceTier, HostTier
 from tests.store.faulty import FaultyBackend
 from tests.store.states import State, kv_names, same_bits, wait_until

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from arc_fabric.store.manifest import Piece, TensorRecord
+from arc_fabric.store.format.manifest import Piece, TensorRecord
 
 
 class DeviceTier:

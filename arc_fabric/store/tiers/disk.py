@@ -13,7 +13,7 @@ import torch
 
 from arc_fabric.errors import StoreUnavailable
 from arc_fabric.store.backends import DiskBackend
-from arc_fabric.store.pieces import byte_view
+from arc_fabric.store.format.pieces import byte_view
 
 log = logging.getLogger(__name__)
 _SPILL_BYTES = 512 << 20

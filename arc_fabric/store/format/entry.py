@@ -8,9 +8,9 @@ from functools import cached_property
 import torch
 
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.store.form import Form
-from arc_fabric.store.manifest import is_rebuildable
-from arc_fabric.store.pieces import dtype_name
+from arc_fabric.store.format.manifest import is_rebuildable
+from arc_fabric.store.format.pieces import dtype_name
+from arc_fabric.store.format.signature import Form
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ import torch
 from blake3 import blake3
 
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.store.fingerprint import fingerprint
-from arc_fabric.store.manifest import Piece
+from arc_fabric.store.format.fingerprint import fingerprint
+from arc_fabric.store.format.manifest import Piece
 
 DTYPES: dict[str, torch.dtype] = {
     "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16, "I32": torch.int32,

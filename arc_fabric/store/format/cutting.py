@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from arc_fabric.store.entry import TensorEntry
-from arc_fabric.store.form import Form
-from arc_fabric.store.manifest import Piece, TensorRecord
-from arc_fabric.store.pieces import Cuts, cut
+from arc_fabric.store.format.entry import TensorEntry
+from arc_fabric.store.format.manifest import Piece, TensorRecord
+from arc_fabric.store.format.pieces import Cuts, cut
+from arc_fabric.store.format.signature import Form
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from arc_fabric.store.manifest import TensorRecord
+from arc_fabric.store.format.manifest import TensorRecord
 
 
 class Form(NamedTuple):

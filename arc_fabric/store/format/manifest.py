@@ -73,7 +73,7 @@ class Piece:
     key: str = ""
     """Name of the piece inside that safetensors file."""
     fingerprint: str = ""
-    """Hash computed on the accelerator the tensor lived on (store/fingerprint.py), or empty."""
+    """Hash computed on the accelerator the tensor lived on (store/format/fingerprint.py), or empty."""
 
     @property
     def zero(self) -> bool:
