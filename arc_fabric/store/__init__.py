@@ -22,10 +22,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arc_fabric.store.admission import PutReceipt
     from arc_fabric.store.format.entry import TensorEntry
     from arc_fabric.store.reader import SnapshotReader
     from arc_fabric.store.snapshots import SnapshotStore
+    from arc_fabric.store.write.admission import PutReceipt
 
 __all__ = ["PutReceipt", "SnapshotReader", "SnapshotStore", "TensorEntry"]
 

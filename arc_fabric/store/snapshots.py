@@ -25,21 +25,21 @@ from arc_fabric.errors import (
     UnknownFormat,
 )
 from arc_fabric.store.accounting import node_bytes
-from arc_fabric.store.admission import Admission, Policy, PutReceipt
 from arc_fabric.store.backends import Backend, MemoryBackend
-from arc_fabric.store.budget import ByteBudget
 from arc_fabric.store.catalog import Catalog
 from arc_fabric.store.fetching import Fetcher
 from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import MANIFEST, Manifest, check_id, is_rebuildable, key_of
-from arc_fabric.store.gather import Gatherer
-from arc_fabric.store.job import Attachment
 from arc_fabric.store.lightening import drop_kv
 from arc_fabric.store.loader import Loader, ReadCost, Restored, deleted
 from arc_fabric.store.reading import Restorer
 from arc_fabric.store.tiers import DeviceTier, DiskTier, HostTier
-from arc_fabric.store.transfer import fix_device
-from arc_fabric.store.writer import Writer
+from arc_fabric.store.write.admission import Admission, Policy, PutReceipt
+from arc_fabric.store.write.budget import ByteBudget
+from arc_fabric.store.write.gather import Gatherer
+from arc_fabric.store.write.job import Attachment
+from arc_fabric.store.write.transfer import fix_device
+from arc_fabric.store.write.writer import Writer
 
 log = logging.getLogger(__name__)
 Durability = Literal["pending", "durable", "absent"]

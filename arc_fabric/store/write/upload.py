@@ -13,10 +13,10 @@ from arc_fabric.store.backends import Backend
 from arc_fabric.store.condemned import DELETED_MARK_S, LISTING_VALID_S, condemned
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, Piece, TensorRecord, digest_of, key_of
 from arc_fabric.store.format.pieces import byte_view
-from arc_fabric.store.job import WriteJob
-from arc_fabric.store.layout import lay_out
 from arc_fabric.store.reader import load_manifest
 from arc_fabric.store.tiers import HostTier
+from arc_fabric.store.write.job import WriteJob
+from arc_fabric.store.write.layout import lay_out
 
 log = logging.getLogger(__name__)
 _MOST_SEEN = 4096

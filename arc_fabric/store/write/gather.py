@@ -14,10 +14,10 @@ from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.fingerprint import fingerprint
 from arc_fabric.store.format.manifest import Piece, TensorRecord, digest_of, is_rebuildable
 from arc_fabric.store.format.pieces import dtype_name, on_accelerator
-from arc_fabric.store.job import WriteJob
-from arc_fabric.store.layout import lay_out
 from arc_fabric.store.tiers import DeviceTier, HostTier, version_of
-from arc_fabric.store.transfer import copied, side_stream
+from arc_fabric.store.write.job import WriteJob
+from arc_fabric.store.write.layout import lay_out
+from arc_fabric.store.write.transfer import copied, side_stream
 
 _WHOLE = 1
 

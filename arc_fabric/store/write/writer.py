@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.budget import ByteBudget
 from arc_fabric.store.catalog import Catalog
-from arc_fabric.store.gather import Gatherer
-from arc_fabric.store.job import WriteJob
 from arc_fabric.store.tiers import HostTier
-from arc_fabric.store.upload import PiecesCollected, Uploader
+from arc_fabric.store.write.budget import ByteBudget
+from arc_fabric.store.write.gather import Gatherer
+from arc_fabric.store.write.job import WriteJob
+from arc_fabric.store.write.upload import PiecesCollected, Uploader
 
 log = logging.getLogger(__name__)
 _UPLOADERS = 2

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from arc_fabric.store.format.manifest import Manifest, Piece, TensorRecord, digest_of, header_bytes, is_rebuildable
-from arc_fabric.store.job import WriteJob
+from arc_fabric.store.write.job import WriteJob
 
 
 def lay_out(job: WriteJob, records: Mapping[str, TensorRecord]) -> Manifest:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from arc_fabric.errors import Conflict, InvalidRequest
-from arc_fabric.store.budget import ByteBudget
 from arc_fabric.store.catalog import Catalog
 from arc_fabric.store.format.cutting import expected_new
 from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import check_id
 from arc_fabric.store.format.signature import Form
-from arc_fabric.store.job import Attachment, WriteJob
 from arc_fabric.store.tiers import DeviceTier, version_of
-from arc_fabric.store.transfer import mark
-from arc_fabric.store.writer import Writer
+from arc_fabric.store.write.budget import ByteBudget
+from arc_fabric.store.write.job import Attachment, WriteJob
+from arc_fabric.store.write.transfer import mark
+from arc_fabric.store.write.writer import Writer
 
 Policy = Literal["full", "light", "auto"]
 

@@ -1,0 +1,1 @@
+"""The way to storage: admission, gathering off the device, upload, under a byte budget."""
