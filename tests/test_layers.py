@@ -58,7 +58,9 @@ def test_a_room_imports_only_what_lies_below_it(room: str) -> None:
     assert _violations(room) == []
 
 
-@pytest.mark.parametrize("module", ["webapp.app", "arc_fabric.client", "arc_fabric.ledger", "arc_fabric.store.reader"])
+@pytest.mark.parametrize(
+    "module", ["webapp.app", "arc_fabric.client", "arc_fabric.ledger", "arc_fabric.store.read.reader"]
+)
 def test_modules_without_torch_load_without_torch(module: str) -> None:
     """Importing the web, the client or a reader does not load torch, also not through others."""
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

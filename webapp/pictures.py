@@ -13,7 +13,7 @@ import numpy as np
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
 from arc_fabric.ledger import Ledger, NodeRecord
 from arc_fabric.media.frames import unpack_strip
-from arc_fabric.store.reader import SnapshotReader
+from arc_fabric.store.read.reader import SnapshotReader
 from webapp.stream.hub import Hub
 
 STRIP = "frames.png"

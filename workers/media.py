@@ -19,7 +19,7 @@ from arc_fabric.media.clip import Clip, Span, plan
 from arc_fabric.media.frames import unpack_strip
 from arc_fabric.media.video import encode
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.reader import SnapshotReader
+from arc_fabric.store.read.reader import SnapshotReader
 from workers.patience import through_outages, through_store_outages
 from workers.process import WorkerProcess, fenced
 

@@ -13,7 +13,7 @@
     reader        SnapshotReader, the read side without torch
     collector, check, bundle    gc, fsck, export / import
 
-Names are loaded on first use, so that `arc_fabric.store.reader` can be imported without torch.
+Names are loaded on first use, so that `arc_fabric.store.read.reader` can be imported without torch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arc_fabric.store.format.entry import TensorEntry
-    from arc_fabric.store.reader import SnapshotReader
+    from arc_fabric.store.read.reader import SnapshotReader
     from arc_fabric.store.snapshots import SnapshotStore
     from arc_fabric.store.write.admission import PutReceipt
 

@@ -39,7 +39,7 @@ from arc_fabric.store.format.manifest import (
     is_rebuildable,
     key_of,
 )
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 
 FORMAT = "arc-fabric-bundle"
 VERSION = 1

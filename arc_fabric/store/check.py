@@ -12,7 +12,7 @@ from typing import Any, Literal
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, UnknownFormat
 from arc_fabric.store.backends.base import Backend
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, Piece, digest_of, is_rebuildable, key_of
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.scan import Scan, scan
 
 _THREADS = 4

@@ -15,7 +15,7 @@ from arc_fabric.store.format.manifest import (
     is_rebuildable,
     key_of,
 )
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 
 
 def drop_kv(backend: Backend, checkpoint_id: str) -> tuple[Manifest, int]:

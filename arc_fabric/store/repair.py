@@ -12,7 +12,7 @@ from arc_fabric.store.backends import Backend
 from arc_fabric.store.check import Problem
 from arc_fabric.store.format.manifest import ROOT, TENSORS, Manifest, Piece, TensorRecord, key_of
 from arc_fabric.store.format.pieces import cut, digest, slabs
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 
 Rebuild = Callable[[str], Mapping[str, torch.Tensor]]
 """checkpoint id -> its KV tensors by name (`kv_cache1/07`), rebuilt from latents."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, StoreError, UnknownFormat
 from arc_fabric.store.backends.base import Backend, ObjectInfo
 from arc_fabric.store.format.manifest import MANIFEST, ROOT, TENSORS, Manifest, key_of
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 
 _THREADS = 8
 

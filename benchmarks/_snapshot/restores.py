@@ -10,8 +10,8 @@ import torch
 
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
-from arc_fabric.store.fetching import Slot, runs
 from arc_fabric.store.format.manifest import TENSORS, key_of
+from arc_fabric.store.read.ranged import Slot, runs
 from benchmarks._snapshot.world import Shape, World, clock, dreamzero_5b
 from benchmarks.rows import Report
 

@@ -13,7 +13,7 @@ from arc_fabric.settings import load_settings
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.format.manifest import TENSORS, is_rebuildable, key_of
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 from tests.cli.conftest import Cli
 from tests.sdk.worlds import new_session, run
 from tests.workers.faulty import make_model

@@ -15,7 +15,7 @@ from arc_fabric.models.tabletop.model import TabletopModel
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import MemoryBackend
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Piece, is_rebuildable, key_of
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 from tests.sdk.test_tabletop import noisy_model, world
 from tests.sdk.worlds import assert_same, run
 

@@ -18,7 +18,7 @@ from arc_fabric.store.condemned import delete_marked
 from arc_fabric.store.contents import Part, PartCheck
 from arc_fabric.store.format.manifest import Piece, digest_of, is_rebuildable
 from arc_fabric.store.lightening import drop_kv
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 from tests.store.states import State, same_bits
 
 Open = Callable[..., SnapshotStore]

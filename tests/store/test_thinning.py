@@ -11,7 +11,7 @@ from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.backends.base import Buffer
 from arc_fabric.store.check import Checker
 from arc_fabric.store.format.manifest import TENSORS, key_of
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.scan import scan
 from arc_fabric.store.thinning import MARKS, Thinner, ThinReport, stored_bytes
 from tests.store.states import State, kv_names, same_bits

@@ -11,7 +11,7 @@ from typing import Any
 from arc_fabric.ledger import SessionRecord
 from arc_fabric.settings import Settings
 from arc_fabric.store.format.manifest import is_rebuildable
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 from tests.workers.conftest import ROOT, Fleet, eventually
 from workers.thinning import thin
 

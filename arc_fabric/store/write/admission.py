@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from arc_fabric.errors import Conflict, InvalidRequest
-from arc_fabric.store.catalog import Catalog
 from arc_fabric.store.format.cutting import expected_new
 from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import check_id
 from arc_fabric.store.format.signature import Form
+from arc_fabric.store.read.manifests import Catalog
 from arc_fabric.store.tiers import DeviceTier, version_of
 from arc_fabric.store.write.budget import ByteBudget
 from arc_fabric.store.write.job import Attachment, WriteJob

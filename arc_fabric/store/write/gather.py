@@ -8,12 +8,12 @@ from dataclasses import replace
 import torch
 
 from arc_fabric.errors import ArcFabricError, StoreError
-from arc_fabric.store.catalog import Catalog
 from arc_fabric.store.format.cutting import Stretch, stretches
 from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.fingerprint import fingerprint
 from arc_fabric.store.format.manifest import Piece, TensorRecord, digest_of, is_rebuildable
 from arc_fabric.store.format.pieces import dtype_name, on_accelerator
+from arc_fabric.store.read.manifests import Catalog
 from arc_fabric.store.tiers import DeviceTier, HostTier, version_of
 from arc_fabric.store.write.job import WriteJob
 from arc_fabric.store.write.layout import lay_out

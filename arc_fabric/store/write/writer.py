@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.catalog import Catalog
+from arc_fabric.store.read.manifests import Catalog
 from arc_fabric.store.tiers import HostTier
 from arc_fabric.store.write.budget import ByteBudget
 from arc_fabric.store.write.gather import Gatherer

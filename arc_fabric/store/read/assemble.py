@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from arc_fabric.store.fetching import Fetcher, Slot
 from arc_fabric.store.format.manifest import Piece, TensorRecord, digest_of
 from arc_fabric.store.format.pieces import DTYPES, byte_view, cut
+from arc_fabric.store.read.ranged import Fetcher, Slot
 from arc_fabric.store.tiers import DeviceTier, HostTier
 from arc_fabric.store.write.transfer import as_piece, host_buffer
 

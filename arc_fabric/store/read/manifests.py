@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import Manifest
-from arc_fabric.store.reader import load_manifest
+from arc_fabric.store.read.reader import load_manifest
 
 
 class Catalog:

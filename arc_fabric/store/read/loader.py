@@ -12,11 +12,11 @@ import torch
 
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, UnknownFormat
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.catalog import Catalog
-from arc_fabric.store.fetching import Fetcher
 from arc_fabric.store.format.manifest import Manifest, TensorRecord, is_rebuildable
-from arc_fabric.store.reader import load_manifest
-from arc_fabric.store.reading import EvictedMeanwhile, Restorer
+from arc_fabric.store.read.assemble import EvictedMeanwhile, Restorer
+from arc_fabric.store.read.manifests import Catalog
+from arc_fabric.store.read.ranged import Fetcher
+from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.tiers import DeviceTier
 
 log = logging.getLogger(__name__)
