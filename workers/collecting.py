@@ -12,10 +12,10 @@ import logging
 from arc_fabric.ledger import Ledger
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.collector import Collector
-from arc_fabric.store.condemned import storage_time
 from arc_fabric.store.format.manifest import MANIFEST, key_of
-from arc_fabric.store.scan import scan
+from arc_fabric.store.upkeep.collector import Collector
+from arc_fabric.store.upkeep.marks import storage_time
+from arc_fabric.store.upkeep.scan import scan
 from workers.thinning import thin
 
 log = logging.getLogger(__name__)

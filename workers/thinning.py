@@ -13,8 +13,8 @@ from arc_fabric.ledger import Ledger, NodeRecord, SessionRecord
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import Manifest
-from arc_fabric.store.scan import scan
-from arc_fabric.store.thinning import Thinner, ThinReport
+from arc_fabric.store.upkeep.scan import scan
+from arc_fabric.store.upkeep.thinning import Thinner, ThinReport
 
 log = logging.getLogger(__name__)
 _CHUNK = 500

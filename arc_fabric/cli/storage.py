@@ -20,10 +20,10 @@ from arc_fabric.errors import CheckpointUnavailable
 from arc_fabric.services.reach import knows_ledger, reachable_store
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend, backend_from_settings
-from arc_fabric.store.bundle import export_bundle
-from arc_fabric.store.check import Checker, CheckReport
-from arc_fabric.store.collector import Collector
-from arc_fabric.store.condemned import storage_time
+from arc_fabric.store.upkeep.bundle import export_bundle
+from arc_fabric.store.upkeep.check import Checker, CheckReport
+from arc_fabric.store.upkeep.collector import Collector
+from arc_fabric.store.upkeep.marks import storage_time
 
 if TYPE_CHECKING:
     from arc_fabric.ledger import Ledger
@@ -170,7 +170,7 @@ def _repair(settings: Settings, backend: Backend, report: CheckReport) -> dict[s
     """Mend what can be; the report keeps the rest."""
     if not any(problem.rebuildable for problem in report.problems):
         return {"repaired": [], "why": {}}
-    from arc_fabric.store.repair import repair_kv
+    from arc_fabric.store.upkeep.repair import repair_kv
     from workers.rebuilding import Rebuilder
 
     rebuilder = Rebuilder(settings, backend)

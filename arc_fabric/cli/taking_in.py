@@ -9,7 +9,7 @@ from arc_fabric.errors import InvalidRequest
 from arc_fabric.ledger import Adopted, Ledger, Limits
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import backend_from_settings
-from arc_fabric.store.bundle import Bundle, import_bundle, read_bundle
+from arc_fabric.store.upkeep.bundle import Bundle, import_bundle, read_bundle
 
 
 def take_in(settings: Settings, file: Path) -> tuple[Bundle, Adopted]:

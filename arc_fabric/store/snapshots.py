@@ -24,16 +24,16 @@ from arc_fabric.errors import (
     InvalidRequest,
     UnknownFormat,
 )
-from arc_fabric.store.accounting import node_bytes
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import MANIFEST, Manifest, check_id, is_rebuildable, key_of
-from arc_fabric.store.lightening import drop_kv
 from arc_fabric.store.read.assemble import Restorer
 from arc_fabric.store.read.loader import Loader, ReadCost, Restored, deleted
 from arc_fabric.store.read.manifests import Catalog
 from arc_fabric.store.read.ranged import Fetcher
 from arc_fabric.store.tiers import DeviceTier, DiskTier, HostTier
+from arc_fabric.store.upkeep.accounting import node_bytes
+from arc_fabric.store.upkeep.drop_kv import drop_kv
 from arc_fabric.store.write.admission import Admission, Policy, PutReceipt
 from arc_fabric.store.write.budget import ByteBudget
 from arc_fabric.store.write.gather import Gatherer

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.accounting import storage_usage
 from arc_fabric.store.backends import Backend, MemoryBackend
+from arc_fabric.store.upkeep.accounting import storage_usage
 from benchmarks._snapshot.world import World, dreamzero_5b, dreamzero_14b
 from benchmarks.rows import Report
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from arc_fabric import Session, StateManager, WorldStateSnapshot
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import MemoryBackend
-from arc_fabric.store.bundle import import_bundle
+from arc_fabric.store.upkeep.bundle import import_bundle
 from tests.support.toy_model import ToyModel
 
 STORED = Path(__file__).parents[1] / "data" / "stored_by_0_1"

@@ -12,8 +12,8 @@ import torch
 from arc_fabric.errors import ArcFabricError, DamagedSnapshot, UnknownFormat
 from arc_fabric.store import SnapshotReader, SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
-from arc_fabric.store.check import Checker
-from arc_fabric.store.repair import repair_kv
+from arc_fabric.store.upkeep.check import Checker
+from arc_fabric.store.upkeep.repair import repair_kv
 from tests.store.states import State, same_bits
 
 Open = Callable[..., SnapshotStore]

@@ -17,8 +17,8 @@ from arc_fabric.errors import CheckpointUnavailable
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.check import Checker
-from arc_fabric.store.collector import Collector
+from arc_fabric.store.upkeep.check import Checker
+from arc_fabric.store.upkeep.collector import Collector
 from tests.store import victims
 from tests.store.states import same_bits
 

@@ -8,8 +8,8 @@ import torch
 
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
-from arc_fabric.store.check import Checker
 from arc_fabric.store.format.pieces import cut, matches
+from arc_fabric.store.upkeep.check import Checker
 from tests.store.faulty import FaultyBackend
 from tests.store.states import State, kv_names, same_bits, wait_until
 

@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from arc_fabric.errors import CheckpointUnavailable
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import DiskBackend, MemoryBackend
-from arc_fabric.store.check import Checker
-from arc_fabric.store.collector import Collector
+from arc_fabric.store.upkeep.check import Checker
+from arc_fabric.store.upkeep.collector import Collector
 from tests.store.states import State, kv_names, same_bits
 
 HOST_BYTES, DISK_BYTES = 6000, 20_000

@@ -9,10 +9,11 @@ from collections.abc import Callable
 import pytest
 
 from arc_fabric.errors import ArcFabricError, CheckpointUnavailable
-from arc_fabric.store import SnapshotStore, collector, condemned
+from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.check import Checker
-from arc_fabric.store.collector import Collector
+from arc_fabric.store.upkeep import collector
+from arc_fabric.store.upkeep.check import Checker
+from arc_fabric.store.upkeep.collector import Collector
 from arc_fabric.store.write import upload
 from tests.store.states import State, same_bits
 

@@ -9,11 +9,11 @@ import pytest
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.backends.base import Buffer
-from arc_fabric.store.check import Checker
 from arc_fabric.store.format.manifest import TENSORS, key_of
 from arc_fabric.store.read.reader import load_manifest
-from arc_fabric.store.scan import scan
-from arc_fabric.store.thinning import MARKS, Thinner, ThinReport, stored_bytes
+from arc_fabric.store.upkeep.check import Checker
+from arc_fabric.store.upkeep.scan import scan
+from arc_fabric.store.upkeep.thinning import MARKS, Thinner, ThinReport, stored_bytes
 from tests.store.states import State, kv_names, same_bits
 
 Open = Callable[..., SnapshotStore]

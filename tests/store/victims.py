@@ -10,7 +10,7 @@ from pathlib import Path
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, DiskBackend, S3Backend
 from arc_fabric.store.backends.base import Buffer
-from arc_fabric.store.collector import Collector
+from arc_fabric.store.upkeep.collector import Collector
 from tests.store.states import State
 
 Where = tuple[str, ...]

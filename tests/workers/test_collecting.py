@@ -13,9 +13,10 @@ from arc_fabric.input_keys import new_key
 from arc_fabric.ledger import Ledger
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.settings import Settings
-from arc_fabric.store import SnapshotStore, TensorEntry, inputs
+from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import Backend, backend_from_settings
-from arc_fabric.store.condemned import storage_time
+from arc_fabric.store.upkeep import inputs
+from arc_fabric.store.upkeep.marks import storage_time
 from tests.ledger.conftest import Hand
 from workers.collecting import bury_orphans, collect
 

@@ -15,10 +15,10 @@ import pytest
 from arc_fabric.input_keys import new_key
 from arc_fabric.ledger import JobRecord, Ledger, Limits
 from arc_fabric.settings import Settings
-from arc_fabric.store import inputs
 from arc_fabric.store.backends import Backend, MemoryBackend, backend_from_settings
-from arc_fabric.store.collector import Collector
-from arc_fabric.store.condemned import condemned
+from arc_fabric.store.upkeep import inputs
+from arc_fabric.store.upkeep.collector import Collector
+from arc_fabric.store.upkeep.marks import condemned
 from tests.ledger.conftest import Hand
 from tests.store.victims import Slow
 

@@ -17,7 +17,7 @@ from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import MemoryBackend
-from arc_fabric.store.bundle import export_bundle
+from arc_fabric.store.upkeep.bundle import export_bundle
 from tests.support.web_server import WebServer
 from tests.workers.conftest import ROOT, TOY, Fleet, eventually
 

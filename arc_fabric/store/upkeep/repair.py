@@ -9,10 +9,10 @@ import torch
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.check import Problem
 from arc_fabric.store.format.manifest import ROOT, TENSORS, Manifest, Piece, TensorRecord, key_of
 from arc_fabric.store.format.pieces import cut, digest, slabs
 from arc_fabric.store.read.reader import load_manifest
+from arc_fabric.store.upkeep.check import Problem
 
 Rebuild = Callable[[str], Mapping[str, torch.Tensor]]
 """checkpoint id -> its KV tensors by name (`kv_cache1/07`), rebuilt from latents."""

@@ -13,7 +13,7 @@ from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, UnknownFor
 from arc_fabric.store.backends.base import Backend
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, Piece, digest_of, is_rebuildable, key_of
 from arc_fabric.store.read.reader import load_manifest
-from arc_fabric.store.scan import Scan, scan
+from arc_fabric.store.upkeep.scan import Scan, scan
 
 _THREADS = 4
 Kind = Literal["manifest", "version", "missing", "short", "header", "data", "attachment"]
