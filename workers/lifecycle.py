@@ -22,7 +22,7 @@ from celery import bootsteps
 from celery.signals import celeryd_init
 
 from workers import process as worker_process
-from workers.patience import REDIS_OUTAGE, through_outages
+from workers.jobs.retry import REDIS_OUTAGE, through_outages
 from workers.process import DEVICE_VARIABLE, MEDIA
 
 log = logging.getLogger(__name__)

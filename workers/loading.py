@@ -20,9 +20,9 @@ from arc_fabric.settings import Settings
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import backend_from_settings
 from workers.durability import DurabilityReporter
-from workers.patience import through_outages
+from workers.jobs.retry import through_outages
+from workers.jobs.runtime import Runtime, set_threads
 from workers.process import WorkerProcess
-from workers.runtime import Runtime, set_threads
 
 log = logging.getLogger(__name__)
 FACTORY = "python:"

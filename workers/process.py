@@ -28,7 +28,7 @@ from workers.meters import machine
 
 if TYPE_CHECKING:
     from workers.durability import DurabilityReporter
-    from workers.runtime import Runtime
+    from workers.jobs.runtime import Runtime
 
 log = logging.getLogger(__name__)
 MEDIA = "media"

@@ -12,8 +12,8 @@ from arc_fabric.services.devices import threads_per_worker, worker_devices
 from arc_fabric.settings import Settings
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend
+from workers.jobs.runtime import set_threads
 from workers.loading import load
-from workers.runtime import set_threads
 
 
 class Rebuilder:

@@ -13,8 +13,8 @@ from workers.app import app
 from workers.dispatch import TASK_PREFIX
 
 if TYPE_CHECKING:
-    from workers.media import MediaJobs
-    from workers.tickets import Tickets
+    from workers.jobs.media import MediaJobs
+    from workers.jobs.tickets import Tickets
 
 _tickets: Tickets | None = None
 _media: MediaJobs | None = None
@@ -24,7 +24,7 @@ def tickets() -> Tickets:
     """The ticket loop of this process, made in the task thread at its first ticket."""
     global _tickets
     if _tickets is None:
-        from workers.tickets import Tickets
+        from workers.jobs.tickets import Tickets
 
         _tickets = Tickets(process.current())
     return _tickets
@@ -35,7 +35,7 @@ def media_jobs() -> MediaJobs:
     global _media
     if _media is None:
         from arc_fabric.store.backends import backend_from_settings
-        from workers.media import MediaJobs
+        from workers.jobs.media import MediaJobs
 
         me = process.current()
         _media = MediaJobs(me, backend_from_settings(me.settings))

@@ -24,7 +24,7 @@ from tests.openpi.test_server import serve_on
 from tests.support.three_cameras import CAMERAS, ThreeCameras
 from tests.support.web_fixtures import serving
 from tests.support.web_server import WebServer
-from workers.payloads import digest_of
+from workers.jobs.payloads import digest_of
 
 PROMPT, SEED, FRAMES = "pick up the red cup", 7, 8
 

@@ -26,7 +26,7 @@ from arc_fabric.services.process import Child
 
 WARM = (
     "torch", "numpy", "PIL.Image", "minio", "arc_fabric.manager", "arc_fabric.store.backends",
-    "arc_fabric.models.tabletop", "workers.loading", "workers.tickets", "workers.janitor", "workers.heartbeat",
+    "arc_fabric.models.tabletop", "workers.loading", "workers.jobs.tickets", "workers.janitor", "workers.heartbeat",
     "workers.reaper", "workers.watchdog", "workers.main", "workers.pins", "tests.workers.faulty",
     "celery.bin.celery", "celery.apps.worker", "celery.worker.consumer", "celery.events.dispatcher",
     "celery.concurrency.thread", "kombu.transport.redis", "gunicorn.app.wsgiapp", "gunicorn.workers.gthread",

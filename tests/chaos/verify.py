@@ -16,7 +16,7 @@ from arc_fabric.store import SnapshotStore
 from tests.chaos.clients import Promise
 from tests.chaos.world import World
 from tests.support.toy_model import ToyModel
-from workers.payloads import digest_of
+from workers.jobs.payloads import digest_of
 
 EXPECTED_FAILURES = {"RewindBeyondRoot"}
 

@@ -12,7 +12,7 @@ from arc_fabric.session import Session
 from tests.support.toy_model import ToyModel
 from tests.workers.conftest import Fleet, eventually
 from tests.workers.test_failover import progress_of
-from workers.payloads import digest_of
+from workers.jobs.payloads import digest_of
 
 STEPS = 10
 

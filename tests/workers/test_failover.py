@@ -13,7 +13,7 @@ from arc_fabric.services.weed import WeedServer
 from arc_fabric.session import Session
 from tests.support.toy_model import ToyModel
 from tests.workers.conftest import Fleet, eventually
-from workers.payloads import digest_of
+from workers.jobs.payloads import digest_of
 
 
 def plain_digests(prompt: str, steps: int) -> list[str]:

@@ -9,8 +9,8 @@ import pytest
 
 from arc_fabric.models.tabletop.model import TabletopModel
 from arc_fabric.models.tabletop.samples import samples
+from workers.jobs.steps import take_steps
 from workers.lull import Lull
-from workers.steps import take_steps
 
 
 def _announced() -> Lull:

@@ -12,7 +12,7 @@ from arc_fabric.manager import StateManager
 from arc_fabric.session import Session
 from tests.support.toy_model import ToyModel
 from tests.workers.conftest import Fleet, eventually
-from workers.payloads import digest_of
+from workers.jobs.payloads import digest_of
 
 
 def test_a_world_is_made_stepped_forked_and_rewound_as_in_one_process(two: Fleet) -> None:

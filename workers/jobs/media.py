@@ -20,7 +20,7 @@ from arc_fabric.media.frames import unpack_strip
 from arc_fabric.media.video import encode
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.read.reader import SnapshotReader
-from workers.patience import through_outages, through_store_outages
+from workers.jobs.retry import through_outages, through_store_outages
 from workers.process import WorkerProcess, fenced
 
 log = logging.getLogger(__name__)

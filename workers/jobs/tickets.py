@@ -12,11 +12,11 @@ import torch
 
 from arc_fabric.errors import ArcFabricError, ModelError, ModelOutOfMemory
 from arc_fabric.ledger import Claim
-from workers.kinds import KINDS
-from workers.patience import REDIS_OUTAGE, through_outages
-from workers.payloads import Payloads
+from workers.jobs.kinds import KINDS
+from workers.jobs.payloads import Payloads
+from workers.jobs.retry import REDIS_OUTAGE, through_outages
+from workers.jobs.run import GivesWay, JobRun, NotOurs
 from workers.process import WorkerProcess, fenced
-from workers.run import GivesWay, JobRun, NotOurs
 
 log = logging.getLogger(__name__)
 DEVICE_ERRORS_TO_DRAIN = 3

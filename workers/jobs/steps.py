@@ -15,10 +15,10 @@ import numpy as np
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
 from arc_fabric.session import Session, StepResult
-from workers.patience import through_outages, through_store_outages
-from workers.payloads import STRIP, digest_of
-from workers.publish import send_live
-from workers.run import GivesWay, JobRun, NotOurs
+from workers.jobs.payloads import STRIP, digest_of
+from workers.jobs.publish import send_live
+from workers.jobs.retry import through_outages, through_store_outages
+from workers.jobs.run import GivesWay, JobRun, NotOurs
 
 
 def take_steps(run: JobRun, total: int, result: dict[str, Any]) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 from arc_fabric.ledger import Claim, Commit, JobRecord, NodeRecord, SessionRecord
 from arc_fabric.session import Session
-from workers.patience import through_outages, through_store_outages
-from workers.payloads import Payloads
+from workers.jobs.payloads import Payloads
+from workers.jobs.retry import through_outages, through_store_outages
+from workers.jobs.runtime import Runtime
 from workers.process import WorkerProcess
-from workers.runtime import Runtime
 
 
 class NotOurs(Exception):

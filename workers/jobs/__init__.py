@@ -1,0 +1,1 @@
+"""What a worker does with a ticket: claim, run, step, show, commit."""
