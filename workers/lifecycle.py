@@ -82,7 +82,7 @@ class ServeStep(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """Load the model and take the lease; returns when tickets may come."""
-        from workers.heartbeat import Heartbeat
+        from workers.threads.heartbeat import Heartbeat
 
         # kill -USR1 writes where every thread is to the log. Celery has put a logger in the place of sys.stderr.
         faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
@@ -105,8 +105,8 @@ class ServeStep(bootsteps.StartStopStep):
         self._serve(me)
 
     def _serve(self, me: worker_process.WorkerProcess) -> None:
-        from workers.reaper import Reaper
-        from workers.watchdog import Watchdog
+        from workers.threads.reaper import Reaper
+        from workers.threads.watchdog import Watchdog
 
         me.serving = True
         through_outages(lambda: me.ledger.serve(me.name, me.boot_id, me.record()))
@@ -114,11 +114,11 @@ class ServeStep(bootsteps.StartStopStep):
         self._threads = [Reaper(me)]
         if me.role == MEDIA:
             from arc_fabric.store.backends import backend_from_settings
-            from workers.janitor import Janitor
+            from workers.threads.janitor import Janitor
 
             self._threads.append(Janitor(me, backend_from_settings(me.settings)))
         else:
-            from workers.pins import PinKeeper
+            from workers.threads.pins import PinKeeper
 
             self._threads.append(PinKeeper(me))
         for thread in self._threads:

@@ -27,8 +27,8 @@ from workers.lull import Lull
 from workers.meters import machine
 
 if TYPE_CHECKING:
-    from workers.durability import DurabilityReporter
     from workers.jobs.runtime import Runtime
+    from workers.threads.durability import DurabilityReporter
 
 log = logging.getLogger(__name__)
 MEDIA = "media"

@@ -6,7 +6,7 @@ import signal
 import time
 
 from tests.workers.conftest import Fleet, eventually
-from workers.watchdog import STOP_PATIENCE_S
+from workers.threads.watchdog import STOP_PATIENCE_S
 
 
 def test_sigterm_yields_the_running_job_stores_and_hands_over(fleet: Fleet) -> None:
