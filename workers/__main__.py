@@ -2,7 +2,7 @@
 
 import sys
 
-from workers.main import run_worker
+from workers.process.main import run_worker
 
 if __name__ == "__main__":
     run_worker(*sys.argv[1:3])

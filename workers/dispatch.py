@@ -39,7 +39,7 @@ class Dispatcher:
 
     @cached_property
     def _app(self) -> Celery:
-        from workers.app import app
+        from workers.process.app import app
 
         return app
 

@@ -13,7 +13,7 @@ from arc_fabric.settings import Settings
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend
 from workers.jobs.runtime import set_threads
-from workers.loading import load
+from workers.process.loading import load
 
 
 class Rebuilder:

@@ -99,7 +99,16 @@ def flower_service(settings: Settings) -> Service:
 
 def flower_command(host: str, port: int) -> list[str]:
     """The command line of Flower."""
-    return [sys.executable, "-m", "celery", "-A", "workers.app", "flower", f"--address={host}", f"--port={port}"]
+    return [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "workers.process.app",
+        "flower",
+        f"--address={host}",
+        f"--port={port}",
+    ]
 
 
 def flower_logins(settings: Settings) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from arc_fabric.models.tabletop.model import TabletopModel
 from arc_fabric.models.tabletop.samples import samples
 from workers.jobs.steps import take_steps
-from workers.lull import Lull
+from workers.process.gil_turns import Lull
 
 
 def _announced() -> Lull:
@@ -34,7 +34,7 @@ def test_a_model_that_announces_nothing_holds_nobody_up() -> None:
 
 def test_who_waits_goes_on_when_the_model_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed lull holds threads up until it is opened."""
-    monkeypatch.setattr("workers.lull.PATIENCE_S", 60.0)
+    monkeypatch.setattr("workers.process.gil_turns.PATIENCE_S", 60.0)
     lull = _announced()
     lull.close()
     thread = _waiter(lull)

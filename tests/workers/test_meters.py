@@ -6,7 +6,7 @@ import psutil
 import pytest
 import torch
 
-from workers.meters import GpuMeter, machine
+from workers.process.meters import GpuMeter, machine
 
 
 def test_the_machine_has_a_load_and_memory() -> None:

@@ -14,7 +14,7 @@ from tests.sdk.worlds import assert_same, new_session, run
 from tests.store.faulty import FaultyBackend
 from tests.support.toy_model import ToyModel
 from workers.jobs.steps import _compute
-from workers.lull import Lull
+from workers.process.gil_turns import Lull
 
 
 def test_a_step_waits_for_storage_that_its_kv_must_be_read_from() -> None:

@@ -13,7 +13,7 @@ from arc_fabric.session import Session
 from workers.jobs.payloads import Payloads
 from workers.jobs.retry import through_outages, through_store_outages
 from workers.jobs.runtime import Runtime
-from workers.process import WorkerProcess
+from workers.process.process import WorkerProcess
 
 
 class NotOurs(Exception):

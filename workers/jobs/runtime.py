@@ -17,7 +17,7 @@ from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.session import Session
 from arc_fabric.store import SnapshotStore
-from workers.meters import GpuMeter
+from workers.process.meters import GpuMeter
 
 
 @dataclass

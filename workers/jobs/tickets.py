@@ -16,7 +16,7 @@ from workers.jobs.kinds import KINDS
 from workers.jobs.payloads import Payloads
 from workers.jobs.retry import REDIS_OUTAGE, through_outages
 from workers.jobs.run import GivesWay, JobRun, NotOurs
-from workers.process import WorkerProcess, fenced
+from workers.process.process import WorkerProcess, fenced
 
 log = logging.getLogger(__name__)
 DEVICE_ERRORS_TO_DRAIN = 3

@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from workers.process import WorkerProcess, fenced
+from workers.process.process import WorkerProcess, fenced
 
 log = logging.getLogger(__name__)
 _PARK_LOOK_S = 5.0

@@ -16,7 +16,7 @@ from arc_fabric.errors import StoreError
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import MANIFEST, key_of
 from workers.collecting import collect
-from workers.process import WorkerProcess
+from workers.process.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 ROUND_S = 5.0

@@ -14,7 +14,7 @@ import time
 from redis.exceptions import RedisError
 
 from arc_fabric.errors import ArcFabricError
-from workers.process import WorkerProcess
+from workers.process.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 ROUND_S = 1.0

@@ -7,7 +7,7 @@ import threading
 
 from redis.exceptions import RedisError
 
-from workers.process import WorkerProcess
+from workers.process.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 ROUND_S = 0.5

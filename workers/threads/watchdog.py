@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
-from workers.process import WorkerProcess
+from workers.process.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 EXIT_DEADLINE = 70

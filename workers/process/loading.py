@@ -21,7 +21,7 @@ from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import backend_from_settings
 from workers.jobs.retry import through_outages
 from workers.jobs.runtime import Runtime, set_threads
-from workers.process import WorkerProcess
+from workers.process.process import WorkerProcess
 from workers.threads.durability import DurabilityReporter
 
 log = logging.getLogger(__name__)

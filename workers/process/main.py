@@ -10,9 +10,8 @@ from typing import Any
 
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.settings import get_settings
-from workers import process
-from workers.lifecycle import QUEUES, default_device, pin_device
-from workers.process import MEDIA
+from workers.process.lifecycle import QUEUES, default_device, pin_device
+from workers.process.process import MEDIA, process
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -27,7 +26,7 @@ def run_worker(name: str, device: str | None = None, on_ready: Callable[[dict[st
     settings = get_settings()
     logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
     pin_device.pin(name, device or default_device(name))
-    from workers.app import app
+    from workers.process.app import app
 
     process.on_ready = on_ready
     queues = MEDIA if name.startswith(MEDIA) else ",".join((name, *QUEUES))

@@ -8,9 +8,9 @@ from celery.exceptions import Ignore
 
 from arc_fabric.ledger.jobs import KINDS, OPENING_KINDS
 from arc_fabric.ledger.media import MEDIA_KINDS
-from workers import process
-from workers.app import app
 from workers.dispatch import TASK_PREFIX
+from workers.process.app import app
+from workers.process.process import process
 
 if TYPE_CHECKING:
     from workers.jobs.media import MediaJobs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from workers.lifecycle import ServeStep, pin_device
+from workers.process.lifecycle import ServeStep, pin_device
 
 app = Celery("arc_fabric", set_as_current=True)
 app.config_from_object("celeryconfig")

@@ -23,8 +23,8 @@ from arc_fabric.errors import ServiceError
 from arc_fabric.ledger import Ledger, Limits
 from arc_fabric.settings import Settings, get_settings
 from workers.dispatch import Dispatcher
-from workers.lull import Lull
-from workers.meters import machine
+from workers.process.gil_turns import Lull
+from workers.process.meters import machine
 
 if TYPE_CHECKING:
     from workers.jobs.runtime import Runtime

@@ -1,0 +1,1 @@
+"""One worker process: its start and end, its model, its Celery app and tasks."""
