@@ -14,14 +14,15 @@ from pydantic import ValidationError
 
 from arc_fabric.ids import new_id
 from arc_fabric.settings import Settings, get_settings
-from webapp import auth, headers, limits, pages, problems
+from webapp import pages
 from webapp.api import BLUEPRINTS
 from webapp.context import EXTENSION, Context, client_name
 from webapp.health import COUNTS, health
-from webapp.request import ApiRequest
+from webapp.http import auth, headers, limits, problems
+from webapp.http.request import ApiRequest
+from webapp.http.validation import of_validation
 from webapp.spec import DESCRIPTION, ApiSpec
 from webapp.stream import routes as stream
-from webapp.validation import of_validation
 
 log = logging.getLogger(__name__)
 

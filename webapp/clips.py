@@ -11,7 +11,7 @@ from arc_fabric.ledger import JobRequest
 from arc_fabric.media.clip import Clip, Span
 from arc_fabric.media.clip import plan as plan_path
 from arc_fabric.media.video import Form, encode
-from webapp.files import Read
+from webapp.http.files import Read
 from webapp.pictures import Pictures
 
 if TYPE_CHECKING:

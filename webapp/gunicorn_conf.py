@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from arc_fabric.settings import get_settings
-from webapp.limits import LONG_POLLS
+from webapp.http.limits import LONG_POLLS
 
 _settings = get_settings()
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host

@@ -13,8 +13,8 @@ from flask_openapi3 import APIBlueprint, Tag
 from redis.exceptions import RedisError
 
 from arc_fabric.errors import ArcFabricError
-from webapp.answers import error, json_answer
 from webapp.context import Context, ctx
+from webapp.http.answers import error, json_answer
 from webapp.schemas.views import Health
 
 health = APIBlueprint(

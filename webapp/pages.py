@@ -10,8 +10,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from arc_fabric import errors
 from arc_fabric.errors import Unauthorized
-from webapp import auth
 from webapp.context import ctx
+from webapp.http import auth
 from webapp.model import geometry
 from webapp.spec import ApiSpec
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from webapp.limits import LongPolls
+from webapp.http.limits import LongPolls
 from webapp.pictures import Lru, to_numpy
 from webapp.stream import messages, outbox, sender
 from webapp.stream.messages import event_key

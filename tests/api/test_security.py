@@ -131,7 +131,7 @@ def test_other_addresses_need_tokens() -> None:
 
 def test_one_client_cannot_flood(web: WebServer) -> None:
     """Beyond the rate the answer is 429 with Retry-After, and it passes."""
-    from webapp.limits import RateLimiter
+    from webapp.http.limits import RateLimiter
 
     limiter = RateLimiter(rate=100.0, burst=3.0)
     for _ in range(3):

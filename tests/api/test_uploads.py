@@ -17,7 +17,7 @@ from PIL import Image
 from arc_fabric.errors import InvalidImage
 from arc_fabric.media.frames import decode_png
 from tests.support.web_server import WebServer
-from webapp import limits
+from webapp.http import limits
 from webapp.uploads import read_base64, read_image
 
 

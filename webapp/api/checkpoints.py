@@ -8,10 +8,10 @@ from typing import Any
 from flask import Response, request
 
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
-from webapp.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.api.pictures import LatentsQuery, frame_answer, latents_answer
 from webapp.context import ctx
-from webapp.files import immutable
+from webapp.http.answers import binary, blueprint, errors, json_answer, tagged_json
+from webapp.http.files import immutable
 from webapp.schemas.ids import CheckpointFramePath, CheckpointPath
 from webapp.schemas.nodes import CheckpointAnswer, ManifestView, NodeView
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Response
 from pydantic import Field
 
-from webapp.answers import blueprint, errors, tagged_json
 from webapp.comparison import compare
 from webapp.context import ctx
+from webapp.http.answers import blueprint, errors, tagged_json
 from webapp.schemas.ids import Query
 from webapp.schemas.nodes import CompareAnswer
 

@@ -10,10 +10,11 @@ from pydantic import Field
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import Accepted
-from webapp import forms, problems
-from webapp.answers import accepted, blueprint, errors, json_answer, opened, wait_for, wait_seconds
+from webapp import forms
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
+from webapp.http import problems
+from webapp.http.answers import accepted, blueprint, errors, json_answer, opened, wait_for, wait_seconds
 from webapp.schemas.bodies import JobForms
 from webapp.schemas.ids import JobPath, Query, WorkHeaders
 from webapp.schemas.views import JobPage, JobsAnswer, JobView

@@ -14,9 +14,9 @@ from pydantic import Field
 from arc_fabric.errors import FrameNotFound
 from arc_fabric.ledger import SessionRecord
 from arc_fabric.media.frames import encode_png
-from webapp.answers import binary, blueprint, errors
 from webapp.context import ctx
-from webapp.files import immutable, unchanged
+from webapp.http.answers import binary, blueprint, errors
+from webapp.http.files import immutable, unchanged
 from webapp.pictures import to_numpy
 from webapp.schemas.ids import Query, SessionFramePath, SessionStepPath
 

@@ -7,8 +7,8 @@ from typing import Literal
 from flask import Response
 from pydantic import Field
 
-from webapp.answers import accepted, blueprint, errors, json_answer, wait_seconds
 from webapp.context import ctx
+from webapp.http.answers import accepted, blueprint, errors, json_answer, wait_seconds
 from webapp.intake import open_session
 from webapp.schemas.bodies import CreateSession
 from webapp.schemas.ids import Query, SessionPath, WorkHeaders

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from arc_fabric.errors import SessionNotFound
 from arc_fabric.ledger import NodeRecord, TreeView
-from webapp.answers import blueprint, errors, json_answer, tagged_json
 from webapp.context import ctx
+from webapp.http.answers import blueprint, errors, json_answer, tagged_json
 from webapp.schemas.bodies import NodePatch
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath
 from webapp.schemas.nodes import EventPage, NodeView, TreeAnswer

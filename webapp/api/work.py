@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Response
 
 from webapp import intake
-from webapp.answers import accepted, blueprint, errors, wait_seconds
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
+from webapp.http.answers import accepted, blueprint, errors, wait_seconds
 from webapp.schemas.bodies import CheckpointBody, ForkBody, RewindBody, StepBody
 from webapp.schemas.ids import SessionPath, WorkHeaders
 from webapp.schemas.views import SessionAccepted, WorkAccepted

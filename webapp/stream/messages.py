@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from arc_fabric.errors import ArcFabricError
-from webapp.problems import of_error
+from webapp.http.problems import of_error
 from webapp.schemas.ids import SessionId
 
 MOST_PANES = 64

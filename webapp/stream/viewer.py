@@ -14,11 +14,11 @@ from simple_websocket import ConnectionClosed, Server
 
 from arc_fabric.errors import EventsLost, InvalidRequest, SessionNotFound
 from arc_fabric.ledger import Event, Ledger, keys
+from webapp.http.validation import of_validation
 from webapp.stream.messages import Credit, Ping, Subscribe, dumps, error_text, event_key, parse
 from webapp.stream.outbox import Outbox
 from webapp.stream.sender import Sender
 from webapp.stream.sockets import GuardedSocket
-from webapp.validation import of_validation
 
 if TYPE_CHECKING:
     from webapp.context import Context

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import WebsocketMismatch
 
 from arc_fabric.errors import ArcFabricError, StoreUnavailable
-from webapp.validation import of_validation
+from webapp.http.validation import of_validation
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"

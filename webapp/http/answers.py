@@ -13,7 +13,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from arc_fabric.ledger import Accepted, JobRecord
 from webapp.context import ctx
-from webapp.limits import MAX_WAIT_S
+from webapp.http.limits import MAX_WAIT_S
 from webapp.schemas.ids import WaitHeaders
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?=$|[,;\s])")
