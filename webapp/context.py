@@ -11,8 +11,8 @@ from arc_fabric.ledger import Ledger, Limits
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.read.reader import SnapshotReader
+from webapp.content.pictures import Pictures
 from webapp.http.limits import LongPolls, RateLimiter
-from webapp.pictures import Pictures
 from webapp.stream.hub import Hub
 from workers.dispatch import Dispatcher
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from arc_fabric.errors import Conflict, RewindBeyondRoot, SessionClosed
 from arc_fabric.ledger import JobRequest, SessionRecord
-from webapp import clips
+from webapp.content import clips
+from webapp.content.given_pictures import take_initial, take_observed
+from webapp.content.model import model_fps
 from webapp.context import ctx
-from webapp.given_pictures import take_initial, take_observed
-from webapp.model import model_fps
 from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, RewindBody, StepBody, VideoBody
 
 

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
+from webapp.content.pictures import Lru, to_numpy
 from webapp.http.limits import LongPolls
-from webapp.pictures import Lru, to_numpy
 from webapp.stream import messages, outbox, sender
 from webapp.stream.messages import event_key
 from webapp.stream.outbox import MOST_TEXTS, Outbox

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 from pydantic import Field
 
-from webapp.comparison import compare
+from webapp.content.comparison import compare
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, tagged_json
 from webapp.schemas.ids import Query

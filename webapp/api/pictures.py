@@ -14,10 +14,10 @@ from pydantic import Field
 from arc_fabric.errors import FrameNotFound
 from arc_fabric.ledger import SessionRecord
 from arc_fabric.media.frames import encode_png
+from webapp.content.pictures import to_numpy
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors
 from webapp.http.files import immutable, unchanged
-from webapp.pictures import to_numpy
 from webapp.schemas.ids import Query, SessionFramePath, SessionStepPath
 
 session_pictures = blueprint("pictures", "frames", "Frames, latents, videos: what a branch looks like.")

@@ -15,11 +15,11 @@ from arc_fabric.media.frames import encode_jpeg
 from arc_fabric.media.sprites import sprite, thumbnail
 from arc_fabric.media.video import MIMETYPES, Form
 from webapp.api.pictures import head_of, revalidated
-from webapp.clips import Made, find, make_short, plan, request
+from webapp.content.clips import Made, find, make_short, plan, request
+from webapp.content.model import model_fps
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer, wait_for, wait_seconds
 from webapp.http.files import immutable, in_parts
-from webapp.model import model_fps
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath, WaitHeaders
 from webapp.schemas.views import WorkAccepted
 

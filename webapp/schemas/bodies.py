@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
 from arc_fabric.media.video import Form
-from webapp.model import sample_names
+from webapp.content.model import sample_names
 from webapp.schemas import checks
 from webapp.schemas.ids import CheckpointId, SessionId
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from pydantic_core import PydanticCustomError
 
+from webapp.content.model import abilities, geometry, observed_counts, sample_names
 from webapp.context import ctx
-from webapp.model import abilities, geometry, observed_counts, sample_names
 
 PICTURE = "picture"
 """The rule that a text breaks which can be no picture."""

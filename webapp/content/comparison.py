@@ -12,7 +12,7 @@ import numpy as np
 
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot
 from arc_fabric.media import series
-from webapp.pictures import Ancestor, Pictures
+from webapp.content.pictures import Ancestor, Pictures
 
 READERS = 6
 Path = tuple[Ancestor, ...]

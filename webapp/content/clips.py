@@ -11,8 +11,8 @@ from arc_fabric.ledger import JobRequest
 from arc_fabric.media.clip import Clip, Span
 from arc_fabric.media.clip import plan as plan_path
 from arc_fabric.media.video import Form, encode
+from webapp.content.pictures import Pictures
 from webapp.http.files import Read
-from webapp.pictures import Pictures
 
 if TYPE_CHECKING:
     from webapp.context import Context

@@ -1,0 +1,1 @@
+"""Pictures, clips and comparisons: what answers are made of."""
