@@ -21,7 +21,7 @@ from webapp.health import COUNTS, health
 from webapp.http import auth, headers, limits, problems
 from webapp.http.request import ApiRequest
 from webapp.http.validation import of_validation
-from webapp.spec import DESCRIPTION, ApiSpec
+from webapp.openapi.document import DESCRIPTION, ApiSpec
 from webapp.stream import routes as stream
 
 log = logging.getLogger(__name__)

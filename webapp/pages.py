@@ -13,7 +13,7 @@ from arc_fabric.errors import Unauthorized
 from webapp.content.model import geometry
 from webapp.context import ctx
 from webapp.http import auth
-from webapp.spec import ApiSpec
+from webapp.openapi.document import ApiSpec
 
 SWAGGER = files("flask_openapi3_swagger").joinpath("templates", "swagger")
 _ASSETS = {

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from arc_fabric import errors
 from tests.support.web_server import WebServer
-from webapp.links import LINKS
+from webapp.openapi.links import LINKS
 from webapp.schemas import fleet
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()

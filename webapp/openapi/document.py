@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from arc_fabric.settings import Settings
 from webapp.content.model import observed_counts
-from webapp.links import add_links
+from webapp.openapi.links import add_links
 from webapp.schemas import bodies, fleet, nodes, views
 
 DESCRIPTION = """Checkpoint a world at any frame, fork it with another prompt, seed or actions, rewind when a
