@@ -10,7 +10,6 @@ from pydantic import Field
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import Accepted
-from webapp import forms
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
 from webapp.http import problems
@@ -18,6 +17,7 @@ from webapp.http.answers import accepted, blueprint, errors, json_answer, opened
 from webapp.schemas.bodies import JobForms
 from webapp.schemas.ids import JobPath, Query, WorkHeaders
 from webapp.schemas.views import JobPage, JobsAnswer, JobView
+from webapp.work import forms
 
 jobs = blueprint("jobs", "jobs", "Accepted work and how far it is.")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Response
 
-from webapp import intake
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
 from webapp.http.answers import accepted, blueprint, errors, wait_seconds
 from webapp.schemas.bodies import CheckpointBody, ForkBody, RewindBody, StepBody
 from webapp.schemas.ids import SessionPath, WorkHeaders
 from webapp.schemas.views import SessionAccepted, WorkAccepted
+from webapp.work import requests
 
 work = blueprint("work", "work", "Jobs of one session take effect one at a time, in the order they were accepted.")
 _ANSWERS = {200: WorkAccepted, 202: WorkAccepted, **errors(409, 413, 415)}
@@ -23,7 +23,7 @@ def step(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: StepBod
     Each step makes one checkpoint and `frames_per_step` video frames; a job of many steps commits each. A new
     prompt or seed applies from the first of these steps on.
     """
-    request = intake.step(path.session_id, body, header.idempotency_key)
+    request = requests.step(path.session_id, body, header.idempotency_key)
     return accepted(ctx().dispatcher.submit(request), wait_seconds(header, query.wait))
 
 
@@ -33,7 +33,7 @@ def rewind(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: Rewin
 
     By `n_steps` (default 1) or to a checkpoint of the lineage. No node is deleted.
     """
-    request = intake.rewind(path.session_id, body, header.idempotency_key)
+    request = requests.rewind(path.session_id, body, header.idempotency_key)
     return accepted(ctx().dispatcher.submit(request), wait_seconds(header, query.wait))
 
 
@@ -43,7 +43,7 @@ def checkpoint(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: C
 
     Steps checkpoint by themselves; the job of this route succeeds once the head is in object storage.
     """
-    request = intake.checkpoint(path.session_id, body, header.idempotency_key)
+    request = requests.checkpoint(path.session_id, body, header.idempotency_key)
     return accepted(ctx().dispatcher.submit(request), wait_seconds(header, query.wait))
 
 
@@ -58,5 +58,5 @@ def fork(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: ForkBod
     checkpoint's and apply from the fork's next step.
     """
     ctx().ledger.session(path.session_id)
-    request = intake.fork(body, header.idempotency_key)
+    request = requests.fork(body, header.idempotency_key)
     return accepted(ctx().dispatcher.submit(request), wait_seconds(header, query.wait))

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import Accepted, JobRequest
-from webapp import intake
 from webapp.context import ctx
 from webapp.schemas.bodies import CheckpointForm, CreateForm, ForkForm, JobForm, RewindForm, StepForm, VideoForm
+from webapp.work import requests
 
 
 def of_form(form: JobForm, key: str | None) -> JobRequest:
     """What the kind's own route would ask for."""
     key = form.idempotency_key or key
     if isinstance(form, CreateForm):
-        return intake.open_session(form.params, key)[0]
+        return requests.open_session(form.params, key)[0]
     if isinstance(form, ForkForm):
-        return intake.fork(form.params, key)
+        return requests.fork(form.params, key)
     if isinstance(form, StepForm):
-        return intake.step(form.session_id, form.params, key)
+        return requests.step(form.session_id, form.params, key)
     if isinstance(form, RewindForm):
-        return intake.rewind(form.session_id, form.params, key)
+        return requests.rewind(form.session_id, form.params, key)
     if isinstance(form, CheckpointForm):
-        return intake.checkpoint(form.session_id, form.params, key)
+        return requests.checkpoint(form.session_id, form.params, key)
     if isinstance(form, VideoForm):
-        return intake.video(form.params)
+        return requests.video(form.params)
     return ctx().ledger.job_request(form.session_id, "close", idempotency_key=key)
 
 

@@ -1,0 +1,1 @@
+"""From a checked body to a request that the ledger accepts."""
