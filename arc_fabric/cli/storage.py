@@ -17,7 +17,7 @@ from arc_fabric.cli.remote import Remote, remote_of
 from arc_fabric.cli.taking_in import take_in
 from arc_fabric.cli.tree import whole_tree
 from arc_fabric.errors import CheckpointUnavailable
-from arc_fabric.services.reach import knows_ledger, reachable_store
+from arc_fabric.services.find_servers import knows_ledger, reachable_store
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.upkeep.bundle import export_bundle

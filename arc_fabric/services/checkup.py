@@ -19,9 +19,9 @@ import urllib3
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.services import allocator, devices, valkey, weed
+from arc_fabric.services.find_servers import named_or_running
 from arc_fabric.services.lock import read_running
 from arc_fabric.services.ports import choose_port
-from arc_fabric.services.reach import named_or_running
 from arc_fabric.settings import Settings
 
 _LOW_DISK, _NO_DISK = 10 << 30, 1 << 30

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from arc_fabric.manager import StateManager
-from arc_fabric.services.reach import reachable_store
+from arc_fabric.services.find_servers import reachable_store
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import load_settings
 from arc_fabric.store import SnapshotStore
