@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from arc_fabric.cli import bench as bench_module
 from arc_fabric.cli.app import MODULES, app
+from arc_fabric.cli.local import bench as bench_module
 from arc_fabric.services import checkup
 from arc_fabric.settings import load_settings, setting_names
 from tests.cli.conftest import Cli

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from arc_fabric.cli.app import app, settings_of
+from arc_fabric.cli.local.up import line, silent
 from arc_fabric.cli.output import JsonFlag, emit, err, out
-from arc_fabric.cli.up import line, silent
 from arc_fabric.client import ArcFabric
 from arc_fabric.demo import Demo
 from arc_fabric.services.stack import Stack

@@ -1,0 +1,1 @@
+"""Commands that act on this machine: servers, workers, storage, settings."""
