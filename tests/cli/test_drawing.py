@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from arc_fabric.cli.compare import sparkline
-from arc_fabric.cli.tree import draw, segments
+from arc_fabric.cli.remote.compare import sparkline
+from arc_fabric.cli.remote.tree import draw, segments
 
 
 def node(name: str, parent: str | None, index: int, session: str = "a", **more: Any) -> dict[str, Any]:

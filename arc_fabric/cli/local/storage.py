@@ -14,8 +14,8 @@ from rich.markup import escape
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.local.import_bundle import take_in
 from arc_fabric.cli.output import JsonFlag, emit, out, size
-from arc_fabric.cli.remote import Remote, remote_of
-from arc_fabric.cli.tree import whole_tree
+from arc_fabric.cli.remote.http import Remote, remote_of
+from arc_fabric.cli.remote.tree import whole_tree
 from arc_fabric.errors import CheckpointUnavailable
 from arc_fabric.services.find_servers import knows_ledger, reachable_store
 from arc_fabric.settings import Settings

@@ -8,7 +8,7 @@ import typer
 
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, emit, out
-from arc_fabric.cli.remote import remote_of
+from arc_fabric.cli.remote.http import remote_of
 from arc_fabric.errors import CheckpointNotFound
 
 Which = Annotated[list[str], typer.Argument(metavar="CHECKPOINT...", help="Checkpoints, or sessions (their heads).")]

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, emit, out
-from arc_fabric.cli.remote import remote_of
+from arc_fabric.cli.remote.http import remote_of
 from arc_fabric.errors import InvalidRequest
 
 _BARS = " ▁▂▃▄▅▆▇█"

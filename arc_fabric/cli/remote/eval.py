@@ -18,9 +18,9 @@ from rich.table import Table
 from arc_fabric import scoring
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, emit, err, out
-from arc_fabric.cli.remote import Remote, remote_of
-from arc_fabric.cli.sessions import SessionName, checkpoint_at
-from arc_fabric.cli.tree import whole_tree
+from arc_fabric.cli.remote.http import Remote, remote_of
+from arc_fabric.cli.remote.sessions import SessionName, checkpoint_at
+from arc_fabric.cli.remote.tree import whole_tree
 from arc_fabric.client import Job
 from arc_fabric.errors import ArcFabricError, InvalidRequest
 

@@ -24,7 +24,7 @@ from rich.tree import Tree
 
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, emit, out, size
-from arc_fabric.cli.remote import Remote, remote_of
+from arc_fabric.cli.remote.http import Remote, remote_of
 from arc_fabric.errors import InvalidRequest
 
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "bright_red", "bright_cyan", "bright_magenta")

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, ago, emit, out
-from arc_fabric.cli.remote import Remote, remote_of
+from arc_fabric.cli.remote.http import Remote, remote_of
 from arc_fabric.demo import SAMPLE
 from arc_fabric.errors import InvalidRequest
 

@@ -10,7 +10,7 @@ import typer
 
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, emit, out, size
-from arc_fabric.cli.remote import remote_of
+from arc_fabric.cli.remote.http import remote_of
 
 
 class Form(StrEnum):

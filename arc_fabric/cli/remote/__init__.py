@@ -1,0 +1,1 @@
+"""Commands that ask a running system over HTTP."""
