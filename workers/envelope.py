@@ -2,7 +2,7 @@
 
 Celery's `send_task` takes about 0.5 ms of CPU time per message and two round trips, nearly all of it to work out what
 is the same for every job of a kind. Here it is asked once per task name, queue and priority, over a transport that
-keeps messages instead of sending them; tests/workers/test_envelope.py holds the copies against what it really sends.
+keeps messages instead of sending them; tests/queue/test_envelope.py holds the copies against what it really sends.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def test_a_list_whose_sender_is_killed_takes_effect_once_and_in_order(two: Fleet
     runs once, the session's in the order accepted, and what had been accepted comes back as it was."""
     session = two.create()
     code = (
-        "import sys; from tests.workers.test_batches import submit_and_die; "
+        "import sys; from tests.workers.jobs.test_batches import submit_and_die; "
         f"submit_and_die({two.settings.redis_url!r}, {session.id!r}, {session.head!r}, {when!r})"
     )
     env = {**os.environ, **two.settings.to_env(), "PYTHONPATH": str(ROOT)}
