@@ -19,7 +19,7 @@ from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.session import Session
 from arc_fabric.store.backends import backend_from_settings
-from tests.api.test_refusals import encoded
+from tests.api.http.test_refusals import encoded
 from tests.openpi.test_server import serve_on
 from tests.support.three_cameras import CAMERAS, ThreeCameras
 from tests.support.web_fixtures import serving

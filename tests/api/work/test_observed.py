@@ -13,7 +13,7 @@ from arc_fabric.input_keys import by_content
 from arc_fabric.media.frames import encode_png, pack_views, unpack_views
 from arc_fabric.store.backends import backend_from_settings
 from tests.api.conftest import Made
-from tests.api.test_refusals import bomb, encoded, truncated
+from tests.api.http.test_refusals import bomb, encoded, truncated
 from tests.support.web_server import WebServer
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.conftest import Made
-from tests.api.test_security import WRITER, bearer, guarded
+from tests.api.http.test_security import WRITER, bearer, guarded
 from tests.support.web_server import WebServer
 
 __all__ = ["guarded"]
