@@ -17,22 +17,22 @@ from arc_fabric.errors import ArcFabricError, InvalidRequest
 from arc_fabric.settings import Settings, load_settings
 
 MODULES = {
-    "up": ("up",),
-    "demo": ("demo",),
-    "worker": ("worker",),
-    "web": ("web",),
-    "flower": ("flower",),
-    "bucket": ("bucket",),
-    "sessions": ("sessions", "new", "step", "fork", "rewind", "checkpoint", "close"),
-    "tree": ("tree", "show"),
-    "pins": ("pin", "unpin"),
-    "compare": ("compare",),
-    "video": ("video",),
-    "storage": ("export", "import", "gc", "fsck"),
-    "eval": ("eval",),
-    "bench": ("bench",),
-    "doctor": ("doctor",),
-    "settings": ("settings",),
+    "local.up": ("up",),
+    "local.demo": ("demo",),
+    "local.worker": ("worker",),
+    "local.web": ("web",),
+    "local.flower": ("flower",),
+    "local.bucket": ("bucket",),
+    "remote.sessions": ("sessions", "new", "step", "fork", "rewind", "checkpoint", "close"),
+    "remote.tree": ("tree", "show"),
+    "remote.pins": ("pin", "unpin"),
+    "remote.compare": ("compare",),
+    "remote.video": ("video",),
+    "local.storage": ("export", "import", "gc", "fsck"),
+    "remote.eval": ("eval",),
+    "local.bench": ("bench",),
+    "local.doctor": ("doctor",),
+    "local.settings": ("settings",),
 }
 """Which module of this package holds which commands, in the order of the help."""
 

@@ -2,7 +2,7 @@
 
     ports       free ports
     process     one supervised child: log file, tied to our life, clean stop
-    tether      the shim that ties a child to its parent
+    parent_death    the shim that ties a child to its parent
     credentials the embedded object store's keys, made once, readable by the owner only
     valkey      the embedded Redis-protocol server
     weed        the embedded S3 server

@@ -1,4 +1,4 @@
-"""`python tether.py <signal> <parent pid> <nice> <command...>`: become the command, tied to the parent's life.
+"""`python parent_death.py <signal> <parent pid> <nice> <command...>`: become the command, tied to the parent's life.
 
 The kernel sends `signal` to this process when its parent dies, also by kill -9 (prctl PR_SET_PDEATHSIG; exec
 keeps it). Between the parent's fork and this call the parent may already have died: hence the look at

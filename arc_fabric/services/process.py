@@ -21,7 +21,7 @@ from pathlib import Path
 
 from arc_fabric.errors import ServiceError
 
-_TETHER = Path(__file__).with_name("tether.py")
+_PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 _POLL_S = 0.05
 # The kernel's parent-death signal fires when the *thread* that forked ends, so all forks happen in one thread
 # that lives as long as this process.
@@ -80,11 +80,11 @@ class Child:
             _kill_group(self._process.pid)  # what a killed leader left behind may still hold its port
         self.log.parent.mkdir(parents=True, exist_ok=True)
         ties = (int(self._orphan_signal), os.getpid(), self._nice)
-        tether = [sys.executable, "-I", "-S", str(_TETHER), *map(str, ties)]
+        tied = [sys.executable, "-I", "-S", str(_PARENT_DEATH), *map(str, ties)]
         with self.log.open("ab") as output:
             self._process = _forker.submit(
                 subprocess.Popen,
-                [*tether, *self.command],
+                [*tied, *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

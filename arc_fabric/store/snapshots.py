@@ -29,7 +29,7 @@ from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import MANIFEST, Manifest, check_id, is_rebuildable, key_of
 from arc_fabric.store.read.assemble import Restorer
 from arc_fabric.store.read.loader import Loader, ReadCost, Restored, deleted
-from arc_fabric.store.read.manifests import Catalog
+from arc_fabric.store.read.manifest_cache import ManifestCache
 from arc_fabric.store.read.ranged import Fetcher
 from arc_fabric.store.tiers import DeviceTier, DiskTier, HostTier
 from arc_fabric.store.upkeep.accounting import node_bytes
@@ -73,7 +73,7 @@ class SnapshotStore:
         self.backend = backend or MemoryBackend()
         self.policy: Policy = policy
         self._budget = ByteBudget(upload_budget_bytes)
-        self._catalog = Catalog(self.backend)
+        self._manifests = ManifestCache(self.backend)
         self._device = DeviceTier(device_cache_bytes)
         self._disk = DiskTier(disk_cache_dir, disk_cache_bytes) if disk_cache_dir and disk_cache_bytes else None
         self._host = HostTier(host_cache_bytes, self._disk.spill if self._disk else None)
@@ -81,17 +81,23 @@ class SnapshotStore:
         self._restorer = Restorer(self._fetcher, self._device, self._host)
         self._loader = Loader(
             self.backend,
-            self._catalog,
+            self._manifests,
             self._fetcher,
             self._restorer,
             self._device,
             manifest_of=self.manifest,
         )
-        gatherer = Gatherer(self._catalog, self._host, self._device, pace)
+        gatherer = Gatherer(self._manifests, self._host, self._device, pace)
         self._writer = Writer(
-            self.backend, gatherer, self._catalog, self._host, self._budget, on_durable=on_durable, on_failed=on_failed
+            self.backend,
+            gatherer,
+            self._manifests,
+            self._host,
+            self._budget,
+            on_durable=on_durable,
+            on_failed=on_failed,
         )
-        self._admission = Admission(self._writer, self._catalog, self._device, self._budget)
+        self._admission = Admission(self._writer, self._manifests, self._device, self._budget)
         self._pins: dict[str, frozenset[str]] = {}
         self._lock = threading.Lock()
 
@@ -145,7 +151,7 @@ class SnapshotStore:
             job.gathered.wait()
         if job and job.delete_requested:
             raise deleted(checkpoint_id)
-        found = job.manifest if job and job.manifest and not job.error else self._catalog.load(checkpoint_id)
+        found = job.manifest if job and job.manifest and not job.error else self._manifests.load(checkpoint_id)
         if found.deleted:
             raise deleted(checkpoint_id)
         return found
@@ -155,7 +161,7 @@ class SnapshotStore:
         if self._writer.pending(check_id(checkpoint_id)):
             return "pending"
         try:
-            return "absent" if self._catalog.load(checkpoint_id).deleted else "durable"
+            return "absent" if self._manifests.load(checkpoint_id).deleted else "durable"
         except CheckpointUnavailable:
             return "absent"
 
@@ -181,14 +187,14 @@ class SnapshotStore:
             job.delete_requested = True
             job.done.wait()
         try:
-            manifest = self._catalog.load(checkpoint_id, fresh=True)
+            manifest = self._manifests.load(checkpoint_id, fresh=True)
         except (DamagedSnapshot, UnknownFormat):
             manifest = Manifest(checkpoint_id, None, time.time(), {}, {})
         if not manifest.deleted:
             self.backend.put(key_of(checkpoint_id, MANIFEST), manifest.tombstone().encode())
             for name in manifest.attachments:
                 self.backend.delete(key_of(checkpoint_id, name))
-        self._catalog.forget(checkpoint_id)
+        self._manifests.forget(checkpoint_id)
 
     def drop_kv(self, checkpoint_id: str) -> int:
         """Make a durable checkpoint light: its own KV pieces leave storage. Returns the bytes freed.
@@ -198,7 +204,7 @@ class SnapshotStore:
         self.wait_durable(checkpoint_id)
         manifest, freed = drop_kv(self.backend, checkpoint_id)
         self._loader.note_dropped(checkpoint_id)
-        self._catalog.add(manifest)
+        self._manifests.add(manifest)
         return freed
 
     def doubt_kv(self, damage: DamagedSnapshot) -> bool:

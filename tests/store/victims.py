@@ -1,4 +1,4 @@
-"""What the processes do that tests/store/write/test_crash.py kills. Started by fork from a server that has imported torch."""
+"""The processes that tests/store/write/test_crash.py kills: forked from a server that has imported torch."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from webapp.schemas.ids import CheckpointId, SessionId
 
 PROMPT_MAX, STEPS_MAX, STATE_MAX, ROW_MAX, HORIZON_MAX = 1_000_003, 1_000_003, 4099, 4103, 4111
 CAMERAS_MAX, OBSERVED_MAX = 4127, 4129
-"""Stand-ins: settings (max_prompt_chars, max_steps_per_job) and the running model decide, see webapp.openapi.document."""
+"""Stand-ins: settings (max_prompt_chars, max_steps_per_job) and the running model decide (webapp.openapi.document)."""
 
 Prompt = Annotated[
     str,

@@ -26,7 +26,7 @@ def take_steps(run: JobRun, total: int, result: dict[str, Any]) -> None:
     try:
         _take_each(run, total, result)
     finally:
-        run.process.lull.open()
+        run.process.gil_turns.open()
 
 
 def _take_each(run: JobRun, total: int, result: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ def _should_give_way(run: JobRun) -> bool:
 
 def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes], *, more: bool) -> StepResult:
     """The model call, and the handing over of its snapshot to the store (which awaits the strip by itself). With
-    `more` steps to come, what follows it in other threads begins when the model computes again (see lull.py)."""
+    `more` steps to come, what follows it in other threads begins when the model computes again (see gil_turns.py)."""
     params = run.job.params
     action = params["actions"][number - 1] if params.get("actions") else None
     where = _observed_of(run, number)
@@ -77,7 +77,7 @@ def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes], *
     def attach(frames: np.ndarray) -> dict[str, Any]:
         run.process.step_began = None  # the model is done; waiting for the store's budget is no hanging step
         if more:
-            run.process.lull.close()
+            run.process.gil_turns.close()
         run.process.side.submit(_encode, run, frames, strip)
         return {STRIP: strip.result}
 
@@ -99,7 +99,7 @@ def _observed_of(run: JobRun, number: int) -> str | None:
 
 
 def _encode(run: JobRun, frames: np.ndarray, strip: Future[bytes]) -> None:
-    run.process.lull.wait()
+    run.process.gil_turns.wait()
     try:
         strip.set_result(pack_strip(frames))
     except BaseException as error:
@@ -135,7 +135,7 @@ class _Commits:
         last, self._last = self._last, None
         if last is not None:
             if not last.done():
-                self._run.process.lull.open()
+                self._run.process.gil_turns.open()
             last.result()
 
     def _show_and_commit(

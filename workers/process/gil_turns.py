@@ -10,15 +10,15 @@ from __future__ import annotations
 import threading
 
 PATIENCE_S = 0.05
-"""A thread waits no longer than this; who did opens the lull for all."""
+"""A thread waits no longer than this; who did opens them for all."""
 
 
-class Lull:
+class GilTurns:
     """Open, but for the time between two steps. All methods are safe to call from any thread."""
 
     def __init__(self) -> None:
         self.announced = False
-        """Whether the model tells when it leaves the interpreter; the lull is never closed otherwise."""
+        """Whether the model tells when it leaves the interpreter; they are never closed otherwise."""
         self._open = threading.Event()
         self._open.set()
 

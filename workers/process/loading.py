@@ -38,7 +38,7 @@ def bring_up(process: WorkerProcess) -> None:
     model = load(settings.model, process.device)
     warm(model)
     if hasattr(model, "on_compute"):
-        model.on_compute, process.lull.announced = process.lull.open, True
+        model.on_compute, process.gil_turns.announced = process.gil_turns.open, True
     process.reporter = DurabilityReporter(process.ledger, process.drain)
     process.runtime = Runtime(model, open_store(settings, process, model), max_checkpoints=settings.max_checkpoints)
     card = {
@@ -92,7 +92,7 @@ def open_store(settings: Settings, process: WorkerProcess, model: WorldModel) ->
         policy=settings.snapshot_policy if model.abilities.rebuilds_kv else "full",
         on_durable=process.reporter.durable,
         on_failed=process.reporter.failed,
-        pace=process.lull.wait,
+        pace=process.gil_turns.wait,
     )
 
 

@@ -23,7 +23,7 @@ from arc_fabric.errors import ServiceError
 from arc_fabric.ledger import Ledger, Limits
 from arc_fabric.settings import Settings, get_settings
 from workers.dispatch import Dispatcher
-from workers.process.gil_turns import Lull
+from workers.process.gil_turns import GilTurns
 from workers.process.meters import machine
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class WorkerProcess:
     steps_done: int = 0
     side: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "side"))
     """Encodes, shows and commits one step while the task thread computes the next."""
-    lull: Lull = field(default_factory=Lull)
+    gil_turns: GilTurns = field(default_factory=GilTurns)
     reporter: DurabilityReporter = field(init=False)
     on_drain: Callable[[], None] = field(default=lambda: None)
 

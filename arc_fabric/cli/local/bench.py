@@ -16,7 +16,7 @@ from arc_fabric.errors import InvalidRequest, ServiceError
 
 NOT_HERE = 3
 """What a benchmark answers that this machine cannot run (benchmarks/rows.py)."""
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+FOLDER = Path(__file__).parents[3] / "benchmarks"
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

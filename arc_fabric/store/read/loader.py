@@ -14,7 +14,7 @@ from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, UnknownFor
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import Manifest, TensorRecord, is_rebuildable
 from arc_fabric.store.read.assemble import EvictedMeanwhile, Restorer
-from arc_fabric.store.read.manifests import Catalog
+from arc_fabric.store.read.manifest_cache import ManifestCache
 from arc_fabric.store.read.ranged import Fetcher
 from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.tiers import DeviceTier
@@ -42,7 +42,7 @@ class Loader:
     def __init__(
         self,
         backend: Backend,
-        catalog: Catalog,
+        manifests: ManifestCache,
         fetcher: Fetcher,
         restorer: Restorer,
         device: DeviceTier,
@@ -50,7 +50,7 @@ class Loader:
         manifest_of: Callable[[str], Manifest],
     ) -> None:
         self._backend = backend
-        self._catalog = catalog
+        self._manifests = manifests
         self._fetcher = fetcher
         self._restorer = restorer
         self._device = device
@@ -84,7 +84,7 @@ class Loader:
 
     def note_dropped(self, checkpoint_id: str) -> None:
         """The KV in this checkpoint's file is gone: believe no reference to it any more."""
-        self._catalog.drop_kv_of(checkpoint_id)
+        self._manifests.drop_kv_of(checkpoint_id)
         self._device.distrust(checkpoint_id)
 
     def note_damaged(self, checkpoint_id: str) -> None:
@@ -98,7 +98,7 @@ class Loader:
             try:
                 return read()
             except DamagedSnapshot as error:
-                if self._catalog.load(checkpoint_id, fresh=True).deleted:
+                if self._manifests.load(checkpoint_id, fresh=True).deleted:
                     raise deleted(checkpoint_id) from error
                 owner = str(error.context.get("checkpoint_id", ""))
                 if not is_rebuildable(str(error.context.get("piece", ""))) or not self._dropped_elsewhere(owner):
@@ -116,7 +116,7 @@ class Loader:
 
     def _dropped_elsewhere(self, owner: str) -> bool:
         try:
-            return not self._catalog.is_dropped(owner) and load_manifest(self._backend, owner).kv_dropped
+            return not self._manifests.is_dropped(owner) and load_manifest(self._backend, owner).kv_dropped
         except (CheckpointUnavailable, DamagedSnapshot, UnknownFormat):
             return False
 

@@ -10,7 +10,7 @@ In two phases, as the collector's, safe beside writers, readers and other thinne
   is still chosen; else the mark is taken back. What is used again within the grace period keeps its KV.
 - A reader that finds KV gone looks at the owner's manifest, and goes on without (loader.py). A writer may still
   refer to KV that has just gone: its checkpoint is a light one then.
-- The manifest goes first (lightening.py). A run that was cut off in between left a file longer than its manifest says:
+- The manifest goes first (drop_kv.py). A run that was cut off in between left a file longer than its manifest says:
   the next run finishes it.
 - While a manifest cannot be read nothing is taken away.
 """

@@ -13,7 +13,7 @@ from arc_fabric.store.format.cutting import expected_new
 from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import check_id
 from arc_fabric.store.format.signature import Form
-from arc_fabric.store.read.manifests import Catalog
+from arc_fabric.store.read.manifest_cache import ManifestCache
 from arc_fabric.store.tiers import DeviceTier, version_of
 from arc_fabric.store.write.budget import ByteBudget
 from arc_fabric.store.write.job import Attachment, WriteJob
@@ -35,9 +35,9 @@ class PutReceipt:
 class Admission:
     """Makes WriteJobs of puts, and hands them to the writer in the order they came. Thread-safe."""
 
-    def __init__(self, writer: Writer, catalog: Catalog, device: DeviceTier, budget: ByteBudget) -> None:
+    def __init__(self, writer: Writer, manifests: ManifestCache, device: DeviceTier, budget: ByteBudget) -> None:
         self._writer = writer
-        self._catalog = catalog
+        self._manifests = manifests
         self._device = device
         self._budget = budget
         self._ids: set[str] = set()
@@ -92,14 +92,14 @@ class Admission:
         entries = job.entries if job else ()
         if entries:
             return {entry.name: entry.form for entry in entries if entry.axis is not None}
-        known = self._catalog.known(parent_id)
+        known = self._manifests.known(parent_id)
         records = known.tensors if known else {}
         return {name: Form.of(record) for name, record in records.items() if record.axis is not None}
 
     def _claim(self, checkpoint_id: str) -> None:
         with self._lock:
             again = self._writer.forgive(check_id(checkpoint_id))
-            if (checkpoint_id in self._ids and not again) or self._catalog.known(checkpoint_id):
+            if (checkpoint_id in self._ids and not again) or self._manifests.known(checkpoint_id):
                 raise Conflict(f"Checkpoint {checkpoint_id} exists already.", hint="Ids are never reused.")
             self._ids.add(checkpoint_id)
 

@@ -13,7 +13,7 @@ from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.fingerprint import fingerprint
 from arc_fabric.store.format.manifest import Piece, TensorRecord, digest_of, is_rebuildable
 from arc_fabric.store.format.pieces import dtype_name, on_accelerator
-from arc_fabric.store.read.manifests import Catalog
+from arc_fabric.store.read.manifest_cache import ManifestCache
 from arc_fabric.store.tiers import DeviceTier, HostTier, version_of
 from arc_fabric.store.write.job import WriteJob
 from arc_fabric.store.write.layout import lay_out
@@ -25,8 +25,8 @@ _WHOLE = 1
 class Gatherer:
     """Turns the tensors of a WriteJob into pieces in host memory and a manifest."""
 
-    def __init__(self, catalog: Catalog, host: HostTier, device: DeviceTier, pace: Callable[[], None]) -> None:
-        self._catalog = catalog
+    def __init__(self, manifests: ManifestCache, host: HostTier, device: DeviceTier, pace: Callable[[], None]) -> None:
+        self._manifests = manifests
         self._host = host
         self._device = device
         self._pace = pace
@@ -59,7 +59,7 @@ class Gatherer:
         if job.parent_id is None:
             return {}
         try:
-            return dict(self._catalog.load(job.parent_id).tensors)
+            return dict(self._manifests.load(job.parent_id).tensors)
         except ArcFabricError:
             return {}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.read.manifests import Catalog
+from arc_fabric.store.read.manifest_cache import ManifestCache
 from arc_fabric.store.tiers import HostTier
 from arc_fabric.store.write.budget import ByteBudget
 from arc_fabric.store.write.gather import Gatherer
@@ -32,7 +32,7 @@ class Writer:
         self,
         backend: Backend,
         gatherer: Gatherer,
-        catalog: Catalog,
+        manifests: ManifestCache,
         host: HostTier,
         budget: ByteBudget,
         *,
@@ -43,7 +43,7 @@ class Writer:
         self.budget = budget
         self._uploader = Uploader(backend, host, sleep=lambda seconds: self._sleep(seconds))
         self._gatherer = gatherer
-        self._catalog = catalog
+        self._manifests = manifests
         self._host = host
         self._on_durable = on_durable
         self._on_failed = on_failed
@@ -142,7 +142,7 @@ class Writer:
         actual = job.manifest.bytes_new
         self.budget.adjust(actual - job.reserved)
         job.reserved = actual
-        self._catalog.add(job.manifest)
+        self._manifests.add(job.manifest)
         job.state = "gathered"
         job.gathered.set()
 
@@ -189,9 +189,9 @@ class Writer:
     def _succeed(self, job: WriteJob) -> None:
         assert job.manifest is not None
         if job.delete_requested:
-            self._catalog.forget(job.checkpoint_id)
+            self._manifests.forget(job.checkpoint_id)
         else:
-            self._catalog.add(job.manifest)
+            self._manifests.add(job.manifest)
         job.state = "durable"
         self._settle(job)
         self._tell(lambda: self._on_durable(job.checkpoint_id))
@@ -202,7 +202,7 @@ class Writer:
         job.state = "failed"
         job.entries = ()
         for gone in {job.checkpoint_id} | (error.gone if isinstance(error, PiecesCollected) else set()):
-            self._catalog.forget(gone)
+            self._manifests.forget(gone)
             self._gatherer.distrust(gone)
         with self._changed:
             self._failed[job.checkpoint_id] = error

@@ -14,7 +14,7 @@ from tests.support.web_server import WebServer
 from webapp.openapi.links import LINKS
 from webapp.schemas import fleet
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()
+TEXT = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text()
 MESSAGES = ("hello", "event", "error", "pong", "subscribe", "credit", "ping")
 
 
@@ -46,7 +46,7 @@ def test_every_error_is_documented() -> None:
 def test_every_message_and_event_is_documented() -> None:
     """Message types, and the kinds that the ledger's scripts and the workers emit."""
     assert [name for name in MESSAGES if f"`{name}`" not in TEXT] == []
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     sources = [
         *root.glob("arc_fabric/ledger/**/*.lua"),
         *root.glob("arc_fabric/ledger/*.py"),

@@ -24,7 +24,7 @@ STEPS = 25
 @pytest.fixture(autouse=True)
 def _short_listings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let listings expire in seconds, so that writers who must be sure do not wait a minute."""
-    for module in (collector, condemned, upload):
+    for module in (collector, marks, upload):
         monkeypatch.setattr(module, "LISTING_VALID_S", 2.0)
 
 

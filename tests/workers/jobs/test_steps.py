@@ -14,7 +14,7 @@ from tests.sdk.worlds import assert_same, new_session, run
 from tests.store.faulty import FaultyBackend
 from tests.support.toy_model import ToyModel
 from workers.jobs.steps import _compute
-from workers.process.gil_turns import Lull
+from workers.process.gil_turns import GilTurns
 
 
 def test_a_step_waits_for_storage_that_its_kv_must_be_read_from() -> None:
@@ -41,7 +41,7 @@ def test_a_step_waits_for_storage_that_its_kv_must_be_read_from() -> None:
 
 def _job() -> SimpleNamespace:
     """As much of a JobRun as a step asks for."""
-    process = SimpleNamespace(step_began=None, side=ThreadPoolExecutor(1), lull=Lull())
+    process = SimpleNamespace(step_began=None, side=ThreadPoolExecutor(1), gil_turns=GilTurns())
     return SimpleNamespace(
         job=SimpleNamespace(params={}), process=process, payloads=None, timed=lambda _: nullcontext()
     )

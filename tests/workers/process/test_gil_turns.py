@@ -10,57 +10,57 @@ import pytest
 from arc_fabric.models.tabletop.model import TabletopModel
 from arc_fabric.models.tabletop.samples import samples
 from workers.jobs.steps import take_steps
-from workers.process.gil_turns import Lull
+from workers.process.gil_turns import GilTurns
 
 
-def _announced() -> Lull:
-    lull = Lull()
-    lull.announced = True
+def _announced() -> GilTurns:
+    turns = GilTurns()
+    turns.announced = True
     return lull
 
 
-def _waiter(lull: Lull) -> threading.Thread:
-    thread = threading.Thread(target=lull.wait)
+def _waiter(gil_turns: GilTurns) -> threading.Thread:
+    thread = threading.Thread(target=turns.wait)
     thread.start()
     return thread
 
 
 def test_a_model_that_announces_nothing_holds_nobody_up() -> None:
-    """The lull stays open."""
-    lull = Lull()
-    lull.close()
-    assert lull._open.is_set()
+    """The turns stays open."""
+    turns = GilTurns()
+    turns.close()
+    assert turns._open.is_set()
 
 
 def test_who_waits_goes_on_when_the_model_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed lull holds threads up until it is opened."""
+    """What is closed holds threads up until it is opened."""
     monkeypatch.setattr("workers.process.gil_turns.PATIENCE_S", 60.0)
-    lull = _announced()
-    lull.close()
-    thread = _waiter(lull)
+    turns = _announced()
+    turns.close()
+    thread = _waiter(turns)
     thread.join(0.05)
     assert thread.is_alive()
-    lull.open()
+    turns.open()
     thread.join(10)
     assert not thread.is_alive()
 
 
-def test_a_lull_that_nobody_opens_is_opened_by_who_waited() -> None:
+def test_turns_that_nobody_opens_are_opened_by_who_waited() -> None:
     """Patience ends, for all others as well."""
-    lull = _announced()
-    lull.close()
-    _waiter(lull).join(10)
-    assert lull._open.is_set()
+    turns = _announced()
+    turns.close()
+    _waiter(turns).join(10)
+    assert turns._open.is_set()
 
 
-def test_a_job_that_fails_leaves_the_lull_open() -> None:
+def test_a_job_that_fails_leaves_them_open() -> None:
     """Whatever happens in the steps of a job."""
-    lull = _announced()
-    lull.close()
-    run = SimpleNamespace(process=SimpleNamespace(lull=lull), job=None)
+    turns = _announced()
+    turns.close()
+    run = SimpleNamespace(process=SimpleNamespace(gil_turns=turns), job=None)
     with pytest.raises(AttributeError):
         take_steps(run, 3, {})
-    assert lull._open.is_set()
+    assert turns._open.is_set()
 
 
 def test_tabletop_announces_every_block_once() -> None:

@@ -10,7 +10,7 @@ from arc_fabric.store.format.manifest import Manifest
 from arc_fabric.store.read.reader import load_manifest
 
 
-class Catalog:
+class ManifestCache:
     """A small cache in front of the stored manifests, which are immutable but for deletion. Thread-safe."""
 
     def __init__(self, backend: Backend, size: int = 4096) -> None:
