@@ -8,13 +8,13 @@ from functools import cached_property
 from flask import Request, current_app, request
 
 from arc_fabric.ledger import Ledger, Limits
+from arc_fabric.queue.dispatch import Dispatcher
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.read.reader import SnapshotReader
 from webapp.content.pictures import Pictures
 from webapp.http.limits import LongPolls, RateLimiter
 from webapp.stream.hub import Hub
-from workers.dispatch import Dispatcher
 
 EXTENSION = "arc_fabric"
 

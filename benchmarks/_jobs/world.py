@@ -15,13 +15,13 @@ import psutil
 import redis
 
 from arc_fabric.ledger import JobRecord, Ledger, Limits
+from arc_fabric.queue.dispatch import Dispatcher
 from arc_fabric.services.allocator import preload
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.process import Child
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
-from workers.dispatch import Dispatcher
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = "python:tests.workers.faulty:make_model"

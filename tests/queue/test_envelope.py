@@ -14,7 +14,7 @@ from kombu import Connection
 from arc_fabric.errors import HeadMoved
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import Commit, JobRecord, JobRequest, Ledger, NodeRecord
-from workers.dispatch import Dispatcher
+from arc_fabric.queue.dispatch import Dispatcher
 from workers.process.app import app
 
 OF_ITS_SENDING = ("delivery_tag", "reply_to", "timestamp", "clock")

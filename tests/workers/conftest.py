@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from arc_fabric.ledger import JobRecord, Ledger, Limits, SessionRecord
+from arc_fabric.queue.dispatch import Dispatcher
 from arc_fabric.services.process import Child
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
@@ -24,7 +25,6 @@ from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import backend_from_settings
 from tests.support.children import end_all
 from tests.support.toy_model import ToyModel
-from workers.dispatch import Dispatcher
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = "python:tests.workers.faulty:make_model"

@@ -21,8 +21,8 @@ import psutil
 
 from arc_fabric.errors import ServiceError
 from arc_fabric.ledger import Ledger, Limits
+from arc_fabric.queue.dispatch import Dispatcher
 from arc_fabric.settings import Settings, get_settings
-from workers.dispatch import Dispatcher
 from workers.process.gil_turns import GilTurns
 from workers.process.meters import machine
 

@@ -8,7 +8,7 @@ from celery.exceptions import Ignore
 
 from arc_fabric.ledger.jobs import KINDS, OPENING_KINDS
 from arc_fabric.ledger.media import MEDIA_KINDS
-from workers.dispatch import TASK_PREFIX
+from arc_fabric.queue.dispatch import TASK_PREFIX
 from workers.process.app import app
 from workers.process.process import process
 

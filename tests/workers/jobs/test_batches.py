@@ -31,7 +31,7 @@ def submit_and_die(url: str, session: str, head: str, when: str) -> None:
     """Run in a process of its own, which kills itself after the second round trip ("between"), or with all accepted
     without tickets, and a third of these sent ("unsent")."""
     from arc_fabric.ledger import requests
-    from workers.dispatch import Dispatcher
+    from arc_fabric.queue.dispatch import Dispatcher
 
     requests.PER_ROUND_TRIP = PER_ROUND_TRIP
     ledger = Ledger(url, limits=Limits())

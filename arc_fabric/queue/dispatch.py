@@ -21,7 +21,7 @@ from arc_fabric.ledger import Accepted, JobRecord, JobRequest, Ledger
 if TYPE_CHECKING:
     from celery import Celery
 
-    from workers.envelope import Envelope
+    from arc_fabric.queue.envelope import Envelope
 
 log = logging.getLogger(__name__)
 TASK_PREFIX = "arc."
@@ -45,14 +45,14 @@ class Dispatcher:
 
     @cached_property
     def _events(self) -> str:
-        from workers.envelope import events_channel
+        from arc_fabric.queue.envelope import events_channel
 
         return events_channel(self._app, self._ledger.redis.connection_pool.connection_kwargs.get("db") or 0)
 
     def _envelope(self, task: str, queue: str | None, priority: int = 0) -> Envelope:
         made = self._envelopes.get((task, queue, priority))
         if made is None:
-            from workers.envelope import Envelope
+            from arc_fabric.queue.envelope import Envelope
 
             made = self._envelopes[task, queue, priority] = Envelope(self._app, task, queue, priority)
         return made
