@@ -17,8 +17,8 @@ from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.upkeep import inputs
 from arc_fabric.store.upkeep.marks import storage_time
+from arc_fabric.upkeep.collecting import bury_orphans, collect
 from tests.ledger.conftest import Hand
-from workers.collecting import bury_orphans, collect
 
 
 @pytest.fixture

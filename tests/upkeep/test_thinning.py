@@ -12,8 +12,8 @@ from arc_fabric.ledger import SessionRecord
 from arc_fabric.settings import Settings
 from arc_fabric.store.format.manifest import is_rebuildable
 from arc_fabric.store.read.reader import load_manifest
+from arc_fabric.upkeep.thinning import thin
 from tests.workers.conftest import ROOT, Fleet, eventually
-from workers.thinning import thin
 
 
 def _settings(fleet: Fleet, budget: int = 1, **changes: Any) -> Settings:

@@ -160,7 +160,7 @@ def _thin(settings: Settings, backend: Backend, ledger: Ledger | None, dry_run: 
     """Keep storage within its budget; None where the settings or the model do not allow for it."""
     if ledger is None or not settings.storage_budget_bytes:
         return None
-    from workers.thinning import thin
+    from arc_fabric.upkeep.thinning import thin
 
     report = thin(ledger, backend, settings, dry_run=dry_run)
     return None if report is None else report.to_dict()
@@ -171,7 +171,7 @@ def _repair(settings: Settings, backend: Backend, report: CheckReport) -> dict[s
     if not any(problem.rebuildable for problem in report.problems):
         return {"repaired": [], "why": {}}
     from arc_fabric.store.upkeep.repair import repair_kv
-    from workers.rebuilding import Rebuilder
+    from arc_fabric.upkeep.rebuilding import Rebuilder
 
     rebuilder = Rebuilder(settings, backend)
     try:

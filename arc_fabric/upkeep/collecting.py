@@ -16,7 +16,7 @@ from arc_fabric.store.format.manifest import MANIFEST, key_of
 from arc_fabric.store.upkeep.collector import Collector
 from arc_fabric.store.upkeep.marks import storage_time
 from arc_fabric.store.upkeep.scan import scan
-from workers.thinning import thin
+from arc_fabric.upkeep.thinning import thin
 
 log = logging.getLogger(__name__)
 _CHUNK = 500
