@@ -15,14 +15,26 @@ FORBIDDEN = {
     "arc_fabric": {"flask", "flask_openapi3", "flask_sock", "celery", "kombu", "workers", "webapp"},
     "arc_fabric/models": {"redis", "minio", "obstore", "httpx"},
     "arc_fabric/store": {"redis", "arc_fabric.ledger", "arc_fabric.models", "arc_fabric.session"},
-    "arc_fabric/ledger": {"torch", "minio", "obstore", "arc_fabric.store", "arc_fabric.models", "arc_fabric.session"},
+    "arc_fabric/queue": {"torch", "minio", "obstore", "arc_fabric.store", "arc_fabric.models", "arc_fabric.session"},
+    "arc_fabric/ledger": {
+        "torch",
+        "minio",
+        "obstore",
+        "arc_fabric.queue",
+        "arc_fabric.store",
+        "arc_fabric.models",
+        "arc_fabric.session",
+    },
     "arc_fabric/media": {"torch", "redis", "minio", "obstore"},
     "arc_fabric/client": {"torch", "redis", "minio", "obstore"},
     "workers": {"flask", "webapp"},
-    "webapp": {"torch", "safetensors.torch", "arc_fabric.session", "arc_fabric.manager", "arc_fabric.state"},
+    "webapp": {"workers", "torch", "safetensors.torch", "arc_fabric.session", "arc_fabric.manager", "arc_fabric.state"},
 }
-# The command line starts processes of every kind, and a client may hand out torch tensors when asked to.
+# The queue is Celery's room. The command line starts processes of every kind, and a client may hand out torch tensors
+# when asked to.
 EXCEPTIONS = {
+    ("arc_fabric/queue", "celery"),
+    ("arc_fabric/queue", "kombu"),
     ("arc_fabric/cli", "workers"),
     ("arc_fabric/services", "workers"),
     ("arc_fabric/client", "torch"),
@@ -59,7 +71,14 @@ def test_a_room_imports_only_what_lies_below_it(room: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["webapp.app", "arc_fabric.client", "arc_fabric.ledger", "arc_fabric.store.read.reader"]
+    "module",
+    [
+        "webapp.app",
+        "arc_fabric.client",
+        "arc_fabric.ledger",
+        "arc_fabric.queue.dispatch",
+        "arc_fabric.store.read.reader",
+    ],
 )
 def test_modules_without_torch_load_without_torch(module: str) -> None:
     """Importing the web, the client or a reader does not load torch, also not through others."""

@@ -2,7 +2,7 @@
 
     ledger = Ledger("redis://127.0.0.1:6379/0")
     request = ledger.create_request(prompt="pick up the red cup", input_key="sample:table", seed=7)
-    accepted = Dispatcher(ledger).submit(request)         # arc_fabric.queue.dispatch: with its Celery ticket
+    accepted = Dispatcher(ledger).accept(request)         # arc_fabric.queue.dispatch: with its Celery ticket
     ledger.wait_job(accepted.job.id, timeout=10).state    # 'succeeded'
 
 Every change that must be seen together (node + head + job + event) is one script, so a reader never sees

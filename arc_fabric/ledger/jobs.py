@@ -41,8 +41,8 @@ class Jobs(Sessions):
         """Accept one job for a session: it gets the session's next number and will take effect once.
 
         Raises SessionNotFound, SessionClosed, HeadMoved, TooManyJobs (context `retry_after`),
-        IdempotencyMismatch, InvalidRequest. The caller then sends the ticket (`arc_fabric.queue.dispatch.Dispatcher.send`; its
-        `submit` does both at once).
+        IdempotencyMismatch, InvalidRequest. The caller then sends the ticket; `arc_fabric.queue.Dispatcher.accept` does
+        both at once.
         """
         request = self.job_request(
             session_id, kind, params, if_head=if_head, idempotency_key=idempotency_key, bulk=bulk

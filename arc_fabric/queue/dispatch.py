@@ -39,7 +39,7 @@ class Dispatcher:
 
     @cached_property
     def _app(self) -> Celery:
-        from workers.process.app import app
+        from arc_fabric.queue.app import app
 
         return app
 
@@ -57,13 +57,13 @@ class Dispatcher:
             made = self._envelopes[task, queue, priority] = Envelope(self._app, task, queue, priority)
         return made
 
-    def submit(self, request: JobRequest) -> Accepted:
+    def accept(self, request: JobRequest) -> Accepted:
         """Have one job accepted and sent. Raises the error with which it is refused."""
         accepted = self._ledger.accept(self._with_ticket(request))
         self._tell([accepted])
         return accepted
 
-    def submit_many(self, requests: Sequence[JobRequest]) -> list[Accepted | ArcFabricError]:
+    def accept_many(self, requests: Sequence[JobRequest]) -> list[Accepted | ArcFabricError]:
         """Have several accepted and sent in few round trips, as `Ledger.accept_many` does."""
         answers = self._ledger.accept_many([self._with_ticket(request) for request in requests])
         self._tell([answer for answer in answers if isinstance(answer, Accepted)])

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -34,6 +35,15 @@ def worker_devices(devices: str) -> list[str]:
 def threads_per_worker(workers: int, wanted: int) -> int:
     """Torch threads of one worker: what was asked for, else the cores shared out."""
     return wanted or max(1, len(os.sched_getaffinity(0)) // max(1, workers))
+
+
+def set_threads(count: int) -> None:
+    """Torch's own threads in this process; to be called before any parallel work. Loads torch."""
+    import torch
+
+    torch.set_num_threads(max(1, count))
+    with contextlib.suppress(RuntimeError):  # it may be set only once per process
+        torch.set_num_interop_threads(1)
 
 
 def gpu_count() -> int:

@@ -1,17 +1,12 @@
 """The snapshot store: a checkpoint costs what its step added.
 
-    entry         TensorEntry: a named tensor and the axis it grows on
-    manifest      the stored format, pure (no torch): pieces, tensors, manifests, file layout
-    pieces        cutting, digests, zero test (torch)
-    fingerprint   the hash computed on an accelerator
-    backends/     memory, disk, S3
-    tiers         device references, host memory, local disk
-    admission     whether and how a put is taken
-    writer        the pipeline device -> host -> storage
-    reading       the restore planner and concurrent reads
-    snapshots     SnapshotStore, what everyone holds
-    reader        SnapshotReader, the read side without torch
-    collector, check, bundle    gc, fsck, export / import
+    snapshots   SnapshotStore, what everyone holds
+    format/     what is stored: entries, signatures, pieces, fingerprints, manifests (pure, no torch)
+    write/      the pipeline device -> host -> storage, under a byte budget
+    read/       the restore planner and concurrent reads; `reader` is the side without torch
+    tiers/      device references, host memory, local disk
+    backends/   memory, disk, S3
+    upkeep/     collector, check, repair, thinning, bundles
 
 Names are loaded on first use, so that `arc_fabric.store.read.reader` can be imported without torch.
 """
@@ -30,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["PutReceipt", "SnapshotReader", "SnapshotStore", "TensorEntry"]
 
 _HOMES = {
-    "PutReceipt": "admission",
-    "SnapshotReader": "reader",
+    "PutReceipt": "write.admission",
+    "SnapshotReader": "read.reader",
     "SnapshotStore": "snapshots",
-    "TensorEntry": "entry",
+    "TensorEntry": "format.entry",
 }
 
 

@@ -1,1 +1,1 @@
-"""Keeping ledger and storage in agreement and within bounds: what the janitor does by itself and `arc-fabric gc` by hand."""
+"""Keeping ledger and storage in agreement and within bounds: shared by the janitor and `arc-fabric gc`."""

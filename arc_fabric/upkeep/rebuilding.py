@@ -8,12 +8,11 @@ from torch import Tensor
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.manager import StateManager
-from arc_fabric.services.devices import threads_per_worker, worker_devices
+from arc_fabric.models.registry import load_model
+from arc_fabric.services.devices import set_threads, threads_per_worker, worker_devices
 from arc_fabric.settings import Settings
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend
-from workers.jobs.runtime import set_threads
-from workers.process.loading import load
 
 
 class Rebuilder:
@@ -45,4 +44,4 @@ class Rebuilder:
         """As a worker does: the same device kind and threads give the same bits."""
         devices = worker_devices(self._settings.devices)
         set_threads(threads_per_worker(len(devices), self._settings.worker_threads))
-        return StateManager(load(self._settings.model, devices[0]), max_checkpoints=1, store=self._store)
+        return StateManager(load_model(self._settings.model, devices[0]), max_checkpoints=1, store=self._store)

@@ -103,7 +103,7 @@ def forks(report: Report, world: World) -> None:
         head = client.ledger.session(client.create("fork", any_sample())).head
         fabric.submit([{"kind": "fork", "params": {"checkpoint_id": head, "bulk": True}}])
         before, start = world.cpu_seconds(), time.perf_counter()
-        accepted = client.dispatcher.submit_many(
+        accepted = client.dispatcher.accept_many(
             [client.ledger.fork_request(checkpoint_id=head, seed=s, steps=1, bulk=True) for s in range(500)]
         )
         took = time.perf_counter() - start
@@ -130,7 +130,7 @@ def interactive(report: Report, world: World) -> None:
         client.run(session, "step")
         head = client.ledger.session(session).head
         forks = [client.ledger.fork_request(checkpoint_id=head, seed=s, steps=2, bulk=True) for s in range(200)]
-        bulk = [accepted.job for accepted in client.dispatcher.submit_many(forks)]
+        bulk = [accepted.job for accepted in client.dispatcher.accept_many(forks)]
         while sum(client.ledger.job(job.id).state != "queued" for job in bulk[:6]) < 3:
             time.sleep(0.05)
         waits, steps = _interactive_waits(client, session)

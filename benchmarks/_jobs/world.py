@@ -119,11 +119,11 @@ class Client:
     def create(self, prompt: str, input_key: str) -> str:
         """A session with its root."""
         request = self.ledger.create_request(prompt=prompt, seed=7, input_key=input_key)
-        return self.done(self.dispatcher.submit(request).job).session_id
+        return self.done(self.dispatcher.accept(request).job).session_id
 
     def run(self, session_id: str, kind: str, params: dict[str, object] | None = None) -> JobRecord:
         """A job from submit to done."""
-        return self.done(self.dispatcher.submit(self.ledger.job_request(session_id, kind, params)).job)
+        return self.done(self.dispatcher.accept(self.ledger.job_request(session_id, kind, params)).job)
 
     def done(self, job: JobRecord, timeout: float = 300) -> JobRecord:
         """The finished job; RuntimeError if it failed."""

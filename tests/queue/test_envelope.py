@@ -106,18 +106,18 @@ def test_a_new_job_is_accepted_and_sent_at_once(redis_url: str) -> None:
     for key, request in _requests(ledger).items():
         with ledger.redis.pubsub(ignore_subscribe_messages=True) as monitor:
             monitor.psubscribe("/*celeryev/*")
-            job = dispatcher.submit(request).job
+            job = dispatcher.accept(request).job
             told = next(iter(_of_tasks(monitor, 1)))
         (event,) = _plain(told["data"])["body"]
         assert (event["uuid"], event["queue"]) == (job.id, job.queue)
-        dispatcher.submit(request)
+        dispatcher.accept(request)
         assert ledger.redis.llen(key) == 1
         dispatcher.send(job)
         again, first = ledger.redis.lrange(key, 0, -1)
         assert _plain(first) == _plain(again)
         assert _plain(first)["properties"]["delivery_info"]["routing_key"] == job.queue
     with pytest.raises(HeadMoved):
-        dispatcher.submit(ledger.job_request(job.session_id, "step", if_head=new_id("ckp")))
+        dispatcher.accept(ledger.job_request(job.session_id, "step", if_head=new_id("ckp")))
     assert ledger.redis.llen("gpu.0") == 2, "the step's own and the one sent after it"
     ledger.close()
 

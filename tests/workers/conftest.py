@@ -94,7 +94,7 @@ class Fleet:
 
     def create(self, prompt: str = "pick up the red cup", seed: int = 7) -> SessionRecord:
         """An open session with its root made."""
-        accepted = self.dispatcher.submit(self.ledger.create_request(prompt=prompt, seed=seed, input_key=INPUT))
+        accepted = self.dispatcher.accept(self.ledger.create_request(prompt=prompt, seed=seed, input_key=INPUT))
         self.done(accepted.job)
         return self.ledger.session(accepted.job.session_id)
 
@@ -102,11 +102,11 @@ class Fleet:
         """Accept a job and send its ticket; keyword arguments are params but for if_head and key."""
         named = {n: kwargs.pop(n) for n in ("if_head", "idempotency_key", "bulk") if n in kwargs}
         session_id = session if isinstance(session, str) else session.id
-        return self.dispatcher.submit(self.ledger.job_request(session_id, kind, kwargs, **named)).job
+        return self.dispatcher.accept(self.ledger.job_request(session_id, kind, kwargs, **named)).job
 
     def fork(self, checkpoint_id: str, **kwargs: object) -> tuple[SessionRecord, JobRecord]:
         """A fork, accepted and sent."""
-        accepted = self.dispatcher.submit(self.ledger.fork_request(checkpoint_id=checkpoint_id, **kwargs))
+        accepted = self.dispatcher.accept(self.ledger.fork_request(checkpoint_id=checkpoint_id, **kwargs))
         return accepted.session, accepted.job
 
     def done(self, job: JobRecord, timeout: float = 30.0, state: str = "succeeded") -> JobRecord:

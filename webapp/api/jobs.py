@@ -71,7 +71,7 @@ def submit_jobs(header: WorkHeaders, query: WaitQuery, body: JobForms) -> Respon
     """
     seconds = wait_seconds(header, query.wait)
     if not isinstance(body.root, list):
-        return accepted(ctx().dispatcher.submit(forms.of_form(body.root, header.idempotency_key)), seconds)
+        return accepted(ctx().dispatcher.accept(forms.of_form(body.root, header.idempotency_key)), seconds)
     deadline = time.monotonic() + seconds
     items = [_entry(outcome, deadline) for outcome in forms.accept_forms(body.root, header.idempotency_key)]
     return json_answer({"items": items}, 202)

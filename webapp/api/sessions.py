@@ -42,7 +42,7 @@ def create_session(header: WorkHeaders, query: WaitQuery, body: CreateSession) -
     `create` job that encodes the frame. At most `max_open_sessions` sessions are open.
     """
     request, note = open_session(body, header.idempotency_key)
-    return accepted(ctx().dispatcher.submit(request), wait_seconds(header, query.wait), {"initial_frame": note})
+    return accepted(ctx().dispatcher.accept(request), wait_seconds(header, query.wait), {"initial_frame": note})
 
 
 @sessions.get("/sessions", responses={200: SessionPage})

@@ -124,7 +124,7 @@ def _answer(clip: Clip, session_id: str, header: WaitHeaders, query: VideoQuery,
     """The clip, or the job that makes it."""
     made = find(ctx(), clip) or make_short(ctx(), clip)
     if made is None:
-        job = ctx().dispatcher.submit(request(ctx(), clip, session_id)).job
+        job = ctx().dispatcher.accept(request(ctx(), clip, session_id)).job
         job = wait_for(job, wait_seconds(header, query.wait))
         _raise_failure(job)
         made = find(ctx(), clip) if job.state == "succeeded" else None

@@ -24,7 +24,7 @@ def step(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: StepBod
     prompt or seed applies from the first of these steps on.
     """
     request = requests.step(path.session_id, body, header.idempotency_key)
-    return accepted(ctx().dispatcher.submit(request), wait_seconds(header, query.wait))
+    return accepted(ctx().dispatcher.accept(request), wait_seconds(header, query.wait))
 
 
 @work.post("/sessions/<string:session_id>/rewind", responses=_ANSWERS)
@@ -34,7 +34,7 @@ def rewind(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: Rewin
     By `n_steps` (default 1) or to a checkpoint of the lineage. No node is deleted.
     """
     request = requests.rewind(path.session_id, body, header.idempotency_key)
-    return accepted(ctx().dispatcher.submit(request), wait_seconds(header, query.wait))
+    return accepted(ctx().dispatcher.accept(request), wait_seconds(header, query.wait))
 
 
 @work.post("/sessions/<string:session_id>/checkpoint", responses=_ANSWERS)
@@ -44,7 +44,7 @@ def checkpoint(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: C
     Steps checkpoint by themselves; the job of this route succeeds once the head is in object storage.
     """
     request = requests.checkpoint(path.session_id, body, header.idempotency_key)
-    return accepted(ctx().dispatcher.submit(request), wait_seconds(header, query.wait))
+    return accepted(ctx().dispatcher.accept(request), wait_seconds(header, query.wait))
 
 
 @work.post(
@@ -59,4 +59,4 @@ def fork(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: ForkBod
     """
     ctx().ledger.session(path.session_id)
     request = requests.fork(body, header.idempotency_key)
-    return accepted(ctx().dispatcher.submit(request), wait_seconds(header, query.wait))
+    return accepted(ctx().dispatcher.accept(request), wait_seconds(header, query.wait))

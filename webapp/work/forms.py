@@ -34,7 +34,7 @@ def accept_forms(forms: list[JobForm], key: str | None) -> list[Accepted | ArcFa
     waiting: dict[int, JobRequest] = {}
 
     def flush() -> None:
-        outcomes = ctx().dispatcher.submit_many(list(waiting.values()))
+        outcomes = ctx().dispatcher.accept_many(list(waiting.values()))
         for index, outcome in zip(waiting, outcomes, strict=True):
             found[index] = outcome
         waiting.clear()

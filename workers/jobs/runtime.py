@@ -5,7 +5,6 @@ Only `resident_ids` and `memory` may be called from other threads.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -92,10 +91,3 @@ class Runtime:
             if "bytes" in facts:
                 used[f"{tier}_tier_bytes"] = int(facts["bytes"])
         return used
-
-
-def set_threads(count: int) -> None:
-    """Torch's own threads in this process. Both calls must come before any parallel work."""
-    torch.set_num_threads(max(1, count))
-    with contextlib.suppress(RuntimeError):  # it may be set only once per process
-        torch.set_num_interop_threads(1)

@@ -1,12 +1,11 @@
-"""The Celery app. Importing it loads neither torch nor the model: the web process sends tickets through it."""
+"""The Celery app of a worker process: the queue's own, with the steps that start and end a worker."""
 
 from __future__ import annotations
 
-from celery import Celery
-
+from arc_fabric.queue.app import app
 from workers.process.lifecycle import ServeStep, pin_device
 
-app = Celery("arc_fabric", set_as_current=True)
-app.config_from_object("celeryconfig")
+__all__ = ["app"]
+
 app.steps["worker"].add(ServeStep)
 pin_device.connect_to_celery()

@@ -23,7 +23,7 @@ from celery.signals import celeryd_init
 
 from workers.jobs.retry import REDIS_OUTAGE, through_outages
 from workers.process.process import DEVICE_VARIABLE, MEDIA
-from workers.process.process import process as worker_process
+from workers.process import process as worker_process
 
 log = logging.getLogger(__name__)
 FLUSH_S = 15.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import logging
 import sys
 import time
@@ -12,20 +11,20 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from arc_fabric.errors import DeadlineExceeded, ModelUnavailable
+from arc_fabric.errors import DeadlineExceeded
 from arc_fabric.models.contract import WorldModel
-from arc_fabric.services.devices import threads_per_worker, worker_devices
+from arc_fabric.models.registry import load_model
+from arc_fabric.services.devices import set_threads, threads_per_worker, worker_devices
 from arc_fabric.session import Session
 from arc_fabric.settings import Settings
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import backend_from_settings
 from workers.jobs.retry import through_outages
-from workers.jobs.runtime import Runtime, set_threads
+from workers.jobs.runtime import Runtime
 from workers.process.process import WorkerProcess
 from workers.threads.durability import DurabilityReporter
 
 log = logging.getLogger(__name__)
-FACTORY = "python:"
 
 
 def bring_up(process: WorkerProcess) -> None:
@@ -35,7 +34,7 @@ def bring_up(process: WorkerProcess) -> None:
     sys.setswitchinterval(0.0005)  # the task thread shall not wait 5 ms for the GIL between two small kernels
     set_threads(threads_per_worker(len(worker_devices(settings.devices)), settings.worker_threads))
     begun = time.perf_counter()
-    model = load(settings.model, process.device)
+    model = load_model(settings.model, visible(process.device))
     warm(model)
     if hasattr(model, "on_compute"):
         model.on_compute, process.gil_turns.announced = process.gil_turns.open, True
@@ -51,19 +50,9 @@ def bring_up(process: WorkerProcess) -> None:
     log.info("%s: %s ready in %.1f s", process.name, settings.model, time.perf_counter() - begun)
 
 
-def load(name: str, device: str) -> WorldModel:
-    """The model of the setting `model`: a registered one, or `python:<module>:<callable taking a device>`."""
-    where = "cuda:0" if device.startswith("cuda") else device  # the other devices are hidden from this process
-    if not name.startswith(FACTORY):
-        from arc_fabric.models.registry import load_model
-
-        return load_model(name, where)
-    module, _, attribute = name.removeprefix(FACTORY).partition(":")
-    try:
-        factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ModelUnavailable(f"The model {name!r} cannot be loaded: {error}.") from error
-    return factory(where)
+def visible(device: str) -> str:
+    """What torch calls this worker's device: the other ones are hidden from its process."""
+    return "cuda:0" if device.startswith("cuda") else device
 
 
 def warm(model: WorldModel) -> None:

@@ -10,7 +10,7 @@ from arc_fabric.ledger.jobs import KINDS, OPENING_KINDS
 from arc_fabric.ledger.media import MEDIA_KINDS
 from arc_fabric.queue.dispatch import TASK_PREFIX
 from workers.process.app import app
-from workers.process.process import process
+from workers.process import process
 
 if TYPE_CHECKING:
     from workers.jobs.media import MediaJobs

@@ -46,7 +46,7 @@ def submit_and_die(url: str, session: str, head: str, when: str) -> None:
             return calls[-1]
 
         ledger.scripts.run_many = counted  # type: ignore[method-assign]
-        Dispatcher(ledger).submit_many(wanted)
+        Dispatcher(ledger).accept_many(wanted)
     accepted = [answer.job for answer in ledger.accept_many(wanted)]
     Dispatcher(ledger).send_many(accepted[: len(accepted) // 3])
     os.kill(os.getpid(), signal.SIGKILL)
@@ -65,7 +65,7 @@ def test_a_list_whose_sender_is_killed_takes_effect_once_and_in_order(two: Fleet
     died = subprocess.run([sys.executable, "-c", code], check=False, timeout=120, cwd=ROOT, env=env)
     assert died.returncode == -signal.SIGKILL
     wanted = requests_of(two.ledger, session.id, session.head)
-    answers = two.dispatcher.submit_many(wanted)
+    answers = two.dispatcher.accept_many(wanted)
     replayed = [answer.job.replayed for answer in answers]
     known = 2 * PER_ROUND_TRIP if when == "between" else len(wanted)
     assert replayed == [True] * known + [False] * (len(wanted) - known)

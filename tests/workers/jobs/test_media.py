@@ -21,7 +21,7 @@ def clip_of(fleet: Fleet, checkpoint_id: str, form: str = "gif", fps: int = 8) -
     params = {"checkpoint_id": checkpoint_id, "from": 0, "to": len(clip), "fps": fps, "format": form}
     session_id = fleet.ledger.node(checkpoint_id).session_id
     request = fleet.ledger.media_request("video", session_id, params, target=clip.key, total=len(clip))
-    job = fleet.dispatcher.submit(request).job
+    job = fleet.dispatcher.accept(request).job
     return job, clip.key
 
 

@@ -129,7 +129,7 @@ def test_interactive_steps_start_within_two_model_steps_while_bulk_forks_run(two
     two.step(trunk)
     head = two.ledger.session(trunk.id).head
     forks = [two.ledger.fork_request(checkpoint_id=head, seed=i, steps=2, bulk=True) for i in range(200)]
-    bulk = [answer.job for answer in two.dispatcher.submit_many(forks)]
+    bulk = [answer.job for answer in two.dispatcher.accept_many(forks)]
     eventually(lambda: sum(two.ledger.job(j.id).state != "queued" for j in bulk[:10]) > 2)
     waits, steps = [], []
     for _ in range(20):
@@ -148,7 +148,7 @@ def test_a_lost_interactive_ticket_holds_up_neither_its_job_nor_bulk_work(two: F
     """A broker lost a ticket while bulk forks run: the job is found and done, then the forks."""
     session = two.create("sleep 0.05")
     ledger = two.ledger
-    forks = two.dispatcher.submit_many(
+    forks = two.dispatcher.accept_many(
         [ledger.fork_request(checkpoint_id=session.head, bulk=True, steps=2, seed=i) for i in range(30)]
     )
     eventually(lambda: ledger.job(forks[0].job.id).state != "queued")

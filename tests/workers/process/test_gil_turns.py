@@ -16,17 +16,17 @@ from workers.process.gil_turns import GilTurns
 def _announced() -> GilTurns:
     turns = GilTurns()
     turns.announced = True
-    return lull
+    return turns
 
 
 def _waiter(gil_turns: GilTurns) -> threading.Thread:
-    thread = threading.Thread(target=turns.wait)
+    thread = threading.Thread(target=gil_turns.wait)
     thread.start()
     return thread
 
 
 def test_a_model_that_announces_nothing_holds_nobody_up() -> None:
-    """The turns stays open."""
+    """They stay open."""
     turns = GilTurns()
     turns.close()
     assert turns._open.is_set()
