@@ -10,8 +10,9 @@ from typing import Any
 
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.settings import get_settings
+from workers.process import process
 from workers.process.lifecycle import QUEUES, default_device, pin_device
-from workers.process.process import MEDIA, process
+from workers.process.process import MEDIA
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

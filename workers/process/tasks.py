@@ -9,8 +9,8 @@ from celery.exceptions import Ignore
 from arc_fabric.ledger.jobs import KINDS, OPENING_KINDS
 from arc_fabric.ledger.media import MEDIA_KINDS
 from arc_fabric.queue.dispatch import TASK_PREFIX
-from workers.process.app import app
 from workers.process import process
+from workers.process.app import app
 
 if TYPE_CHECKING:
     from workers.jobs.media import MediaJobs
