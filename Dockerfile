@@ -1,6 +1,6 @@
 # One image for every part: the command chooses (see docker-compose.yml).
 # TORCH_OPTIONS goes to the pip call that installs torch: name PyTorch's own index there to get its CPU build or the
-# build for your CUDA version (docs/operations.md).
+# build for your CUDA version (docs/how-to/operate.md).
 FROM python:3.11-slim
 ARG TORCH_OPTIONS=
 

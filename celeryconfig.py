@@ -1,4 +1,4 @@
-"""Celery's configuration. Why each value is what it is: docs/jobs.md.
+"""Celery's configuration. Why each value is what it is: docs/reference/jobs.md.
 
 Every process that talks to the broker must load this same file: Redis as a broker keeps the visibility timeout
 in the client.

@@ -267,7 +267,7 @@ def _build(values: Mapping[str, Any], sources: Mapping[str, Source]) -> Settings
         problems = {str(problem["loc"][0] if problem["loc"] else ""): problem["msg"] for problem in error.errors()}
         raise InvalidRequest(
             "Settings refused: " + "; ".join(f"{name + ': ' if name else ''}{text}" for name, text in problems.items()),
-            hint="'arc-fabric settings' and docs/settings.md say what each setting takes.",
+            hint="'arc-fabric settings' and docs/reference/settings.md say what each setting takes.",
             settings=sorted(problems),
         ) from None
     settings._sources = dict(sources)

@@ -1,4 +1,4 @@
-"""What jobs cost: python -m benchmarks.jobs [--json] [--only NAME]. What each row means is in docs/jobs.md."""
+"""What jobs cost: python -m benchmarks.jobs [--json] [--only NAME]. Rows: docs/reference/jobs.md."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class LiveFrame:
 
 
 class Stream:
-    """Iterate for events (dicts as in docs/api.md) and LiveFrames. Not thread-safe, except `close`."""
+    """Iterate for events (dicts as in docs/reference/api.md) and LiveFrames. Not thread-safe, except `close`."""
 
     def __init__(
         self,

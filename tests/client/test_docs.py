@@ -1,4 +1,4 @@
-"""The examples of docs/client.md run, in order, against a real server."""
+"""The examples of docs/reference/client.md run, in order, against a real server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from arc_fabric.client import ArcFabric
 from tests.support.web_server import WebServer
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "client.md").read_text()
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "client.md").read_text()
 
 
 def test_the_examples_run(web: WebServer, frame: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +22,7 @@ def test_the_examples_run(web: WebServer, frame: np.ndarray, tmp_path: Path, mon
     blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     assert len(blocks) >= 6
     for block in blocks:
-        exec(compile(block, "docs/client.md", "exec"), names)
+        exec(compile(block, "docs/reference/client.md", "exec"), names)
     assert (tmp_path / "branch.mp4").stat().st_size > 1000
     names["fabric"].close()
 

@@ -178,7 +178,7 @@ def test_whatever_its_loader_raises_is_told_with_what_to_do(tmp_path: Path, rais
 
 
 def test_the_memory_plan_is_that_of_the_documentation() -> None:
-    """Bytes of the KV to the byte; the sums of docs/dreamzero.md within 3 %."""
+    """Bytes of the KV to the byte; the sums of docs/how-to/dreamzero.md within 3 %."""
     large, small = memory_plan(CONFIG_14B), memory_plan(CONFIG_5B)
     assert (large.kv, small.kv) == (7 * 1_441_792_000, 7 * 36_864_000)
     assert large.total - large.activations == pytest.approx(70.1e9, rel=0.03)

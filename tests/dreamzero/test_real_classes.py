@@ -2,7 +2,7 @@
 
     ARC_FABRIC_DREAMZERO_SRC=<checkout of github.com/dreamzero0/dreamzero> pytest tests/dreamzero
 
-in an environment with its dependencies (docs/dreamzero.md). Elsewhere these tests are skipped.
+in an environment with its dependencies (docs/how-to/dreamzero.md). Elsewhere these tests are skipped.
 """
 
 from __future__ import annotations

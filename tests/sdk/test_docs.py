@@ -1,11 +1,11 @@
-"""docs/sdk.md is true."""
+"""docs/reference/sdk.md is true."""
 
 from __future__ import annotations
 
 import doctest
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "sdk.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "sdk.md"
 
 
 def test_the_examples_of_the_page_run() -> None:

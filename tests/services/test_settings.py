@@ -132,11 +132,11 @@ def test_settings_do_not_change() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    """docs/settings.md has a row for each setting with its description, and for nothing else."""
-    text = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    """docs/reference/settings.md has a row for each setting with its description, and for nothing else."""
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "settings.md").read_text()
     rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
     assert sorted(rows) == sorted(setting_names())
     for name, field in Settings.model_fields.items():
         assert field.description
-        assert field.description in rows[name], f"docs/settings.md describes {name} otherwise than the code"
+        assert field.description in rows[name], f"docs/reference/settings.md describes {name} otherwise than the code"
     assert env_name("data_dir") == "ARC_FABRIC_DATA_DIR"

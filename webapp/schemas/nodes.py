@@ -87,7 +87,7 @@ class CheckpointAnswer(NodeView):
 
 
 class ManifestView(View):
-    """A stored manifest; docs/snapshots.md describes every member."""
+    """A stored manifest; docs/reference/snapshots.md describes every member."""
 
     format: str = Field(description="Name of the format.", examples=["arc-fabric-snapshot"])
     version: int = Field(description="Version of the format.", examples=[1])

@@ -9,7 +9,7 @@
     policy       cameras, prompts, states and actions through DreamZero's own transforms
     model        DreamZeroModel, the contract around a loaded VLA
 
-None of DreamZero's code is in this package; see docs/dreamzero.md for how to install it.
+None of DreamZero's code is in this package; see docs/how-to/dreamzero.md for how to install it.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def load_policy(groot: Mapping[str, Any], directory: Path, device: torch.device)
         raise ModelUnavailable(
             f"DreamZero's own loader refused {directory}: {type(error).__name__}: {error}",
             hint="Check that the checkpoint and the installed DreamZero belong together, and that the Wan base weights "
-            "which config.json names are there or can be downloaded (docs/dreamzero.md).",
+            "which config.json names are there or can be downloaded (docs/how-to/dreamzero.md).",
         ) from error
     _require_filled(loads, policy.trained_model, directory)
     return policy
@@ -87,7 +87,7 @@ def _require_filled(loads: Loads, vla: torch.nn.Module, directory: Path) -> None
             f"The DreamZero checkpoint {directory} does not fit the model that its config.json describes: "
             f"{'; '.join(wrong)}.",
             hint="Its files are incomplete or of another version: download the whole directory anew, and take the "
-            "release of DreamZero that it was trained with (docs/dreamzero.md).",
+            "release of DreamZero that it was trained with (docs/how-to/dreamzero.md).",
             missing=sorted(missing)[:100],
             unexpected=sorted(extra)[:100],
         )

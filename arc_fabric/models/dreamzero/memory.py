@@ -30,7 +30,7 @@ CONFIG_5B = CONFIG_14B | {"dim": 3072, "ffn_dim": 14336, "num_layers": 30, "fram
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Bytes on the device, one session in the head (docs/dreamzero.md)."""
+    """Bytes on the device, one session in the head (docs/how-to/dreamzero.md)."""
 
     weights: int
     kv: int

@@ -1,6 +1,6 @@
 """The model contract around a loaded DreamZero VLA.
 
-Facts it stands on are in docs/dreamzero.md. Nothing of the VLA is patched: state is reached through the attributes of
+Facts it stands on: docs/how-to/dreamzero.md. Nothing of the VLA is patched: state is reached through the attributes of
 `action_head`, calls go through `lazy_joint_video_action_causal`, a KV rebuild through the head's own prefill.
 """
 

@@ -29,6 +29,6 @@ def import_groot() -> dict[str, Any]:
         raise ModelUnavailable(
             f"DreamZero's code {what}.",
             hint="Install github.com/dreamzero0/dreamzero with the dependencies it pins, or these dependencies alone "
-            f"and set {SOURCE_VARIABLE} to a checkout (docs/dreamzero.md).",
+            f"and set {SOURCE_VARIABLE} to a checkout (docs/how-to/dreamzero.md).",
         ) from error
     return {"GrootSimPolicy": GrootSimPolicy, "EmbodimentTag": EmbodimentTag, "Batch": Batch}

@@ -7,7 +7,7 @@ A checkpoint `<id>` is stored as two objects:
 
 A piece lies in the file of the checkpoint that added it, which may be an ancestor: that is how snapshots
 share a prefix. A piece of zeros has no bytes (`zero`), a piece that a light snapshot left out has a digest but no
-place (`dropped`). Offsets count from the start of the file. docs/snapshots.md describes every field.
+place (`dropped`). Offsets count from the start of the file. docs/reference/snapshots.md describes every field.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/api.md and the OpenAPI document say everything that the server does."""
+"""docs/reference/api.md and the OpenAPI document say everything that the server does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.web_server import WebServer
 from webapp.openapi.links import LINKS
 from webapp.schemas import fleet
 
-TEXT = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text()
+TEXT = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "api.md").read_text()
 MESSAGES = ("hello", "event", "error", "pong", "subscribe", "credit", "ping")
 
 
@@ -25,7 +25,7 @@ def document(web_server: WebServer) -> dict[str, Any]:
 
 
 def test_every_route_is_documented_and_every_documented_route_exists(document: dict[str, Any]) -> None:
-    """The tables of docs/api.md are the routes of the server, no more and no less."""
+    """The tables of docs/reference/api.md are the routes of the server, no more and no less."""
     served = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
     written = set(re.findall(r"^\| `((?:GET|POST|PATCH|DELETE|PUT) /[^`?]*)` \|", TEXT, re.MULTILINE))
     assert written == served

@@ -1,4 +1,4 @@
-"""docs/snapshots.md is true: its reader reads, and safetensors reads the files."""
+"""docs/reference/snapshots.md is true: its reader reads, and safetensors reads the files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import DiskBackend
 from tests.store.states import State
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "snapshots.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "snapshots.md"
 
 
 def test_the_readme_reader_reads_checkpoints_with_the_standard_library(
