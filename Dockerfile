@@ -13,7 +13,7 @@ COPY arc_fabric arc_fabric
 COPY workers workers
 COPY webapp webapp
 RUN pip install --no-cache-dir --constraint constraints.txt $TORCH_OPTIONS torch==2.13.0 \
- && pip install --no-cache-dir --constraint constraints.txt . \
+ && pip install --no-cache-dir --constraint constraints.txt '.[server,sdk]' \
  && pip install --no-cache-dir --no-deps openpi-client==0.1.2
 
 USER arc

@@ -63,7 +63,7 @@ $(RUN)/python:
 $(INSTALLED): pyproject.toml constraints.txt | $(RUN)/python
 	@echo "Installing the pinned dependencies into $(VENV) (the first time takes minutes) ..."
 	$(PIP) install --constraint constraints.txt torch==2.13.0
-	$(PIP) install --constraint constraints.txt --editable '.[local,dev]'
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	$(PIP) install --no-deps openpi-client==0.1.2
 	@touch $@
 

@@ -4,7 +4,7 @@ The SDK works in one process, without a server:
 
 >>> from arc_fabric import Session, StateManager
 
-Names are loaded on first use, so that parts without torch stay without it.
+It needs the extra `sdk`. Names are loaded on first use, so that parts without torch stay without it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    from arc_fabric.extras import extra
+
+    with extra("sdk"):
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

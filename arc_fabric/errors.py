@@ -18,6 +18,7 @@
     |   +-- StoreUnavailable (503), DamagedSnapshot, UnknownFormat
     +-- Cancelled, DeadlineExceeded
     +-- TooManyViewers            (503)
+    +-- MissingExtra              a package is not installed that an extra of arc-fabric brings (501)
     +-- ServiceError              an embedded service or a worker did not come up (503)
 
 A message says what happened, what was expected and what to do. Data stays in attributes (`context`), so that the
@@ -259,6 +260,12 @@ class DeadlineExceeded(ArcFabricError):
     """A step or a wait took longer than allowed."""
 
     status = 504
+
+
+class MissingExtra(ArcFabricError):
+    """What was asked for needs a package that an extra of the distribution brings (`arc_fabric.extras`)."""
+
+    status = 501
 
 
 class ServiceError(ArcFabricError):

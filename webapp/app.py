@@ -12,6 +12,7 @@ from flask import Response, g, request
 from flask_openapi3 import Info
 from pydantic import ValidationError
 
+from arc_fabric import __version__
 from arc_fabric.ids import new_id
 from arc_fabric.settings import Settings, get_settings
 from webapp import pages
@@ -32,7 +33,7 @@ def create_app(settings: Settings | None = None, *, context: Context | None = No
     settings = settings or get_settings()
     app = ApiSpec(
         "webapp",
-        info=Info(title="Arc Fabric", version="0.1.0", description=DESCRIPTION),
+        info=Info(title="Arc Fabric", version=__version__, description=DESCRIPTION),
         validation_error_callback=_invalid,
         doc_ui=False,
         static_folder="static",

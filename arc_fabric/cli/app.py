@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from arc_fabric import __version__
 from arc_fabric.cli import output
 from arc_fabric.errors import ArcFabricError, InvalidRequest
 from arc_fabric.settings import Settings, load_settings
@@ -44,6 +45,12 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        output.out.print(f"arc-fabric {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -53,6 +60,9 @@ def root(
         list[str] | None,
         typer.Option("--set", "-s", metavar="NAME=VALUE", help="Set any setting; may be repeated."),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Keep the settings flags for the command that follows."""
     flags = dict(_parse(choice) for choice in choices or [])

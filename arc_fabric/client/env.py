@@ -6,7 +6,7 @@
 >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())  # doctest: +SKIP
 >>> observation = env.restore_state(saved)                                              # doctest: +SKIP
 
-It needs the package gymnasium (`pip install gymnasium`).
+It needs the extra `gym`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from arc_fabric.client.fabric import ArcFabric
 from arc_fabric.client.pictures import Views
 from arc_fabric.client.session import RemoteSession
+from arc_fabric.extras import extra
+
+with extra("gym"):
+    import gymnasium
 
 Observation = NDArray[np.uint8]
 Reward = Callable[[np.ndarray, dict[str, Any]], float]

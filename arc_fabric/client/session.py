@@ -14,6 +14,7 @@ import numpy as np
 
 from arc_fabric.client.pictures import Frames, frames_of
 from arc_fabric.client.views import Job, Node, SessionInfo, Step
+from arc_fabric.extras import extra
 from arc_fabric.media.frames import decode_png, unpack_strip, unpack_views
 
 if TYPE_CHECKING:
@@ -159,8 +160,9 @@ class RemoteSession:
         return np.load(io.BytesIO(data), allow_pickle=False)
 
     def latents_torch(self, n: int) -> torch.Tensor:
-        """The same as a torch tensor in the stored dtype. Imports torch."""
-        import torch
+        """The latents that step `n` added as a torch tensor in the stored dtype. Needs the extra `sdk`."""
+        with extra("sdk"):
+            import torch
 
         data = self._fabric.transport.bytes(f"{self.path}/latents/{n}", format="safetensors")
         (length,) = struct.unpack("<Q", data[:8])

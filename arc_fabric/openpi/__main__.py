@@ -8,10 +8,13 @@ import os
 import signal
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from arc_fabric.errors import ArcFabricError
-from arc_fabric.openpi.backend import Backend
-from arc_fabric.openpi.server import make_server
+from arc_fabric.extras import extra
+
+if TYPE_CHECKING:
+    from arc_fabric.openpi.backend import Backend
 
 
 def main() -> int:
@@ -25,6 +28,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int)
     options = parser.parse_args()
     try:
+        with extra("server"):
+            from arc_fabric.openpi.server import make_server
         backend = _backend(options)
         server = make_server(backend, options.host, options.port, api_key=os.environ.get("ARC_FABRIC_OPENPI_KEY"))
     except (ArcFabricError, OSError) as error:
@@ -43,8 +48,9 @@ def _backend(options: argparse.Namespace) -> Backend:
         from arc_fabric.openpi.remote import RemoteBackend
 
         return RemoteBackend(ArcFabric(options.url, os.environ.get("ARC_FABRIC_TOKEN")), seed=options.seed)
-    from arc_fabric.models.registry import load_model
-    from arc_fabric.openpi.local import LocalBackend
+    with extra("sdk"):
+        from arc_fabric.models.registry import load_model
+        from arc_fabric.openpi.local import LocalBackend
 
     return LocalBackend(load_model(options.model, options.device), seed=options.seed)
 

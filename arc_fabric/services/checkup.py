@@ -1,4 +1,4 @@
-"""The checks of `arc-fabric doctor`. Each returns one finding; none changes anything."""
+"""The checks of `arc-fabric doctor`. Each returns one finding, or raises MissingExtra; none changes anything."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
 
-import redis
-import urllib3
+import httpx
 
-from arc_fabric.errors import ArcFabricError
-from arc_fabric.services import allocator, devices, valkey, weed
-from arc_fabric.services.find_servers import named_or_running
+from arc_fabric import __version__
+from arc_fabric.errors import ArcFabricError, MissingExtra
+from arc_fabric.extras import extra, require
+from arc_fabric.services import allocator, devices
 from arc_fabric.services.lock import read_running
 from arc_fabric.services.ports import choose_port
 from arc_fabric.settings import Settings
@@ -40,8 +40,8 @@ class Finding:
 
 
 def python(settings: Settings) -> Finding:
-    """The interpreter and where it lives."""
-    version = ".".join(map(str, sys.version_info[:3]))
+    """The interpreter and where it lives, and what of ours is installed in it."""
+    version = f"arc-fabric {__version__} on Python {'.'.join(map(str, sys.version_info[:3]))}"
     if sys.prefix == sys.base_prefix:
         mend = "make install puts everything into a virtual environment of its own."
         return Finding("python", "warning", f"{version} at {sys.executable}, not in a virtual environment", mend)
@@ -50,11 +50,8 @@ def python(settings: Settings) -> Finding:
 
 def torch(settings: Settings) -> Finding:
     """The build of torch, seen without importing it."""
-    try:
-        version = importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
-        return Finding("torch", "broken", "torch is not installed.", "make install, or pip install torch==2.13.0")
-    cuda = devices.torch_cuda()
+    require("sdk", "torch")
+    version, cuda = importlib.metadata.version("torch"), devices.torch_cuda()
     return Finding("torch", "ok", f"{version}, {f'for CUDA {cuda}' if cuda else 'without CUDA'}")
 
 
@@ -86,12 +83,17 @@ def memory(settings: Settings) -> Finding:
     return Finding("allocator", "ok", f"workers use {name}; on a CPU tcmalloc is faster (libtcmalloc-minimal4)")
 
 
+@extra("server")
 def redis_server(settings: Settings) -> Finding:
     """The Redis of the settings, the running one, or the one `up` would start."""
+    import redis
+
+    from arc_fabric.services import valkey
+
     running = read_running(settings.data_dir)
     url = settings.redis_url or (running or {}).get("redis_url", "")
     if not url:
-        return _binary("redis", valkey.binary)
+        return Finding("redis", "ok", f"'arc-fabric up' will start {valkey.binary().name}")
     try:
         with redis.Redis.from_url(url, socket_timeout=2, retry=None) as client:
             facts = client.info()
@@ -111,11 +113,15 @@ def redis_server(settings: Settings) -> Finding:
     return Finding("redis", "ok", message)
 
 
+@extra("server")
 def object_store(settings: Settings) -> Finding:
     """The store of the settings takes and gives an object, or the binary that `up` would start is there."""
+    from arc_fabric.services import weed
+    from arc_fabric.services.find_servers import named_or_running
+
     found = named_or_running(settings)
     if found is None:
-        return _binary("object store", weed.binary)
+        return Finding("object store", "ok", f"'arc-fabric up' will start {weed.binary().name}")
     settings = found
     keys = (settings.s3_access_key, settings.s3_secret_key.get_secret_value())
     if weed.stores(settings.s3_endpoint, *keys, settings.s3_bucket, secure=settings.s3_secure):
@@ -160,9 +166,9 @@ def clock(settings: Settings) -> Finding:
         return Finding("clock", "ok", message) if plausible else Finding("clock", "broken", message, "Set the clock.")
     scheme = "https" if settings.s3_secure else "http"
     try:
-        answer = urllib3.request("GET", f"{scheme}://{where}/", timeout=3, retries=False)
+        answer = httpx.get(f"{scheme}://{where}/", timeout=3, trust_env=False)
         drift = time.time() - parsedate_to_datetime(answer.headers["Date"]).timestamp()
-    except (urllib3.exceptions.HTTPError, OSError, KeyError, ValueError):
+    except (httpx.HTTPError, KeyError, ValueError):
         return Finding("clock", "warning", "The object store tells no time to compare with.")
     if abs(drift) > _CLOCK_S:
         return Finding("clock", "broken", f"{drift:+.0f} s off the object store's.", "Synchronise the clocks (NTP).")
@@ -185,16 +191,27 @@ def weights(settings: Settings) -> Finding:
     return Finding("weights", "ok", f"tabletop, {sum(file.stat().st_size for file in files) / (1 << 20):.1f} MiB")
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (
-    *(python, torch, gpus, memory, redis_server, object_store, web_port, disk, clock, weights),
-)
+CHECKS: dict[str, Callable[[Settings], Finding]] = {
+    "python": python,
+    "torch": torch,
+    "devices": gpus,
+    "allocator": memory,
+    "redis": redis_server,
+    "object store": object_store,
+    "ports": web_port,
+    "disk": disk,
+    "clock": clock,
+    "weights": weights,
+}
 
 
-def _binary(name: str, find: Callable[[], Path]) -> Finding:
-    try:
-        return Finding(name, "ok", f"'arc-fabric up' will start {find().name}")
-    except ArcFabricError as error:
-        return Finding(name, "broken", error.message, error.what_to_do)
+def findings(settings: Settings) -> Iterator[Finding]:
+    """What every check finds. An extra that is not installed is a warning: this machine may not need it."""
+    for name, check in CHECKS.items():
+        try:
+            yield check(settings)
+        except MissingExtra as missing:
+            yield Finding(name, "warning", missing.message, missing.what_to_do)
 
 
 def _cuda_works(places: list[str]) -> Finding:

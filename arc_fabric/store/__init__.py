@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from arc_fabric.extras import extra
+
 if TYPE_CHECKING:
     from arc_fabric.store.format.entry import TensorEntry
     from arc_fabric.store.read.reader import SnapshotReader
@@ -35,4 +37,5 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    with extra("sdk"):
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

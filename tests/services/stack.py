@@ -21,8 +21,11 @@ class RunningStack:
     `url` is the web app; `facts` is what `up --json` printed; `logs()` is the end of every log.
     """
 
-    def __init__(self, data_dir: Path, *flags: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *flags: str, env: dict[str, str] | None = None, python: Path | str = sys.executable
+    ) -> None:
         self.data_dir = data_dir
+        self._python = str(python)
         # A port of its own: several test runs on one machine would all try the preferred one first.
         self._flags = (*flags, "--port", str(free_ports(1)[0]))
         self._env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **(env or {})}
@@ -36,7 +39,7 @@ class RunningStack:
 
     def start(self) -> RunningStack:
         """Start it and wait until it has printed its URLs."""
-        command = [sys.executable, "-m", "arc_fabric", "up", "--json", "--data-dir", str(self.data_dir)]
+        command = [self._python, "-m", "arc_fabric", "up", "--json", "--data-dir", str(self.data_dir)]
         self.process = subprocess.Popen([*command, *self._flags], stdout=subprocess.PIPE, text=True, env=self._env)
         assert self.process.stdout is not None
         text = self.process.stdout.readline()

@@ -150,3 +150,4 @@ def test_the_image_has_what_the_package_needs() -> None:
         assert needed in text
     assert (ROOT / "celeryconfig.py").exists()
     assert "USER arc" in text
+    assert "'.[server,sdk]'" in text, "what tests/install proves to be enough for a worker"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arc_fabric.errors import InvalidRequest
+from arc_fabric.extras import require
 from arc_fabric.settings import get_settings
 from workers.process import process
 from workers.process.lifecycle import QUEUES, default_device, pin_device
@@ -24,6 +25,8 @@ def run_worker(name: str, device: str | None = None, on_ready: Callable[[dict[st
     """
     if "@" in name or not name.replace(".", "").replace("-", "").isalnum():
         raise InvalidRequest(f"{name!r} is no worker name.", hint="Use gpu.0, gpu.1, ... or media.")
+    if not name.startswith(MEDIA):
+        require("sdk", "torch")
     settings = get_settings()
     logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
     pin_device.pin(name, device or default_device(name))

@@ -7,7 +7,7 @@ import threading
 import webbrowser
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,12 +16,16 @@ from arc_fabric.cli.local.up import line, silent
 from arc_fabric.cli.output import JsonFlag, emit, err, out
 from arc_fabric.client import ArcFabric
 from arc_fabric.demo import Demo
-from arc_fabric.services.stack import Stack
+from arc_fabric.extras import extra
+
+if TYPE_CHECKING:
+    from arc_fabric.services.stack import Stack
 
 DEMO_DATA = Path(".arc-fabric") / "demo"
 
 
 @app.command()
+@extra("local")
 def demo(
     context: typer.Context,
     leave: Annotated[bool, typer.Option("--exit", help="End after the demo instead of serving the page.")] = False,
@@ -32,6 +36,8 @@ def demo(
     as_json: JsonFlag = False,
 ) -> None:
     """Three forks with rewind on failure, over the real path, then the page with all of it."""
+    from arc_fabric.services.stack import Stack
+
     settings = settings_of(context, data_dir=data_dir, port=port)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, _interrupt)

@@ -9,7 +9,7 @@ import typer
 
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.output import JsonFlag, emit, out
-from arc_fabric.services.checkup import CHECKS, Finding
+from arc_fabric.services import checkup
 
 _MARKS = {"ok": "[green]ok  [/]", "warning": "[yellow]warn[/]", "broken": "[bold red]FAIL[/]"}
 
@@ -17,8 +17,7 @@ _MARKS = {"ok": "[green]ok  [/]", "warning": "[yellow]warn[/]", "broken": "[bold
 @app.command()
 def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Check Python, torch, devices, Redis, object store, ports, disk, clock and weights."""
-    settings = settings_of(context)
-    findings = [check(settings) for check in CHECKS]
+    findings = list(checkup.findings(settings_of(context)))
     broken = any(finding.state == "broken" for finding in findings)
     facts = {"healthy": not broken, "findings": [asdict(finding) for finding in findings]}
     emit(facts, as_json, lambda found: _lines(findings))
@@ -26,7 +25,7 @@ def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
         raise typer.Exit(1)
 
 
-def _lines(findings: list[Finding]) -> Any:
+def _lines(findings: list[checkup.Finding]) -> Any:
     for finding in findings:
         out.print(f"{_MARKS[finding.state]}  {finding.name:<13} {finding.message}", soft_wrap=True)
         if finding.mend:

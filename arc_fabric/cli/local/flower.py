@@ -13,15 +13,18 @@ import typer
 
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.output import ReadyFlag, ready_line
-from arc_fabric.services.parts import flower_command, flower_logins
+from arc_fabric.extras import extra
 from arc_fabric.services.ports import choose_port
 
 READY_S = 60.0
 
 
 @app.command()
+@extra("server")
 def flower(context: typer.Context, as_json: ReadyFlag = False) -> None:
     """Run Flower in the foreground; with tokens set, those of scope admin are its logins."""
+    from arc_fabric.services.parts import flower_command, flower_logins
+
     settings = settings_of(context)
     port = choose_port(settings.flower_port, 5555, settings.host, what="Flower (flower_port)")
     command = flower_command(settings.host, port)

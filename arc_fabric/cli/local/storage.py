@@ -12,24 +12,21 @@ import typer
 from rich.markup import escape
 
 from arc_fabric.cli.app import app, settings_of
-from arc_fabric.cli.local.import_bundle import take_in
 from arc_fabric.cli.output import JsonFlag, emit, out, size
 from arc_fabric.cli.remote.http import Remote, remote_of
 from arc_fabric.cli.remote.tree import whole_tree
 from arc_fabric.errors import CheckpointUnavailable
-from arc_fabric.services.find_servers import knows_ledger, reachable_store
-from arc_fabric.settings import Settings
-from arc_fabric.store.backends import Backend, backend_from_settings
-from arc_fabric.store.upkeep.bundle import export_bundle
-from arc_fabric.store.upkeep.check import Checker, CheckReport
-from arc_fabric.store.upkeep.collector import Collector
-from arc_fabric.store.upkeep.marks import storage_time
+from arc_fabric.extras import extra
 
 if TYPE_CHECKING:
     from arc_fabric.ledger import Ledger
+    from arc_fabric.settings import Settings
+    from arc_fabric.store.backends import Backend
+    from arc_fabric.store.upkeep.check import CheckReport
 
 
 @app.command()
+@extra("server")
 def gc(
     context: typer.Context,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what could be freed.")] = False,
@@ -43,6 +40,10 @@ def gc(
     What it finds new waits out the grace. Given pictures (initial and observed frames) go when no job and no node
     names them; for that it needs the Redis that belongs to the store.
     """
+    from arc_fabric.services.find_servers import knows_ledger, reachable_store
+    from arc_fabric.store.backends import backend_from_settings
+    from arc_fabric.store.upkeep.collector import Collector
+
     settings = settings_of(context, gc_grace_s=grace)
     with reachable_store(settings, ledger=bool(settings.storage_budget_bytes) or knows_ledger(settings)) as settings:
         backend = backend_from_settings(settings)
@@ -54,6 +55,7 @@ def gc(
 
 
 @app.command()
+@extra("server")
 def fsck(
     context: typer.Context,
     read_data: Annotated[bool, typer.Option("--read-data", help="Read stored bytes and check their digests.")] = False,
@@ -67,6 +69,10 @@ def fsck(
 
     Changes nothing without --repair, which loads the model if there is KV to rebuild.
     """
+    from arc_fabric.services.find_servers import reachable_store
+    from arc_fabric.store.backends import backend_from_settings
+    from arc_fabric.store.upkeep.check import Checker
+
     with reachable_store(settings_of(context)) as settings:
         backend = backend_from_settings(settings)
         report = Checker(backend, read_data=share if read_data or repair else 0.0).run()
@@ -77,6 +83,7 @@ def fsck(
 
 
 @app.command(name="export")
+@extra("server")
 def export_(
     context: typer.Context,
     branch: Annotated[str, typer.Argument(metavar="SESSION", help="Session (id, label, 'last') or checkpoint.")],
@@ -85,6 +92,10 @@ def export_(
     as_json: JsonFlag = False,
 ) -> None:
     """Write a branch's checkpoints, from the root to its head, into one verifiable file."""
+    from arc_fabric.services.find_servers import reachable_store
+    from arc_fabric.store.backends import backend_from_settings
+    from arc_fabric.store.upkeep.bundle import export_bundle
+
     remote = remote_of(context)
     tree, nodes = _nodes(remote, branch, whole)
     late = [node["id"] for node in nodes if node["durability"] != "durable"]
@@ -103,6 +114,7 @@ def export_(
 
 
 @app.command(name="import")
+@extra("server")
 def import_(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that 'export' wrote.")],
@@ -112,6 +124,9 @@ def import_(
 
     Its sessions come closed: fork a checkpoint, or reopen one.
     """
+    from arc_fabric.cli.local.import_bundle import take_in
+    from arc_fabric.services.find_servers import reachable_store
+
     with reachable_store(settings_of(context), ledger=True) as settings:
         bundle, adopted = take_in(settings, file)
     facts = {"file": str(file), "bytes": bundle.size, "checkpoints": list(bundle.checkpoints)}
@@ -153,6 +168,8 @@ def _known_inputs(ledger: Ledger | None, backend: Backend) -> dict[str, Any]:
     """What the collector may know of given pictures."""
     if ledger is None:
         return {}
+    from arc_fabric.store.upkeep.marks import storage_time
+
     return {"named_inputs": ledger.named_inputs, "inputs_since": ledger.knows_since(storage_time(backend))}
 
 
@@ -170,8 +187,9 @@ def _repair(settings: Settings, backend: Backend, report: CheckReport) -> dict[s
     """Mend what can be; the report keeps the rest."""
     if not any(problem.rebuildable for problem in report.problems):
         return {"repaired": [], "why": {}}
-    from arc_fabric.store.upkeep.repair import repair_kv
-    from arc_fabric.upkeep.rebuilding import Rebuilder
+    with extra("sdk"):
+        from arc_fabric.store.upkeep.repair import repair_kv
+        from arc_fabric.upkeep.rebuilding import Rebuilder
 
     rebuilder = Rebuilder(settings, backend)
     try:

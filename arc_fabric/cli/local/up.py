@@ -9,19 +9,23 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.output import JsonFlag, err, out
-from arc_fabric.services.service import Service
-from arc_fabric.services.stack import Stack, StartInterrupted
+from arc_fabric.extras import extra
+
+if TYPE_CHECKING:
+    from arc_fabric.services.service import Service
+    from arc_fabric.services.stack import Stack
 
 _MARKS = {"healthy": "[green]ok[/]", "restarting": "[red]!![/]", "stopped": "[dim]--[/]"}
 
 
 @app.command()
+@extra("local")
 def up(
     context: typer.Context,
     data_dir: Annotated[Path | None, typer.Option(help="Where data, secrets and logs are kept.")] = None,
@@ -33,6 +37,8 @@ def up(
     as_json: JsonFlag = False,
 ) -> None:
     """Start servers, workers, web app and Flower; stop them all with Ctrl-C."""
+    from arc_fabric.services.stack import Stack, StartInterrupted
+
     settings = settings_of(
         context, data_dir=data_dir, host=host, port=port, model=model, devices=devices, flower=flower
     )

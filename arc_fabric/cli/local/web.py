@@ -10,13 +10,16 @@ import typer
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.output import ReadyFlag
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.services.parts import gunicorn_command
+from arc_fabric.extras import extra
 from arc_fabric.services.ports import choose_port
 
 
 @app.command()
+@extra("server")
 def web(context: typer.Context, as_json: ReadyFlag = False) -> None:
     """Run the web app in the foreground. It needs redis_url and s3_endpoint: it brings no servers along."""
+    from arc_fabric.services.parts import gunicorn_command
+
     settings = settings_of(context)
     if not settings.redis_url or not settings.s3_endpoint:
         raise InvalidRequest(

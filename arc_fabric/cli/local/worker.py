@@ -9,9 +9,11 @@ import typer
 
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.output import ReadyFlag, keep_stdout
+from arc_fabric.extras import extra
 
 
 @app.command()
+@extra("server")
 def worker(
     context: typer.Context,
     name: Annotated[str, typer.Option(help="gpu.0, gpu.1, ... (with a model) or media (without).")],

@@ -1,0 +1,99 @@
+"""A fresh environment that holds what `pip install 'arc-fabric[...]'` would bring, and nothing else, in a second.
+
+Our wheel is installed by pip. What its metadata asks for, and what that asks for, is linked from the environment that
+runs the tests: the distributions that the requirements lead to, in the versions that are installed there, which must
+be among those that the requirements allow. A package that no requirement leads to is not there, so that an import of
+it fails as it would on the machine of somebody who installed the wheel.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Iterable, Iterator
+from importlib.metadata import Distribution, PathDistribution, distribution
+from pathlib import Path
+from zipfile import Path as ZipPath
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+NAME = "arc-fabric"
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+
+
+class Environment:
+    """A virtual environment with the wheel and some of its extras; `run` runs Python in it, outside the source tree."""
+
+    def __init__(self, folder: Path, wheel: Path, extras: Iterable[str] = ()) -> None:
+        venv.create(folder, with_pip=False)
+        self.folder, self.python = folder, folder / "bin" / "python"
+        self.site = next(folder.glob("lib/python*/site-packages"))
+        for found in required(wheel, extras).values():
+            self._link(found)
+        install = ("--python", str(self.python), "install", "--no-deps", "--no-index", "--no-compile", str(wheel))
+        subprocess.run([*PIP, *install], check=True, timeout=60)
+
+    def run(self, *arguments: str, code: int = 0, **env: str) -> str:
+        """The output of `python <arguments>`, standard error included; it must end with `code`."""
+        done = subprocess.run(
+            [self.python, *arguments], env=self.env(**env), cwd=self.folder, text=True, timeout=120, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+    def env(self, **more: str) -> dict[str, str]:
+        """Our environment without what leads to the source tree or to settings."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ARC_"))}
+        return kept | {"PYTHONPATH": "", "PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "200"} | more
+
+    def _link(self, found: Distribution) -> None:
+        """Make the distribution's packages, metadata and binaries visible here; scripts name another interpreter."""
+        binaries = self.folder / "bin"
+        for file in found.files or ():
+            real = Path(str(found.locate_file(file))).resolve()
+            if file.parts[0] == "..":
+                if real.parent.name == "bin" and not _is_script(real):
+                    (binaries / real.name).symlink_to(real)
+                continue
+            top = self.site / file.parts[0]
+            if file.parts[0] != "__pycache__" and not top.exists():
+                top.symlink_to(Path(str(found.locate_file(file.parts[0]))))
+
+
+def _is_script(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(2) == b"#!"
+
+
+def required(wheel: Path, extras: Iterable[str]) -> dict[str, Distribution]:
+    """The distributions that the wheel with these extras requires, by name, themselves and through others."""
+    known: dict[str, Distribution] = {NAME: _metadata(wheel)}
+    seen: set[tuple[str, str]] = set()
+    todo = [(NAME, extra) for extra in ("", *extras)]
+    while todo:
+        name, extra = place = todo.pop()
+        if place in seen:
+            continue
+        seen.add(place)
+        for wanted in _requirements(known[name], extra):
+            other = canonicalize_name(wanted.name)
+            found = known.setdefault(other, distribution(other)) if other != NAME else known[NAME]
+            assert wanted.specifier.contains(found.version, prereleases=True), f"{name} wants {wanted}: {found.version}"
+            todo += [(other, more) for more in ("", *wanted.extras)]
+    del known[NAME]
+    return known
+
+
+def _requirements(found: Distribution, extra: str) -> Iterator[Requirement]:
+    for wanted in map(Requirement, found.requires or ()):
+        if wanted.marker is None or wanted.marker.evaluate({"extra": extra}):
+            yield wanted
+
+
+def _metadata(wheel: Path) -> Distribution:
+    folder = next(entry for entry in ZipPath(wheel).iterdir() if entry.name.endswith(".dist-info"))
+    return PathDistribution(folder)  # type: ignore[arg-type]
