@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redis import Redis
+from redis.client import NEVER_DECODE
 from redis.exceptions import RedisError
 
 from arc_fabric.ledger import codec, keys
-from arc_fabric.ledger.connection import BLOCK_S, connect_bytes
+from arc_fabric.ledger.connection import BLOCK_S
 from arc_fabric.ledger.nodes import Nodes
 from arc_fabric.ledger.records import Event
 
@@ -93,9 +94,8 @@ class Events(Nodes):
 
     def framestrip(self, checkpoint_id: str) -> bytes | None:
         """The PNG strip of a step's frames, if it is still kept."""
-        with connect_bytes(self.redis_url) as client:
-            stored = client.get(keys.framestrip(checkpoint_id))
-        return stored if isinstance(stored, bytes) else None
+        stored: bytes | None = self.redis.execute_command("GET", keys.framestrip(checkpoint_id), **{NEVER_DECODE: True})
+        return stored
 
 
 def _keep(client: Redis, checkpoint_id: str, png: bytes) -> None:

@@ -17,7 +17,7 @@ from arc_fabric.media.frames import encode_png
 from webapp.content.pictures import to_numpy
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors
-from webapp.http.files import immutable, unchanged
+from webapp.http.files import immutable
 from webapp.schemas.ids import Query, SessionFramePath, SessionStepPath
 
 session_pictures = blueprint("pictures", "frames", "Frames, latents, videos: what a branch looks like.")
@@ -82,10 +82,9 @@ def head_of(session_id: str) -> str:
 
 def frame_answer(checkpoint_id: str, index: int, *, forever: bool) -> Response:
     """One frame of a checkpoint as PNG; `forever` where the address names the checkpoint."""
-    name = f"{checkpoint_id}/{index}"
-    response = unchanged("image/png", name=name)
-    if response.status_code != 304:
-        response = immutable(encode_png(ctx().pictures.frames(checkpoint_id)[index]), "image/png", name=name)
+    response = immutable(
+        lambda: encode_png(ctx().pictures.frames(checkpoint_id)[index]), "image/png", name=f"{checkpoint_id}/{index}"
+    )
     return response if forever else revalidated(response)
 
 

@@ -17,11 +17,13 @@ Read = Callable[[int, int], bytes]
 """Bytes of a file from an offset on, so many."""
 
 
-def immutable(data: bytes, mimetype: str, *, name: str, download: str | None = None) -> Response:
-    """The answer with bytes that are at hand; see `in_parts`."""
-    return in_parts(
-        len(data), lambda start, length: data[start : start + length], mimetype, name=name, download=download
-    )
+def immutable(data: bytes | Callable[[], bytes], mimetype: str, *, name: str, download: str | None = None) -> Response:
+    """The answer with bytes that are at hand, or made only where the client does not have them; see `in_parts`."""
+    response = _unchanged(mimetype, name=name)
+    if response.status_code != 200:
+        return response
+    whole = data() if callable(data) else data
+    return _filled(response, len(whole), lambda start, length: whole[start : start + length], download)
 
 
 def in_parts(size: int, read: Read, mimetype: str, *, name: str, download: str | None = None) -> Response:
@@ -30,9 +32,24 @@ def in_parts(size: int, read: Read, mimetype: str, *, name: str, download: str |
     `name` identifies the content (ids and parameters), so the ETag costs no hash over the bytes. The first bytes are
     read before the answer begins, so what `read` raises then becomes an answer of its own; nothing is read for HEAD.
     """
-    response = unchanged(mimetype, name=name)
-    if response.status_code != 200:
-        return response
+    response = _unchanged(mimetype, name=name)
+    return response if response.status_code != 200 else _filled(response, size, read, download)
+
+
+def _unchanged(mimetype: str, *, name: str) -> Response:
+    """The answer without its body: 304 if that is all the client needs to hear, else 200. Raises 412 for If-Match."""
+    response = Response(mimetype=mimetype)
+    response.set_etag(hashlib.blake2b(name.encode(), digest_size=12).hexdigest())
+    response.headers["Cache-Control"] = FOREVER
+    response.accept_ranges = "bytes"
+    response.make_conditional(request)
+    if response.status_code == 412:
+        raise PreconditionFailed("If-Match names another version of the file")
+    return response
+
+
+def _filled(response: Response, size: int, read: Read, download: str | None) -> Response:
+    """The answer with its body, or with the part of it that was asked for."""
     if download:
         response.headers["Content-Disposition"] = f'inline; filename="{download}"'
     start, stop = 0, size
@@ -44,18 +61,6 @@ def in_parts(size: int, read: Read, mimetype: str, *, name: str, download: str |
     if request.method != "HEAD":
         response.response = _body(read, start, stop)
     response.content_length = stop - start
-    return response
-
-
-def unchanged(mimetype: str, *, name: str) -> Response:
-    """The answer without its body: 304 if that is all the client needs to hear, else 200. Raises 412 for If-Match."""
-    response = Response(mimetype=mimetype)
-    response.set_etag(hashlib.blake2b(name.encode(), digest_size=12).hexdigest())
-    response.headers["Cache-Control"] = FOREVER
-    response.accept_ranges = "bytes"
-    response.make_conditional(request)
-    if response.status_code == 412:
-        raise PreconditionFailed("If-Match names another version of the file")
     return response
 
 
