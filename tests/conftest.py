@@ -28,6 +28,8 @@ from tests.support.web_fixtures import picture, web, web_server
 
 __all__ = ["picture", "web", "web_server"]
 
+GROUPS = {"stack", "page_stack"}
+"""Fixtures that start the whole system."""
 _databases = itertools.cycle(range(1, 64))
 
 
@@ -94,6 +96,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     finally:
         if running.process is not None:
             running.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under pytest-xdist a file's tests stay together, and so do all that share one of the large fixtures."""
+    for item in items:
+        shared = GROUPS & set(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group(min(shared) if shared else item.path.as_posix()))
 
 
 @pytest.hookimpl(wrapper=True)

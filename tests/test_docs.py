@@ -16,7 +16,7 @@ import typer
 from arc_fabric.cli.app import MODULES, app
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md")])
 ROOMS = "arc_fabric|benchmarks|docs|tests|webapp|workers"
 for _name in MODULES:
     importlib.import_module(f"arc_fabric.cli.{_name}")

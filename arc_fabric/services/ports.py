@@ -13,6 +13,8 @@ from contextlib import ExitStack, suppress
 from arc_fabric.errors import ServiceError
 
 _LOWEST, _HIGHEST = 10_000, 32_000
+_draw = random.SystemRandom()
+"""Not the seedable generator: processes that were seeded alike would all try the same ports."""
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -29,7 +31,7 @@ def free_ports(count: int, host: str = "127.0.0.1", *, pair: int = 0) -> list[in
     """`count` different ports that are free now; with `pair`, the port that many above each is free, too."""
     found: list[int] = []
     with ExitStack() as held:
-        for port in random.sample(range(_LOWEST, _HIGHEST - pair), 50 * count + 200):
+        for port in _draw.sample(range(_LOWEST, _HIGHEST - pair), 50 * count + 200):
             if len(found) == count:
                 return found
             with suppress(OSError):
