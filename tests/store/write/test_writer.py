@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -25,14 +24,12 @@ def _whole(size: int, seed: int) -> list[TensorEntry]:
 
 
 def test_a_put_does_not_wait_for_storage(open_store: Open) -> None:
-    """With storage stuck, put returns at once and the state can already be read back."""
+    """With storage stuck for good, put returns and the state can already be read back."""
     backend = FaultyBackend()
     backend.gate.clear()
     store = open_store(backend)
     state = State.root()
-    began = time.monotonic()
     store.put("a", state.entries(), {"n": 1})
-    assert time.monotonic() - began < 0.5
     assert store.durability("a") == "pending"
     assert same_bits(store.get("a")[0], state.tensors)
     wait_until(lambda: store.status()["in_flight_bytes"] == store.manifest("a").bytes_new)
