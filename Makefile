@@ -1,4 +1,4 @@
-# Verbs: install demo test test-all lint serve bench chaos docs clean. Each sets up what it needs.
+# Verbs: install demo test test-all coverage lint serve bench chaos docs clean. Each sets up what it needs.
 # Needed beforehand: Python 3.11 or newer, make, a C library. Nothing else: no curl, git or jq.
 #
 #   make demo ARGS=--exit        arguments go to the command
@@ -12,8 +12,12 @@ BROWSER := $(VENV)/.browser
 ALLOCATOR := $(VENV)/.allocator
 PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
+# Processes that tests are shared out to, each with servers of its own; 0: this one process, for a debugger.
+PROCESSES ?= 3
+PARALLEL = -n $(PROCESSES) --dist loadgroup
+COVERED = tests/sdk tests/store tests/ledger tests/queue tests/media
 
-.PHONY: install demo test test-all lint format serve bench chaos docs clean
+.PHONY: install demo test test-all coverage lint format serve bench chaos docs clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
@@ -25,11 +29,15 @@ serve: $(INSTALLED)
 	$(RUN)/arc-fabric up $(ARGS)
 
 test: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
-	$(RUN)/python -m pytest $(ARGS)
+	$(RUN)/python -m pytest $(PARALLEL) $(ARGS)
 
 # Also the tests marked slow: long property and fuzz runs.
 test-all: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
-	$(RUN)/python -m pytest -m "slow or not slow" $(ARGS)
+	$(RUN)/python -m pytest $(PARALLEL) -m "slow or not slow" $(ARGS)
+
+# Of the parts whose tests run in the test's own process: what workers, web app and `up` do in theirs is not counted.
+coverage: $(INSTALLED)
+	$(RUN)/python -m pytest $(PARALLEL) -q --cov --cov-report=term:skip-covered $(COVERED) $(ARGS)
 
 chaos: $(INSTALLED)
 	$(RUN)/python -m tests.chaos $(ARGS)
