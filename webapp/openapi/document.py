@@ -36,29 +36,25 @@ class ApiSpec(OpenAPI):
 
     @functools.cached_property
     def document(self) -> dict[str, Any]:
-        """The document without what only a running model knows."""
+        """The document, with marks where a setting or a running model decides."""
         self.generate_spec_json()
         return finish(copy.deepcopy(self.spec_json), self.config["SETTINGS"])
 
     def document_for(self, geometry: dict[str, Any]) -> dict[str, Any]:
         """The document as served at /openapi/openapi.json: with the model's own shapes, once one runs."""
-        if not geometry:
-            return self.document
         document = copy.deepcopy(self.document)
-        _set_shapes(document["components"]["schemas"], geometry)
-        for path, (_, field) in FORMS.items():
-            form = document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-            if field == "observed" and (cameras := geometry.get("cameras", 1)) > 1:
-                form["properties"] |= _by_camera(form["properties"][field], cameras)
-            _set_shapes(form, geometry)
+        if (cameras := geometry.get("cameras", 1)) > 1:
+            step = document["paths"]["/api/sessions/{session_id}/step"]["post"]["requestBody"]["content"]
+            members = step["multipart/form-data"]["schema"]["properties"]
+            members |= _by_camera(members["observed"], cameras)
+        _complete(document, _sizes(self.config["SETTINGS"], geometry))
         return document
 
 
 def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """Put in exact schemas, the limits of the settings, the multipart form and the security."""
+    """Put in exact schemas, the multipart form and the security."""
     schemas = _schemas()
     spec["components"] = {"schemas": schemas}
-    _set_limits(spec, settings)
     for path, item in spec["paths"].items():
         for operation in item.values():
             if isinstance(operation, dict):
@@ -110,38 +106,30 @@ def _without_null(parameter: dict[str, Any]) -> None:
         del schema["default"]
 
 
-def _set_limits(node: Any, settings: Settings) -> None:
-    """The schemas hold stand-ins where a setting decides."""
-    if isinstance(node, dict):
-        if node.get("maxLength") == bodies.PROMPT_MAX:
-            node["maxLength"] = settings.max_prompt_chars
-        if node.get("maximum") == bodies.STEPS_MAX:
-            node["maximum"] = settings.max_steps_per_job
-        for value in node.values():
-            _set_limits(value, settings)
-    elif isinstance(node, list):
-        for value in node:
-            _set_limits(value, settings)
-
-
-def _set_shapes(node: Any, geometry: dict[str, Any]) -> None:
-    """State and action arrays have exactly the model's sizes, lists of pictures one per camera."""
-    counts = observed_counts(geometry)
-    sizes = {
-        bodies.STATE_MAX: (geometry["state_dim"],) * 2,
-        bodies.ROW_MAX: (geometry["action_dim"],) * 2,
-        bodies.HORIZON_MAX: (geometry["action_horizon"],) * 2,
-        bodies.CAMERAS_MAX: (geometry.get("cameras", 1),) * 2,
-        bodies.OBSERVED_MAX: (counts[0], counts[-1]),
+def _sizes(settings: Settings, geometry: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """What a setting or the running model decides: arrays have exactly the model's sizes, lists of pictures one per
+    camera."""
+    known: dict[str, dict[str, int]] = {
+        "max_prompt_chars": {"maxLength": settings.max_prompt_chars},
+        "max_steps_per_job": {"maximum": settings.max_steps_per_job},
     }
+    if geometry:
+        counts = observed_counts(geometry)
+        known["observed"] = {"minItems": counts[0], "maxItems": counts[-1]}
+        for name in ("state_dim", "action_dim", "action_horizon", "cameras"):
+            known[name] = dict.fromkeys(("minItems", "maxItems"), geometry.get(name, 1))
+    return known
+
+
+def _complete(node: Any, known: dict[str, dict[str, int]]) -> None:
+    """Put what is known into the schemas that wait for it, and take their marks away."""
     if isinstance(node, dict):
-        if node.get("maxItems") in sizes:
-            node["minItems"], node["maxItems"] = sizes[node["maxItems"]]
+        node.update(known.get(node.pop(bodies.OPEN, ""), {}))
         for value in node.values():
-            _set_shapes(value, geometry)
+            _complete(value, known)
     elif isinstance(node, list):
         for value in node:
-            _set_shapes(value, geometry)
+            _complete(value, known)
 
 
 def _by_camera(frames: dict[str, Any], cameras: int) -> dict[str, Any]:
@@ -162,7 +150,7 @@ def _multipart(schema: dict[str, Any], field: str) -> dict[str, Any]:
     words = "PNG, JPEG or WebP, at most 4096 x 4096 pixels"
     form["properties"].pop("actions", None)  # nested arrays have no place in a form
     if field == "observed":
-        frames = {"type": "array", "items": file, "minItems": 1, "maxItems": bodies.OBSERVED_MAX}
+        frames = {"type": "array", "items": file, "minItems": 1, "maxItems": bodies.MOST} | bodies.decided_by(field)
         form["properties"][field] = frames | {"description": f"The real frames of one step, in order; {words}."}
     else:
         form["properties"][field] = file | {"description": f"{words}."}

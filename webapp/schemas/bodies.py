@@ -11,28 +11,45 @@ from webapp.content.model import sample_names
 from webapp.schemas import checks
 from webapp.schemas.ids import CheckpointId, SessionId
 
-PROMPT_MAX, STEPS_MAX, STATE_MAX, ROW_MAX, HORIZON_MAX = 1_000_003, 1_000_003, 4099, 4103, 4111
-CAMERAS_MAX, OBSERVED_MAX = 4127, 4129
-"""Stand-ins: settings (max_prompt_chars, max_steps_per_job) and the running model decide (webapp.openapi.document)."""
+MOST = 4096
+"""Of numbers, actions or pictures, while no model runs that says how many it takes."""
+OPEN = "x-open"
+"""Marks a schema that a setting or a size of the running model completes (webapp.openapi.document)."""
+
+
+def decided_by(name: str) -> dict[str, Any]:
+    """What a schema carries until that setting or size is known."""
+    return {OPEN: name}
+
 
 Prompt = Annotated[
     str,
     AfterValidator(checks.prompt),
     Field(
         min_length=1,
-        max_length=PROMPT_MAX,
         description="What shall happen, in words.",
+        json_schema_extra=decided_by("max_prompt_chars"),
         examples=["pick up the red cup"],
     ),
 ]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of the sampler.", examples=[42])]
 Label = Annotated[str, Field(max_length=200, description="A name for people.", examples=["grasp from the left"])]
-Row = Annotated[list[float], AfterValidator(checks.row), Field(max_length=ROW_MAX)]
-Chunk = Annotated[list[Row], AfterValidator(checks.chunk), Field(min_length=1, max_length=HORIZON_MAX)]
+Row = Annotated[
+    list[float], AfterValidator(checks.row), Field(max_length=MOST, json_schema_extra=decided_by("action_dim"))
+]
+Chunk = Annotated[
+    list[Row],
+    AfterValidator(checks.chunk),
+    Field(min_length=1, max_length=MOST, json_schema_extra=decided_by("action_horizon")),
+]
 State = Annotated[
     list[float],
     AfterValidator(checks.state),
-    Field(max_length=STATE_MAX, description="Robot state, float [state_dim] in the model's own units."),
+    Field(
+        max_length=MOST,
+        description="Robot state, float [state_dim] in the model's own units.",
+        json_schema_extra=decided_by("state_dim"),
+    ),
 ]
 Actions = Annotated[
     list[Chunk | None],
@@ -49,14 +66,16 @@ _FRAMES: list[Any] = [
     {"contentEncoding": "base64", "pattern": _BASE64},
 ]
 Image = Annotated[str, AfterValidator(checks.picture), Field(min_length=1, json_schema_extra={"anyOf": _FRAMES})]
+_Cameras = Field(min_length=1, max_length=MOST, json_schema_extra=decided_by("cameras"))
 Picture = Annotated[
-    Annotated[Image, Tag("one")] | Annotated[list[Image], Field(min_length=1, max_length=CAMERAS_MAX), Tag("many")],
+    Annotated[Image, Tag("one")] | Annotated[list[Image], _Cameras, Tag("many")],
     Discriminator(lambda value: "many" if isinstance(value, list) else "one"),
     AfterValidator(checks.cameras),
 ]
 """One picture, or a list with one per camera."""
+_Frames = Field(max_length=MOST, json_schema_extra=decided_by("observed"))
 Observed = Annotated[
-    list[Annotated[list[Picture], AfterValidator(checks.observed), Field(max_length=OBSERVED_MAX)] | None],
+    list[Annotated[list[Picture], AfterValidator(checks.observed), _Frames] | None],
     Field(
         min_length=1,
         max_length=1000,
@@ -78,7 +97,11 @@ PromptMode = Annotated[
 Steps = Annotated[
     int,
     AfterValidator(checks.steps),
-    Field(ge=1, le=STEPS_MAX, description="Steps; each adds frames_per_step video frames."),
+    Field(
+        ge=1,
+        description="Steps; each adds frames_per_step video frames.",
+        json_schema_extra=decided_by("max_steps_per_job"),
+    ),
 ]
 IfHead = Annotated[
     CheckpointId, Field(description="Refuse with 409 unless this is the session's head when the job is accepted.")
@@ -170,7 +193,10 @@ class ForkBody(Body):
     new_seed: Seed | None = None
     prompt_mode: PromptMode = "keep"
     steps: Annotated[int, AfterValidator(checks.steps)] = Field(
-        0, ge=0, le=STEPS_MAX, description="Steps to run after the fork, in the same job."
+        0,
+        ge=0,
+        description="Steps to run after the fork, in the same job.",
+        json_schema_extra=decided_by("max_steps_per_job"),
     )
     bulk: bool = Field(False, description="Evaluation run: low priority, needs no session slot, closes at its end.")
     label: Label | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ import pytest
 from pydantic import BaseModel
 
 from arc_fabric import errors
+from arc_fabric.settings import Settings
 from tests.support.web_server import WebServer
 from webapp.openapi.links import LINKS
 from webapp.schemas import fleet
+from webapp.schemas.bodies import OPEN
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "api.md").read_text()
+DEFAULTS = Settings()
 MESSAGES = ("hello", "event", "error", "pong", "subscribe", "credit", "ping")
 
 
@@ -129,3 +133,20 @@ def test_links_name_what_exists(document: dict[str, Any]) -> None:
         for link in links:
             taken = {parameter["name"] for parameter in operations[link["operationId"]]["parameters"]}
             assert set(link["parameters"]) <= taken, link
+
+
+def test_settings_and_the_running_model_complete_the_schemas(web_server: WebServer, document: dict[str, Any]) -> None:
+    """Exact limits and sizes where a setting or the model decides, in bodies and forms, and no mark is left."""
+    sizes = web_server.ok("GET", "/api/model")["geometry"]
+    step = document["components"]["schemas"]["StepBody"]["properties"]
+    form = document["paths"]["/api/sessions/{session_id}/step"]["post"]["requestBody"]["content"]
+    exact = [member["anyOf"][0] for member in (step["state"], step["actions"]["anyOf"][0]["items"])]
+    assert [(found["minItems"], found["maxItems"]) for found in exact] == [
+        (sizes["state_dim"],) * 2,
+        (sizes["action_horizon"],) * 2,
+    ]
+    for members in (step, form["multipart/form-data"]["schema"]["properties"]):
+        whole = json.dumps([members["prompt"], members["steps"]])
+        assert f'"maxLength": {DEFAULTS.max_prompt_chars}' in whole
+        assert f'"maximum": {DEFAULTS.max_steps_per_job}' in whole
+    assert OPEN not in json.dumps(document)
