@@ -8,13 +8,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from flask import Request
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from werkzeug.test import EnvironBuilder
 
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.settings import Settings, load_settings
+from arc_fabric.settings import Settings, Token, load_settings
 from tests.api.conftest import Made
 from tests.support.web_server import WebServer
+from webapp.http import auth
 
 READER, WRITER = "r" * 24, "w" * 24
 
@@ -79,6 +82,27 @@ def test_the_pages_cookie(guarded: WebServer) -> None:
     for forged in (value["Cookie"][:-2] + "00", "arc_fabric=doer.99999999999.x", "arc_fabric=", "arc_fabric=a.b"):
         assert guarded.http.get("/api/sessions", headers={"Cookie": forged}).status_code == 401, forged
     guarded.http.cookies.clear()
+
+
+def test_a_cookie_ends_with_its_time_its_secret_or_its_scope() -> None:
+    """Twelve hours after the login, and when the token is taken away or changed; another token's cookie is no help."""
+    token = Token.model_validate(f"doer:write:{WRITER}")
+    fresh = auth.make_cookie(token)
+    signer = auth.signer(token)
+    signer.get_timestamp = lambda: int(time.time()) - auth.COOKIE_SECONDS - 1  # type: ignore[method-assign]
+    stale = signer.sign(token.name).decode()
+    others = [f"doer:admin:{WRITER}", f"doer:write:{READER}", f"looker:write:{WRITER}"]
+    assert _holder(fresh, str(token.reveal())) == "doer"
+    assert _holder(stale, str(token.reveal())) is None
+    assert [_holder(fresh, other) for other in others] == [None] * 3
+    assert _holder(fresh, *others, token.reveal()) == "doer"
+
+
+def _holder(cookie: str, *tokens: str) -> str | None:
+    """Whom a request with this cookie comes from, on a server with these tokens."""
+    environ = EnvironBuilder("/api/sessions", headers={"Cookie": f"{auth.COOKIE}={cookie}"}).get_environ()
+    found = auth.authenticate(Request(environ), load_settings(tokens=",".join(tokens)))
+    return found.name if found else None
 
 
 def test_foreign_pages_and_names_are_refused_without_tokens_too(web: WebServer) -> None:
