@@ -18,7 +18,7 @@ from arc_fabric.settings import Settings, get_settings
 from webapp import pages
 from webapp.api import BLUEPRINTS
 from webapp.context import EXTENSION, Context, client_name
-from webapp.health import COUNTS, health
+from webapp.health import UNDER_WAY, count_answer, health
 from webapp.http import auth, headers, limits, problems
 from webapp.http.request import ApiRequest
 from webapp.http.validation import of_validation
@@ -67,7 +67,7 @@ def _guard(app: ApiSpec, settings: Settings) -> None:
 
     @app.before_request
     def _enter() -> None:
-        COUNTS.enter()
+        UNDER_WAY.inc()
         g.entered = True
         g.request_id = new_id("req")
         g.began = time.perf_counter()
@@ -80,10 +80,10 @@ def _guard(app: ApiSpec, settings: Settings) -> None:
 
     @app.after_request
     def _leave(response: Response) -> Response:
-        COUNTS.add(response.status_code, time.perf_counter() - g.get("began", time.perf_counter()))
+        count_answer(response.status_code, time.perf_counter() - g.get("began", time.perf_counter()))
         return headers.secure(response, g.get("request_id", ""))
 
     @app.teardown_request
     def _over(_error: BaseException | None) -> None:
         if g.pop("entered", False):
-            COUNTS.leave()
+            UNDER_WAY.dec()

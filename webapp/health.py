@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from arc_fabric.errors import ArcFabricError
+from arc_fabric.ledger import WorkerRecord
 from webapp.context import Context, ctx
 from webapp.http.answers import error, json_answer
 from webapp.schemas.views import Health
@@ -26,41 +29,22 @@ health = APIBlueprint(
 _PLAIN = {"description": "Prometheus text format 0.0.4.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
-class RequestCounts:
-    """Requests under way, answers by status class and their summed time. Thread-safe."""
+Values = Mapping[tuple[str, ...], float]
+"""Samples by the values of their labels."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._answers: Counter[str] = Counter()
-        self._seconds = 0.0
-        self._under_way = 0
-
-    def enter(self) -> None:
-        """A request begins; a WebSocket is one until it ends."""
-        with self._lock:
-            self._under_way += 1
-
-    def leave(self) -> None:
-        """A request that has entered is over, answered or not."""
-        with self._lock:
-            self._under_way -= 1
-
-    def add(self, status: int, seconds: float) -> None:
-        """One answer."""
-        with self._lock:
-            self._answers[f"{status // 100}xx"] += 1
-            self._seconds += seconds
-
-    def lines(self) -> Iterator[str]:
-        """As metrics."""
-        with self._lock:
-            answers, seconds, under_way = dict(self._answers), self._seconds, self._under_way
-        yield from _metric("http_requests_under_way", "gauge", {"": under_way})
-        yield from _metric("http_responses_total", "counter", {f'class="{k}"': v for k, v in answers.items()})
-        yield from _metric("http_seconds_total", "counter", {"": round(seconds, 6)})
+disable_created_metrics()
+_requests = CollectorRegistry()
+UNDER_WAY = Gauge(
+    "arc_fabric_http_requests_under_way", "Requests being answered, WebSockets among them.", registry=_requests
+)
+_answers = Counter("arc_fabric_http_responses", "Answers by status class.", ["class"], registry=_requests)
+_seconds = Counter("arc_fabric_http_seconds", "Summed time of the answers, in seconds.", registry=_requests)
 
 
-COUNTS = RequestCounts()
+def count_answer(status: int, seconds: float) -> None:
+    """One answer of this process."""
+    _answers.labels(f"{status // 100}xx").inc()
+    _seconds.inc(seconds)
 
 
 @health.get("/healthz", responses={200: Health})
@@ -85,7 +69,7 @@ def readyz() -> Response:
 @health.get("/metrics", responses={200: _PLAIN, 401: error(401), 403: error(403), 429: error(429), 503: error(503)})
 def metrics() -> Response:
     """Counts and gauges for Prometheus"""
-    return Response("\n".join(_lines(ctx())) + "\n", mimetype="text/plain")
+    return Response(generate_latest(Figures(ctx())), mimetype="text/plain")
 
 
 def _check(probe: Callable[[], Any]) -> str:
@@ -99,44 +83,58 @@ def _worker_is_up(context: Context) -> bool:
     return any(worker.state in ("idle", "busy") and worker.model for worker in context.ledger.workers())
 
 
-def _lines(context: Context) -> Iterator[str]:
-    for name, value in context.ledger.counts().items():
-        yield from _metric(name, "gauge", {"": value})
-    queues = {f'queue="{name}"': length for name, length in context.ledger.queues().items()}
-    yield from _metric("queue_length", "gauge", queues)
-    workers = context.ledger.workers()
-    states = {f'worker="{w.name}",state="{w.state}",device="{w.device}"': 1 for w in workers}
-    yield from _metric("worker_state", "gauge", states)
-    yield from _metric("worker_steps_total", "counter", {f'worker="{w.name}"': w.steps_done for w in workers})
-    memory = {f'worker="{w.name}",tier="{tier}"': size for w in workers for tier, size in w.memory.items()}
-    yield from _metric("worker_memory_bytes", "gauge", memory)
-    gpus = {f'worker="{w.name}"': w.gpu for w in workers if w.gpu}
-    busy = {label: gpu["utilisation_percent"] for label, gpu in gpus.items() if gpu["utilisation_percent"] is not None}
-    yield from _metric("worker_gpu_utilisation_percent", "gauge", busy)
-    used = {
-        f'{label},kind="{kind}"': gpu[f"memory_{kind}_bytes"]
-        for label, gpu in gpus.items()
-        for kind in ("used", "total")
-    }
-    yield from _metric("worker_gpu_memory_bytes", "gauge", used)
-    hosts = {f'host="{w.host}"': w.machine["cpu_percent"] for w in workers if w.machine and w.state != "down"}
-    yield from _metric("host_cpu_percent", "gauge", hosts)
-    yield from _metric("viewers", "gauge", {"": context.hub.viewers})
-    yield from _metric("web_threads", "gauge", _threads())
-    yield from _metric("web_time_seconds", "gauge", {"": round(time.time(), 3)})
-    yield from COUNTS.lines()
+class Figures(Collector):
+    """What a scrape gets: of the whole system from the ledger, and of this process."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def collect(self) -> Iterator[Metric]:
+        """All families that have a value."""
+        context = self._context
+        for name, value in context.ledger.counts().items():
+            yield from _gauge(name, f"{name.replace('_', ' ').capitalize()}.", {(): value})
+        queues = {(name,): length for name, length in context.ledger.queues().items()}
+        yield from _gauge("queue_length", "Tickets waiting.", queues, "queue")
+        yield from _of_workers(context.ledger.workers())
+        yield from _gauge("viewers", "WebSocket connections.", {(): context.hub.viewers})
+        yield from _gauge("web_threads", "Threads of the web app's process.", _threads(), "kind")
+        yield from _gauge("web_time_seconds", "Clock of the web app, in epoch seconds.", {(): time.time()})
+        yield from _requests.collect()
 
 
-def _threads() -> dict[str, int]:
+def _of_workers(workers: Sequence[WorkerRecord]) -> Iterator[Metric]:
+    states = {(w.name, w.state, w.device): 1 for w in workers}
+    yield from _gauge("worker_state", "1 for the state that a worker is in.", states, "worker", "state", "device")
+    steps = {(w.name,): w.steps_done for w in workers}
+    yield from _family(CounterMetricFamily, "worker_steps", "Steps committed since its start.", steps, "worker")
+    memory = {(w.name, tier): size for w in workers for tier, size in w.memory.items()}
+    yield from _gauge("worker_memory_bytes", "Bytes that a worker keeps of snapshots.", memory, "worker", "tier")
+    gpus = {w.name: w.gpu for w in workers if w.gpu}
+    shares = {(name,): gpu["utilisation_percent"] for name, gpu in gpus.items()}
+    busy = {name: share for name, share in shares.items() if share is not None}
+    yield from _gauge("worker_gpu_utilisation_percent", "How busy a worker's GPU is.", busy, "worker")
+    used = {(name, kind): gpu[f"memory_{kind}_bytes"] for name, gpu in gpus.items() for kind in ("used", "total")}
+    yield from _gauge("worker_gpu_memory_bytes", "Memory of a worker's GPU.", used, "worker", "kind")
+    hosts = {(w.host,): w.machine["cpu_percent"] for w in workers if w.machine and w.state != "down"}
+    yield from _gauge("host_cpu_percent", "CPU use of a worker's machine.", hosts, "host")
+
+
+def _threads() -> Values:
     """Threads by kind: `pool` are gunicorn's, which stay (idle) once they were needed, up to its limit."""
     names = [thread.name for thread in threading.enumerate()]
     pool = sum(name.startswith("ThreadPoolExecutor") for name in names)
-    return {'kind="pool"': pool, 'kind="other"': len(names) - pool}
+    return {("pool",): pool, ("other",): len(names) - pool}
 
 
-def _metric(name: str, kind: str, values: dict[str, float | int]) -> Iterator[str]:
-    if not values:
-        return
-    yield f"# TYPE arc_fabric_{name} {kind}"
-    for labels, value in values.items():
-        yield f"arc_fabric_{name}{{{labels}}} {value}" if labels else f"arc_fabric_{name} {value}"
+def _gauge(name: str, text: str, values: Values, *labels: str) -> Iterator[Metric]:
+    return _family(GaugeMetricFamily, name, text, values, *labels)
+
+
+def _family(kind: Any, name: str, text: str, values: Values, *labels: str) -> Iterator[Metric]:
+    """The family with a sample per tuple of label values; nothing where there is none."""
+    family = kind(f"arc_fabric_{name}", text, labels=labels)
+    for given, value in values.items():
+        family.add_metric(given, value)
+    if values:
+        yield family

@@ -95,8 +95,8 @@ class WebServer:
         """What the web process holds: threads beside gunicorn's pool (whose idle threads stay), and requests under way
         (a WebSocket is one) beside the one that asks."""
         facts = dict(line.rsplit(" ", 1) for line in self.http.get("/metrics").text.splitlines() if line[0] != "#")
-        threads = int(facts['arc_fabric_web_threads{kind="other"}'])
-        return threads, int(facts["arc_fabric_http_requests_under_way"]) - 1
+        threads = int(float(facts['arc_fabric_web_threads{kind="other"}']))
+        return threads, int(float(facts["arc_fabric_http_requests_under_way"])) - 1
 
     def idle(self, threads: int, seconds: float = 15.0) -> bool:
         """Whether it comes to hold no request and at most so many threads."""

@@ -1,0 +1,39 @@
+"""`/metrics` as Prometheus reads it."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from arc_fabric.ledger import Ledger
+from arc_fabric.settings import Settings
+from webapp.app import create_app
+
+NAME = 'gpu."0"\\one'
+NAMES = {
+    *("sessions_open", "sessions", "jobs_unfinished", "jobs", "nodes_pending", "workers_alive", "queue_length"),
+    *("worker_state", "worker_steps_total", "worker_memory_bytes", "host_cpu_percent"),
+    *("worker_gpu_utilisation_percent", "worker_gpu_memory_bytes"),
+    *("http_requests_under_way", "http_responses_total", "http_seconds_total"),
+    *("viewers", "web_threads", "web_time_seconds"),
+}
+
+
+def test_a_scrape_has_every_figure_and_escapes_labels(settings: Settings) -> None:
+    """A name with quotes and backslashes comes back as it is; every figure has its name, a type and a description."""
+    Ledger(settings.redis_url).serve(
+        NAME, "boot", {
+            "name": NAME, "boot_id": "boot", "role": "gpu", "state": "idle", "device": "cuda:0", "host": "here",
+            "memory": {"host": 7}, "machine": {"cpu_percent": 12.5},
+            "gpu": {"utilisation_percent": 50, "memory_used_bytes": 1, "memory_total_bytes": 2},
+        },
+    )  # fmt: skip
+    client = create_app(settings).test_client()
+    assert client.get("/healthz", base_url="http://127.0.0.1").status_code == 200
+    answer = client.get("/metrics", base_url="http://127.0.0.1")
+    families = list(text_string_to_metric_families(answer.text))
+    samples = {sample.name.removeprefix("arc_fabric_"): sample for family in families for sample in family.samples}
+    assert set(samples) == NAMES
+    assert all(family.documentation and family.type in ("gauge", "counter") for family in families)
+    assert samples["worker_state"].labels == {"worker": NAME, "state": "idle", "device": "cuda:0"}
+    assert samples["worker_memory_bytes"].value == 7
+    assert samples["http_responses_total"].labels == {"class": "2xx"}
