@@ -9,7 +9,6 @@ window keeps the older KV (`keep`) or first rebuilds it under the new prompt (`r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -20,9 +19,7 @@ from arc_fabric.kv import rebuild_kv
 from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.state import CallRecord, WorldStateSnapshot, identity_of
-
-PromptMode = Literal["keep", "recache", "reset"]
-PROMPT_MODES: tuple[str, ...] = get_args(PromptMode)
+from arc_fabric.terms import PromptMode
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _check(probe: Callable[[], Any]) -> str:
 
 
 def _worker_is_up(context: Context) -> bool:
-    return any(worker.state in ("idle", "busy") and worker.model for worker in context.ledger.workers())
+    return any(worker.state in ("idle", "busy") and worker.model for worker in context.ledger.workers.all())
 
 
 class Figures(Collector):
@@ -94,9 +94,9 @@ class Figures(Collector):
         context = self._context
         for name, value in context.ledger.counts().items():
             yield from _gauge(name, f"{name.replace('_', ' ').capitalize()}.", {(): value})
-        queues = {(name,): length for name, length in context.ledger.queues().items()}
+        queues = {(name,): length for name, length in context.ledger.workers.queues().items()}
         yield from _gauge("queue_length", "Tickets waiting.", queues, "queue")
-        yield from _of_workers(context.ledger.workers())
+        yield from _of_workers(context.ledger.workers.all())
         yield from _gauge("viewers", "WebSocket connections.", {(): context.hub.viewers})
         yield from _gauge("web_threads", "Threads of the web app's process.", _threads(), "kind")
         yield from _gauge("web_time_seconds", "Clock of the web app, in epoch seconds.", {(): time.time()})

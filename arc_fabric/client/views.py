@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from arc_fabric.terms import TERMINAL
+
 
 @dataclass(frozen=True)
 class View:
@@ -65,7 +67,7 @@ class Job(View):
     @property
     def ended(self) -> bool:
         """Whether it has succeeded, failed or been cancelled."""
-        return self.state in ("succeeded", "failed", "cancelled")
+        return self.state in TERMINAL
 
 
 @dataclass(frozen=True)

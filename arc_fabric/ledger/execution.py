@@ -1,4 +1,4 @@
-"""The worker's side of the ledger: leases, claims, commits, and the reaper's sweep.
+"""Execution of jobs: claims, commits, and the reaper's sweep.
 
 A session belongs to one worker process at a time (name + boot id); each change of owner raises the session's
 epoch. A commit names the epoch it was computed under, so a worker that lost the session while it was frozen
@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from arc_fabric.ledger import codec, keys
+from arc_fabric.ledger.core import Core, codec, keys
+from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.media import Media
 from arc_fabric.ledger.records import JobRecord, NodeRecord, SessionRecord
 
@@ -48,39 +49,19 @@ class Commit:
     timings: dict[str, float] = field(default_factory=dict)
 
 
-class Execution(Media):
-    """The part of the ledger that workers call."""
+class Execution:
+    """What workers call about the jobs that they run."""
 
-    def _lease_ms(self) -> int:
-        return int(self.limits.lease_ttl_s * 1000)
-
-    def announce_worker(self, name: str, boot_id: str, record: dict[str, Any]) -> None:
-        """Write the record of a process that does not serve (yet): it loads its model, or could not."""
-        self.scripts.run("register", name, boot_id, 0, codec.pack(record))
-
-    def serve(self, name: str, boot_id: str, record: dict[str, Any]) -> None:
-        """Take the lease of this name, also from an older process that still has it: work may come."""
-        self.scripts.run("register", name, boot_id, self._lease_ms(), codec.pack(record))
-
-    def renew_lease(self, name: str, boot_id: str, record: dict[str, Any]) -> bool:
-        """Heartbeat; False when a newer process of the same name holds the lease: this one must end."""
-        return self.scripts.run("renew", name, boot_id, self._lease_ms(), codec.pack(record))[0] == "ok"
-
-    def release_lease(self, name: str, boot_id: str) -> None:
-        """Give the lease back at a planned end; the next sweep moves the sessions."""
-        self.scripts.run("leave", name, boot_id)
+    def __init__(self, core: Core, jobs: Jobs, media: Media) -> None:
+        self._core, self._jobs, self._media = core, jobs, media
 
     def claim(self, worker: str, boot_id: str, job_id: str) -> Claim:
         """What the holder of this ticket may run now: the first unfinished job of the ticket's session."""
-        answer = self.scripts.run("claim", worker, boot_id, job_id, self._lease_ms(), ATTEMPTS)
+        answer = self._core.scripts.run("jobs/claim", worker, boot_id, job_id, self._core.lease_ms, ATTEMPTS)
         if answer[0] == "run":
-            return Claim(
-                "run",
-                JobRecord.decoded(answer[1]),
-                SessionRecord.decoded(answer[2]),
-            )
+            return Claim("run", JobRecord.decoded(answer[1]), SessionRecord.decoded(answer[2]))
         if len(answer) > 1 and answer[1]:
-            return Claim(answer[0], self.job(answer[1]))
+            return Claim(answer[0], self._jobs.get(answer[1]))
         return Claim(answer[0])
 
     def commit(self, worker: str, boot_id: str, change: Commit) -> tuple[str, str | None]:
@@ -94,8 +75,8 @@ class Execution(Media):
         if node is not None:
             node_fields = node.to_dict() | node.internal | {"_boot": boot_id}
             del node_fields["children"]
-        answer = self.scripts.run(
-            "commit",
+        answer = self._core.scripts.run(
+            "jobs/commit",
             worker,
             boot_id,
             change.session_id,
@@ -114,7 +95,7 @@ class Execution(Media):
 
     def others_waiting(self, worker: str, session_id: str) -> bool:
         """Whether interactive work of other sessions waits for this worker."""
-        return self.scripts.run("waiting", worker, session_id)[0] == "yes"
+        return self._core.scripts.run("jobs/waiting", worker, session_id)[0] == "yes"
 
     def requeue(
         self, worker: str, boot_id: str, session_id: str, job_id: str, ticket: str, epoch: int, *, failed: bool = False
@@ -124,22 +105,19 @@ class Execution(Media):
 
         Returns the ticket's job, to be sent again, or None when the running job is no longer ours.
         """
-        bound = self.limits.affinity_queue_bound
-        answer = self.scripts.run(
-            "requeue", worker, boot_id, session_id, job_id, epoch, bound, ticket, "" if failed else "0"
+        bound = self._core.limits.affinity_queue_bound
+        answer = self._core.scripts.run(
+            "jobs/requeue", worker, boot_id, session_id, job_id, epoch, bound, ticket, "" if failed else "0"
         )
         return JobRecord.decoded(answer[1]) if answer[0] == "ok" else None
 
     def note_deadline(self, job_id: str) -> None:
         """A step of this job exceeded the hard limit; at the second time the job fails."""
-        self.scripts.run("deadline", job_id)
+        self._core.scripts.run("jobs/deadline", job_id)
 
     def sweep(self) -> list[JobRecord]:
         """One round of the reaper; the jobs whose tickets must be sent (again)."""
-        ids = self.scripts.run("sweep", self.limits.affinity_queue_bound, TICKET_PATIENCE_S, SESSIONS_PER_SWEEP)
-        found = self._fields(keys.job(job_id) for job_id in (*ids, *self.sweep_media(TICKET_PATIENCE_S)))
+        bound = self._core.limits.affinity_queue_bound
+        ids = self._core.scripts.run("jobs/sweep", bound, TICKET_PATIENCE_S, SESSIONS_PER_SWEEP)
+        found = self._core.hashes(keys.job(job_id) for job_id in (*ids, *self._media.sweep(TICKET_PATIENCE_S)))
         return [JobRecord.from_fields(fields) for fields in found if fields]
-
-    def hold(self, lock: str, holder: str, ttl_s: float) -> bool:
-        """Take or keep a named role (the one reaper, the one janitor) for `ttl_s` seconds."""
-        return self.scripts.run("hold", lock, holder, int(ttl_s * 1000))[0] == "ok"

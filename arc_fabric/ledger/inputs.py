@@ -5,47 +5,49 @@ from __future__ import annotations
 import json
 
 from arc_fabric import input_keys
-from arc_fabric.ledger import keys
-from arc_fabric.ledger.adoption import Adoption
+from arc_fabric.ledger.core import Core, keys
 
 _CHUNK = 500
 
 
-class Inputs(Adoption):
-    """The part of the ledger that the collector asks."""
+class Inputs:
+    """What the collector asks."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
 
     def knows_since(self, now: float) -> float:
         """Since when this ledger knows of all that is stored, by the storage's clock, which says `now`: the first time
         that it was asked. Redis was emptied, or came up without its data: then that is `now` again, and says nothing
         about what is older. Ask again after a deduction: another answer means that the ledger was lost meanwhile.
         """
-        self.redis.set(keys.KNOWS_SINCE, now, nx=True)
-        return float(self.redis.get(keys.KNOWS_SINCE) or now)
+        self._core.redis.set(keys.KNOWS_SINCE, now, nx=True)
+        return float(self._core.redis.get(keys.KNOWS_SINCE) or now)
 
-    def named_inputs(self) -> set[str] | None:
+    def named(self) -> set[str] | None:
         """Keys below `inputs/` that an unfinished job or a node names; None where no session was ever made, or the
         ledger was lost meanwhile: that says nothing about what is stored.
 
         Jobs are read before nodes: what a job names while it is unfinished, its nodes name once it is not. A job that
         is accepted later, or its picture, is not seen: whoever deletes leaves young objects alone.
         """
-        since = self.redis.get(keys.KNOWS_SINCE)
-        if not self.redis.exists(keys.SESSIONS):
+        since = self._core.redis.get(keys.KNOWS_SINCE)
+        if not self._core.redis.exists(keys.SESSIONS):
             return None
         found: set[str] = set()
-        active = sorted(self.redis.smembers(keys.JOBS_ACTIVE))
+        active = sorted(self._core.redis.smembers(keys.JOBS_ACTIVE))
         for start in range(0, len(active), _CHUNK):
-            pipe = self.redis.pipeline(transaction=False)
+            pipe = self._core.redis.pipeline(transaction=False)
             for job_id in active[start : start + _CHUNK]:
                 pipe.hget(keys.job(job_id), "params")
             for text in pipe.execute():
                 found.update(input_keys.keys_in(json.loads(text or "null") or {}))
         cursor = None
         while cursor != 0:
-            cursor, nodes = self.redis.scan(cursor or 0, keys.node("ckp_*"), _CHUNK, _type="HASH")
-            pipe = self.redis.pipeline(transaction=False)
+            cursor, nodes = self._core.redis.scan(cursor or 0, keys.node("ckp_*"), _CHUNK, _type="HASH")
+            pipe = self._core.redis.pipeline(transaction=False)
             for key in nodes:
                 pipe.hmget(key, "_input_key", "_observed")
             named = (json.loads(text or "null") for texts in pipe.execute() for text in texts)
             found.update(key for key in named if key)
-        return found if self.redis.get(keys.KNOWS_SINCE) == since else None
+        return found if self._core.redis.get(keys.KNOWS_SINCE) == since else None

@@ -4,29 +4,67 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
 
-from arc_fabric.errors import DeadlineExceeded, InvalidRequest
+from arc_fabric.errors import ArcFabricError, InvalidRequest, JobNotFound
 from arc_fabric.ids import new_id
 from arc_fabric.input_keys import by_content
-from arc_fabric.ledger import codec, keys
-from arc_fabric.ledger.base import digest, raise_refusal
-from arc_fabric.ledger.connection import BLOCK_S
-from arc_fabric.ledger.records import JobRecord, Page
-from arc_fabric.ledger.requests import JobRequest
-from arc_fabric.ledger.sessions import Sessions
+from arc_fabric.ledger.core import Core, codec, keys
+from arc_fabric.ledger.core.connection import BLOCK_S
+from arc_fabric.ledger.core.core import SCAN
+from arc_fabric.ledger.core.pages import Page
+from arc_fabric.ledger.core.scripts import refusal
+from arc_fabric.ledger.records import JobRecord, SessionRecord
+from arc_fabric.ledger.requests import Accepted, JobRequest, check_steps, digest
+from arc_fabric.terms import KINDS
 
-KINDS = ("step", "rewind", "checkpoint", "close", "noop")
-"""Kinds that `submit` takes."""
-OPENING_KINDS = ("create", "fork")
-"""Kinds that come with a new session."""
-_SCAN = 200
+PER_ROUND_TRIP = 500
+"""Requests: about 2 MB there, 1.5 MB back. Redis serves others in between: it reads a few of one client at a time."""
 
 
-class Jobs(Sessions):
-    """The part of the ledger about jobs."""
+class Jobs:
+    """Accepted work, of sessions and of the media worker."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def get(self, job_id: str) -> JobRecord:
+        """One job, or JobNotFound."""
+        (fields,) = self._core.hashes([keys.job(job_id)])
+        if not fields:
+            raise JobNotFound(f"No job {job_id}.", job_id=job_id)
+        return JobRecord.from_fields(fields)
+
+    def accept(self, request: JobRequest) -> Accepted:
+        """Accept one request. Raises the error with which it is refused."""
+        script, args = request.call()
+        return self._accepted(request, self._core.scripts.run(script, *args))
+
+    def accept_many(self, requests: Sequence[JobRequest]) -> list[Accepted | ArcFabricError]:
+        """Accept requests in this order; each by itself: one that is refused does not stop the others.
+
+        What was accepted before a connection broke stays accepted; who asks again uses the same Idempotency-Keys.
+        """
+        found: list[Accepted | ArcFabricError] = []
+        for start in range(0, len(requests), PER_ROUND_TRIP):
+            part = requests[start : start + PER_ROUND_TRIP]
+            answers = self._core.scripts.run_many([r.call() for r in part])
+            found += [refusal(a) or self._accepted(r, a) for r, a in zip(part, answers, strict=True)]
+        return found
+
+    def _accepted(self, request: JobRequest, answer: list[Any]) -> Accepted:
+        """The records in an answer; what had been accepted before is read."""
+        if len(answer) < 3:
+            job = self.get(answer[1])
+            job.replayed = answer[0] == "replayed"
+            if request.script != "sessions/open":
+                return Accepted(job)
+            (session,) = self._core.hashes([keys.session(job.session_id)])
+            return Accepted(job, SessionRecord.from_fields(session))
+        return Accepted(JobRecord.decoded(answer[2]), SessionRecord.decoded(answer[3]) if len(answer) > 3 else None)
 
     def submit(
         self,
@@ -44,12 +82,10 @@ class Jobs(Sessions):
         IdempotencyMismatch, InvalidRequest. The caller then sends the ticket; `arc_fabric.queue.Dispatcher.accept` does
         both at once.
         """
-        request = self.job_request(
-            session_id, kind, params, if_head=if_head, idempotency_key=idempotency_key, bulk=bulk
-        )
-        return self.accept(request).job
+        named = {"if_head": if_head, "idempotency_key": idempotency_key, "bulk": bulk}
+        return self.accept(self.request(session_id, kind, params, **named)).job
 
-    def job_request(
+    def request(
         self,
         session_id: str,
         kind: str,
@@ -65,16 +101,16 @@ class Jobs(Sessions):
             raise InvalidRequest(f"Job kind {kind!r} does not exist.", hint=f"Use one of {', '.join(KINDS)}.")
         total = self._total(kind, params)
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session_id, params=params, if_head=if_head, bulk=bulk)
-        return JobRequest("submit", job, (
+        return JobRequest("jobs/submit", job, (
             session_id,
             job.id,
             codec.pack(job.to_dict() | {"_total": total, "_done": 0}),
             idempotency_key or "",
             digest(session_id, kind, by_content(params), if_head) if idempotency_key else "",
             if_head or "",
-            self.limits.max_jobs_per_session,
-            self.limits.max_jobs_total,
-            self.limits.affinity_queue_bound,
+            self._core.limits.max_jobs_per_session,
+            self._core.limits.max_jobs_total,
+            self._core.limits.affinity_queue_bound,
         ))  # fmt: skip
 
     def _total(self, kind: str, params: dict[str, Any]) -> int:
@@ -86,7 +122,7 @@ class Jobs(Sessions):
         if kind != "step":
             return 1
         steps = params.get("steps", 1)
-        self._check_steps(steps, low=1)
+        check_steps(steps, 1, self._core.limits.max_steps_per_job)
         for name in ("actions", "observed"):
             given = params.get(name)
             if given is not None and len(given) != steps:
@@ -95,19 +131,19 @@ class Jobs(Sessions):
 
     def cancel(self, job_id: str) -> JobRecord:
         """Cancel a queued or running job; a finished one is returned as it is. Committed steps stay."""
-        raise_refusal(self.scripts.run("cancel", job_id))
-        return self.job(job_id)
+        self._core.scripts.run("jobs/cancel", job_id)
+        return self.get(job_id)
 
-    def wait_job(self, job: str | JobRecord, timeout: float) -> JobRecord:
+    def wait(self, job: str | JobRecord, timeout: float) -> JobRecord:
         """The job (a record spares one read) once it has finished, or as it is after `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        now = self.job(job) if isinstance(job, str) else job
+        now = self.get(job) if isinstance(job, str) else job
         stream, last = keys.session_events(now.session_id), now.internal.get("_event", "0")
         while not now.finished_for_good and (left := deadline - time.monotonic()) > 0:
             try:
-                answer = self.blocking.xread({stream: last}, block=max(1, int(min(left, BLOCK_S) * 1000)))
+                answer = self._core.blocking.xread({stream: last}, block=max(1, int(min(left, BLOCK_S) * 1000)))
                 if not answer:  # also finds a job whose last event was trimmed off the stream
-                    now = self.job(now.id)
+                    now = self.get(now.id)
             except (RedisError, OSError):
                 if time.monotonic() >= deadline:
                     raise
@@ -120,14 +156,7 @@ class Jobs(Sessions):
                     now = JobRecord.from_fields(view | now.internal) if view["id"] == now.id else now
         return now
 
-    def result(self, job_id: str, timeout: float) -> JobRecord:
-        """Like `wait_job`, but DeadlineExceeded when the job is not finished in time."""
-        job = self.wait_job(job_id, timeout)
-        if not job.finished_for_good:
-            raise DeadlineExceeded(f"Job {job_id} is still {job.state} after {timeout:g} s.", job_id=job_id)
-        return job
-
-    def jobs(
+    def page(
         self,
         session: str | None = None,
         state: str | None = None,
@@ -136,33 +165,20 @@ class Jobs(Sessions):
         limit: int = 50,
     ) -> Page[JobRecord]:
         """Jobs, newest first, of one session or of all."""
-        key = keys.session_jobs(session) if session else keys.JOBS
-        found: list[JobRecord] = []
-        while True:
-            ids = self._newest_ids(key, cursor, _SCAN)
-            for job_id, fields in zip(ids, self._fields(keys.job(i) for i in ids), strict=True):
-                cursor = job_id
-                if not fields:
-                    continue
-                record = JobRecord.from_fields(fields)
-                if (state is None or record.state == state) and (kind is None or record.kind == kind):
-                    found.append(record)
-                if len(found) == limit:
-                    return Page(found, cursor if self._newest_ids(key, cursor, 1) else None)
-            if len(ids) < _SCAN:
-                return Page(found)
+        listing = keys.session_jobs(session) if session else keys.JOBS
+        return self._core.page(JobRecord.from_fields, listing, keys.job, cursor, limit, state=state, kind=kind)
 
-    def forget_jobs(self, *, older_than_s: float, more_than: int, younger_than_s: float = keys.IDEMPOTENCY_S) -> int:
+    def forget(self, *, older_than_s: float, more_than: int, younger_than_s: float = keys.IDEMPOTENCY_S) -> int:
         """Delete the records of jobs that finished more than `older_than_s` ago, and of the oldest finished ones while
         there are `more_than` jobs in all; of these none that finished less than `younger_than_s` ago. Unfinished jobs,
         sessions and nodes stay. Returns how many were deleted."""
         forgotten, after = 0, ""
         while True:
-            count, after = self.scripts.run("forget", older_than_s, more_than, younger_than_s, after, _SCAN)
+            count, after = self._core.scripts.run("jobs/forget", older_than_s, more_than, younger_than_s, after, SCAN)
             forgotten += int(count)
             if not after:
                 return forgotten
 
-    def queued_jobs(self, session_id: str) -> list[str]:
+    def unfinished(self, session_id: str) -> list[str]:
         """Ids of the session's unfinished jobs in accepted order."""
-        return list(self.redis.lrange(keys.mailbox(session_id), 0, -1))
+        return list(self._core.redis.lrange(keys.mailbox(session_id), 0, -1))

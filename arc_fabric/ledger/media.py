@@ -10,40 +10,37 @@ from __future__ import annotations
 from typing import Any
 
 from arc_fabric.ids import new_id
-from arc_fabric.ledger import codec
-from arc_fabric.ledger.fleet import Fleet
+from arc_fabric.ledger.core import Core, codec
+from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.records import JobRecord
 from arc_fabric.ledger.requests import JobRequest
 
-MEDIA_KINDS = ("video",)
-"""Kinds that `submit_media` takes."""
 
+class Media:
+    """Media jobs."""
 
-class Media(Fleet):
-    """The part of the ledger about media jobs."""
+    def __init__(self, core: Core, jobs: Jobs) -> None:
+        self._core, self._jobs = core, jobs
 
-    def submit_media(self, *what: Any, **more: Any) -> JobRecord:
-        """Accept what `media_request` (same arguments) describes. Raises TooManyJobs. The caller sends the ticket."""
-        return self.accept(self.media_request(*what, **more)).job
+    def submit(self, *what: Any, **more: Any) -> JobRecord:
+        """Accept what `request` (same arguments) describes. Raises TooManyJobs. The caller sends the ticket."""
+        return self._jobs.accept(self.request(*what, **more)).job
 
-    def media_request(
-        self, kind: str, session_id: str, params: dict[str, Any], *, target: str, total: int
-    ) -> JobRequest:
+    def request(self, kind: str, session_id: str, params: dict[str, Any], *, target: str, total: int) -> JobRequest:
         """A job that makes the object `target`; the unfinished one for it, if there is one (`.replayed`).
 
         `total` is what its progress counts to.
         """
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session_id, params=params)
         fields = job.to_dict() | {"_total": total, "_done": 0, "_target": target}
-        return JobRequest("media_submit", job, (job.id, codec.pack(fields), self.limits.max_jobs_total))
+        return JobRequest("media/submit", job, (job.id, codec.pack(fields), self._core.limits.max_jobs_total))
 
-    def claim_media(self, worker: str, boot_id: str, job_id: str, attempts: int) -> tuple[str, JobRecord | None]:
+    def claim(self, worker: str, boot_id: str, job_id: str, attempts: int) -> tuple[str, JobRecord | None]:
         """What to do with a media job's ticket: ("run", the job), "done" (nothing left to do) or "fenced"."""
-        lease_ms = int(self.limits.lease_ttl_s * 1000)
-        answer = self.scripts.run("media_claim", worker, boot_id, job_id, lease_ms, attempts)
+        answer = self._core.scripts.run("media/claim", worker, boot_id, job_id, self._core.lease_ms, attempts)
         return answer[0], JobRecord.decoded(answer[1]) if len(answer) > 1 else None
 
-    def commit_media(
+    def commit(
         self,
         worker: str,
         boot_id: str,
@@ -58,8 +55,8 @@ class Media(Fleet):
         """Progress of a running media job; `final` ends it, or gives it back ("queued"). False when it was cancelled or
         another worker has it by now: stop."""
         told = (codec.dumps(result), codec.dumps(error), codec.dumps(timings or {}))
-        return self.scripts.run("media_commit", worker, boot_id, job_id, done, final, *told)[0] == "ok"
+        return self._core.scripts.run("media/commit", worker, boot_id, job_id, done, final, *told)[0] == "ok"
 
-    def sweep_media(self, patience_s: float) -> list[str]:
+    def sweep(self, patience_s: float) -> list[str]:
         """Ids of the media jobs whose ticket must be sent again."""
-        return self.scripts.run("media_sweep", patience_s)
+        return self._core.scripts.run("media/sweep", patience_s)

@@ -6,20 +6,21 @@ from types import EllipsisType
 from typing import Any
 
 from arc_fabric.errors import InvalidRequest, NodeNotFound
-from arc_fabric.ledger import codec, keys
-from arc_fabric.ledger.base import raise_refusal
-from arc_fabric.ledger.jobs import Jobs
+from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.records import NodeRecord, SessionRecord, TreeView
 
 EDITABLE = ("label", "bookmarked", "failed", "score")
 
 
-class Nodes(Jobs):
-    """The part of the ledger about checkpoints as nodes of a tree."""
+class Nodes:
+    """Checkpoints as nodes of trees."""
 
-    def nodes(self, ids: list[str]) -> list[NodeRecord]:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def many(self, ids: list[str]) -> list[NodeRecord]:
         """Several nodes with their children, in the order given; absent ones are left out."""
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self._core.redis.pipeline(transaction=False)
         for node_id in ids:
             pipe.hgetall(keys.node(node_id))
             pipe.lrange(keys.children(node_id), 0, -1)
@@ -30,16 +31,16 @@ class Nodes(Jobs):
             if stored
         ]
 
-    def known_nodes(self, ids: list[str]) -> set[str]:
+    def known(self, ids: list[str]) -> set[str]:
         """Which of these ids are nodes."""
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self._core.redis.pipeline(transaction=False)
         for node_id in ids:
             pipe.exists(keys.node(node_id))
         return {node_id for node_id, there in zip(ids, pipe.execute(), strict=True) if there}
 
-    def node(self, node_id: str) -> NodeRecord:
+    def get(self, node_id: str) -> NodeRecord:
         """One node, or NodeNotFound."""
-        found = self.nodes([node_id])
+        found = self.many([node_id])
         if not found:
             raise NodeNotFound(f"No node {node_id}.", checkpoint_id=node_id)
         return found[0]
@@ -47,31 +48,31 @@ class Nodes(Jobs):
     def tree(self, tree_id: str, cursor: str | None = None, limit: int = 20_000) -> TreeView:
         """A tree's nodes, parents before children, a page at a time, and the sessions that grow in it."""
         start = int(cursor) if cursor else 0
-        ids = list(self.redis.zrange(keys.tree(tree_id), start, start + limit - 1))
+        ids = list(self._core.redis.zrange(keys.tree(tree_id), start, start + limit - 1))
         if not ids and cursor is None:
             raise NodeNotFound(f"No tree {tree_id}.", checkpoint_id=tree_id)
-        session_ids = self.redis.zrange(keys.tree_sessions(tree_id), 0, -1)
-        sessions = self._fields(keys.session(i) for i in session_ids)
+        session_ids = self._core.redis.zrange(keys.tree_sessions(tree_id), 0, -1)
+        sessions = self._core.hashes(keys.session(i) for i in session_ids)
         return TreeView(
             tree_id,
             tree_id,
-            self.nodes(ids),
+            self.many(ids),
             [SessionRecord.from_fields(s) for s in sessions if s],
             next=str(start + limit) if len(ids) == limit else None,
         )
 
     def path(self, node_id: str) -> list[str]:
         """Ids from a node up to its root, the node first."""
-        ids = self.scripts.run("lineage", node_id)
+        ids = self._core.scripts.run("nodes/lineage", node_id)
         if not ids:
             raise NodeNotFound(f"No node {node_id}.", checkpoint_id=node_id)
         return ids
 
     def lineage(self, node_id: str) -> list[NodeRecord]:
         """The nodes root..node."""
-        return self.nodes(self.path(node_id)[::-1])
+        return self.many(self.path(node_id)[::-1])
 
-    def update_node(
+    def update(
         self,
         node_id: str,
         *,
@@ -95,30 +96,30 @@ class Nodes(Jobs):
             changes["failed"] = failed
         if not changes:
             raise InvalidRequest("Nothing to change.", hint=f"Give at least one of {', '.join(EDITABLE)}.")
-        raise_refusal(self.scripts.run("update_node", node_id, codec.pack(changes)))
-        return self.node(node_id)
+        self._core.scripts.run("nodes/update", node_id, codec.pack(changes))
+        return self.get(node_id)
 
     def pin(self, node_id: str) -> NodeRecord:
         """Pin a checkpoint: its pieces stay in a worker's host memory and its KV is never dropped, until `unpin`.
 
         Raises NodeNotFound, CheckpointUnavailable (deleted or damaged), PinLimitReached.
         """
-        raise_refusal(self.scripts.run("pin", node_id, "true", self.limits.max_pinned))
-        return self.node(node_id)
+        self._core.scripts.run("nodes/pin", node_id, "true", self._core.limits.max_pinned)
+        return self.get(node_id)
 
     def unpin(self, node_id: str) -> NodeRecord:
         """Undo `pin`; no error when it is not pinned."""
-        raise_refusal(self.scripts.run("pin", node_id, "false", self.limits.max_pinned))
-        return self.node(node_id)
+        self._core.scripts.run("nodes/pin", node_id, "false", self._core.limits.max_pinned)
+        return self.get(node_id)
 
-    def pinned_nodes(self) -> list[str]:
+    def pinned(self) -> list[str]:
         """Ids of the pinned nodes. Whoever frees storage or memory leaves what they refer to alone."""
-        return list(self.redis.zrange(keys.PINNED, 0, -1))
+        return list(self._core.redis.zrange(keys.PINNED, 0, -1))
 
     def set_durability(self, node_id: str, durability: str) -> bool:
         """Record that a payload is "durable", "deleted" or "damaged"; False when there is no such node."""
-        return self.scripts.run("durability", node_id, durability)[0] == "ok"
+        return self._core.scripts.run("nodes/durability", node_id, durability)[0] == "ok"
 
-    def pending_nodes(self, limit: int = 1000) -> list[str]:
+    def pending(self, limit: int = 1000) -> list[str]:
         """Ids of nodes whose payload is not known to be stored, oldest first."""
-        return list(self.redis.zrange(keys.PENDING, 0, limit - 1))
+        return list(self._core.redis.zrange(keys.PENDING, 0, limit - 1))

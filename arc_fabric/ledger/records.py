@@ -7,15 +7,12 @@ attempts) are attributes without a place in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
-T = TypeVar("T")
-
-TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
-"""Job states that never change again."""
+from arc_fabric.terms import TERMINAL
 
 
 @cache
@@ -227,21 +224,6 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Page(Generic[T]):
-    """One page of a listing; `next` is the cursor of the following one, or None at the end."""
-
-    items: list[T]
-    next: str | None = None
-
-    @staticmethod
-    def of_names(names: Iterable[str], cursor: str | None, limit: int) -> Page[str]:
-        """The page of a list in the order of names that begins after the name `cursor`."""
-        left = sorted(name for name in names if cursor is None or name > cursor)
-        shown = left[:limit]
-        return Page(shown, shown[-1] if len(left) > limit else None)
-
-
-@dataclass(frozen=True)
 class TreeView:
     """A tree's nodes (parents before children) and the sessions that grow in it."""
 
@@ -260,21 +242,3 @@ class TreeView:
             "sessions": [s.to_dict() for s in self.sessions],
             "next": self.next,
         }
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the submit scripts enforce; filled from the settings of the same names."""
-
-    max_open_sessions: int = 5
-    max_jobs_per_session: int = 1000
-    max_jobs_total: int = 10_000
-    max_steps_per_job: int = 1000
-    max_pinned: int = 50
-    affinity_queue_bound: int = 4
-    lease_ttl_s: float = 3.0
-
-    @classmethod
-    def from_settings(cls, settings: Any) -> Limits:
-        """Take the fields of the same names from `arc_fabric.settings.Settings`."""
-        return cls(**{f.name: getattr(settings, f.name) for f in fields(cls)})

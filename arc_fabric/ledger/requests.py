@@ -1,19 +1,18 @@
-"""Requests for jobs, made and checked first, accepted later: one alone, or many in few round trips."""
+"""Requests for jobs: made and checked first, accepted later, one alone or many in few round trips (see jobs.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from arc_fabric.errors import ArcFabricError
-from arc_fabric.ledger.base import LedgerBase, refusal
+from arc_fabric.errors import InvalidRequest
+from arc_fabric.ledger.core.scripts import Call
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 
 QUEUE, PRIORITY = "<queue>", "<priority>"
-"""In a ticket they stand for what the script decides (lua/placement.lua: send); the priority within quotes."""
-PER_ROUND_TRIP = 500
-"""About 2 MB there and 1.5 MB back. Redis serves others in between: it reads a few requests of one client at a time."""
+"""In a ticket they stand for what the script decides (lua/lib/placement.lua: send); the priority within quotes."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class JobRequest:
         """The same request, to be sent by the ledger."""
         return replace(self, ticket=ticket)
 
-    def call(self) -> tuple[str, tuple[str | int | float, ...]]:
+    def call(self) -> Call:
         """Script and arguments."""
         return self.script, (*self.args, self.ticket)
 
@@ -45,34 +44,12 @@ class Accepted:
     session: SessionRecord | None = None
 
 
-class Acceptance(LedgerBase):
-    """The part of the ledger that accepts requests."""
+def digest(*parts: Any) -> str:
+    """What an Idempotency-Key stands for: equal requests have equal digests."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def accept(self, request: JobRequest) -> Accepted:
-        """Accept one request. Raises the error with which it is refused."""
-        script, args = request.call()
-        answer = self.scripts.run(script, *args)
-        refused = refusal(answer)
-        if refused is not None:
-            raise refused
-        return self._accepted(request, answer)
 
-    def accept_many(self, requests: Sequence[JobRequest]) -> list[Accepted | ArcFabricError]:
-        """Accept requests in this order; each by itself: one that is refused does not stop the others.
-
-        What was accepted before a connection broke stays accepted; who asks again uses the same Idempotency-Keys.
-        """
-        found: list[Accepted | ArcFabricError] = []
-        for start in range(0, len(requests), PER_ROUND_TRIP):
-            part = requests[start : start + PER_ROUND_TRIP]
-            answers = self.scripts.run_many([r.call() for r in part])
-            found += [refusal(a) or self._accepted(r, a) for r, a in zip(part, answers, strict=True)]
-        return found
-
-    def _accepted(self, request: JobRequest, answer: list[Any]) -> Accepted:
-        """The records in an answer; what had been accepted before is read."""
-        if len(answer) < 3:
-            job = self.job(answer[1])
-            job.replayed = answer[0] == "replayed"
-            return Accepted(job, self.session(job.session_id) if request.script == "open" else None)
-        return Accepted(JobRecord.decoded(answer[2]), SessionRecord.decoded(answer[3]) if len(answer) > 3 else None)
+def check_steps(steps: object, low: int, high: int) -> None:
+    """Raise InvalidRequest unless `steps` is a whole number from `low` to `high`."""
+    if isinstance(steps, bool) or not isinstance(steps, int) or not low <= steps <= high:
+        raise InvalidRequest(f"steps is a whole number from {low} to {high}, not {steps!r}.", low=low, high=high)

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 from typing import Any
 
-from arc_fabric.errors import InvalidRequest
+from arc_fabric.errors import InvalidRequest, SessionNotFound
 from arc_fabric.ids import new_id
 from arc_fabric.input_keys import by_content
-from arc_fabric.ledger import codec, keys
-from arc_fabric.ledger.base import digest, raise_refusal
-from arc_fabric.ledger.records import JobRecord, Page, SessionRecord
-from arc_fabric.ledger.requests import Acceptance, JobRequest
+from arc_fabric.ledger.core import Core, codec, keys
+from arc_fabric.ledger.core.pages import Page
+from arc_fabric.ledger.jobs import Jobs
+from arc_fabric.ledger.model_card import ModelCard
+from arc_fabric.ledger.records import JobRecord, SessionRecord
+from arc_fabric.ledger.requests import JobRequest, check_steps, digest
+from arc_fabric.terms import PROMPT_MODES
 
-PROMPT_MODES = ("keep", "recache", "reset")
-_SCAN = 200
 
+class Sessions:
+    """Heads in trees, and who works on them."""
 
-class Sessions(Acceptance):
-    """The part of the ledger about sessions."""
+    def __init__(self, core: Core, jobs: Jobs, model_card: ModelCard) -> None:
+        self._core, self._jobs, self._model_card = core, jobs, model_card
 
-    _frames_per_step: int | None = None
-    """Read once: a deployment serves one model."""
+    def get(self, session_id: str) -> SessionRecord:
+        """One session, or SessionNotFound."""
+        (fields,) = self._core.hashes([keys.session(session_id)])
+        if not fields:
+            raise SessionNotFound(f"No session {session_id}.", session_id=session_id)
+        return SessionRecord.from_fields(fields)
 
-    def create_session(self, **request: Any) -> tuple[SessionRecord, JobRecord]:
-        """Accept what `create_request` (same arguments) describes.
+    def open(self, **request: Any) -> tuple[SessionRecord, JobRecord]:
+        """Accept what `open_request` (same arguments) describes.
 
         Raises SessionLimitReached, TooManyJobs, IdempotencyMismatch. A repeated key returns the first answer.
         """
-        accepted = self.accept(self.create_request(**request))
+        accepted = self._jobs.accept(self.open_request(**request))
         assert accepted.session is not None
         return accepted.session, accepted.job
 
-    def create_request(
+    def open_request(
         self,
         *,
         prompt: str,
@@ -52,14 +59,14 @@ class Sessions(Acceptance):
             "state": state,
         }
         session = SessionRecord(id="", prompt=prompt, seed=seed, model=model, embodiment_id=embodiment_id, label=label)
-        return self._open(session, "create", params, "", "keep", 1, idempotency_key)
+        return self._request(session, "create", params, "", "keep", 1, idempotency_key)
 
-    def fork_session(self, **request: Any) -> tuple[SessionRecord, JobRecord]:
+    def fork(self, **request: Any) -> tuple[SessionRecord, JobRecord]:
         """Accept what `fork_request` (same arguments) describes.
 
         Raises CheckpointNotFound, CheckpointUnavailable, SessionLimitReached, TooManyJobs, IdempotencyMismatch.
         """
-        accepted = self.accept(self.fork_request(**request))
+        accepted = self._jobs.accept(self.fork_request(**request))
         assert accepted.session is not None
         return accepted.session, accepted.job
 
@@ -83,7 +90,7 @@ class Sessions(Acceptance):
         """
         if prompt_mode not in PROMPT_MODES:
             raise InvalidRequest(f"prompt_mode is one of {', '.join(PROMPT_MODES)}, not {prompt_mode!r}.")
-        self._check_steps(steps, low=0)
+        check_steps(steps, 0, self._core.limits.max_steps_per_job)
         params = {
             "checkpoint_id": checkpoint_id,
             "prompt": prompt,
@@ -93,9 +100,9 @@ class Sessions(Acceptance):
             "actions": actions,
         }
         session = SessionRecord(id="", prompt=prompt, seed=seed, bulk=bulk, label=label)  # type: ignore[arg-type]
-        return self._open(session, "fork", params, checkpoint_id, prompt_mode, max(steps, 1), idempotency_key)
+        return self._request(session, "fork", params, checkpoint_id, prompt_mode, max(steps, 1), idempotency_key)
 
-    def _open(
+    def _request(
         self,
         session: SessionRecord,
         kind: str,
@@ -112,9 +119,9 @@ class Sessions(Acceptance):
             "_boot": None,
             "_pending": 0,
             "_prompt_mode": prompt_mode,
-            "_frames_per_step": self.frames_per_step(),
+            "_frames_per_step": self._model_card.frames_per_step(),
         }
-        return JobRequest("open", job, (
+        return JobRequest("sessions/open", job, (
             session.id,
             codec.pack(session_fields),
             job.id,
@@ -122,55 +129,24 @@ class Sessions(Acceptance):
             idempotency_key or "",
             digest(kind, by_content(params), session.label, session.bulk) if idempotency_key else "",
             source,
-            self.limits.max_open_sessions,
-            self.limits.max_jobs_total,
-            self.limits.affinity_queue_bound,
+            self._core.limits.max_open_sessions,
+            self._core.limits.max_jobs_total,
+            self._core.limits.affinity_queue_bound,
         ))  # fmt: skip
 
-    def close_session(self, session_id: str) -> SessionRecord:
+    def close(self, session_id: str) -> SessionRecord:
         """Close at once: the slot is free, unfinished jobs are cancelled, the state is dropped, the tree stays."""
-        raise_refusal(self.scripts.run("close", session_id))
-        return self.session(session_id)
+        self._core.scripts.run("sessions/close", session_id)
+        return self.get(session_id)
 
     def reopen(self, session_id: str) -> SessionRecord:
         """Open a closed session again at its head (SessionLimitReached when all slots are in use)."""
-        raise_refusal(self.scripts.run("reopen", session_id, self.limits.max_open_sessions))
-        return self.session(session_id)
+        self._core.scripts.run("sessions/reopen", session_id, self._core.limits.max_open_sessions)
+        return self.get(session_id)
 
-    def sessions(
+    def page(
         self, state: str | None = None, cursor: str | None = None, limit: int = 50, *, bulk: bool = False
     ) -> Page[SessionRecord]:
         """Sessions, newest first; bulk ones are a list of their own."""
-        key = "arc:sessions:bulk" if bulk else keys.SESSIONS
-        found: list[SessionRecord] = []
-        while True:
-            ids = self._newest_ids(key, cursor, _SCAN)
-            for fields in self._fields(keys.session(i) for i in ids):
-                record = SessionRecord.from_fields(fields)
-                if state is None or record.state == state:
-                    found.append(record)
-                cursor = record.id
-                if len(found) == limit:
-                    return Page(found, cursor if self._newest_ids(key, cursor, 1) else None)
-            if len(ids) < _SCAN:
-                return Page(found)
-
-    def frames_per_step(self) -> int:
-        """Video frames per step of the model that the workers run (8 until one has said so)."""
-        if self._frames_per_step is None and (card := self.model_card()):
-            geometry = card["geometry"]
-            self._frames_per_step = int(geometry["frames_per_latent"]) * int(geometry["latents_per_block"])
-        return self._frames_per_step or 8
-
-    def model_card(self) -> dict[str, object]:
-        """What the running model is: name, geometry, abilities, identity; empty before a worker is up."""
-        return codec.decode(self.redis.hgetall(keys.MODEL))
-
-    def write_model_card(self, card: dict[str, object]) -> None:
-        """Called by a worker once its model is loaded."""
-        self.redis.hset(keys.MODEL, mapping=codec.encode(card))
-
-    def _check_steps(self, steps: object, *, low: int) -> None:
-        high = self.limits.max_steps_per_job
-        if isinstance(steps, bool) or not isinstance(steps, int) or not low <= steps <= high:
-            raise InvalidRequest(f"steps is a whole number from {low} to {high}, not {steps!r}.", low=low, high=high)
+        listing = keys.SESSIONS_BULK if bulk else keys.SESSIONS
+        return self._core.page(SessionRecord.from_fields, listing, keys.session, cursor, limit, state=state)

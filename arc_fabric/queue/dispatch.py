@@ -59,13 +59,13 @@ class Dispatcher:
 
     def accept(self, request: JobRequest) -> Accepted:
         """Have one job accepted and sent. Raises the error with which it is refused."""
-        accepted = self._ledger.accept(self._with_ticket(request))
+        accepted = self._ledger.jobs.accept(self._with_ticket(request))
         self._tell([accepted])
         return accepted
 
     def accept_many(self, requests: Sequence[JobRequest]) -> list[Accepted | ArcFabricError]:
-        """Have several accepted and sent in few round trips, as `Ledger.accept_many` does."""
-        answers = self._ledger.accept_many([self._with_ticket(request) for request in requests])
+        """Have several accepted and sent in few round trips, as `ledger.jobs.accept_many` does."""
+        answers = self._ledger.jobs.accept_many([self._with_ticket(request) for request in requests])
         self._tell([answer for answer in answers if isinstance(answer, Accepted)])
         return answers
 

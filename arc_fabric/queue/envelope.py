@@ -18,7 +18,7 @@ from celery import Celery
 from kombu import Connection, Producer
 from kombu.transport import virtual
 
-from arc_fabric.ledger import keys
+from arc_fabric.ledger.core import keys
 from arc_fabric.ledger.requests import PRIORITY, QUEUE
 
 EVENTS_ROUTE = "task.multi"

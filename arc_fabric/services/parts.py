@@ -154,7 +154,7 @@ def _worker_probe(settings: Settings, name: str, child: Child) -> Callable[[], b
 
     def probe() -> bool:
         try:
-            worker = ledger.worker(name)
+            worker = ledger.workers.find(name)
         except RedisError:  # Redis is being started again itself
             return False
         return worker is not None and worker.pid == child.pid and worker.state in ("idle", "busy")

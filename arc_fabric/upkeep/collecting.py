@@ -25,9 +25,9 @@ _CHUNK = 500
 def collect(ledger: Ledger, backend: Backend, settings: Settings) -> None:
     """One pass. Raises StoreUnavailable and Redis errors; may be cut off and repeated."""
     grace_s = settings.gc_grace_s
-    since = ledger.knows_since(storage_time(backend))
+    since = ledger.inputs.knows_since(storage_time(backend))
     orphans = bury_orphans(ledger, backend, grace_s)
-    report = Collector(backend, grace_s=grace_s, named_inputs=ledger.named_inputs, inputs_since=since).run()
+    report = Collector(backend, grace_s=grace_s, named_inputs=ledger.inputs.named, inputs_since=since).run()
     thin(ledger, backend, settings)
     if orphans or report.condemned or report.deleted:
         log.info("collected: %d orphans, %d condemned, %d deleted", orphans, report.condemned, report.deleted)
@@ -40,7 +40,7 @@ def bury_orphans(ledger: Ledger, backend: Backend, grace_s: float) -> int:
     """
     found = scan(backend)
     now = storage_time(backend)
-    since = ledger.knows_since(now)
+    since = ledger.inputs.knows_since(now)
     old = [
         checkpoint_id
         for checkpoint_id, manifest in found.manifests.items()
@@ -49,8 +49,8 @@ def bury_orphans(ledger: Ledger, backend: Backend, grace_s: float) -> int:
     buried = 0
     for start in range(0, len(old), _CHUNK):
         chunk = old[start : start + _CHUNK]
-        unknown = set(chunk) - ledger.known_nodes(chunk)
-        if ledger.knows_since(now) != since:
+        unknown = set(chunk) - ledger.nodes.known(chunk)
+        if ledger.inputs.knows_since(now) != since:
             log.warning("Redis was emptied while orphans were looked for; the rest stays")
             break
         for checkpoint_id in unknown:

@@ -27,7 +27,7 @@ def thin(ledger: Ledger, backend: Backend, settings: Settings, *, dry_run: bool 
     """
     if not settings.storage_budget_bytes or settings.snapshot_policy != "auto":
         return None
-    card = ledger.model_card()
+    card = ledger.model_card.read()
     abilities = card.get("abilities")
     if not isinstance(abilities, dict) or not abilities.get("rebuilds_kv"):
         return None
@@ -72,14 +72,14 @@ def _use(ledger: Ledger, ids: Iterable[str]) -> tuple[set[str], dict[str, float]
 
 def _nodes(ledger: Ledger, ids: list[str]) -> Iterator[NodeRecord]:
     for start in range(0, len(ids), _CHUNK):
-        yield from ledger.nodes(ids[start : start + _CHUNK])
+        yield from ledger.nodes.many(ids[start : start + _CHUNK])
 
 
 def _sessions(ledger: Ledger) -> Iterator[SessionRecord]:
     for bulk in (False, True):
         cursor: str | None = None
         while True:
-            page = ledger.sessions(cursor=cursor, limit=_CHUNK, bulk=bulk)
+            page = ledger.sessions.page(cursor=cursor, limit=_CHUNK, bulk=bulk)
             yield from page.items
             cursor = page.next
             if cursor is None:

@@ -11,8 +11,9 @@ import redis
 
 from arc_fabric.client import ArcFabric
 from arc_fabric.ids import new_id
-from arc_fabric.ledger import Claim, Commit, Ledger, Limits, NodeRecord, codec
-from arc_fabric.ledger.scripts import source
+from arc_fabric.ledger import Claim, Commit, Ledger, Limits, NodeRecord
+from arc_fabric.ledger.core import codec
+from arc_fabric.ledger.core.scripts import source
 from benchmarks._jobs.world import (
     TOY,
     Client,
@@ -100,17 +101,17 @@ def forks(report: Report, world: World) -> None:
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(world.workers(settings, ("gpu.0",), 1))
         fabric = stack.enter_context(ArcFabric(stack.enter_context(world.web(settings))))
-        head = client.ledger.session(client.create("fork", any_sample())).head
+        head = client.ledger.sessions.get(client.create("fork", any_sample())).head
         fabric.submit([{"kind": "fork", "params": {"checkpoint_id": head, "bulk": True}}])
         before, start = world.cpu_seconds(), time.perf_counter()
         accepted = client.dispatcher.accept_many(
-            [client.ledger.fork_request(checkpoint_id=head, seed=s, steps=1, bulk=True) for s in range(500)]
+            [client.ledger.sessions.fork_request(checkpoint_id=head, seed=s, steps=1, bulk=True) for s in range(500)]
         )
         took = time.perf_counter() - start
         cpu = cpu_between(before, world.cpu_seconds())
         report.add("enqueue of 500 forks", took, "s", at_most=2.0, baselines=cpu)
         for answer in accepted:
-            client.ledger.cancel(answer.job.id)
+            client.ledger.jobs.cancel(answer.job.id)
         before, start = world.cpu_seconds(), time.perf_counter()
         jobs = fabric.submit([
             {"kind": "fork", "params": {"checkpoint_id": head, "new_seed": s, "steps": 1, "bulk": True}}
@@ -120,7 +121,7 @@ def forks(report: Report, world: World) -> None:
         cpu = cpu_between(before, world.cpu_seconds())
         report.add("enqueue of 500 forks over HTTP, in one list", took, "s", at_most=2.0, baselines=cpu)
         for job in jobs:
-            client.ledger.cancel(job.id)
+            client.ledger.jobs.cancel(job.id)
 
 
 def interactive(report: Report, world: World) -> None:
@@ -128,10 +129,12 @@ def interactive(report: Report, world: World) -> None:
     with world.workers(world.settings(4, model=TOY), ("gpu.0", "gpu.1"), 1) as client:
         session = client.create("sleep 0.1", any_sample())
         client.run(session, "step")
-        head = client.ledger.session(session).head
-        forks = [client.ledger.fork_request(checkpoint_id=head, seed=s, steps=2, bulk=True) for s in range(200)]
+        head = client.ledger.sessions.get(session).head
+        forks = [
+            client.ledger.sessions.fork_request(checkpoint_id=head, seed=s, steps=2, bulk=True) for s in range(200)
+        ]
         bulk = [accepted.job for accepted in client.dispatcher.accept_many(forks)]
-        while sum(client.ledger.job(job.id).state != "queued" for job in bulk[:6]) < 3:
+        while sum(client.ledger.jobs.get(job.id).state != "queued" for job in bulk[:6]) < 3:
             time.sleep(0.05)
         waits, steps = _interactive_waits(client, session)
         report.add("start of an interactive step beside 200 bulk forks, p95 / model step",
@@ -139,7 +142,7 @@ def interactive(report: Report, world: World) -> None:
                    baselines={"p50_wait_s": round(median(waits), 4), "p95_wait_s": round(percentile(waits, 0.95), 4),
                               "model_step_s": round(median(steps), 4), "samples": len(waits)})  # fmt: skip
         for job in bulk:
-            client.ledger.cancel(job.id)
+            client.ledger.jobs.cancel(job.id)
 
 
 def _interactive_waits(client: Client, session: str) -> tuple[list[float], list[float]]:
@@ -173,15 +176,15 @@ class _Growth:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         record = {"name": "gpu.0", "boot_id": "bench", "role": "gpu", "state": "idle"}
-        ledger.serve("gpu.0", "bench", record)
-        session, job = ledger.create_session(prompt="p", input_key=any_sample())
-        claim = ledger.claim("gpu.0", "bench", job.id)
-        self._head, self._size, self._sha = "", 0, ledger.redis.script_load(source("commit"))
+        ledger.leases.take("gpu.0", "bench", record)
+        session, job = ledger.sessions.open(prompt="p", input_key=any_sample())
+        claim = ledger.execution.claim("gpu.0", "bench", job.id)
+        self._head, self._size, self._sha = "", 0, ledger.redis.script_load(source("jobs/commit"))
         root = self._change(claim, final="succeeded")
         self._tree = root.node.id
-        ledger.commit("gpu.0", "bench", root)
-        job = ledger.submit(session.id, "step", {"steps": 10**6})
-        self._claim = ledger.claim("gpu.0", "bench", job.id)
+        ledger.execution.commit("gpu.0", "bench", root)
+        job = ledger.jobs.submit(session.id, "step", {"steps": 10**6})
+        self._claim = ledger.execution.claim("gpu.0", "bench", job.id)
 
     def fresh(self) -> _Growth:
         """Another tree of 100 nodes beside the first."""
@@ -192,7 +195,7 @@ class _Growth:
     def to(self, size: int) -> None:
         """Grow fast: many commits per round trip."""
         while self._size < size:
-            self._ledger.serve("gpu.0", "bench", {"state": "busy"})
+            self._ledger.leases.take("gpu.0", "bench", {"state": "busy"})
             pipe = self._ledger.redis.pipeline(transaction=False)
             for _ in range(min(500, size - self._size)):
                 change = self._change(self._claim)
@@ -210,8 +213,10 @@ class _Growth:
         """Milliseconds of single commits."""
         changes = [self._change(self._claim) for _ in range(count)]
         following = iter(changes)
-        self._ledger.serve("gpu.0", "bench", {"state": "busy"})
-        return round_trips(lambda: self._ledger.commit("gpu.0", "bench", next(following)), count - 50, warm=50)
+        self._ledger.leases.take("gpu.0", "bench", {"state": "busy"})
+        return round_trips(
+            lambda: self._ledger.execution.commit("gpu.0", "bench", next(following)), count - 50, warm=50
+        )
 
     def _change(self, claim: Claim, final: str | None = None) -> Commit:
         node_id = new_id("ckp")

@@ -118,16 +118,16 @@ class Client:
 
     def create(self, prompt: str, input_key: str) -> str:
         """A session with its root."""
-        request = self.ledger.create_request(prompt=prompt, seed=7, input_key=input_key)
+        request = self.ledger.sessions.open_request(prompt=prompt, seed=7, input_key=input_key)
         return self.done(self.dispatcher.accept(request).job).session_id
 
     def run(self, session_id: str, kind: str, params: dict[str, object] | None = None) -> JobRecord:
         """A job from submit to done."""
-        return self.done(self.dispatcher.accept(self.ledger.job_request(session_id, kind, params)).job)
+        return self.done(self.dispatcher.accept(self.ledger.jobs.request(session_id, kind, params)).job)
 
     def done(self, job: JobRecord, timeout: float = 300) -> JobRecord:
         """The finished job; RuntimeError if it failed."""
-        finished = self.ledger.wait_job(job, timeout)
+        finished = self.ledger.jobs.wait(job, timeout)
         if finished.state != "succeeded":
             raise RuntimeError(f"{finished.kind} {finished.state}: {finished.error}")
         return finished
@@ -151,7 +151,7 @@ def any_sample() -> str:
 
 
 def _serves(ledger: Ledger, name: str) -> bool:
-    worker = ledger.worker(name)
+    worker = ledger.workers.find(name)
     return worker is not None and worker.state in ("idle", "busy")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from arc_fabric.ledger.core import keys
 from tests.chaos.clients import PROMPTS, Allowance, Client
 from tests.chaos.killer import Killer
 from tests.chaos.nursery import Nursery
@@ -102,7 +103,7 @@ def _ask_again(world: World, client: Client, promises: list[Any]) -> int:
     """Redis may lose the last second at a crash: clients send such requests again under the same key."""
     again = 0
     for promise in promises:
-        if not world.ledger.redis.exists(f"arc:job:{promise.job_id}"):
+        if not world.ledger.redis.exists(keys.job(promise.job_id)):
             answer = client.send(promise.path, promise.body, promise.key)
             assert answer is not None, f"{promise} was refused when it was sent again"
             promise.job_id = answer["job"]["id"]

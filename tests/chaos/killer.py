@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 
-from arc_fabric.ledger import keys
+from arc_fabric.ledger.core import keys
 from tests.chaos.world import World
 
 WEIGHTS = {

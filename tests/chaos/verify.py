@@ -53,12 +53,12 @@ class Audit:
 
     def _all_jobs(self) -> dict[str, JobRecord]:
         found: dict[str, JobRecord] = {}
-        page = self._ledger.jobs(limit=500)
+        page = self._ledger.jobs.page(limit=500)
         while True:
             found |= {job.id: job for job in page.items}
             if page.next is None:
                 return found
-            page = self._ledger.jobs(limit=500, cursor=page.next)
+            page = self._ledger.jobs.page(limit=500, cursor=page.next)
 
     def _promised_jobs(self, jobs: dict[str, JobRecord]) -> None:
         """Every accepted request is a job, finished; a key has one job."""
@@ -76,7 +76,7 @@ class Audit:
         """Effects are those of the jobs in accepted order, each once: heads follow each other without a gap."""
         numbers = [j.seq for j in jobs]
         self._check(numbers == list(range(1, len(jobs) + 1)), f"{session_id}: job numbers {numbers}")
-        session = self._ledger.session(session_id)
+        session = self._ledger.sessions.get(session_id)
         head = session.parent_checkpoint
         last_start = 0.0
         for job in jobs:
@@ -92,7 +92,7 @@ class Audit:
             made[result["checkpoint_id"]] += 1
             return result["checkpoint_id"]
         if job.kind == "rewind" and job.state == "succeeded":
-            path = self._ledger.path(head)
+            path = self._ledger.nodes.path(head)
             self._check(path.index(result["head"]) == job.params["n_steps"], f"rewind {job.id} went elsewhere")
             return result["head"]
         steps = result.get("steps", [])
@@ -110,10 +110,10 @@ class Audit:
 
     def _trees(self, made: Counter[str]) -> None:
         """Every node was made by one job, once, and is its parent's child once."""
-        for session in self._ledger.sessions(limit=10_000).items:
+        for session in self._ledger.sessions.page(limit=10_000).items:
             if session.tree_id is None or session.tree_id != session.root or session.parent_checkpoint:
                 continue
-            tree = self._ledger.tree(session.tree_id, limit=1_000_000)
+            tree = self._ledger.nodes.tree(session.tree_id, limit=1_000_000)
             self._nodes |= {node.id: node for node in tree.nodes}
         self.facts["nodes"] = len(self._nodes)
         doubled = [node_id for node_id, times in made.items() if times != 1]
@@ -161,7 +161,7 @@ class Audit:
 
     def _node(self, node_id: str) -> NodeRecord:
         if node_id not in self._nodes:
-            self._nodes[node_id] = self._ledger.node(node_id)
+            self._nodes[node_id] = self._ledger.nodes.get(node_id)
         return self._nodes[node_id]
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from arc_fabric.ledger import Ledger, Limits, keys
+from arc_fabric.ledger import Ledger, Limits
+from arc_fabric.ledger.core import keys
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.process import Child
 from arc_fabric.services.valkey import ValkeyServer
@@ -131,7 +132,7 @@ class World:
 
     def _serves(self, name: str) -> bool:
         pid = self.children[name].pid
-        return any(w.pid == pid and w.state in ("idle", "busy") for w in self.ledger.workers())
+        return any(w.pid == pid and w.state in ("idle", "busy") for w in self.ledger.workers.all())
 
     def _worker(self, name: str) -> Child:
         return self._child(name, ["workers", name, *(["cpu"] if name != "media" else [])])

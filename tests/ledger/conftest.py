@@ -23,16 +23,16 @@ class Hand:
     @classmethod
     def up(cls, ledger: Ledger, name: str, boot: str = "boot") -> Hand:
         """A worker that has loaded its model."""
-        ledger.serve(name, boot, {"name": name, "boot_id": boot, "role": "gpu", "state": "idle", "device": "cpu"})
+        ledger.leases.take(name, boot, {"name": name, "boot_id": boot, "role": "gpu", "state": "idle", "device": "cpu"})
         return cls(ledger, name, boot)
 
     def claim(self, job: JobRecord) -> Claim:
         """Hold this job's ticket."""
-        return self.ledger.claim(self.name, self.boot, job.id)
+        return self.ledger.execution.claim(self.name, self.boot, job.id)
 
     def commit_node(self, claim: Claim, *, final: bool = True, node_id: str | None = None, **fields: Any) -> str:
         """Commit the next node of a claimed job (a root for `create`); returns the ledger's answer."""
-        session, job = self.ledger.session(claim.session.id), claim.job
+        session, job = self.ledger.sessions.get(claim.session.id), claim.job
         root = session.head is None
         node_id = node_id or new_id("ckp")
         node = NodeRecord(
@@ -51,7 +51,7 @@ class Hand:
         change: dict[str, Any] = {"head": node.id, "frame_index": node.frame_index}
         if root:
             change |= {"root": node.id, "tree_id": node.id}
-        answer, _ = self.ledger.commit(
+        answer, _ = self.ledger.execution.commit(
             self.name,
             self.boot,
             Commit(
@@ -69,7 +69,7 @@ class Hand:
 
     def finish(self, claim: Claim, final: str = "succeeded", **kwargs: Any) -> str:
         """End a claimed job without a node."""
-        return self.ledger.commit(
+        return self.ledger.execution.commit(
             self.name,
             self.boot,
             Commit(claim.session.id, claim.job.id, claim.session.epoch, final=final, **kwargs),
@@ -77,17 +77,17 @@ class Hand:
 
     def opened(self, prompt: str = "pick up the red cup") -> SessionRecord:
         """A session whose root this worker has made."""
-        session, job = self.ledger.create_session(prompt=prompt, seed=7, input_key="sample:table")
+        session, job = self.ledger.sessions.open(prompt=prompt, seed=7, input_key="sample:table")
         self.commit_node(self.claim(job))
-        return self.ledger.session(session.id)
+        return self.ledger.sessions.get(session.id)
 
     def stepped(self, session: SessionRecord, steps: int = 1) -> SessionRecord:
         """The session after one step job."""
-        job = self.ledger.submit(session.id, "step", {"steps": steps})
+        job = self.ledger.jobs.submit(session.id, "step", {"steps": steps})
         claim = self.claim(job)
         for i in range(steps):
             self.commit_node(claim, final=i == steps - 1)
-        return self.ledger.session(session.id)
+        return self.ledger.sessions.get(session.id)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from arc_fabric.ledger import Ledger
 def test_a_strip_is_read_as_bytes_over_the_connections_there_are(ledger: Ledger) -> None:
     """Bytes that are no text come back as they were, an absent strip is None, and no read opens a connection."""
     strip = b"\x89PNG\r\n\xff\x00"
-    ledger.keep_framestrip("ckp_a", strip)
+    ledger.frames.keep("ckp_a", strip)
     before = ledger.redis.info("stats")["total_connections_received"]
-    assert [ledger.framestrip("ckp_a") for _ in range(5)] == [strip] * 5
-    assert ledger.framestrip("ckp_b") is None
+    assert [ledger.frames.strip("ckp_a") for _ in range(5)] == [strip] * 5
+    assert ledger.frames.strip("ckp_b") is None
     assert ledger.redis.info("stats")["total_connections_received"] == before

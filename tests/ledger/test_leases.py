@@ -8,6 +8,7 @@ import pytest
 
 from arc_fabric.ledger import Commit, Ledger, Limits
 from arc_fabric.ledger import execution as execution_module
+from arc_fabric.ledger.core import keys
 from tests.ledger.conftest import Hand
 
 
@@ -21,30 +22,30 @@ def test_an_owner_that_lost_its_lease_is_fenced(quick: Ledger) -> None:
     """After a sweep gave the session away, the former owner's commit is refused, the new owner's is not."""
     old = Hand.up(quick, "gpu.0", "old")
     session = old.opened()
-    job = quick.submit(session.id, "step", {"steps": 2})
+    job = quick.jobs.submit(session.id, "step", {"steps": 2})
     claim = old.claim(job)
     old.commit_node(claim, final=False)
     time.sleep(0.3)
     new = Hand.up(quick, "gpu.1", "new")
-    (ticket,) = quick.sweep()
+    (ticket,) = quick.execution.sweep()
     assert (ticket.id, ticket.queue, ticket.placement["reason"]) == (job.id, "gpu.1", "moved: gpu.0 is gone")
     assert old.commit_node(claim) == "fenced"
     taken = new.claim(ticket)
     assert (taken.job.progress["done"], taken.session.epoch) == (1, claim.session.epoch + 1)
     assert new.commit_node(taken) == "ok"
-    assert quick.sweep() == []
-    assert quick.worker("gpu.0").state == "down"
+    assert quick.execution.sweep() == []
+    assert quick.workers.find("gpu.0").state == "down"
 
 
 def test_a_restart_under_the_same_name_is_another_owner(quick: Ledger) -> None:
     """The boot id tells the processes apart: the older one cannot renew, claim or commit."""
     old = Hand.up(quick, "gpu.0", "old")
     session = old.opened()
-    claim = old.claim(quick.submit(session.id, "step"))
+    claim = old.claim(quick.jobs.submit(session.id, "step"))
     new = Hand.up(quick, "gpu.0", "new")
-    assert not quick.renew_lease("gpu.0", "old", {})
+    assert not quick.leases.renew("gpu.0", "old", {})
     assert old.claim(claim.job).outcome == "fenced"
-    (ticket,) = quick.sweep()
+    (ticket,) = quick.execution.sweep()
     assert old.commit_node(claim) == "fenced"
     assert new.commit_node(new.claim(ticket)) == "ok"
 
@@ -53,9 +54,9 @@ def test_a_lease_that_ran_out_is_taken_back_when_nobody_has_it(quick: Ledger) ->
     """A pause without a sweep costs nothing: the epoch is the same and the commit is good."""
     hand = Hand.up(quick, "gpu.0")
     session = hand.opened()
-    claim = hand.claim(quick.submit(session.id, "step"))
+    claim = hand.claim(quick.jobs.submit(session.id, "step"))
     time.sleep(0.3)
-    assert quick.renew_lease("gpu.0", "boot", {"state": "idle"})
+    assert quick.leases.renew("gpu.0", "boot", {"state": "idle"})
     assert hand.commit_node(claim) == "ok"
 
 
@@ -64,7 +65,7 @@ def test_a_ticket_at_the_wrong_worker_is_forwarded_once(ledger: Ledger, hand: Ha
     other = Hand.up(ledger, "gpu.1")
     session = hand.opened()
     owner, stranger = (hand, other) if session.worker == "gpu.0" else (other, hand)
-    job = ledger.submit(session.id, "step")
+    job = ledger.jobs.submit(session.id, "step")
     claim = stranger.claim(job)
     assert (claim.outcome, claim.job) == ("elsewhere", None)
     assert owner.claim(job).outcome == "run"
@@ -73,13 +74,13 @@ def test_a_ticket_at_the_wrong_worker_is_forwarded_once(ledger: Ledger, hand: Ha
 def test_jobs_of_ownerless_sessions_are_taken_by_the_first_worker(ledger: Ledger) -> None:
     """Jobs accepted while nobody was up wait in the shared queue; whoever takes a ticket owns the session, and the
     session's other tickets follow it there, once."""
-    session, create = ledger.create_session(prompt="p", input_key="sample:table")
+    session, create = ledger.sessions.open(prompt="p", input_key="sample:table")
     a, b = Hand.up(ledger, "gpu.0"), Hand.up(ledger, "gpu.1")
     a.commit_node(a.claim(create))
-    assert ledger.session(session.id).worker == "gpu.0"
-    job = ledger.submit(session.id, "step")
+    assert ledger.sessions.get(session.id).worker == "gpu.0"
+    job = ledger.jobs.submit(session.id, "step")
     assert job.queue == "gpu.0"
-    ledger.redis.hset(f"arc:job:{job.id}", "_sent", "0")  # as if its ticket had gone to the shared queue before
+    ledger.redis.hset(keys.job(job.id), "_sent", "0")  # as if its ticket had gone to the shared queue before
     forwarded = b.claim(job)
     assert (forwarded.outcome, forwarded.job.queue) == ("elsewhere", "gpu.0")
     assert b.claim(job).job is None
@@ -91,19 +92,19 @@ def test_sessions_spread_and_stay_and_move_when_another_is_idle(ledger: Ledger, 
     by_name = {"gpu.0": hand, "gpu.1": other}
     sessions = []
     for _ in range(4):
-        session, job = ledger.create_session(prompt="p", input_key="sample:table")
+        session, job = ledger.sessions.open(prompt="p", input_key="sample:table")
         by_name[session.worker].commit_node(by_name[session.worker].claim(job))
-        sessions.append(ledger.session(session.id))
+        sessions.append(ledger.sessions.get(session.id))
     assert sorted(s.worker for s in sessions) == ["gpu.0", "gpu.0", "gpu.1", "gpu.1"]
     mine = [s for s in sessions if s.worker == "gpu.0"]
-    ledger.submit(mine[0].id, "step", {"steps": 4})
-    stays = ledger.submit(mine[1].id, "step")
+    ledger.jobs.submit(mine[0].id, "step", {"steps": 4})
+    stays = ledger.jobs.submit(mine[1].id, "step")
     assert stays.placement == {"worker": "gpu.0", "reason": "holds the state"}
     by_name["gpu.0"].commit_node(by_name["gpu.0"].claim(stays))
-    ledger.submit(mine[0].id, "step", {"steps": 4})
-    moves = ledger.submit(mine[1].id, "step")
+    ledger.jobs.submit(mine[0].id, "step", {"steps": 4})
+    moves = ledger.jobs.submit(mine[1].id, "step")
     assert moves.placement == {"worker": "gpu.1", "reason": "moved: gpu.0 has 8 steps waiting, gpu.1 is idle"}
-    assert ledger.session(mine[1].id).epoch == mine[1].epoch + 1
+    assert ledger.sessions.get(mine[1].id).epoch == mine[1].epoch + 1
     assert other.commit_node(other.claim(moves)) == "ok"
 
 
@@ -112,13 +113,13 @@ def test_a_draining_worker_gets_no_sessions(ledger: Ledger, hand: Hand) -> None:
     other = Hand.up(ledger, "gpu.1")
     session = hand.opened()
     owner = hand if session.worker == "gpu.0" else other
-    job = ledger.submit(session.id, "step", {"steps": 2})
+    job = ledger.jobs.submit(session.id, "step", {"steps": 2})
     claim = owner.claim(job)
     owner.commit_node(claim, final=False)
-    ledger.renew_lease(owner.name, owner.boot, {"state": "draining"})
-    ticket = ledger.requeue(owner.name, owner.boot, session.id, job.id, job.id, claim.session.epoch)
+    ledger.leases.renew(owner.name, owner.boot, {"state": "draining"})
+    ticket = ledger.execution.requeue(owner.name, owner.boot, session.id, job.id, job.id, claim.session.epoch)
     assert ticket.queue != owner.name and ticket.placement["worker"] == ticket.queue
-    fresh, _ = ledger.create_session(prompt="p", input_key="sample:table")
+    fresh, _ = ledger.sessions.open(prompt="p", input_key="sample:table")
     assert fresh.worker == ticket.queue
 
 
@@ -126,20 +127,20 @@ def test_lost_tickets_are_found_by_their_silence(ledger: Ledger, hand: Hand, mon
     """A queued job that no queue holds and nobody runs gets a new ticket, with growing pauses; a running one not."""
     monkeypatch.setattr(execution_module, "TICKET_PATIENCE_S", 0.2)
     session = hand.opened()
-    jobs = [ledger.submit(session.id, "step") for _ in range(2)]
-    assert ledger.sweep() == []
+    jobs = [ledger.jobs.submit(session.id, "step") for _ in range(2)]
+    assert ledger.execution.sweep() == []
     time.sleep(0.25)
-    assert [t.id for t in ledger.sweep()] == [jobs[0].id]
-    assert ledger.sweep() == []
+    assert [t.id for t in ledger.execution.sweep()] == [jobs[0].id]
+    assert ledger.execution.sweep() == []
     time.sleep(0.25)
-    assert ledger.sweep() == []  # the second pause is longer
+    assert ledger.execution.sweep() == []  # the second pause is longer
     ledger.redis.lpush("gpu.0", "a ticket")
     time.sleep(0.25)
-    assert ledger.sweep() == []  # the queue is not empty: it may be ours
+    assert ledger.execution.sweep() == []  # the queue is not empty: it may be ours
     ledger.redis.delete("gpu.0")
     hand.claim(jobs[0])
     time.sleep(0.5)
-    assert ledger.sweep() == []  # it runs
+    assert ledger.execution.sweep() == []  # it runs
 
 
 def test_a_lost_interactive_ticket_is_found_while_bulk_work_keeps_the_worker_busy(
@@ -149,13 +150,13 @@ def test_a_lost_interactive_ticket_is_found_while_bulk_work_keeps_the_worker_bus
     ticket that does not come is taken for one that waits for its turn."""
     monkeypatch.setattr(execution_module, "TICKET_PATIENCE_S", 0.2)
     session = hand.opened()
-    _, running = ledger.fork_session(checkpoint_id=session.head, bulk=True, steps=5)
-    _, waiting = ledger.fork_session(checkpoint_id=session.head, bulk=True, steps=5)
+    _, running = ledger.sessions.fork(checkpoint_id=session.head, bulk=True, steps=5)
+    _, waiting = ledger.sessions.fork(checkpoint_id=session.head, bulk=True, steps=5)
     hand.claim(running)
     ledger.redis.lpush("gpu.0\x06\x163", "a bulk ticket that gave way")
-    lost = ledger.submit(session.id, "step")
+    lost = ledger.jobs.submit(session.id, "step")
     time.sleep(0.3)
-    sent = [t.id for t in ledger.sweep()]
+    sent = [t.id for t in ledger.execution.sweep()]
     assert lost.id in sent and running.id not in sent
     assert waiting.id in sent  # it has no owner, and no queue that it could be in holds a ticket
 
@@ -164,38 +165,40 @@ def test_a_job_that_keeps_killing_workers_fails(quick: Ledger) -> None:
     """After six lost workers in a row without a commit the job fails with the reason, and the next one may run."""
     hand = Hand.up(quick, "gpu.0", "boot0")
     session = hand.opened()
-    poison, innocent = quick.submit(session.id, "step"), quick.submit(session.id, "step")
+    poison, innocent = quick.jobs.submit(session.id, "step"), quick.jobs.submit(session.id, "step")
     for i in range(1, 7):
         assert hand.claim(poison).job.id == poison.id
         hand = Hand.up(quick, "gpu.0", f"boot{i}")
-        quick.sweep()
+        quick.execution.sweep()
     assert hand.claim(poison).outcome == "done"
-    assert quick.job(poison.id).error["type"] == "ServiceError"
+    assert quick.jobs.get(poison.id).error["type"] == "ServiceError"
     assert hand.claim(innocent).job.id == innocent.id
 
 
 def test_one_holder_per_role(ledger: Ledger) -> None:
     """A role passes on when its holder stops renewing."""
-    assert ledger.hold("reaper", "a", 0.2)
-    assert not ledger.hold("reaper", "b", 0.2)
-    assert ledger.hold("reaper", "a", 0.2)
+    assert ledger.leases.hold("reaper", "a", 0.2)
+    assert not ledger.leases.hold("reaper", "b", 0.2)
+    assert ledger.leases.hold("reaper", "a", 0.2)
     time.sleep(0.25)
-    assert ledger.hold("reaper", "b", 0.2)
+    assert ledger.leases.hold("reaper", "b", 0.2)
 
 
 def test_after_a_move_tickets_follow_one_by_one(quick: Ledger) -> None:
     """A change of owner sends one ticket, however many jobs wait; each job's end names the next that needs one."""
     old = Hand.up(quick, "gpu.0", "old")
     session = old.opened()
-    jobs = [quick.submit(session.id, "step") for _ in range(4)]
+    jobs = [quick.jobs.submit(session.id, "step") for _ in range(4)]
     time.sleep(0.3)
     new = Hand.up(quick, "gpu.1", "new")
-    assert [t.id for t in quick.sweep()] == [jobs[0].id]
-    quick.cancel(jobs[1].id)
+    assert [t.id for t in quick.execution.sweep()] == [jobs[0].id]
+    quick.jobs.cancel(jobs[1].id)
     claim = new.claim(jobs[0])
-    answer = quick.commit("gpu.1", "new", Commit(session.id, jobs[0].id, claim.session.epoch, final="succeeded"))
+    answer = quick.execution.commit(
+        "gpu.1", "new", Commit(session.id, jobs[0].id, claim.session.epoch, final="succeeded")
+    )
     assert answer == ("ok", jobs[2].id)
-    quick.cancel(jobs[2].id)
+    quick.jobs.cancel(jobs[2].id)
     following = new.claim(jobs[2])  # its ticket comes to nothing, but the last job gets one
     assert (following.outcome, following.job.id, following.job.queue) == ("done", jobs[3].id, "gpu.1")
     assert new.claim(jobs[2]).job is None

@@ -22,64 +22,64 @@ class MediaHand:
 
     @classmethod
     def up(cls, ledger: Ledger, boot: str = "boot") -> MediaHand:
-        ledger.serve("media", boot, {"name": "media", "boot_id": boot, "role": "media", "state": "idle"})
+        ledger.leases.take("media", boot, {"name": "media", "boot_id": boot, "role": "media", "state": "idle"})
         return cls(ledger, boot)
 
     def claim(self, job: JobRecord, attempts: int = 6) -> str:
-        return self.ledger.claim_media(self.name, self.boot, job.id, attempts)[0]
+        return self.ledger.media.claim(self.name, self.boot, job.id, attempts)[0]
 
     def commit(self, job: JobRecord, done: int, final: str = "", **told: object) -> bool:
-        return self.ledger.commit_media(self.name, self.boot, job.id, done, final=final, **told)
+        return self.ledger.media.commit(self.name, self.boot, job.id, done, final=final, **told)
 
 
 @pytest.fixture
 def job(ledger: Ledger) -> JobRecord:
     """An accepted clip of a session."""
     session = Hand.up(ledger, "gpu.0").opened()
-    return ledger.submit_media("video", session.id, {"checkpoint_id": session.head}, target=TARGET, total=9)
+    return ledger.media.submit("video", session.id, {"checkpoint_id": session.head}, target=TARGET, total=9)
 
 
 def test_a_media_job_is_listed_and_leaves_the_session_alone(ledger: Ledger, job: JobRecord) -> None:
     """It runs while the session is worked on by another worker, and counts as no work of it."""
     media = MediaHand.up(ledger)
-    before = ledger.session(job.session_id)
+    before = ledger.sessions.get(job.session_id)
     assert media.claim(job) == "run"
     assert media.commit(job, 4)
-    assert ledger.job(job.id).progress == {"done": 4, "total": 9}
-    step = ledger.submit(job.session_id, "step")
-    assert ledger.claim("gpu.0", "boot", step.id).job.id == step.id
+    assert ledger.jobs.get(job.id).progress == {"done": 4, "total": 9}
+    step = ledger.jobs.submit(job.session_id, "step")
+    assert ledger.execution.claim("gpu.0", "boot", step.id).job.id == step.id
     assert media.commit(job, 9, "succeeded", result={"bytes": 1})
-    after = ledger.session(job.session_id)
+    after = ledger.sessions.get(job.session_id)
     assert (before.queued, before.epoch, after.running_job) == (0, after.epoch, step.id)
-    done = ledger.job(job.id)
+    done = ledger.jobs.get(job.id)
     assert (done.state, done.result, done.progress["done"], done.worker) == ("succeeded", {"bytes": 1}, 9, "media")
-    assert [j.id for j in ledger.jobs(job.session_id, kind="video").items] == [job.id]
+    assert [j.id for j in ledger.jobs.page(job.session_id, kind="video").items] == [job.id]
     assert media.claim(job) == "done"
-    kinds = [e.kind for e in ledger.read_events([job.session_id], "0") if e.data["id"] == job.id]
+    kinds = [e.kind for e in ledger.events.read([job.session_id], "0") if e.data["id"] == job.id]
     assert kinds == ["job.queued", "job.started", "job.progress", "job.finished"]
 
 
 def test_one_job_per_object_until_it_has_ended(ledger: Ledger, job: JobRecord) -> None:
     """Asking again brings the unfinished job back; a finished one makes room for a new one."""
-    again = ledger.submit_media("video", job.session_id, {}, target=TARGET, total=9)
+    again = ledger.media.submit("video", job.session_id, {}, target=TARGET, total=9)
     assert (again.id, again.replayed) == (job.id, True)
-    other = ledger.submit_media("video", job.session_id, {}, target=TARGET + "x", total=9)
+    other = ledger.media.submit("video", job.session_id, {}, target=TARGET + "x", total=9)
     assert other.id != job.id
-    assert ledger.cancel(job.id).state == "cancelled"
-    assert ledger.submit_media("video", job.session_id, {}, target=TARGET, total=9).id != job.id
+    assert ledger.jobs.cancel(job.id).state == "cancelled"
+    assert ledger.media.submit("video", job.session_id, {}, target=TARGET, total=9).id != job.id
 
 
 def test_a_cancelled_job_is_told_at_the_next_report(ledger: Ledger, job: JobRecord) -> None:
     """The worker stops; its late end changes nothing; a step that waits in the mailbox is not touched."""
     media = MediaHand.up(ledger)
-    step = ledger.submit(job.session_id, "step", {"steps": 3})
+    step = ledger.jobs.submit(job.session_id, "step", {"steps": 3})
     media.claim(job)
-    ledger.cancel(job.id)
+    ledger.jobs.cancel(job.id)
     assert not media.commit(job, 5)
     assert not media.commit(job, 9, "succeeded")
-    assert ledger.job(job.id).state == "cancelled"
-    assert ledger.queued_jobs(job.session_id) == [step.id]
-    assert ledger.session(job.session_id).internal["_pending"] == 3
+    assert ledger.jobs.get(job.id).state == "cancelled"
+    assert ledger.jobs.unfinished(job.session_id) == [step.id]
+    assert ledger.sessions.get(job.session_id).internal["_pending"] == 3
     assert media.claim(job) == "done"
 
 
@@ -87,11 +87,11 @@ def test_a_dead_workers_job_is_taken_up_by_the_next(ledger: Ledger, job: JobReco
     """While its worker lives nobody else gets it; when the boot id holds no lease the sweep sends its ticket again."""
     first = MediaHand.up(ledger, "one")
     assert first.claim(job) == "run"
-    assert ledger.sweep_media(0) == []
+    assert ledger.media.sweep(0) == []
     second = MediaHand.up(ledger, "two")
     assert first.claim(job) == "fenced"
-    assert ledger.sweep_media(0) == [job.id]
-    assert (ledger.job(job.id).state, ledger.job(job.id).queue) == ("queued", "media")
+    assert ledger.media.sweep(0) == [job.id]
+    assert (ledger.jobs.get(job.id).state, ledger.jobs.get(job.id).queue) == ("queued", "media")
     assert second.claim(job) == "run"
     assert not first.commit(job, 3)
     assert second.commit(job, 9, "succeeded", result={})
@@ -99,13 +99,13 @@ def test_a_dead_workers_job_is_taken_up_by_the_next(ledger: Ledger, job: JobReco
 
 def test_a_lost_ticket_is_sent_again_when_the_worker_is_idle(ledger: Ledger, job: JobRecord) -> None:
     """Not while nobody is there to take it, and not while it has just been sent."""
-    assert ledger.sweep_media(0) == []
+    assert ledger.media.sweep(0) == []
     media = MediaHand.up(ledger)
-    assert ledger.sweep_media(60) == []
-    assert ledger.sweep_media(0) == [job.id]
+    assert ledger.media.sweep(60) == []
+    assert ledger.media.sweep(0) == [job.id]
     assert media.claim(job) == "run"
     assert media.commit(job, 2, "queued")
-    assert ledger.job(job.id).state == "queued"
+    assert ledger.jobs.get(job.id).state == "queued"
 
 
 def test_a_job_that_kills_its_workers_fails(ledger: Ledger, job: JobRecord) -> None:
@@ -113,5 +113,5 @@ def test_a_job_that_kills_its_workers_fails(ledger: Ledger, job: JobRecord) -> N
     for boot in ("a", "b"):
         assert MediaHand.up(ledger, boot).claim(job, attempts=2) == "run"
     assert MediaHand.up(ledger, "c").claim(job, attempts=2) == "done"
-    failed = ledger.job(job.id)
+    failed = ledger.jobs.get(job.id)
     assert (failed.state, failed.error["type"]) == ("failed", "ServiceError")

@@ -20,7 +20,7 @@ from tests.ledger.conftest import Hand
 
 def test_a_new_session_has_its_create_job_and_an_owner(ledger: Ledger, hand: Hand) -> None:
     """The session is open, its first job has number 1, and a live worker owns it."""
-    session, job = ledger.create_session(prompt="pick", seed=7, input_key="sample:table", label="first")
+    session, job = ledger.sessions.open(prompt="pick", seed=7, input_key="sample:table", label="first")
     assert (session.state, session.label, session.worker, session.head) == ("open", "first", "gpu.0", None)
     assert (job.kind, job.seq, job.state, job.queue) == ("create", 1, "queued", "gpu.0")
     assert job.placement == {"worker": "gpu.0", "reason": "least loaded"}
@@ -29,7 +29,7 @@ def test_a_new_session_has_its_create_job_and_an_owner(ledger: Ledger, hand: Han
 
 def test_without_workers_a_job_waits_in_the_shared_queue(ledger: Ledger) -> None:
     """Nothing is refused while all workers are down; the record says what it waits for."""
-    session, job = ledger.create_session(prompt="pick", input_key="sample:table")
+    session, job = ledger.sessions.open(prompt="pick", input_key="sample:table")
     assert session.worker is None
     assert job.queue == "interactive"
     assert "no worker is up" in job.placement["reason"]
@@ -40,7 +40,7 @@ def test_the_sixth_session_is_refused_also_under_concurrency(ledger: Ledger, han
 
     def create(i: int) -> bool:
         try:
-            ledger.create_session(prompt=f"p{i}", input_key="sample:table")
+            ledger.sessions.open(prompt=f"p{i}", input_key="sample:table")
         except SessionLimitReached as refusal:
             assert refusal.context == {"open": 5, "limit": 5}
             return False
@@ -53,95 +53,95 @@ def test_the_sixth_session_is_refused_also_under_concurrency(ledger: Ledger, han
 
 def test_a_failed_creation_leaves_no_open_session(ledger: Ledger, hand: Hand) -> None:
     """When the create job fails (a bad image), its session is closed and its slot is free."""
-    session, job = ledger.create_session(prompt="pick", input_key="inputs/none.png")
+    session, job = ledger.sessions.open(prompt="pick", input_key="inputs/none.png")
     hand.finish(
         hand.claim(job),
         "failed",
         error={"type": "InvalidImage", "message": "x", "what_to_do": "", "context": {}},
     )
-    assert ledger.session(session.id).state == "closed"
+    assert ledger.sessions.get(session.id).state == "closed"
     assert ledger.counts()["sessions_open"] == 0
     with pytest.raises(SessionClosed):
-        ledger.reopen(session.id)
+        ledger.sessions.reopen(session.id)
 
 
 def test_a_fork_points_at_its_checkpoint_and_copies_nothing(ledger: Ledger, hand: Hand) -> None:
     """A fork's head is the checkpoint itself; prompt and seed are the checkpoint's unless given."""
     trunk = hand.stepped(hand.opened(), steps=3)
-    middle = ledger.lineage(trunk.head)[2]
-    fork, job = ledger.fork_session(checkpoint_id=middle.id, prompt="push the cup")
+    middle = ledger.nodes.lineage(trunk.head)[2]
+    fork, job = ledger.sessions.fork(checkpoint_id=middle.id, prompt="push the cup")
     assert (fork.head, fork.tree_id, fork.frame_index, fork.n_frames) == (middle.id, trunk.tree_id, 2, 17)
     assert (fork.prompt, fork.seed, fork.parent_session, fork.forked_at) == ("push the cup", 7, trunk.id, 2)
     assert job.placement == {"worker": "gpu.0", "reason": "the parent's state is there"}
-    assert len(ledger.tree(trunk.tree_id).nodes) == 4
-    assert {s.id for s in ledger.tree(trunk.tree_id).sessions} == {trunk.id, fork.id}
+    assert len(ledger.nodes.tree(trunk.tree_id).nodes) == 4
+    assert {s.id for s in ledger.nodes.tree(trunk.tree_id).sessions} == {trunk.id, fork.id}
 
 
 def test_a_fork_needs_a_usable_checkpoint(ledger: Ledger, hand: Hand) -> None:
     """Unknown and deleted checkpoints are refused."""
     trunk = hand.opened()
     with pytest.raises(CheckpointNotFound):
-        ledger.fork_session(checkpoint_id="ckp_" + "0" * 26)
-    ledger.set_durability(trunk.head, "deleted")
+        ledger.sessions.fork(checkpoint_id="ckp_" + "0" * 26)
+    ledger.nodes.set_durability(trunk.head, "deleted")
     with pytest.raises(CheckpointUnavailable):
-        ledger.fork_session(checkpoint_id=trunk.head)
+        ledger.sessions.fork(checkpoint_id=trunk.head)
 
 
 def test_bulk_forks_are_no_open_sessions_and_close_themselves(ledger: Ledger, hand: Hand) -> None:
     """Bulk forks pass the limit of five, wait in the bulk queue, and are closed when their job ends."""
     trunk = hand.opened()
-    forks = [ledger.fork_session(checkpoint_id=trunk.head, steps=1, bulk=True) for _ in range(10)]
+    forks = [ledger.sessions.fork(checkpoint_id=trunk.head, steps=1, bulk=True) for _ in range(10)]
     assert ledger.counts()["sessions_open"] == 1
     session, job = forks[0]
     assert (job.queue, job.priority, session.worker) == ("bulk", 6, None)
     hand.commit_node(hand.claim(job))
-    assert ledger.session(session.id).state == "closed"
-    assert ledger.job(job.id).state == "succeeded"
-    assert [s.id for s in ledger.sessions().items] == [trunk.id]
-    assert len(ledger.sessions(bulk=True).items) == 10
+    assert ledger.sessions.get(session.id).state == "closed"
+    assert ledger.jobs.get(job.id).state == "succeeded"
+    assert [s.id for s in ledger.sessions.page().items] == [trunk.id]
+    assert len(ledger.sessions.page(bulk=True).items) == 10
 
 
 def test_closing_cancels_what_waits_and_frees_the_slot(ledger: Ledger, hand: Hand) -> None:
     """A closed session takes no jobs; its tree and its record stay; it can be opened again."""
     session = hand.opened()
-    waiting = ledger.submit(session.id, "step", {"steps": 2})
-    closed = ledger.close_session(session.id)
+    waiting = ledger.jobs.submit(session.id, "step", {"steps": 2})
+    closed = ledger.sessions.close(session.id)
     assert (closed.state, closed.worker, closed.queued) == ("closed", None, 0)
-    assert ledger.job(waiting.id).state == "cancelled"
+    assert ledger.jobs.get(waiting.id).state == "cancelled"
     assert ledger.counts()["sessions_open"] == ledger.counts()["jobs_unfinished"] == 0
     with pytest.raises(SessionClosed):
-        ledger.submit(session.id, "step", {})
-    assert ledger.reopen(session.id).state == "open"
+        ledger.jobs.submit(session.id, "step", {})
+    assert ledger.sessions.reopen(session.id).state == "open"
     assert hand.stepped(session).frame_index == 1
 
 
 def test_a_repeated_key_returns_the_first_session(ledger: Ledger, hand: Hand) -> None:
     """The same Idempotency-Key makes one session; with another request it is refused."""
-    first, job = ledger.create_session(prompt="pick", input_key="sample:table", idempotency_key="k")
-    again, same = ledger.create_session(prompt="pick", input_key="sample:table", idempotency_key="k")
+    first, job = ledger.sessions.open(prompt="pick", input_key="sample:table", idempotency_key="k")
+    again, same = ledger.sessions.open(prompt="pick", input_key="sample:table", idempotency_key="k")
     assert (again.id, same.id, same.replayed, job.replayed) == (first.id, job.id, True, False)
     with pytest.raises(IdempotencyMismatch):
-        ledger.create_session(prompt="push", input_key="sample:table", idempotency_key="k")
+        ledger.sessions.open(prompt="push", input_key="sample:table", idempotency_key="k")
 
 
 def test_sessions_are_listed_newest_first_in_pages(ledger: Ledger, hand: Hand) -> None:
     """Pages do not overlap and the last one has no cursor; a state filters."""
     made = [hand.opened().id for _ in range(5)]
-    ledger.close_session(made[0])
-    page = ledger.sessions(limit=2)
+    ledger.sessions.close(made[0])
+    page = ledger.sessions.page(limit=2)
     seen = [s.id for s in page.items]
     while page.next:
-        page = ledger.sessions(limit=2, cursor=page.next)
+        page = ledger.sessions.page(limit=2, cursor=page.next)
         seen += [s.id for s in page.items]
     assert sorted(seen) == sorted(made)
     assert seen == sorted(seen, reverse=True)
-    assert [s.id for s in ledger.sessions(state="closed").items] == [made[0]]
+    assert [s.id for s in ledger.sessions.page(state="closed").items] == [made[0]]
 
 
 def test_unknown_sessions_are_not_found(ledger: Ledger) -> None:
     """Reading, closing and submitting to an unknown session say so."""
-    for call in (ledger.session, ledger.close_session, ledger.reopen):
+    for call in (ledger.sessions.get, ledger.sessions.close, ledger.sessions.reopen):
         with pytest.raises(SessionNotFound):
             call("ses_none")
     with pytest.raises(SessionNotFound):
-        ledger.submit("ses_none", "step")
+        ledger.jobs.submit("ses_none", "step")

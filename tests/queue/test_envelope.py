@@ -82,19 +82,19 @@ def test_a_ticket_is_what_celery_sends(redis_url: str, priority: int) -> None:
 def _requests(ledger: Ledger) -> dict[str, JobRequest]:
     """One request for each script that accepts, and where it goes: a session's owner, all workers, the media worker."""
     up = {"name": "gpu.0", "boot_id": "boot", "role": "gpu", "state": "idle", "device": "cpu"}
-    ledger.serve("gpu.0", "boot", up)
-    session, job = ledger.create_session(prompt="p", input_key="sample:table")
-    claim = ledger.claim("gpu.0", "boot", job.id)
+    ledger.leases.take("gpu.0", "boot", up)
+    session, job = ledger.sessions.open(prompt="p", input_key="sample:table")
+    claim = ledger.execution.claim("gpu.0", "boot", job.id)
     head = new_id("ckp")
     node = NodeRecord(id=head, parent=None, session_id=session.id, tree_id=head, frame_index=0, prompt="p", seed=7)
     made = {"head": head, "frame_index": 0, "root": head, "tree_id": head}
-    ledger.commit(
+    ledger.execution.commit(
         "gpu.0", "boot", Commit(session.id, job.id, claim.session.epoch, node=node, session=made, final="succeeded")
     )
     return {
-        "gpu.0": ledger.job_request(session.id, "step"),
-        "bulk\x06\x166": ledger.fork_request(checkpoint_id=head, bulk=True),
-        "media": ledger.media_request("video", session.id, {"checkpoint_id": head}, target="videos/x", total=9),
+        "gpu.0": ledger.jobs.request(session.id, "step"),
+        "bulk\x06\x166": ledger.sessions.fork_request(checkpoint_id=head, bulk=True),
+        "media": ledger.media.request("video", session.id, {"checkpoint_id": head}, target="videos/x", total=9),
     }
 
 
@@ -117,7 +117,7 @@ def test_a_new_job_is_accepted_and_sent_at_once(redis_url: str) -> None:
         assert _plain(first) == _plain(again)
         assert _plain(first)["properties"]["delivery_info"]["routing_key"] == job.queue
     with pytest.raises(HeadMoved):
-        dispatcher.accept(ledger.job_request(job.session_id, "step", if_head=new_id("ckp")))
+        dispatcher.accept(ledger.jobs.request(job.session_id, "step", if_head=new_id("ckp")))
     assert ledger.redis.llen("gpu.0") == 2, "the step's own and the one sent after it"
     ledger.close()
 

@@ -88,8 +88,8 @@ class WebServer:
 
     def close_all(self) -> None:
         """Free all session slots."""
-        for session in self.ledger.sessions("open", limit=10_000).items:
-            self.ledger.close_session(session.id)
+        for session in self.ledger.sessions.page("open", limit=10_000).items:
+            self.ledger.sessions.close(session.id)
 
     def busy(self) -> tuple[int, int]:
         """What the web process holds: threads beside gunicorn's pool (whose idle threads stay), and requests under way
@@ -114,5 +114,5 @@ class WebServer:
             return False
 
     def _worker_is_up(self) -> bool:
-        worker = self.ledger.worker("gpu.0")
-        return worker is not None and worker.state in ("idle", "busy") and bool(self.ledger.model_card())
+        worker = self.ledger.workers.find("gpu.0")
+        return worker is not None and worker.state in ("idle", "busy") and bool(self.ledger.model_card.read())

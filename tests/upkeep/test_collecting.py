@@ -47,7 +47,7 @@ def durability(backend: Backend, *ids: str) -> list[str]:
 
 def begun_before(ledger: Ledger, backend: Backend) -> None:
     """The ledger has been asked earlier than anything here was stored (storage dates objects in whole seconds)."""
-    ledger.knows_since(storage_time(backend) - 2)
+    ledger.inputs.knows_since(storage_time(backend) - 2)
 
 
 def test_only_old_payloads_without_a_node_are_buried(settings: Settings, backend: Backend) -> None:
@@ -102,7 +102,7 @@ def test_a_redis_that_lost_its_data_buries_nothing(
         collect(ledger, backend, now)
     assert durability(backend, session.head) == ["durable"]
     assert backend.exists(f"checkpoints/{session.head}/frames.png") and backend.exists(picture)
-    since = ledger.knows_since(0.0)
+    since = ledger.inputs.knows_since(0.0)
     while storage_time(backend) <= since:
         pass
     orphan, unnamed = new_id("ckp"), new_key(b"other")
@@ -116,18 +116,13 @@ def test_a_redis_that_lost_its_data_buries_nothing(
     ledger.close()
 
 
-class Emptied(Ledger):
-    """Its Redis is emptied just before it is asked which nodes there are."""
-
-    def known_nodes(self, ids: list[str]) -> set[str]:
-        """None any more."""
-        self.redis.flushdb()
-        return super().known_nodes(ids)
-
-
-def test_a_redis_that_is_emptied_meanwhile_buries_nothing(settings: Settings, backend: Backend) -> None:
+def test_a_redis_that_is_emptied_meanwhile_buries_nothing(
+    settings: Settings, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it said before is not acted on."""
-    ledger = Emptied(settings.redis_url)
+    ledger = Ledger(settings.redis_url)
+    known = ledger.nodes.known
+    monkeypatch.setattr(ledger.nodes.many, "known", lambda ids: [ledger.redis.flushdb(), known(ids)][1])
     begun_before(ledger, backend)
     head = Hand.up(ledger, "gpu.0").opened().head
     stored(backend, head)

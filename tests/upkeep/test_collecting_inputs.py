@@ -50,26 +50,26 @@ def _inputs(backend: Backend) -> set[str]:
 
 
 def _collector(backend: Backend, ledger: Ledger, grace_s: float = 0.0) -> Collector:
-    return Collector(backend, grace_s=grace_s, named_inputs=ledger.named_inputs)
+    return Collector(backend, grace_s=grace_s, named_inputs=ledger.inputs.named)
 
 
 def test_what_is_named_stays_and_the_rest_goes_in_two_runs(ledger: Ledger) -> None:
     """A queued job, a running one and nodes name pictures; a cancelled job and a refused request do not."""
     backend, hand = MemoryBackend(), Hand.up(ledger, "gpu.0")
     root, steps, queued, refused = (_put(backend) for _ in range(4))
-    session, create = ledger.create_session(prompt="p", seed=1, input_key=root)
-    assert ledger.named_inputs() == {root}
+    session, create = ledger.sessions.open(prompt="p", seed=1, input_key=root)
+    assert ledger.inputs.named() == {root}
     hand.commit_node(hand.claim(create), internal={"_input_key": root})
-    step = ledger.submit(session.id, "step", {"steps": 2, "observed": [steps, None]})
+    step = ledger.jobs.submit(session.id, "step", {"steps": 2, "observed": [steps, None]})
     claim = hand.claim(step)
     hand.commit_node(claim, final=False, internal={"_observed": steps})
-    later = ledger.submit(session.id, "step", {"steps": 1, "observed": [queued]})
+    later = ledger.jobs.submit(session.id, "step", {"steps": 1, "observed": [queued]})
     for _ in range(3):
         report = _collector(backend, ledger).run()
-    assert _inputs(backend) == {root, steps, queued} == ledger.named_inputs()
+    assert _inputs(backend) == {root, steps, queued} == ledger.inputs.named()
     hand.commit_node(claim)
-    ledger.cancel(later.id)
-    assert ledger.named_inputs() == {root, steps}
+    ledger.jobs.cancel(later.id)
+    assert ledger.inputs.named() == {root, steps}
     report = _collector(backend, ledger).run(dry_run=True)
     assert (report.inputs, report.input_bytes, report.deleted, report.candidates) == (1, 3, 0, 1)
     assert _collector(backend, ledger).run().deleted == 0
@@ -86,7 +86,7 @@ def test_young_pictures_and_those_of_an_unknown_ledger_stay(ledger: Ledger, monk
     for collector in (_collector(backend, ledger), Collector(backend, grace_s=0)):
         for _ in range(3):
             assert collector.run().inputs is None
-    ledger.create_session(prompt="p", seed=1, input_key="sample:table")
+    ledger.sessions.open(prompt="p", seed=1, input_key="sample:table")
     for _ in range(3):
         assert _collector(backend, ledger, grace_s=3600).run().inputs == 0
     monkeypatch.setattr(inputs, "REQUEST_S", 600.0)
@@ -99,11 +99,11 @@ def test_a_picture_named_again_loses_its_mark(ledger: Ledger) -> None:
     """A script may name a key it knows; between the phases that saves it. Who knows no ledger leaves marks alone."""
     backend = MemoryBackend()
     key = _put(backend)
-    ledger.create_session(prompt="p", seed=1, input_key="sample:table")
+    ledger.sessions.open(prompt="p", seed=1, input_key="sample:table")
     _collector(backend, ledger).run()
     Collector(backend, grace_s=0).run()
     assert condemned(backend)[key].state == "condemned"
-    ledger.create_session(prompt="p", seed=1, input_key=key)
+    ledger.sessions.open(prompt="p", seed=1, input_key=key)
     for _ in range(3):
         _collector(backend, ledger).run()
     assert _inputs(backend) == {key} and condemned(backend)[key].state == "spared"
@@ -113,14 +113,14 @@ def test_equal_pictures_are_one_request(ledger: Ledger) -> None:
     """The same Idempotency-Key with the same picture, stored twice, is the same request; another picture is not."""
     one, same = new_key(b"a"), new_key(b"a")
     assert one != same
-    session, job = ledger.create_session(prompt="p", seed=1, input_key=one, idempotency_key="k")
-    again, replayed = ledger.create_session(prompt="p", seed=1, input_key=same, idempotency_key="k")
+    session, job = ledger.sessions.open(prompt="p", seed=1, input_key=one, idempotency_key="k")
+    again, replayed = ledger.sessions.open(prompt="p", seed=1, input_key=same, idempotency_key="k")
     assert (again.id, replayed.id) == (session.id, job.id)
-    assert ledger.named_inputs() == {one}
-    step = ledger.submit(session.id, "step", {"observed": [new_key(b"b")]}, idempotency_key="s")
-    assert ledger.submit(session.id, "step", {"observed": [new_key(b"b")]}, idempotency_key="s").id == step.id
+    assert ledger.inputs.named() == {one}
+    step = ledger.jobs.submit(session.id, "step", {"observed": [new_key(b"b")]}, idempotency_key="s")
+    assert ledger.jobs.submit(session.id, "step", {"observed": [new_key(b"b")]}, idempotency_key="s").id == step.id
     with pytest.raises(Exception, match="another request"):
-        ledger.submit(session.id, "step", {"observed": [new_key(b"c")]}, idempotency_key="s")
+        ledger.jobs.submit(session.id, "step", {"observed": [new_key(b"c")]}, idempotency_key="s")
 
 
 class Client(threading.Thread):
@@ -144,7 +144,7 @@ class Client(threading.Thread):
     def round(self) -> None:
         """One session: its root, and steps with pictures in all states."""
         root = self.stored()
-        session, create = self.ledger.create_session(prompt="p", seed=1, input_key=root)
+        session, create = self.ledger.sessions.open(prompt="p", seed=1, input_key=root)
         self.needed.add(root)
         self.hand.commit_node(self.hand.claim(create), internal={"_input_key": root})
         for _ in range(self.dice.randrange(4)):
@@ -152,7 +152,7 @@ class Client(threading.Thread):
             if self.dice.random() < 0.2:
                 self.refused.update(keys)
                 continue
-            job = self.ledger.submit(session.id, "step", {"steps": len(keys), "observed": keys})
+            job = self.ledger.jobs.submit(session.id, "step", {"steps": len(keys), "observed": keys})
             end = self.dice.choice(("committed", "committed", "cancelled", "queued", "running"))
             self.end(job, keys, end)
             if end in ("queued", "running"):
@@ -168,7 +168,7 @@ class Client(threading.Thread):
         """Bring the job there, and note what it leaves named."""
         (self.refused if end == "cancelled" else self.needed).update(keys)
         if end == "cancelled":
-            self.ledger.cancel(job.id)
+            self.ledger.jobs.cancel(job.id)
         if end in ("committed", "running"):
             claim = self.hand.claim(job)
             for at, key in enumerate(keys if end == "committed" else keys[:-1]):
@@ -202,7 +202,7 @@ def test_pictures_named_while_a_collector_runs_are_kept(
     assert [client.error for client in clients] == [None] * 4
     needed = set().union(*(client.needed for client in clients))
     refused = set().union(*(client.refused for client in clients))
-    assert needed == ledger.named_inputs()
+    assert needed == ledger.inputs.named()
     for _ in range(2):
         _collector(backend, ledger).run()
     assert refused and _inputs(backend) == needed
@@ -226,10 +226,10 @@ def test_killing_collectors_loses_no_picture_that_is_named(ledger: Ledger, redis
         for _ in range(8):
             _put(backend)
         named.add(root := _put(backend))
-        session, create = ledger.create_session(prompt="p", seed=1, input_key=root)
+        session, create = ledger.sessions.open(prompt="p", seed=1, input_key=root)
         hand.commit_node(hand.claim(create), internal={"_input_key": root})
         named.add(queued := _put(backend))
-        ledger.submit(session.id, "step", {"observed": [queued]})
+        ledger.jobs.submit(session.id, "step", {"observed": [queued]})
         mine, theirs = context.Pipe(duplex=False)
         process = context.Process(target=_collect_for_ever, args=(str(tmp_path / "objects"), redis_url, theirs))
         process.start()
@@ -240,4 +240,4 @@ def test_killing_collectors_loses_no_picture_that_is_named(ledger: Ledger, redis
         assert named <= _inputs(backend)
     for _ in range(3):
         _collector(backend, ledger).run()
-    assert _inputs(backend) == named == ledger.named_inputs()
+    assert _inputs(backend) == named == ledger.inputs.named()

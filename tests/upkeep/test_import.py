@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from arc_fabric.ledger.core import keys
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
@@ -64,15 +65,15 @@ def test_a_tree_moves_to_another_installation_and_goes_on_there(fleet: Fleet, ot
     fleet.start("gpu.0")
     trunk = fleet.create()
     fleet.step(trunk, steps=5)
-    path = fleet.ledger.path(fleet.ledger.session(trunk.id).head)[::-1]
+    path = fleet.ledger.nodes.path(fleet.ledger.sessions.get(trunk.id).head)[::-1]
     branch, job = fleet.fork(path[3], prompt="push the cup", seed=42, steps=2)
     fleet.done(job)
-    eventually(lambda: not fleet.ledger.pending_nodes())
+    eventually(lambda: not fleet.ledger.nodes.pending())
     file = tmp_path / "world.zip"
     with _web(fleet.settings) as web:
         facts = _cli(fleet.settings, "--url", web.url, "export", branch.id, "-o", str(file))
         whole = _cli(fleet.settings, "--url", web.url, "export", trunk.id, "--tree", "-o", str(tmp_path / "tree.zip"))
-    line = [*path[:4], *(step["checkpoint_id"] for step in fleet.ledger.job(job.id).result["steps"])]
+    line = [*path[:4], *(step["checkpoint_id"] for step in fleet.ledger.jobs.get(job.id).result["steps"])]
     assert facts["checkpoints"] == line and len(whole["checkpoints"]) == 8
     expected = fleet.latents(path[4]), fleet.latents(fleet.step(branch).result["head"])
 
@@ -92,13 +93,13 @@ def test_a_tree_moves_to_another_installation_and_goes_on_there(fleet: Fleet, ot
     fork, job = other.fork(path[3], steps=1)  # the trunk's own prompt and seed: its next step
     assert other.latents(other.done(job).result["head"]) == expected[0]
     assert (fork.prompt, fork.seed) == (trunk.prompt, trunk.seed)
-    again = other.ledger.reopen(branch.id)
+    again = other.ledger.sessions.reopen(branch.id)
     assert again.head == line[-1]
     assert other.latents(other.step(again).result["head"]) == expected[1]
 
     took = _cli(other.settings, "import", str(tmp_path / "tree.zip"))
     assert took["nodes"] == [path[4], path[5]] and took["sessions"] == []
-    assert other.ledger.session(trunk.id).head == path[3], "what was here stays as it is"
+    assert other.ledger.sessions.get(trunk.id).head == path[3], "what was here stays as it is"
 
 
 def test_a_bundle_whose_nodes_do_not_hold_together_stores_nothing(other: Fleet, tmp_path: Path) -> None:
@@ -109,4 +110,4 @@ def test_a_bundle_whose_nodes_do_not_hold_together_stores_nothing(other: Fleet, 
     assert "without their payload" in _cli(other.settings, "import", str(file), code=1)["error"]["message"]
     export_bundle(MemoryBackend(), [], file, extra={"nodes": ["x"]})
     assert _cli(other.settings, "import", str(file), code=1)["error"]["type"] == "InvalidRequest"
-    assert [info.key for info in other.store.list("")] == before and not other.ledger.redis.keys("arc:node:*")
+    assert [info.key for info in other.store.list("")] == before and not other.ledger.redis.keys(keys.node("*"))

@@ -39,18 +39,18 @@ def _trunk(fleet: Fleet, steps: int) -> tuple[SessionRecord, list[str]]:
     """A stored trunk: its session and its checkpoints from the root."""
     session = fleet.create()
     fleet.step(session, steps=steps)
-    path = fleet.ledger.path(fleet.ledger.session(session.id).head)[::-1]
-    eventually(lambda: all(node.durability == "durable" for node in fleet.ledger.nodes(path)))
-    return fleet.ledger.session(session.id), path
+    path = fleet.ledger.nodes.path(fleet.ledger.sessions.get(session.id).head)[::-1]
+    eventually(lambda: all(node.durability == "durable" for node in fleet.ledger.nodes.many(path)))
+    return fleet.ledger.sessions.get(session.id), path
 
 
 def test_heads_and_marked_checkpoints_keep_their_kv_and_the_others_go_on_all_the_same(fleet: Fleet) -> None:
     """A trunk over two windows with a label in the first; forks from light checkpoints have the bits of the trunk."""
     fleet.start("gpu.0")
     session, path = _trunk(fleet, 8)
-    bits = {node.frame_index: node.internal["_digest"] for node in fleet.ledger.nodes(path[1:])}
-    fleet.ledger.update_node(path[2], label="good")
-    window = fleet.ledger.node(path[-1]).window_start
+    bits = {node.frame_index: node.internal["_digest"] for node in fleet.ledger.nodes.many(path[1:])}
+    fleet.ledger.nodes.update(path[2], label="good")
+    window = fleet.ledger.nodes.get(path[-1]).window_start
     settings = _settings(fleet)
     plan = thin(fleet.ledger, fleet.store, settings, dry_run=True)
     assert plan is not None and plan.chosen and not plan.freed_bytes
@@ -66,7 +66,7 @@ def test_heads_and_marked_checkpoints_keep_their_kv_and_the_others_go_on_all_the
     for light in [i for i, node in enumerate(path) if node not in kept and i < len(path) - 1]:
         fork, job = fleet.fork(path[light], steps=1)
         assert fleet.latents(fleet.done(job).result["head"]) == bits[light + 1]
-        fleet.ledger.close_session(fork.id)
+        fleet.ledger.sessions.close(fork.id)
 
 
 def test_there_is_no_thinning_without_a_budget_a_model_that_rebuilds_or_the_policy(fleet: Fleet) -> None:
@@ -75,11 +75,11 @@ def test_there_is_no_thinning_without_a_budget_a_model_that_rebuilds_or_the_poli
     _, path = _trunk(fleet, 2)
     assert thin(fleet.ledger, fleet.store, _settings(fleet, budget=0)) is None
     assert thin(fleet.ledger, fleet.store, _settings(fleet, snapshot_policy="full")) is None
-    card = fleet.ledger.model_card()
-    fleet.ledger.write_model_card(card | {"identity": {"name": "another"}})
+    card = fleet.ledger.model_card.read()
+    fleet.ledger.model_card.write(card | {"identity": {"name": "another"}})
     report = thin(fleet.ledger, fleet.store, _settings(fleet))
     assert report is not None and report.kept == len(path) and not report.chosen
-    fleet.ledger.write_model_card(card | {"abilities": card["abilities"] | {"rebuilds_kv": False}})  # type: ignore[operator]
+    fleet.ledger.model_card.write(card | {"abilities": card["abilities"] | {"rebuilds_kv": False}})  # type: ignore[operator]
     assert thin(fleet.ledger, fleet.store, _settings(fleet)) is None
 
 
@@ -87,7 +87,7 @@ def test_gc_shows_and_keeps_the_budget(fleet: Fleet) -> None:
     """`arc-fabric gc` on the named servers: a dry run, a run that marks, a run that frees."""
     fleet.start("gpu.0")
     session, path = _trunk(fleet, 3)
-    fleet.ledger.close_session(session.id)
+    fleet.ledger.sessions.close(session.id)
     env = os.environ | _settings(fleet).to_env() | {"PYTHONPATH": str(ROOT)}
 
     def gc(*words: str) -> dict[str, Any]:

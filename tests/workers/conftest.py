@@ -83,7 +83,7 @@ class Fleet:
         """Until the worker takes work."""
         child = self.children[name]
         child.wait_ready(lambda: any(
-            w.name == name and w.pid == child.pid and w.state in ("idle", "busy") for w in self.ledger.workers()
+            w.name == name and w.pid == child.pid and w.state in ("idle", "busy") for w in self.ledger.workers.all()
         ), 180)  # fmt: skip
 
     def kill(self, name: str) -> None:
@@ -94,24 +94,24 @@ class Fleet:
 
     def create(self, prompt: str = "pick up the red cup", seed: int = 7) -> SessionRecord:
         """An open session with its root made."""
-        accepted = self.dispatcher.accept(self.ledger.create_request(prompt=prompt, seed=seed, input_key=INPUT))
+        accepted = self.dispatcher.accept(self.ledger.sessions.open_request(prompt=prompt, seed=seed, input_key=INPUT))
         self.done(accepted.job)
-        return self.ledger.session(accepted.job.session_id)
+        return self.ledger.sessions.get(accepted.job.session_id)
 
     def submit(self, session: SessionRecord | str, kind: str = "step", **kwargs: object) -> JobRecord:
         """Accept a job and send its ticket; keyword arguments are params but for if_head and key."""
         named = {n: kwargs.pop(n) for n in ("if_head", "idempotency_key", "bulk") if n in kwargs}
         session_id = session if isinstance(session, str) else session.id
-        return self.dispatcher.accept(self.ledger.job_request(session_id, kind, kwargs, **named)).job
+        return self.dispatcher.accept(self.ledger.jobs.request(session_id, kind, kwargs, **named)).job
 
     def fork(self, checkpoint_id: str, **kwargs: object) -> tuple[SessionRecord, JobRecord]:
         """A fork, accepted and sent."""
-        accepted = self.dispatcher.accept(self.ledger.fork_request(checkpoint_id=checkpoint_id, **kwargs))
+        accepted = self.dispatcher.accept(self.ledger.sessions.fork_request(checkpoint_id=checkpoint_id, **kwargs))
         return accepted.session, accepted.job
 
     def done(self, job: JobRecord, timeout: float = 30.0, state: str = "succeeded") -> JobRecord:
         """The finished job; the test fails if it ends otherwise."""
-        finished = self.ledger.wait_job(job.id, timeout)
+        finished = self.ledger.jobs.wait(job.id, timeout)
         assert finished.state == state, (finished, self.logs())
         return finished
 
@@ -121,7 +121,7 @@ class Fleet:
 
     def latents(self, checkpoint_id: str) -> str:
         """Digest of the latents that a node records."""
-        return self.ledger.node(checkpoint_id).internal["_digest"]
+        return self.ledger.nodes.get(checkpoint_id).internal["_digest"]
 
     def logs(self) -> str:
         """The end of every worker's log."""
@@ -166,9 +166,9 @@ def running(
 def two(running: Fleet) -> Iterator[Fleet]:
     """Both workers, with no session open before and after."""
     yield running
-    for session in running.ledger.sessions(state="open").items:
-        running.ledger.close_session(session.id)
-    eventually(lambda: all(w.state in ("idle", "busy") for w in running.ledger.workers()))
+    for session in running.ledger.sessions.page(state="open").items:
+        running.ledger.sessions.close(session.id)
+    eventually(lambda: all(w.state in ("idle", "busy") for w in running.ledger.workers.all()))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,7 +21,7 @@ checkpoints = blueprint("checkpoints", "checkpoints", "The stored world at the e
 @checkpoints.get("/checkpoints/<string:checkpoint_id>", responses={200: CheckpointAnswer, **errors(304)})
 def get_checkpoint(path: CheckpointPath) -> Response:
     """A checkpoint: its node, lineage and what is stored of it"""
-    node = ctx().ledger.node(path.checkpoint_id)
+    node = ctx().ledger.nodes.get(path.checkpoint_id)
     lineage = [item.id for item in ctx().pictures.lineage(node.id)]
     return tagged_json(node.to_dict() | {"lineage": lineage, "storage": _stored(node.id)})
 
@@ -33,7 +33,7 @@ def pin_checkpoint(path: CheckpointPath) -> Response:
     Its pieces stay in the host memory of a worker, so that forks and rewinds to it need no storage, and its KV is never
     dropped to save space. Pinning twice is no error. At most `max_pinned` checkpoints are pinned.
     """
-    return json_answer(ctx().ledger.pin(path.checkpoint_id).to_dict())
+    return json_answer(ctx().ledger.nodes.pin(path.checkpoint_id).to_dict())
 
 
 @checkpoints.post("/checkpoints/<string:checkpoint_id>/unpin", responses={200: NodeView})
@@ -42,7 +42,7 @@ def unpin_checkpoint(path: CheckpointPath) -> Response:
 
     It stays stored; its pieces may leave host memory. No error when it is not pinned.
     """
-    return json_answer(ctx().ledger.unpin(path.checkpoint_id).to_dict())
+    return json_answer(ctx().ledger.nodes.unpin(path.checkpoint_id).to_dict())
 
 
 @checkpoints.get(
@@ -54,7 +54,7 @@ def get_strip(path: CheckpointPath) -> Response:
 
     Its `frames` text chunk and the X-Frames header hold their number.
     """
-    count = ctx().ledger.node(path.checkpoint_id).n_frames
+    count = ctx().ledger.nodes.get(path.checkpoint_id).n_frames
     response = immutable(ctx().pictures.strip(path.checkpoint_id), "image/png", name=f"{path.checkpoint_id}/strip")
     response.headers["X-Frames"] = str(count)
     return response
@@ -66,7 +66,7 @@ def get_strip(path: CheckpointPath) -> Response:
 )
 def get_checkpoint_frame(path: CheckpointFramePath) -> Response:
     """One of the frames this checkpoint added, as PNG"""
-    count = ctx().ledger.node(path.checkpoint_id).n_frames
+    count = ctx().ledger.nodes.get(path.checkpoint_id).n_frames
     if path.i >= count:
         raise FrameNotFound(f"the checkpoint has frames 0 to {count - 1}, not {path.i}", n_frames=count)
     return frame_answer(path.checkpoint_id, path.i, forever=True)
@@ -81,7 +81,7 @@ def get_observed(path: CheckpointPath) -> Response:
 
     X-Frames holds their number; pictures of several cameras follow each other within a frame.
     """
-    node = ctx().ledger.node(path.checkpoint_id)
+    node = ctx().ledger.nodes.get(path.checkpoint_id)
     key = node.internal.get("_observed")
     if key is None:
         raise FrameNotFound("no real frames were given with this step", hint="Its node says so: `observed` is 0.")
@@ -103,7 +103,7 @@ def get_observed(path: CheckpointPath) -> Response:
 )
 def get_checkpoint_latents(path: CheckpointPath, query: LatentsQuery) -> Response:
     """The latents this checkpoint added, [B, K, C, h, w]"""
-    if ctx().ledger.node(path.checkpoint_id).parent is None:
+    if ctx().ledger.nodes.get(path.checkpoint_id).parent is None:
         raise FrameNotFound("the root adds no latents", hint="Ask for a later checkpoint.")
     response = latents_answer(path.checkpoint_id, query.format)
     response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
@@ -116,7 +116,7 @@ def get_checkpoint_latents(path: CheckpointPath, query: LatentsQuery) -> Respons
 )
 def get_manifest(path: CheckpointPath) -> Response:
     """The stored manifest: every tensor's pieces with place, length and digest"""
-    ctx().ledger.node(path.checkpoint_id)
+    ctx().ledger.nodes.get(path.checkpoint_id)
     response = tagged_json(ctx().reader.manifest(path.checkpoint_id))
     response.headers["Cache-Control"] = "private, no-cache"
     return response

@@ -42,7 +42,7 @@ def get_job(path: JobPath, header: WorkHeaders, query: WaitQuery) -> Response:
 
     With `?wait=` (or `Prefer: wait=`) the answer comes when the job has finished, at the latest after so long.
     """
-    job = wait_for(ctx().ledger.job(path.job_id), wait_seconds(header, query.wait))
+    job = wait_for(ctx().ledger.jobs.get(path.job_id), wait_seconds(header, query.wait))
     return json_answer(job.to_dict())
 
 
@@ -52,13 +52,13 @@ def cancel_job(path: JobPath) -> Response:
 
     Steps it has committed stay. A job that has finished is returned as it is.
     """
-    return json_answer(ctx().ledger.cancel(path.job_id).to_dict())
+    return json_answer(ctx().ledger.jobs.cancel(path.job_id).to_dict())
 
 
 @jobs.get("/jobs", responses={200: JobPage})
 def list_jobs(query: JobsQuery) -> Response:
     """List jobs, newest first"""
-    page = ctx().ledger.jobs(query.session, query.state, query.kind, query.cursor, query.limit)
+    page = ctx().ledger.jobs.page(query.session, query.state, query.kind, query.cursor, query.limit)
     return json_answer({"items": [item.to_dict() for item in page.items], "next": page.next})
 
 

@@ -46,7 +46,7 @@ def get_model() -> Response:
     `geometry` (sizes, frames per second, action names and limits), `abilities`, `identity`. 503 until the
     first worker has loaded it.
     """
-    card = ctx().ledger.model_card()
+    card = ctx().ledger.model_card.read()
     if not card:
         raise ModelUnavailable("no worker has loaded the model yet", hint="Try again in a moment; see /api/workers.")
     geometry = card.get("geometry")
@@ -76,7 +76,7 @@ def get_sample(path: SamplePath) -> Response:
 @operations.get("/workers", responses={200: WorkerPage})
 def list_workers(query: NamesQuery) -> Response:
     """Worker processes by name: state, device and how busy it is, current job, resident sessions, memory"""
-    page = ctx().ledger.worker_page(query.cursor, query.limit)
+    page = ctx().ledger.workers.page(query.cursor, query.limit)
     return json_answer({"items": [worker.to_dict() for worker in page.items], "next": page.next})
 
 
@@ -84,7 +84,7 @@ def list_workers(query: NamesQuery) -> Response:
 def list_queues() -> Response:
     """Tickets waiting per queue, and totals"""
     ledger = ctx().ledger
-    items = [{"name": name, "length": length} for name, length in ledger.queues().items()]
+    items = [{"name": name, "length": length} for name, length in ledger.workers.queues().items()]
     return json_answer({"items": items, "counts": ledger.counts()})
 
 

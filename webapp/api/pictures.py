@@ -71,7 +71,7 @@ def get_latents(path: SessionStepPath, query: LatentsQuery) -> Response:
 
 def head_of(session_id: str) -> str:
     """The session's head; FrameNotFound while it is still being made."""
-    session: SessionRecord = ctx().ledger.session(session_id)
+    session: SessionRecord = ctx().ledger.sessions.get(session_id)
     if session.head is None:
         raise FrameNotFound(
             f"session {session_id} is still being made and has no frames yet",

@@ -48,14 +48,14 @@ def create_session(header: WorkHeaders, query: WaitQuery, body: CreateSession) -
 @sessions.get("/sessions", responses={200: SessionPage})
 def list_sessions(query: SessionsQuery) -> Response:
     """List sessions, newest first"""
-    page = ctx().ledger.sessions(query.state, query.cursor, query.limit, bulk=query.bulk == "true")
+    page = ctx().ledger.sessions.page(query.state, query.cursor, query.limit, bulk=query.bulk == "true")
     return json_answer({"items": [item.to_dict() for item in page.items], "next": page.next})
 
 
 @sessions.get("/sessions/<string:session_id>", responses={200: SessionView})
 def get_session(path: SessionPath) -> Response:
     """Look at a session"""
-    return json_answer(ctx().ledger.session(path.session_id).to_dict())
+    return json_answer(ctx().ledger.sessions.get(path.session_id).to_dict())
 
 
 @sessions.delete("/sessions/<string:session_id>", responses={200: SessionAnswer})
@@ -64,10 +64,10 @@ def close_session(path: SessionPath) -> Response:
 
     Its slot is free at once, unfinished jobs are cancelled, its tree and checkpoints stay.
     """
-    return json_answer({"session": ctx().ledger.close_session(path.session_id).to_dict()})
+    return json_answer({"session": ctx().ledger.sessions.close(path.session_id).to_dict()})
 
 
 @sessions.post("/sessions/<string:session_id>/reopen", responses={200: SessionAnswer, **errors(409)})
 def reopen_session(path: SessionPath) -> Response:
     """Open a closed session again, at its head"""
-    return json_answer({"session": ctx().ledger.reopen(path.session_id).to_dict()})
+    return json_answer({"session": ctx().ledger.sessions.reopen(path.session_id).to_dict()})

@@ -37,13 +37,13 @@ class EventsQuery(Query):
 @trees.get("/sessions/<string:session_id>/tree", responses={200: TreeAnswer, **errors(304)})
 def get_tree(path: SessionPath, query: TreeQuery) -> Response:
     """The tree a session grows in"""
-    session = ctx().ledger.session(path.session_id)
+    session = ctx().ledger.sessions.get(path.session_id)
     if session.tree_id is None:
         empty = {"tree_id": None, "root": None, "nodes": [], "sessions": [session.to_dict()], "next": None}
         return tagged_json({} if query.format == "d3" else empty)
     if query.format == "d3":
         return json_answer(nested(_whole(session.tree_id)))
-    return tagged_json(ctx().ledger.tree(session.tree_id, query.cursor, query.limit).to_dict())
+    return tagged_json(ctx().ledger.nodes.tree(session.tree_id, query.cursor, query.limit).to_dict())
 
 
 @trees.patch("/nodes/<string:checkpoint_id>", responses={200: NodeView, **errors(409, 413, 415)})
@@ -54,7 +54,7 @@ def patch_node(path: CheckpointPath, body: NodePatch) -> Response:
     """
     given = body.model_dump(include=body.model_fields_set)
     changes = {name: value for name, value in given.items() if value is not None or name in ("label", "score")}
-    return json_answer(ctx().ledger.update_node(path.checkpoint_id, **changes).to_dict())
+    return json_answer(ctx().ledger.nodes.update(path.checkpoint_id, **changes).to_dict())
 
 
 @trees.get("/sessions/<string:session_id>/events", responses={200: EventPage})
@@ -63,17 +63,17 @@ def get_events(path: SessionPath, query: EventsQuery) -> Response:
 
     The WebSocket (/ws/sessions/{session_id}/stream) sends the same events as they happen, with the same ids.
     """
-    ctx().ledger.session(path.session_id)
-    events = ctx().ledger.read_events([path.session_id], query.last_id, query.limit)
+    ctx().ledger.sessions.get(path.session_id)
+    events = ctx().ledger.events.read([path.session_id], query.last_id, query.limit)
     last = events[-1].id if events else query.last_id
     return json_answer({"items": [event.to_dict() for event in events], "next": last})
 
 
 def _whole(tree_id: str) -> TreeView:
-    view = ctx().ledger.tree(tree_id)
+    view = ctx().ledger.nodes.tree(tree_id)
     nodes, cursor = list(view.nodes), view.next
     while cursor is not None:
-        page = ctx().ledger.tree(tree_id, cursor)
+        page = ctx().ledger.nodes.tree(tree_id, cursor)
         nodes += page.nodes
         cursor = page.next
     return TreeView(view.tree_id, view.root, nodes, view.sessions)

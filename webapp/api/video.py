@@ -78,7 +78,7 @@ def get_checkpoint_video(path: CheckpointPath, header: WaitHeaders, query: Video
 
     As for a session's video.
     """
-    session_id = ctx().ledger.node(path.checkpoint_id).session_id
+    session_id = ctx().ledger.nodes.get(path.checkpoint_id).session_id
     return _answer(_planned(path.checkpoint_id, query), session_id, header, query, forever=True)
 
 
@@ -110,7 +110,7 @@ def get_sprite(path: SessionPath, query: SpriteQuery) -> Response:
 )
 def get_thumbnail(path: CheckpointPath, query: ThumbnailQuery) -> Response:
     """The checkpoint's last frame, small"""
-    ctx().ledger.node(path.checkpoint_id)
+    ctx().ledger.nodes.get(path.checkpoint_id)
     picture = encode_jpeg(thumbnail(ctx().pictures.frames(path.checkpoint_id)[-1], query.width))
     return immutable(picture, "image/jpeg", name=f"{path.checkpoint_id}/thumbnail/{query.width}")
 

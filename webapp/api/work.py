@@ -57,6 +57,6 @@ def fork(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: ForkBod
     The checkpoint may be any one of any tree; the source is never disturbed. Prompt and seed default to the
     checkpoint's and apply from the fork's next step.
     """
-    ctx().ledger.session(path.session_id)
+    ctx().ledger.sessions.get(path.session_id)
     request = requests.fork(body, header.idempotency_key)
     return accepted(ctx().dispatcher.accept(request), wait_seconds(header, query.wait))

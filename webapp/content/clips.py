@@ -66,4 +66,4 @@ def request(context: Context, clip: Clip, session_id: str) -> JobRequest:
         "fps": clip.fps,
         "format": clip.form,
     }
-    return context.ledger.media_request("video", session_id, params, target=clip.key, total=len(clip))
+    return context.ledger.media.request("video", session_id, params, target=clip.key, total=len(clip))

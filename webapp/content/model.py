@@ -38,7 +38,7 @@ def observed_counts(sizes: dict[str, Any] | None = None) -> list[int]:
 def _part(name: str) -> dict[str, Any]:
     """A part of the model card, which is read once per request."""
     if "model_card" not in g:
-        g.model_card = ctx().ledger.model_card()
+        g.model_card = ctx().ledger.model_card.read()
     found = g.model_card.get(name)
     return found if isinstance(found, dict) else {}
 

@@ -111,14 +111,14 @@ class Pictures:
 
     def _walk(self, checkpoint_id: str) -> tuple[Ancestor, ...]:
         """One node more than its parent's path where that is known, else the whole path in one go."""
-        node = self._ledger.node(checkpoint_id)
+        node = self._ledger.nodes.get(checkpoint_id)
         known = self._paths.peek(node.parent) if node.parent else None
         if known is not None:
             return (*known, ancestor_of(node))
-        return tuple(ancestor_of(node) for node in self._ledger.lineage(checkpoint_id))
+        return tuple(ancestor_of(node) for node in self._ledger.nodes.lineage(checkpoint_id))
 
     def _load_strip(self, checkpoint_id: str) -> bytes:
-        kept = self._ledger.framestrip(checkpoint_id)
+        kept = self._ledger.frames.strip(checkpoint_id)
         if kept is not None:
             return kept
         return self._when_stored(checkpoint_id, lambda id_: self._reader.attachment(id_, STRIP))
@@ -128,7 +128,7 @@ class Pictures:
         try:
             return read(checkpoint_id)
         except CheckpointUnavailable:
-            if self._ledger.node(checkpoint_id).durability != "pending":
+            if self._ledger.nodes.get(checkpoint_id).durability != "pending":
                 raise
         self._hub.wait_durable(checkpoint_id, WAIT_S)
         return read(checkpoint_id)

@@ -19,8 +19,8 @@ from typing import Protocol
 from redis.exceptions import RedisError
 
 from arc_fabric.ledger import Event, JobRecord, Ledger
-from arc_fabric.ledger.connection import connect_bytes
-from arc_fabric.ledger.keys import frames_channel
+from arc_fabric.ledger.core.connection import connect_bytes
+from arc_fabric.ledger.core.keys import frames_channel
 
 log = logging.getLogger(__name__)
 FINISHED, DURABLE = "job.finished", "node.durable"
@@ -56,7 +56,7 @@ class Hub:
         with self._lock:
             if self._started:
                 return
-            last_id = self._ledger.last_event_id()
+            last_id = self._ledger.events.last_id()
             self._started = True
         for name, follow in (("events", lambda: self._follow_events(last_id)), ("frames", self._follow_frames)):
             threading.Thread(target=self._forever, args=(follow,), name=f"hub-{name}", daemon=True).start()
@@ -86,15 +86,15 @@ class Hub:
 
     def wait_job(self, job_id: str, seconds: float) -> JobRecord:
         """The job once it has finished, or as it is after `seconds`. Raises JobNotFound."""
-        self._wait(FINISHED + job_id, lambda: self._ledger.job(job_id).finished_for_good, seconds)
-        return self._ledger.job(job_id)
+        self._wait(FINISHED + job_id, lambda: self._ledger.jobs.get(job_id).finished_for_good, seconds)
+        return self._ledger.jobs.get(job_id)
 
     def wait_durable(self, checkpoint_id: str, seconds: float) -> None:
         """Return when the node is no longer `pending`, or after `seconds`."""
         self._wait(DURABLE + checkpoint_id, lambda: self._durability(checkpoint_id) != "pending", seconds)
 
     def _durability(self, checkpoint_id: str) -> str:
-        return self._ledger.node(checkpoint_id).durability
+        return self._ledger.nodes.get(checkpoint_id).durability
 
     def _wait(self, key: str, done: Callable[[], bool], seconds: float) -> None:
         """Sleep until an event with this key came. Looks itself every 5 s: a Redis restart may lose an event."""
@@ -124,7 +124,7 @@ class Hub:
                     del self._waiters[key]
 
     def _follow_events(self, last_id: str) -> None:
-        for events in self._ledger.event_batches(None, last_id):
+        for events in self._ledger.events.follow(None, last_id):
             if self.stopping.is_set():
                 return
             self._dispatch(events)

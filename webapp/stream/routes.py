@@ -31,7 +31,7 @@ def register(app: Flask) -> None:
     def _admit() -> None:
         view = request.view_args or {}
         if "session_id" in view:
-            ctx().ledger.session(SessionPath.model_validate(view).session_id)
+            ctx().ledger.sessions.get(SessionPath.model_validate(view).session_id)
         last_id = request.args.get("last_id")
         if last_id is not None and not re.fullmatch(EVENT_ID, last_id, re.ASCII):
             raise InvalidRequest(

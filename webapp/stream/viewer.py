@@ -13,7 +13,8 @@ from redis.exceptions import ResponseError
 from simple_websocket import ConnectionClosed, Server
 
 from arc_fabric.errors import EventsLost, InvalidRequest, SessionNotFound
-from arc_fabric.ledger import Event, Ledger, keys
+from arc_fabric.ledger import Event, Ledger
+from arc_fabric.ledger.core import keys
 from webapp.http.validation import of_validation
 from webapp.stream.messages import Credit, Ping, Subscribe, dumps, error_text, event_key, parse
 from webapp.stream.outbox import Outbox
@@ -80,12 +81,12 @@ class Viewer:
 
     def _greet(self) -> None:
         """The id first, then the records: they are at least as new as the id says."""
-        last_id = self._context.ledger.last_event_id()
+        last_id = self._context.ledger.events.last_id()
         ledger = self._context.ledger
         if self._only is None:
-            sessions = ledger.sessions("open", limit=200).items
+            sessions = ledger.sessions.page("open", limit=200).items
         else:
-            sessions = [ledger.session(self._only)]
+            sessions = [ledger.sessions.get(self._only)]
             self._box.set_panes([self._only])
         views = [session.to_dict() for session in sessions]
         self._covered = last_id
@@ -143,7 +144,7 @@ class Viewer:
                 hint="Use /ws/stream to watch several sessions.",
             )
         for session_id in set(said.session_ids):
-            self._context.ledger.session(session_id)
+            self._context.ledger.sessions.get(session_id)
         self._box.set_panes(said.session_ids)
         if self._held is not None:
             self._begin(said.last_id)
@@ -155,7 +156,7 @@ class Viewer:
             self._box.put_text(error_text(EventsLost(f"the events after {last_id} are no longer kept")))
         streams = None if self._only is None else [self._only]
         while True:
-            events = self._context.ledger.read_events(streams, last_id, REPLAY_PAGE)
+            events = self._context.ledger.events.read(streams, last_id, REPLAY_PAGE)
             for event in events:
                 if event_key(event.id) > until:
                     return
@@ -185,7 +186,7 @@ class Viewer:
 
 def keeps_events_after(ledger: Ledger, last_id: str) -> bool:
     """Whether no event after `last_id` was trimmed, and the id is of this stream at all."""
-    if event_key(last_id) > event_key(ledger.last_event_id()):
+    if event_key(last_id) > event_key(ledger.events.last_id()):
         return False
     try:
         facts = ledger.redis.xinfo_stream(keys.EVENTS)

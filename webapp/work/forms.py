@@ -24,7 +24,7 @@ def of_form(form: JobForm, key: str | None) -> JobRequest:
         return requests.checkpoint(form.session_id, form.params, key)
     if isinstance(form, VideoForm):
         return requests.video(form.params)
-    return ctx().ledger.job_request(form.session_id, "close", idempotency_key=key)
+    return ctx().ledger.jobs.request(form.session_id, "close", idempotency_key=key)
 
 
 def accept_forms(forms: list[JobForm], key: str | None) -> list[Accepted | ArcFabricError]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from arc_fabric.errors import Conflict, RewindBeyondRoot, SessionClosed
 from arc_fabric.ledger import JobRequest, SessionRecord
+from arc_fabric.ledger.core import keys
 from webapp.content import clips
 from webapp.content.given_pictures import take_initial, take_observed
 from webapp.content.model import model_fps
@@ -16,7 +17,7 @@ from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, Rewin
 def open_session(body: CreateSession, key: str | None) -> tuple[JobRequest, dict[str, Any]]:
     """Check everything and store the image: a refused request leaves nothing but the image, which is collected."""
     input_key, note = take_initial(body.initial_frame)
-    request = ctx().ledger.create_request(
+    request = ctx().ledger.sessions.open_request(
         prompt=body.prompt,
         seed=body.seed,
         model=ctx().settings.model,
@@ -31,7 +32,7 @@ def open_session(body: CreateSession, key: str | None) -> tuple[JobRequest, dict
 
 def fork(body: ForkBody, key: str | None) -> JobRequest:
     """A fork."""
-    return ctx().ledger.fork_request(
+    return ctx().ledger.sessions.fork_request(
         checkpoint_id=body.checkpoint_id,
         prompt=body.new_prompt,
         seed=body.new_seed,
@@ -50,29 +51,29 @@ def step(session_id: str, body: StepBody, key: str | None) -> JobRequest:
         if not _answered_before(key):
             _require_open(session_id)
         params["observed"] = take_observed(body.observed)
-    return ctx().ledger.job_request(session_id, "step", params, if_head=body.if_head, idempotency_key=key)
+    return ctx().ledger.jobs.request(session_id, "step", params, if_head=body.if_head, idempotency_key=key)
 
 
 def rewind(session_id: str, body: RewindBody, key: str | None) -> JobRequest:
     """A rewind; refused at once where the session is idle and it cannot work."""
-    session = ctx().ledger.session(session_id)
+    session = ctx().ledger.sessions.get(session_id)
     if not _answered_before(key):
         _check_rewind(session, body)
     params: dict[str, Any] = (
         {"checkpoint_id": body.checkpoint_id} if body.checkpoint_id else {"n_steps": body.n_steps or 1}
     )
-    return ctx().ledger.job_request(session_id, "rewind", params, if_head=body.if_head, idempotency_key=key)
+    return ctx().ledger.jobs.request(session_id, "rewind", params, if_head=body.if_head, idempotency_key=key)
 
 
 def checkpoint(session_id: str, body: CheckpointBody, key: str | None) -> JobRequest:
     """A named, stored checkpoint of the head."""
     params = {} if body.label is None else {"label": body.label}
-    return ctx().ledger.job_request(session_id, "checkpoint", params, if_head=body.if_head, idempotency_key=key)
+    return ctx().ledger.jobs.request(session_id, "checkpoint", params, if_head=body.if_head, idempotency_key=key)
 
 
 def video(body: VideoBody) -> JobRequest:
     """A clip as a job. Asking twice needs no key: the unfinished job for the same clip comes back."""
-    session_id = ctx().ledger.node(body.checkpoint_id).session_id
+    session_id = ctx().ledger.nodes.get(body.checkpoint_id).session_id
     fps = body.fps or model_fps()
     clip = clips.plan(ctx().pictures, body.checkpoint_id, body.from_, body.to, fps=fps, form=body.format)
     return clips.request(ctx(), clip, session_id)
@@ -80,14 +81,14 @@ def video(body: VideoBody) -> JobRequest:
 
 def _require_open(session_id: str) -> None:
     """Refuse before pictures are stored for nothing; the submit script decides."""
-    session = ctx().ledger.session(session_id)
+    session = ctx().ledger.sessions.get(session_id)
     if session.state == "closed":
         raise SessionClosed(f"Session {session_id} is closed.", session_id=session_id)
 
 
 def _check_rewind(session: SessionRecord, body: RewindBody) -> None:
     if body.checkpoint_id is not None:
-        ctx().ledger.node(body.checkpoint_id)
+        ctx().ledger.nodes.get(body.checkpoint_id)
     if session.state != "open" or session.queued or session.running_job or session.head is None:
         return
     steps = session.frame_index
@@ -108,4 +109,4 @@ def _check_rewind(session: SessionRecord, body: RewindBody) -> None:
 
 def _answered_before(key: str | None) -> bool:
     """Whether this Idempotency-Key has an answer: then the first job comes back, whatever holds now."""
-    return key is not None and bool(ctx().ledger.redis.exists(f"arc:idem:{key}"))
+    return key is not None and bool(ctx().ledger.redis.exists(keys.idempotency(key)))

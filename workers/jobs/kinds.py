@@ -63,7 +63,7 @@ def fork(run: JobRun) -> None:
 def rewind(run: JobRun) -> None:
     """Move the head up its lineage. Nodes stay, and so do the session's prompt and seed."""
     ledger, params = run.process.ledger, run.job.params
-    path = ledger.path(run.session.head)
+    path = ledger.nodes.path(run.session.head)
     target = params.get("checkpoint_id")
     if target is None:
         n_steps = params.get("n_steps", 1)
@@ -99,9 +99,9 @@ def checkpoint(run: JobRun) -> None:
         # It could not be stored from here (see durability.py); a fresh process makes it again and stores it.
         run.process.drain(f"storing {head} failed: {error}")
         raise GivesWay(failed=True) from error
-    run.process.ledger.set_durability(head, "durable")
+    run.process.ledger.nodes.set_durability(head, "durable")
     if params.get("label") is not None:
-        run.process.ledger.update_node(head, label=params["label"])
+        run.process.ledger.nodes.update(head, label=params["label"])
     run.succeed({"checkpoint_id": head, "durability": "durable"})
 
 

@@ -45,7 +45,7 @@ class MediaJobs:
         """Work on a ticket until its job is over, taken by another worker, or given back because we are to end."""
         process = self._process
         outcome, job = through_outages(
-            lambda: process.ledger.claim_media(process.name, process.boot_id, job_id, ATTEMPTS)
+            lambda: process.ledger.media.claim(process.name, process.boot_id, job_id, ATTEMPTS)
         )
         if outcome == "fenced":
             fenced(process)
@@ -73,7 +73,7 @@ class MediaJobs:
     def _make(self, job: JobRecord) -> dict[str, object]:
         """Make and store the clip; what the job's record says of it."""
         wanted = job.params
-        path = [Span(node.id, node.n_frames) for node in self._process.ledger.lineage(wanted["checkpoint_id"])]
+        path = [Span(node.id, node.n_frames) for node in self._process.ledger.nodes.lineage(wanted["checkpoint_id"])]
         clip = plan(path, wanted["from"], wanted["to"], fps=wanted["fps"], form=wanted["format"])
         if self._backend.exists(clip.key):
             size = self._backend.head(clip.key).size
@@ -100,7 +100,7 @@ class MediaJobs:
 
     def _step_frames(self, checkpoint_id: str) -> np.ndarray:
         """The frames a step added, uint8 [F, H, W, 3]: from Redis while they are new, else from storage."""
-        kept = self._process.ledger.framestrip(checkpoint_id)
+        kept = self._process.ledger.frames.strip(checkpoint_id)
         if kept is not None:
             return unpack_strip(kept)
         deadline = time.monotonic() + _PENDING_S
@@ -108,7 +108,7 @@ class MediaJobs:
             try:
                 return unpack_strip(through_store_outages(lambda: self._reader.attachment(checkpoint_id, STRIP)))
             except CheckpointUnavailable:
-                pending = self._process.ledger.node(checkpoint_id).durability == "pending"
+                pending = self._process.ledger.nodes.get(checkpoint_id).durability == "pending"
                 if not pending or time.monotonic() > deadline:
                     raise
             time.sleep(0.2)
@@ -116,7 +116,7 @@ class MediaJobs:
     def _give_back(self, job: JobRecord) -> None:
         """This process is to end: the next one makes the clip, from its beginning."""
         if self._commit(job, 0, final="queued"):
-            self._process.dispatcher.send(self._process.ledger.job(job.id))
+            self._process.dispatcher.send(self._process.ledger.jobs.get(job.id))
         raise Interrupted
 
     def _end(self, job: JobRecord, final: str, **told: object) -> None:
@@ -126,5 +126,5 @@ class MediaJobs:
     def _commit(self, job: JobRecord, done: int, **told: object) -> bool:
         process = self._process
         return through_outages(
-            lambda: process.ledger.commit_media(process.name, process.boot_id, job.id, done, **told)  # type: ignore[arg-type]
+            lambda: process.ledger.media.commit(process.name, process.boot_id, job.id, done, **told)  # type: ignore[arg-type]
         )

@@ -50,7 +50,7 @@ class Payloads:
         runtime, store = self._runtime, self._runtime.store
         if runtime.manager.is_resident(checkpoint_id):
             return "here"
-        node = self._ledger.node(checkpoint_id)
+        node = self._ledger.nodes.get(checkpoint_id)
         if node.durability == "durable":
             return "stored"
         if node.durability in ("deleted", "damaged"):
@@ -61,31 +61,31 @@ class Payloads:
         if status == "pending":
             return "here"
         if status == "durable":
-            self._ledger.set_durability(checkpoint_id, "durable")
+            self._ledger.nodes.set_durability(checkpoint_id, "durable")
             return "stored"
         return self._from_maker(node) or self._replay(checkpoint_id)
 
     def _from_maker(self, node: NodeRecord) -> str | None:
         """Wait for the upload of a living maker; None when there is none."""
         deadline = time.monotonic() + _MAKER_PATIENCE_S
-        while self._ledger.is_alive(node.worker, node.boot) and time.monotonic() < deadline:
-            if self._ledger.node(node.id).durability == "durable":
+        while self._ledger.workers.is_alive(node.worker, node.boot) and time.monotonic() < deadline:
+            if self._ledger.nodes.get(node.id).durability == "durable":
                 return "waited"
             time.sleep(_POLL_S)
         # It may have finished just before it died.
         if through_store_outages(lambda: self._runtime.store.durability(node.id)) == "durable":
-            self._ledger.set_durability(node.id, "durable")
+            self._ledger.nodes.set_durability(node.id, "durable")
             return "stored"
         return None
 
     def _replay(self, checkpoint_id: str) -> str:
         store, manager = self._runtime.store, self._runtime.manager
         todo: list[NodeRecord] = []
-        for ancestor in self._ledger.path(checkpoint_id):
+        for ancestor in self._ledger.nodes.path(checkpoint_id):
             stored = through_store_outages(lambda i=ancestor: store.durability(i))
             if manager.is_resident(ancestor) or stored != "absent":
                 break
-            todo.append(self._ledger.node(ancestor))
+            todo.append(self._ledger.nodes.get(ancestor))
         log.warning("replaying %d lost checkpoints up to %s", len(todo), checkpoint_id)
         for node in reversed(todo):
             self._make_again(node)
@@ -113,7 +113,7 @@ class Payloads:
             attachments=lambda frames: {STRIP: pack_strip(frames)},
         )  # fmt: skip
         if digest_of(result.latents) != node.internal.get("_digest"):
-            self._ledger.set_durability(node.id, "damaged")
+            self._ledger.nodes.set_durability(node.id, "damaged")
             raise DamagedSnapshot(
                 f"Checkpoint {node.id} was lost with its worker and could not be made again bit for bit.",
                 hint="Continue from an earlier checkpoint; replay needs the same device kind and software.",

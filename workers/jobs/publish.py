@@ -15,7 +15,7 @@ def send_live(
 ) -> None:
     """Publish frames uint8 [F, H, W, 3], the first one being video frame `first` of the session, and keep their strip,
     `kept` = (checkpoint, PNG), unless that was done before."""
-    ledger.publish_frames(session_id, [
+    ledger.frames.publish(session_id, [
         pack_live(encode_jpeg(frame), number=first + i, time=time.time(), last=i == len(frames) - 1)
         for i, frame in enumerate(frames)
     ], kept=kept)  # fmt: skip

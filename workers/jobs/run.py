@@ -87,12 +87,14 @@ class JobRun:
             result=result, error=error, timings=self.timings if final else {},
         )  # fmt: skip
         process = self.process
-        answer, following = through_outages(lambda: process.ledger.commit(process.name, process.boot_id, change))
+        answer, following = through_outages(
+            lambda: process.ledger.execution.commit(process.name, process.boot_id, change)
+        )
         if answer != "ok":
             raise NotOurs(answer)
         self.ended = final is not None
         if following is not None:
-            process.dispatcher.send(process.ledger.job(following))
+            process.dispatcher.send(process.ledger.jobs.get(following))
         for name, value in (changes or {}).items():
             setattr(self.session, name, value)
 

@@ -63,7 +63,7 @@ def _take_up_inputs(run: JobRun) -> None:
 
 def _should_give_way(run: JobRun) -> bool:
     process = run.process
-    return process.stopping.is_set() or process.ledger.others_waiting(process.name, run.session.id)
+    return process.stopping.is_set() or process.ledger.execution.others_waiting(process.name, run.session.id)
 
 
 def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes], *, more: bool) -> StepResult:
@@ -145,7 +145,7 @@ class _Commits:
         with run.timed("publish_s"):
             kept = node.id, strip.result()
             if run.job.bulk:
-                run.process.ledger.keep_framestrip(*kept)
+                run.process.ledger.frames.keep(*kept)
             else:
                 self._show(taken, kept)
         try:

@@ -37,7 +37,7 @@ class Tickets:
         if process.ending.is_set():
             return False  # what is pending is being stored; the sweep at the end sends this job's ticket again
         while True:
-            claim = through_outages(lambda: process.ledger.claim(process.name, process.boot_id, job_id))
+            claim = through_outages(lambda: process.ledger.execution.claim(process.name, process.boot_id, job_id))
             if claim.outcome == "fenced":
                 fenced(process)
             if claim.outcome in ("done", "elsewhere"):
@@ -54,7 +54,7 @@ class Tickets:
         """Make payloads of committed checkpoints again (see payloads.py), until other work waits; the janitor asks
         again for the rest."""
         for checkpoint_id in checkpoint_ids:
-            if self._process.stopping.is_set() or self._process.ledger.others_waiting(self._process.name, ""):
+            if self._process.stopping.is_set() or self._process.ledger.execution.others_waiting(self._process.name, ""):
                 return
             try:
                 self._payloads.fetch(checkpoint_id)
@@ -97,7 +97,7 @@ class Tickets:
 
     def _hand_on(self, run: JobRun, ticket: str, way: GivesWay) -> bool:
         process = self._process
-        job = through_outages(lambda: process.ledger.requeue(
+        job = through_outages(lambda: process.ledger.execution.requeue(
             process.name, process.boot_id, run.session.id, run.job.id, ticket, run.epoch, failed=way.failed
         ))  # fmt: skip
         if job is None:

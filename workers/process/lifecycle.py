@@ -100,7 +100,7 @@ class ServeStep(bootsteps.StartStopStep):
             except BaseException:
                 log.exception("%s: the model did not come up", me.name)
                 self._heartbeat.end()
-                me.ledger.announce_worker(me.name, me.boot_id, me.record() | {"state": "down"})
+                me.ledger.leases.announce(me.name, me.boot_id, me.record() | {"state": "down"})
                 raise
         self._serve(me)
 
@@ -109,7 +109,7 @@ class ServeStep(bootsteps.StartStopStep):
         from workers.threads.watchdog import Watchdog
 
         me.serving = True
-        through_outages(lambda: me.ledger.serve(me.name, me.boot_id, me.record()))
+        through_outages(lambda: me.ledger.leases.take(me.name, me.boot_id, me.record()))
         Watchdog(me, stop_asked=_stop_asked, end=self.end).start()
         self._threads = [Reaper(me)]
         if me.role == MEDIA:
@@ -155,8 +155,8 @@ class ServeStep(bootsteps.StartStopStep):
             loading.put_away(me, FLUSH_S)
         self._heartbeat.end()
         try:
-            me.ledger.release_lease(me.name, me.boot_id)
-            me.dispatcher.send_many(me.ledger.sweep())  # our sessions find another worker at once
+            me.ledger.leases.release(me.name, me.boot_id)
+            me.dispatcher.send_many(me.ledger.execution.sweep())  # our sessions find another worker at once
         except REDIS_OUTAGE as error:
             log.warning("could not hand over, the reaper of another worker will: %s", error)
         log.info("%s has ended in order", me.name)
@@ -166,7 +166,7 @@ def _result(coming_up: Future[None], me: worker_process.WorkerProcess) -> None:
     """Wait for the model, unless SIGTERM comes first: then there is nothing to put away, and no thread to wait for."""
     while not wait([coming_up], timeout=0.2).done:
         if _stop_asked():
-            me.ledger.announce_worker(me.name, me.boot_id, me.record() | {"state": "down"})
+            me.ledger.leases.announce(me.name, me.boot_id, me.record() | {"state": "down"})
             log.info("%s was stopped before its model was up", me.name)
             os._exit(os.EX_OK)
     coming_up.result()

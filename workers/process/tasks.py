@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from celery.exceptions import Ignore
 
-from arc_fabric.ledger.jobs import KINDS, OPENING_KINDS
-from arc_fabric.ledger.media import MEDIA_KINDS
 from arc_fabric.queue.dispatch import TASK_PREFIX
+from arc_fabric.terms import KINDS, MEDIA_KINDS, OPENING_KINDS
 from workers.process import process
 from workers.process.app import app
 

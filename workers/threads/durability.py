@@ -86,7 +86,7 @@ class DurabilityReporter:
 
     def _tell(self, checkpoint_id: str, until: float) -> None:
         try:
-            known = self._ledger.set_durability(checkpoint_id, "durable")
+            known = self._ledger.nodes.set_durability(checkpoint_id, "durable")
         except REDIS_OUTAGE as error:
             log.warning("cannot report %s as durable yet: %s", checkpoint_id, error)
             known = False

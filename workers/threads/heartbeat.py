@@ -39,9 +39,9 @@ class Heartbeat(threading.Thread):
         process = self._process
         try:
             if not process.serving:
-                process.ledger.announce_worker(process.name, process.boot_id, process.record())
+                process.ledger.leases.announce(process.name, process.boot_id, process.record())
                 return
-            held = process.ledger.renew_lease(process.name, process.boot_id, process.record())
+            held = process.ledger.leases.renew(process.name, process.boot_id, process.record())
         except (RedisError, OSError) as error:
             log.warning("heartbeat: %s", error)
             return
@@ -63,7 +63,7 @@ class Heartbeat(threading.Thread):
         """Runs in the task thread: states leave memory when idle, closed, or owned by another worker."""
         process, runtime = self._process, self._process.runtime
         try:
-            owned = process.ledger.owned_sessions(process.name)
+            owned = process.ledger.workers.sessions_of(process.name)
         except (RedisError, OSError):
             return
         for session_id in runtime.resident_ids():

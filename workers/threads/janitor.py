@@ -46,31 +46,31 @@ class Janitor(threading.Thread):
     def round(self) -> None:
         """Look after the pending nodes of dead workers."""
         process = self._process
-        if not process.ledger.hold("janitor", process.boot_id, 3 * ROUND_S):
+        if not process.ledger.leases.hold("janitor", process.boot_id, 3 * ROUND_S):
             return
         ledger = process.ledger
         lost = []
-        for node in ledger.nodes(ledger.pending_nodes(_PER_ROUND)):
-            if ledger.is_alive(node.worker, node.boot):
+        for node in ledger.nodes.many(ledger.nodes.pending(_PER_ROUND)):
+            if ledger.workers.is_alive(node.worker, node.boot):
                 continue
             if self._backend.exists(key_of(node.id, MANIFEST)):
-                ledger.set_durability(node.id, "durable")
+                ledger.nodes.set_durability(node.id, "durable")
             else:
                 lost.append(node.id)
         # One request at a time: while workers are busy with other things, requests must not pile up.
-        if lost and ledger.hold("heal", f"{process.boot_id}-{time.time()}", _HEAL_EVERY_S):
+        if lost and ledger.leases.hold("heal", f"{process.boot_id}-{time.time()}", _HEAL_EVERY_S):
             process.dispatcher.heal(lost)
 
     def _collect_now_and_then(self) -> None:
         """The collector is safe beside others, but one pass per period for all janitors is enough."""
         process = self._process
-        if process.ledger.hold("collector", f"{process.boot_id}-{time.time()}", COLLECT_EVERY_S):
+        if process.ledger.leases.hold("collector", f"{process.boot_id}-{time.time()}", COLLECT_EVERY_S):
             self._forget_jobs()
             collect(process.ledger, self._backend, process.settings)
 
     def _forget_jobs(self) -> None:
         settings = self._process.settings
-        forgotten = self._process.ledger.forget_jobs(older_than_s=settings.jobs_kept_s, more_than=settings.jobs_kept)
+        forgotten = self._process.ledger.jobs.forget(older_than_s=settings.jobs_kept_s, more_than=settings.jobs_kept)
         if forgotten:
             log.info("forgot %d jobs that finished long ago", forgotten)
 

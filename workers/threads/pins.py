@@ -1,7 +1,7 @@
 """Keeps the pinned checkpoints of this worker in its host memory, as the ledger says.
 
 The truth about pins is in the ledger; this thread makes the store follow it. Each pinned checkpoint is kept by one
-worker: the owner of its session, else the one that made it, else any (see ledger/lua/pins.lua), so that a dead
+worker: the owner of its session, else the one that made it, else any (see ledger/lua/workers/pins.lua), so that a dead
 worker's pins are taken over at the next round.
 """
 
@@ -44,7 +44,7 @@ class PinKeeper(threading.Thread):
         runtime = self._process.runtime
         if runtime is None:
             return
-        wanted = self._process.ledger.pins_of(self._process.name)
+        wanted = self._process.ledger.workers.pins_of(self._process.name)
         for checkpoint_id in runtime.store.pinned() - wanted:
             runtime.store.unpin(checkpoint_id)
         self._retry = {known: at for known, at in self._retry.items() if known in wanted}

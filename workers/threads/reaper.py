@@ -33,9 +33,9 @@ class Reaper(threading.Thread):
     def round(self) -> int:
         """One sweep, if the role is ours; returns how many tickets were sent."""
         process = self._process
-        if not process.ledger.hold("reaper", process.boot_id, _ROLE_S):
+        if not process.ledger.leases.hold("reaper", process.boot_id, _ROLE_S):
             return 0
-        jobs = process.ledger.sweep()
+        jobs = process.ledger.execution.sweep()
         if jobs:
             log.info("sending %d tickets again", len(jobs))
             process.dispatcher.send_many(jobs)

@@ -64,8 +64,8 @@ class Watchdog(threading.Thread):
         log.error("a step of job %s takes longer than %g s: ending this process", job_id, self._limit)
         try:
             if job_id is not None:
-                process.ledger.note_deadline(job_id)
-            process.ledger.release_lease(process.name, process.boot_id)
+                process.ledger.execution.note_deadline(job_id)
+            process.ledger.leases.release(process.name, process.boot_id)
         except (RedisError, OSError) as error:
             log.warning("could not say goodbye: %s", error)
         os._exit(EXIT_DEADLINE)

@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.ledger import Adopted, Ledger, Limits
+from arc_fabric.ledger import Imported, Ledger, Limits
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import backend_from_settings
 from arc_fabric.store.upkeep.bundle import Bundle, import_bundle, read_bundle
 
 
-def take_in(settings: Settings, file: Path) -> tuple[Bundle, Adopted]:
+def take_in(settings: Settings, file: Path) -> tuple[Bundle, Imported]:
     """Everything is checked first. May be cut off and repeated: until the nodes are known, payloads are orphans that
     the collector removes after its grace period. Raises InvalidRequest, Conflict, DamagedSnapshot, StoreUnavailable."""
     backend = backend_from_settings(settings)
@@ -25,12 +25,12 @@ def take_in(settings: Settings, file: Path) -> tuple[Bundle, Adopted]:
             raise InvalidRequest(
                 f"The bundle lists nodes without their payload: {', '.join(sorted(map(str, without)))}."
             )
-        ledger.adopt(nodes, sessions, check_only=True)
+        ledger.imports.add(nodes, sessions, check_only=True)
         began = time.monotonic()
         import_bundle(file, backend)
-        adopted = ledger.adopt(nodes, sessions)
+        imported = ledger.imports.add(nodes, sessions)
         if time.monotonic() - began > settings.gc_grace_s / 2:
             import_bundle(file, backend)  # what a collector took because it had no node yet
-        return bundle, adopted
+        return bundle, imported
     finally:
         ledger.close()

@@ -128,9 +128,9 @@ def import_(
     from arc_fabric.services.find_servers import reachable_store
 
     with reachable_store(settings_of(context), ledger=True) as settings:
-        bundle, adopted = take_in(settings, file)
+        bundle, imported = take_in(settings, file)
     facts = {"file": str(file), "bytes": bundle.size, "checkpoints": list(bundle.checkpoints)}
-    emit(facts | {"nodes": list(adopted.nodes), "sessions": list(adopted.sessions)}, as_json, _bundle)
+    emit(facts | {"nodes": list(imported.nodes), "sessions": list(imported.sessions)}, as_json, _bundle)
 
 
 def _nodes(remote: Remote, branch: str, whole: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -170,7 +170,7 @@ def _known_inputs(ledger: Ledger | None, backend: Backend) -> dict[str, Any]:
         return {}
     from arc_fabric.store.upkeep.marks import storage_time
 
-    return {"named_inputs": ledger.named_inputs, "inputs_since": ledger.knows_since(storage_time(backend))}
+    return {"named_inputs": ledger.inputs.named, "inputs_since": ledger.inputs.knows_since(storage_time(backend))}
 
 
 def _thin(settings: Settings, backend: Backend, ledger: Ledger | None, dry_run: bool) -> dict[str, Any] | None:

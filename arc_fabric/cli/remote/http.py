@@ -19,10 +19,10 @@ from arc_fabric.client import ArcFabric
 from arc_fabric.client.transport import named_error
 from arc_fabric.services.lock import read_running
 from arc_fabric.settings import Settings
+from arc_fabric.terms import TERMINAL
 
 DEFAULT_URL = "http://127.0.0.1:8321"
 _WAIT_S = 0.5
-_ENDED = ("succeeded", "failed", "cancelled")
 
 
 class Remote:
@@ -81,7 +81,7 @@ class Remote:
         """
         try:
             with _bar(what, quiet) as advance:
-                while job["state"] not in _ENDED:
+                while job["state"] not in TERMINAL:
                     advance(job)
                     job = self.get(f"/api/jobs/{job['id']}", wait=_WAIT_S)
                 advance(job)

@@ -58,10 +58,10 @@ def truncated() -> bytes:
 )
 def test_bad_images_are_refused(web: WebServer, frame: str, says: str) -> None:
     """422 with the reason; no session, no object."""
-    before = sum(1 for _ in web.ledger.sessions(limit=500).items)
+    before = sum(1 for _ in web.ledger.sessions.page(limit=500).items)
     problem = web.problem(422, "POST", "/api/sessions", json={"prompt": "p", "initial_frame": frame})
     assert says in problem["detail"]
-    assert sum(1 for _ in web.ledger.sessions(limit=500).items) == before
+    assert sum(1 for _ in web.ledger.sessions.page(limit=500).items) == before
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def picture_at(server: WebServer, session: str, number: int) -> np.ndarray:
 
 def latents(server: WebServer, session: str) -> list[str]:
     """Digests of the latents of each step."""
-    nodes = server.ledger.lineage(server.ledger.session(session).head)
+    nodes = server.ledger.nodes.lineage(server.ledger.sessions.get(session).head)
     return [node.internal["_digest"] for node in nodes[1:]]
 
 
@@ -172,8 +172,8 @@ def test_a_missing_view_is_refused(cameras: WebServer, count: int) -> None:
             "3 cameras" in cameras.problem(422, "POST", "/api/sessions", data={"prompt": PROMPT}, files=files)["detail"]
         )
     assert {info.key for info in backend_from_settings(cameras.settings).list("inputs/")} == objects
-    assert len(cameras.ledger.sessions("open").items) == 1
-    assert cameras.ledger.session(session).frame_index == 0
+    assert len(cameras.ledger.sessions.page("open").items) == 1
+    assert cameras.ledger.sessions.get(session).frame_index == 0
 
 
 def test_a_form_that_leaves_out_a_frame_or_a_camera_is_refused(cameras: WebServer) -> None:
@@ -192,7 +192,7 @@ def test_a_form_that_leaves_out_a_frame_or_a_camera_is_refused(cameras: WebServe
     assert "has 7 frames" in refused(files[CAMERAS:])
     assert "by camera" in refused([*files, ("observed", files[0][1])])
     assert "observed.03" in refused([("observed.03", files[0][1])])
-    assert cameras.ledger.session(session).frame_index == 0
+    assert cameras.ledger.sessions.get(session).frame_index == 0
     by_camera = sorted(files, key=lambda file: file[0])
     assert cameras.ok("POST", f"{path}?wait=60", files=by_camera)["job"]["state"] == "succeeded"
     assert latents(cameras, session) == plain([seen(1)])

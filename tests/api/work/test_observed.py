@@ -104,12 +104,12 @@ def test_a_repeated_request_is_one_job(session: Made) -> None:
 def test_bad_frames_are_refused(session: Made, observed: Any, says: str) -> None:
     """422 with the reason; no job."""
     session.step()
-    before = session.web.ledger.jobs(session=session.id).items
+    before = session.web.ledger.jobs.page(session=session.id).items
     body = {"observed": observed} | ({"steps": 3} if "steps is 3" in says else {})
     problem = session.web.problem(422, "POST", f"{session.path}/step", json=body)
     words = problem["detail"] + " ".join(error["field"] for error in problem.get("errors", ()))
     assert says in words, problem
-    assert len(session.web.ledger.jobs(session=session.id).items) == len(before)
+    assert len(session.web.ledger.jobs.page(session=session.id).items) == len(before)
     assert session.step()["result"]["frame_index"] == 2
 
 
@@ -117,13 +117,13 @@ def test_a_closed_session_and_a_model_that_cannot_observe(session: Made) -> None
     """Refused before a picture is stored: 409 for the session, 422 for the model."""
     web = session.web
     objects = {info.key for info in backend_from_settings(web.settings).list("inputs/")}
-    card = web.ledger.model_card()
+    card = web.ledger.model_card.read()
     body = {"observed": [frames(size=(33, 21))]}
     try:
-        web.ledger.write_model_card(card | {"abilities": card["abilities"] | {"observes": False}})
+        web.ledger.model_card.write(card | {"abilities": card["abilities"] | {"observes": False}})
         assert "cannot take observed" in web.problem(422, "POST", f"{session.path}/step", json=body)["detail"]
     finally:
-        web.ledger.write_model_card(card)
+        web.ledger.model_card.write(card)
     web.ok("DELETE", session.path)
     assert web.problem(409, "POST", f"{session.path}/step", json=body)["code"] == "SessionClosed"
     assert {info.key for info in backend_from_settings(web.settings).list("inputs/")} == objects

@@ -20,24 +20,26 @@ def requests_of(ledger: Ledger, session: str, head: str) -> list[JobRequest]:
     found = []
     for i in range(FORKS):
         found.append(
-            ledger.fork_request(checkpoint_id=head, seed=i, steps=1, bulk=True, idempotency_key=f"{session}-f{i}")
+            ledger.sessions.fork_request(
+                checkpoint_id=head, seed=i, steps=1, bulk=True, idempotency_key=f"{session}-f{i}"
+            )
         )
         if i < STEPS:
-            found.append(ledger.job_request(session, "step", {"steps": 1}, idempotency_key=f"{session}-s{i}"))
+            found.append(ledger.jobs.request(session, "step", {"steps": 1}, idempotency_key=f"{session}-s{i}"))
     return found
 
 
 def submit_and_die(url: str, session: str, head: str, when: str) -> None:
     """Run in a process of its own, which kills itself after the second round trip ("between"), or with all accepted
     without tickets, and a third of these sent ("unsent")."""
-    from arc_fabric.ledger import requests
+    from arc_fabric.ledger import jobs
     from arc_fabric.queue.dispatch import Dispatcher
 
-    requests.PER_ROUND_TRIP = PER_ROUND_TRIP
+    jobs.PER_ROUND_TRIP = PER_ROUND_TRIP
     ledger = Ledger(url, limits=Limits())
     wanted = requests_of(ledger, session, head)
     if when == "between":
-        run_many, calls = ledger.scripts.run_many, []
+        run_many, calls = ledger.core.scripts.run_many, []
 
         def counted(batch: list) -> list:
             calls.append(run_many(batch))
@@ -45,9 +47,9 @@ def submit_and_die(url: str, session: str, head: str, when: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             return calls[-1]
 
-        ledger.scripts.run_many = counted  # type: ignore[method-assign]
+        ledger.core.scripts.run_many = counted  # type: ignore[method-assign]
         Dispatcher(ledger).accept_many(wanted)
-    accepted = [answer.job for answer in ledger.accept_many(wanted)]
+    accepted = [answer.job for answer in ledger.jobs.accept_many(wanted)]
     Dispatcher(ledger).send_many(accepted[: len(accepted) // 3])
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -73,6 +75,6 @@ def test_a_list_whose_sender_is_killed_takes_effect_once_and_in_order(two: Fleet
     steps = [job for job in done if job.kind == "step"]
     assert [job.seq for job in steps] == list(range(2, 2 + STEPS))
     assert [job.result["frame_index"] for job in steps] == list(range(1, STEPS + 1))
-    tree = two.ledger.tree(session.root).nodes
+    tree = two.ledger.nodes.tree(session.root).nodes
     assert len(tree) == 1 + STEPS + FORKS
     assert len({node.job_id for node in tree}) == len(tree)

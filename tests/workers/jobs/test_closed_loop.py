@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from arc_fabric.ledger import NodeRecord
-from arc_fabric.ledger import keys as keys_of
+from arc_fabric.ledger.core import keys as keys_of
 from arc_fabric.manager import StateManager
 from arc_fabric.media.frames import pack_views
 from arc_fabric.session import Session
@@ -47,7 +47,7 @@ def stored(fleet: Fleet, start: int = 0, steps: int = STEPS) -> list[str | None]
 
 def lineage(fleet: Fleet, session_id: str) -> list[NodeRecord]:
     """The session's steps."""
-    return fleet.ledger.lineage(fleet.ledger.session(session_id).head)[1:]
+    return fleet.ledger.nodes.lineage(fleet.ledger.sessions.get(session_id).head)[1:]
 
 
 def test_a_closed_loop_has_the_bits_of_the_plain_one(two: Fleet) -> None:
@@ -70,7 +70,7 @@ def test_a_worker_that_dies_within_a_closed_loop(fleet: Fleet) -> None:
     session = fleet.create(prompt)
     job = fleet.submit(session, steps=STEPS, observed=stored(fleet))
     eventually(lambda: progress_of(fleet, job.id) >= 3)
-    owner = fleet.ledger.session(session.id).worker
+    owner = fleet.ledger.sessions.get(session.id).worker
     fleet.kill(owner)
     done = fleet.done(job)
     assert done.worker != owner
@@ -97,7 +97,7 @@ def test_lost_payloads_of_a_closed_loop_are_made_again(fleet: Fleet) -> None:
     nodes = lineage(fleet, session.id)
     assert [node.internal["_digest"] for node in nodes] == plain_digests("pick up the red cup", 6)
     for step in lost.result["steps"]:
-        eventually(lambda node=step["checkpoint_id"]: fleet.ledger.node(node).durability == "durable")
+        eventually(lambda node=step["checkpoint_id"]: fleet.ledger.nodes.get(node).durability == "durable")
 
 
 def lose(fleet: Fleet, checkpoint_id: str) -> None:

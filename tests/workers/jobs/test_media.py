@@ -16,11 +16,11 @@ from tests.workers.conftest import Fleet, eventually
 
 def clip_of(fleet: Fleet, checkpoint_id: str, form: str = "gif", fps: int = 8) -> tuple[JobRecord, str]:
     """Ask for the whole branch as the web does; the job (its ticket is sent) and the object it makes."""
-    path = [Span(node.id, node.n_frames) for node in fleet.ledger.lineage(checkpoint_id)]
+    path = [Span(node.id, node.n_frames) for node in fleet.ledger.nodes.lineage(checkpoint_id)]
     clip = plan(path, 0, None, fps=fps, form=form)
     params = {"checkpoint_id": checkpoint_id, "from": 0, "to": len(clip), "fps": fps, "format": form}
-    session_id = fleet.ledger.node(checkpoint_id).session_id
-    request = fleet.ledger.media_request("video", session_id, params, target=clip.key, total=len(clip))
+    session_id = fleet.ledger.nodes.get(checkpoint_id).session_id
+    request = fleet.ledger.media.request("video", session_id, params, target=clip.key, total=len(clip))
     job = fleet.dispatcher.accept(request).job
     return job, clip.key
 
@@ -30,15 +30,15 @@ def test_a_clip_is_made_from_stored_steps_and_a_dead_workers_job_is_done(fleet: 
     fleet.start("gpu.0")
     session = fleet.create()
     head = fleet.step(session, steps=3).result["head"]
-    fleet.ledger.serve("media", "dead", {"name": "media", "boot_id": "dead", "role": "media", "state": "idle"})
+    fleet.ledger.leases.take("media", "dead", {"name": "media", "boot_id": "dead", "role": "media", "state": "idle"})
     job, key = clip_of(fleet, head)
-    assert fleet.ledger.claim_media("media", "dead", job.id, 6)[0] == "run"
+    assert fleet.ledger.media.claim("media", "dead", job.id, 6)[0] == "run"
     fleet.start("media")
     fleet.done(job, 40)
-    done = fleet.ledger.job(job.id)
+    done = fleet.ledger.jobs.get(job.id)
     assert (done.worker, done.result["frames"], done.internal["_attempts"]) == ("media", 25, 2)
     assert Image.open(io.BytesIO(fleet.store.get(key))).n_frames == 25
-    assert fleet.ledger.session(session.id).epoch == session.epoch
+    assert fleet.ledger.sessions.get(session.id).epoch == session.epoch
     maps = Path(f"/proc/{fleet.children['media'].pid}/maps").read_text()
     assert "libtorch" not in maps
 
@@ -51,10 +51,10 @@ def test_a_killed_or_stopped_media_worker_loses_no_clip(fleet: Fleet) -> None:
     for number, end in enumerate((signal.SIGKILL, signal.SIGTERM)):
         fleet.start("media")
         job, key = clip_of(fleet, head, "webp", fps=8 + number)
-        eventually(lambda j=job: fleet.ledger.job(j.id).state != "queued")
+        eventually(lambda j=job: fleet.ledger.jobs.get(j.id).state != "queued")
         os.kill(fleet.children["media"].pid, end)
         fleet.children["media"].wait(20)
-        state = fleet.ledger.job(job.id).state
+        state = fleet.ledger.jobs.get(job.id).state
         if end == signal.SIGKILL:
             assert state == "running", "the clip was made too fast for this test"
         else:
@@ -70,7 +70,7 @@ def test_a_clip_that_cannot_be_made_fails_with_its_reason(fleet: Fleet) -> None:
     fleet.start("gpu.0")
     head = fleet.step(fleet.create()).result["head"]
     fleet.start("media")
-    job = fleet.ledger.submit_media("video", "ses_x", {
+    job = fleet.ledger.media.submit("video", "ses_x", {
         "checkpoint_id": head, "from": 0, "to": 99, "fps": 8, "format": "gif"
     }, target="videos/none", total=99)  # fmt: skip
     fleet.dispatcher.send(job)

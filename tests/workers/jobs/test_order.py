@@ -26,9 +26,12 @@ def test_jobs_of_many_clients_take_effect_in_accepted_order(two: Fleet) -> None:
         list(pool.map(client, range(8)))
     for session in sessions:
         eventually(
-            lambda s=session: two.ledger.session(s.id).queued == 0 and two.ledger.session(s.id).running_job is None, 60
+            lambda s=session: (
+                two.ledger.sessions.get(s.id).queued == 0 and two.ledger.sessions.get(s.id).running_job is None
+            ),
+            60,
         )
-        jobs = sorted(two.ledger.jobs(session=session.id, limit=100).items, key=lambda j: j.seq)
+        jobs = sorted(two.ledger.jobs.page(session=session.id, limit=100).items, key=lambda j: j.seq)
         assert [j.seq for j in jobs] == list(range(1, len(jobs) + 1))
         assert {j.state for j in jobs} <= {"succeeded", "failed"}
         index = 0
@@ -41,7 +44,7 @@ def test_jobs_of_many_clients_take_effect_in_accepted_order(two: Fleet) -> None:
                 assert job.error["type"] == "RewindBeyondRoot"
                 continue
             assert job.result["frame_index"] == index
-        assert two.ledger.session(session.id).frame_index == index
+        assert two.ledger.sessions.get(session.id).frame_index == index
         starts = [j.started for j in jobs]
         assert starts == sorted(starts)
 
@@ -67,14 +70,14 @@ def test_a_session_moves_from_a_loaded_worker_to_an_idle_one_with_the_same_bits(
     for session in (first, twin):
         two.step(session, steps=2)
     long = two.submit(third, steps=12)
-    eventually(lambda: two.ledger.job(long.id).state == "running")
+    eventually(lambda: two.ledger.jobs.get(long.id).state == "running")
     moved = two.step(moving)
     stayed = two.step(other)
     assert moved.worker == other.worker
     assert moved.placement["reason"].startswith(f"moved: {third.worker} has ")
     assert "restore_s" in moved.timings
     assert two.latents(moved.result["head"]) == two.latents(stayed.result["head"])
-    two.ledger.cancel(long.id)
+    two.ledger.jobs.cancel(long.id)
 
 
 def test_two_long_jobs_on_one_worker_take_turns(two: Fleet) -> None:
@@ -85,28 +88,28 @@ def test_two_long_jobs_on_one_worker_take_turns(two: Fleet) -> None:
     other = next(s for s in sessions if s.worker != a.worker)
     busy = two.submit(other, steps=40)  # so that b has nowhere to move to
     long = two.submit(a, steps=40)
-    eventually(lambda: two.ledger.job(long.id).progress["done"] >= 2)
+    eventually(lambda: two.ledger.jobs.get(long.id).progress["done"] >= 2)
     short = two.step(b, steps=2)
     assert short.worker == a.worker
-    assert two.ledger.job(long.id).progress["done"] < 15
+    assert two.ledger.jobs.get(long.id).progress["done"] < 15
     for job in (long, busy):
-        two.ledger.cancel(job.id)
+        two.ledger.jobs.cancel(job.id)
 
 
 def test_cancel_stops_a_running_job_at_the_next_step(two: Fleet) -> None:
     """Queued: never runs. Running: no further commit; the session stays at its last one and works on."""
     session = two.create("sleep 0.05")
     running, queued = two.submit(session, steps=50), two.submit(session, steps=5)
-    eventually(lambda: two.ledger.job(running.id).progress["done"] >= 2)
-    assert two.ledger.cancel(queued.id).state == "cancelled"
-    cancelled = two.ledger.cancel(running.id)
+    eventually(lambda: two.ledger.jobs.get(running.id).progress["done"] >= 2)
+    assert two.ledger.jobs.cancel(queued.id).state == "cancelled"
+    cancelled = two.ledger.jobs.cancel(running.id)
     assert cancelled.state == "cancelled"
     done = cancelled.progress["done"]
     time.sleep(0.3)
-    assert two.ledger.session(session.id).frame_index == done
+    assert two.ledger.sessions.get(session.id).frame_index == done
     after = two.step(session)
     assert after.result["frame_index"] == done + 1
-    assert two.ledger.job(queued.id).started is None
+    assert two.ledger.jobs.get(queued.id).started is None
 
 
 def test_if_head_and_repeated_keys_over_workers(two: Fleet) -> None:
@@ -127,21 +130,21 @@ def test_interactive_steps_start_within_two_model_steps_while_bulk_forks_run(two
     step_s = 0.04
     trunk = two.create(f"sleep {step_s}")
     two.step(trunk)
-    head = two.ledger.session(trunk.id).head
-    forks = [two.ledger.fork_request(checkpoint_id=head, seed=i, steps=2, bulk=True) for i in range(200)]
+    head = two.ledger.sessions.get(trunk.id).head
+    forks = [two.ledger.sessions.fork_request(checkpoint_id=head, seed=i, steps=2, bulk=True) for i in range(200)]
     bulk = [answer.job for answer in two.dispatcher.accept_many(forks)]
-    eventually(lambda: sum(two.ledger.job(j.id).state != "queued" for j in bulk[:10]) > 2)
+    eventually(lambda: sum(two.ledger.jobs.get(j.id).state != "queued" for j in bulk[:10]) > 2)
     waits, steps = [], []
     for _ in range(20):
         job = two.step(trunk)
         waits.append(job.started - job.created)
         steps.append(job.result["steps"][0]["wall_s"])
-    assert any(two.ledger.job(j.id).state == "queued" for j in bulk), "bulk ended too early to measure anything"
+    assert any(two.ledger.jobs.get(j.id).state == "queued" for j in bulk), "bulk ended too early to measure anything"
     waits.sort()
     assert waits[18] < 2 * sorted(steps)[10] + 0.3, (waits, steps)
     two.done(bulk[0])
     for job in bulk:
-        two.ledger.cancel(job.id)
+        two.ledger.jobs.cancel(job.id)
 
 
 def test_a_lost_interactive_ticket_holds_up_neither_its_job_nor_bulk_work(two: Fleet) -> None:
@@ -149,10 +152,10 @@ def test_a_lost_interactive_ticket_holds_up_neither_its_job_nor_bulk_work(two: F
     session = two.create("sleep 0.05")
     ledger = two.ledger
     forks = two.dispatcher.accept_many(
-        [ledger.fork_request(checkpoint_id=session.head, bulk=True, steps=2, seed=i) for i in range(30)]
+        [ledger.sessions.fork_request(checkpoint_id=session.head, bulk=True, steps=2, seed=i) for i in range(30)]
     )
-    eventually(lambda: ledger.job(forks[0].job.id).state != "queued")
-    job = two.done(ledger.submit(session.id, "step"))
+    eventually(lambda: ledger.jobs.get(forks[0].job.id).state != "queued")
+    job = two.done(ledger.jobs.submit(session.id, "step"))
     assert "lost" in job.placement["reason"]
     for fork in forks:
         two.done(fork.job, 60)

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from arc_fabric.ledger import keys
+from arc_fabric.ledger.core import keys
 from arc_fabric.manager import StateManager
 from arc_fabric.session import Session
 from tests.support.toy_model import ToyModel
@@ -29,7 +29,7 @@ def test_a_world_is_made_stepped_forked_and_rewound_as_in_one_process(two: Fleet
     job = two.step(session, steps=4)
     assert [s["frame_index"] for s in job.result["steps"]] == [1, 2, 3, 4]
     two.step(session, steps=2)
-    path = two.ledger.lineage(two.ledger.session(session.id).head)
+    path = two.ledger.nodes.lineage(two.ledger.sessions.get(session.id).head)
     assert [n.internal["_digest"] for n in path[1:]] == expected
     assert [n.frame_index for n in path] == list(range(7))
 
@@ -42,21 +42,21 @@ def test_a_world_is_made_stepped_forked_and_rewound_as_in_one_process(two: Fleet
     assert rewound.result == {"head": path[2].id, "frame_index": 2}
     again = two.step(session)
     assert two.latents(again.result["head"]) == expected[2]
-    assert sorted(two.ledger.node(path[2].id).children) == sorted([path[3].id, again.result["head"]])
+    assert sorted(two.ledger.nodes.get(path[2].id).children) == sorted([path[3].id, again.result["head"]])
 
     kept = two.done(two.submit(session, "checkpoint", label="good"))
     assert kept.result == {"checkpoint_id": again.result["head"], "durability": "durable"}
-    node = two.ledger.node(again.result["head"])
+    node = two.ledger.nodes.get(again.result["head"])
     assert (node.durability, node.label, node.worker) == ("durable", "good", session.worker)
     two.done(two.submit(session, "close"))
-    assert two.ledger.session(session.id).state == "closed"
+    assert two.ledger.sessions.get(session.id).state == "closed"
 
 
 def test_frames_are_there_before_the_commit_and_live(two: Fleet) -> None:
     """A step's strip is in Redis when its node is, and its frames went out as JPEG messages in order."""
     session = two.create()
     with two.ledger.redis.pubsub() as channel:
-        from arc_fabric.ledger.connection import connect_bytes
+        from arc_fabric.ledger.core.connection import connect_bytes
         from arc_fabric.media.frames import unpack_live, unpack_strip
 
         with connect_bytes(two.ledger.redis_url) as client, client.pubsub() as channel:
@@ -67,16 +67,16 @@ def test_frames_are_there_before_the_commit_and_live(two: Fleet) -> None:
     assert [h.number for h, _ in messages] == list(range(1, 17))
     assert [h.number for h, _ in messages if h.last] == [8, 16]
     assert Image.open(io.BytesIO(messages[0][1])).size == (32, 32)
-    strip = unpack_strip(two.ledger.framestrip(job.result["head"]))
+    strip = unpack_strip(two.ledger.frames.strip(job.result["head"]))
     assert strip.shape == (8, 32, 32, 3) and strip.dtype == np.uint8
-    eventually(lambda: two.ledger.node(job.result["head"]).durability == "durable")
+    eventually(lambda: two.ledger.nodes.get(job.result["head"]).durability == "durable")
     stored = two.store.get(f"checkpoints/{job.result['head']}/frames.png")
-    assert stored == two.ledger.framestrip(job.result["head"])
+    assert stored == two.ledger.frames.strip(job.result["head"])
 
 
 def test_the_frames_of_a_bulk_fork_go_out_live_and_in_order(two: Fleet) -> None:
     """They follow its commits, so that nobody waits for them, but none is missing."""
-    from arc_fabric.ledger.connection import connect_bytes
+    from arc_fabric.ledger.core.connection import connect_bytes
     from arc_fabric.media.frames import unpack_live
 
     session = two.create()
@@ -96,28 +96,28 @@ def test_the_frames_of_a_bulk_fork_go_out_live_and_in_order(two: Fleet) -> None:
 def test_the_events_tell_the_whole_story_in_order(two: Fleet) -> None:
     """Session, job and node events of one step appear in the session's stream, with views as data."""
     session = two.create()
-    last = two.ledger.last_event_id()
+    last = two.ledger.events.last_id()
     job = two.step(session)
     node_id = job.result["head"]
-    eventually(lambda: two.ledger.node(node_id).durability == "durable")
-    events = two.ledger.read_events([session.id], last)
+    eventually(lambda: two.ledger.nodes.get(node_id).durability == "durable")
+    events = two.ledger.events.read([session.id], last)
     kinds = [e.kind for e in events if e.kind != "node.durable"]
     assert kinds == ["job.queued", "job.started", "node.committed", "job.finished", "session.updated"]
     by_kind = {e.kind: e.data for e in events}
     assert by_kind["job.finished"] == job.to_dict()
-    assert by_kind["node.durable"] == two.ledger.node(node_id).to_dict()
+    assert by_kind["node.durable"] == two.ledger.nodes.get(node_id).to_dict()
     assert by_kind["session.updated"]["head"] == node_id
-    assert [e.id for e in two.ledger.read_events(None, last) if e.session_id == session.id] == [e.id for e in events]
+    assert [e.id for e in two.ledger.events.read(None, last) if e.session_id == session.id] == [e.id for e in events]
 
 
 def test_the_workers_list_and_the_model_card(two: Fleet) -> None:
     """The record names device, model, memory and residents; the card has the geometry the web needs."""
     session = two.create()
     two.step(session)
-    worker = eventually(lambda: next((w for w in two.ledger.workers() if session.id in w.resident), None))
+    worker = eventually(lambda: next((w for w in two.ledger.workers.all() if session.id in w.resident), None))
     assert (worker.name, worker.device, worker.role) == (session.worker, "cpu", "gpu")
     assert worker.memory["rss_bytes"] > 0 and worker.steps_done >= 1 and worker.sessions == [session.id]
-    card = two.ledger.model_card()
+    card = two.ledger.model_card.read()
     assert card["geometry"]["action_horizon"] == 8 and card["abilities"]["rebuilds_kv"]
     assert card["identity"]["device_kind"] == "cpu"
 

@@ -17,20 +17,20 @@ def test_sigterm_yields_the_running_job_stores_and_hands_over(fleet: Fleet) -> N
     fleet.wait_up("gpu.0")
     session = fleet.create("sleep 0.1")
     job = fleet.submit(session, steps=30)
-    eventually(lambda: fleet.ledger.job(job.id).progress["done"] >= 2)
-    owner = fleet.ledger.session(session.id).worker
+    eventually(lambda: fleet.ledger.jobs.get(job.id).progress["done"] >= 2)
+    owner = fleet.ledger.sessions.get(session.id).worker
     child = fleet.children[owner]
     child.send(signal.SIGTERM)
     asked = time.monotonic()
     assert child.wait(10) == 0
     ended_s = time.monotonic() - asked
     assert ended_s < 5, ended_s
-    made = [n for n in fleet.ledger.lineage(fleet.ledger.session(session.id).head) if n.worker == owner]
+    made = [n for n in fleet.ledger.nodes.lineage(fleet.ledger.sessions.get(session.id).head) if n.worker == owner]
     assert {n.durability for n in made} == {"durable"}
-    eventually(lambda: fleet.ledger.job(job.id).worker != owner, 3)
+    eventually(lambda: fleet.ledger.jobs.get(job.id).worker != owner, 3)
     done = fleet.done(job)
     assert [s["frame_index"] for s in done.result["steps"]] == list(range(1, 31))
-    assert fleet.ledger.worker(owner).state == "down"
+    assert fleet.ledger.workers.find(owner).state == "down"
 
 
 def test_a_worker_whose_celery_hangs_at_its_end_is_ended_in_order(fleet: Fleet) -> None:
@@ -39,17 +39,17 @@ def test_a_worker_whose_celery_hangs_at_its_end_is_ended_in_order(fleet: Fleet) 
     child = fleet.start("gpu.0", module="tests.workers.deaf")
     session = fleet.create("sleep 0.1")
     job = fleet.submit(session, steps=400)
-    eventually(lambda: fleet.ledger.job(job.id).progress["done"] >= 2)
+    eventually(lambda: fleet.ledger.jobs.get(job.id).progress["done"] >= 2)
     child.send(signal.SIGTERM)
     assert child.wait(STOP_PATIENCE_S + 30) == 0
     assert "ending in its place" in child.log_tail(200)
-    assert fleet.ledger.worker("gpu.0").state == "down"
-    made = fleet.ledger.lineage(fleet.ledger.session(session.id).head)
+    assert fleet.ledger.workers.find("gpu.0").state == "down"
+    made = fleet.ledger.nodes.lineage(fleet.ledger.sessions.get(session.id).head)
     assert {n.durability for n in made} == {"durable"}
     fleet.start("gpu.1")
-    done = fleet.ledger.job(job.id).progress["done"]
-    eventually(lambda: fleet.ledger.job(job.id).progress["done"] > done + 1, 20)
-    fleet.ledger.cancel(job.id)
+    done = fleet.ledger.jobs.get(job.id).progress["done"]
+    eventually(lambda: fleet.ledger.jobs.get(job.id).progress["done"] > done + 1, 20)
+    fleet.ledger.jobs.cancel(job.id)
 
 
 def test_a_step_longer_than_the_watchdogs_patience_is_finished_at_sigterm(fleet: Fleet) -> None:
@@ -57,11 +57,11 @@ def test_a_step_longer_than_the_watchdogs_patience_is_finished_at_sigterm(fleet:
     child = fleet.start("gpu.0")
     session = fleet.create(f"sleep {STOP_PATIENCE_S + 2}")
     job = fleet.submit(session)
-    eventually(lambda: fleet.ledger.job(job.id).state == "running")
+    eventually(lambda: fleet.ledger.jobs.get(job.id).state == "running")
     child.send(signal.SIGTERM)
     assert child.wait(STOP_PATIENCE_S + 30) == 0
-    assert fleet.ledger.job(job.id).state == "succeeded", fleet.ledger.job(job.id)
-    assert fleet.ledger.node(fleet.ledger.session(session.id).head).durability == "durable"
+    assert fleet.ledger.jobs.get(job.id).state == "succeeded", fleet.ledger.jobs.get(job.id)
+    assert fleet.ledger.nodes.get(fleet.ledger.sessions.get(session.id).head).durability == "durable"
 
 
 def test_a_closed_session_leaves_memory_and_reopens_at_its_head(fleet: Fleet) -> None:
@@ -72,12 +72,12 @@ def test_a_closed_session_leaves_memory_and_reopens_at_its_head(fleet: Fleet) ->
     session, twin = fleet.create(), fleet.create()
     fleet.step(session, steps=2)
     fleet.step(twin, steps=2)
-    eventually(lambda: len(fleet.ledger.worker("gpu.0").resident) == 2)
-    fleet.ledger.close_session(session.id)
-    eventually(lambda: session.id not in fleet.ledger.worker("gpu.0").resident, 10)
-    fleet.ledger.reopen(session.id)
-    eventually(lambda: fleet.ledger.worker("gpu.0").resident == [], 15, "parked")
-    assert fleet.ledger.session(twin.id).state == "open"
+    eventually(lambda: len(fleet.ledger.workers.find("gpu.0").resident) == 2)
+    fleet.ledger.sessions.close(session.id)
+    eventually(lambda: session.id not in fleet.ledger.workers.find("gpu.0").resident, 10)
+    fleet.ledger.sessions.reopen(session.id)
+    eventually(lambda: fleet.ledger.workers.find("gpu.0").resident == [], 15, "parked")
+    assert fleet.ledger.sessions.get(twin.id).state == "open"
     a, b = fleet.step(session), fleet.step(twin)
     assert fleet.latents(a.result["head"]) == fleet.latents(b.result["head"])
     assert "restore_s" in a.timings and "restore_s" in b.timings

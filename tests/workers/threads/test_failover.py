@@ -25,15 +25,15 @@ def plain_digests(prompt: str, steps: int) -> list[str]:
 
 def assert_unbroken(ledger: Ledger, session: SessionRecord, prompt: str, steps: int) -> None:
     """The lineage has exactly these steps with the plain loop's bits, and no node has two children."""
-    path = ledger.lineage(ledger.session(session.id).head)
+    path = ledger.nodes.lineage(ledger.sessions.get(session.id).head)
     assert [n.frame_index for n in path] == list(range(steps + 1))
     assert [n.internal["_digest"] for n in path[1:]] == plain_digests(prompt, steps)
-    assert len(ledger.tree(path[0].id).nodes) == steps + 1
+    assert len(ledger.nodes.tree(path[0].id).nodes) == steps + 1
 
 
 def progress_of(fleet: Fleet, job_id: str) -> int:
     """Steps committed so far."""
-    return fleet.ledger.job(job_id).progress["done"]
+    return fleet.ledger.jobs.get(job_id).progress["done"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
@@ -44,13 +44,13 @@ def test_a_dead_or_frozen_workers_session_continues_elsewhere(fleet: Fleet, how:
     session = fleet.create(prompt)
     job = fleet.submit(session, steps=24)
     eventually(lambda: progress_of(fleet, job.id) >= 3)
-    owner = fleet.ledger.session(session.id).worker
+    owner = fleet.ledger.sessions.get(session.id).worker
     fleet.children[owner].send(how)
     killed, before = time.time(), progress_of(fleet, job.id)
     eventually(lambda: progress_of(fleet, job.id) > before + 1)
     lost_s = time.time() - killed
     assert lost_s < 5.0, f"the session stood still for {lost_s:.1f} s"
-    assert fleet.ledger.session(session.id).worker != owner
+    assert fleet.ledger.sessions.get(session.id).worker != owner
     if how is signal.SIGSTOP:
         time.sleep(0.5)
         fleet.children[owner].send(signal.SIGCONT)
@@ -58,12 +58,12 @@ def test_a_dead_or_frozen_workers_session_continues_elsewhere(fleet: Fleet, how:
     assert len(done.result["steps"]) == 24
     assert "is gone" in done.placement["reason"]
     if how is signal.SIGSTOP:
-        eventually(lambda: fleet.ledger.worker(owner).state == "idle")
+        eventually(lambda: fleet.ledger.workers.find(owner).state == "idle")
         later = fleet.step(session, steps=2)
         assert later.result["frame_index"] == 26
         assert_unbroken(fleet.ledger, session, prompt, 26)
     else:
-        assert fleet.ledger.worker(owner).state == "down"
+        assert fleet.ledger.workers.find(owner).state == "down"
         assert_unbroken(fleet.ledger, session, prompt, 24)
 
 
@@ -77,7 +77,7 @@ def test_committed_steps_whose_payload_died_with_the_worker_are_made_again(fleet
     s3_server.child.send(signal.SIGSTOP)
     try:
         lost = fleet.step(session, steps=3)
-        assert fleet.ledger.node(lost.result["head"]).durability == "pending"
+        assert fleet.ledger.nodes.get(lost.result["head"]).durability == "pending"
         fleet.kill("gpu.0")
     finally:
         s3_server.child.send(signal.SIGCONT)
@@ -87,7 +87,7 @@ def test_committed_steps_whose_payload_died_with_the_worker_are_made_again(fleet
     assert_unbroken(fleet.ledger, session, "pick up the red cup", 6)
     for step in [*first.result["steps"], *lost.result["steps"], *more.result["steps"]]:
         node_id = step["checkpoint_id"]
-        eventually(lambda node_id=node_id: fleet.ledger.node(node_id).durability == "durable")
+        eventually(lambda node_id=node_id: fleet.ledger.nodes.get(node_id).durability == "durable")
 
 
 def test_the_janitor_heals_what_nobody_continues(fleet: Fleet, s3_server: WeedServer) -> None:
@@ -104,15 +104,15 @@ def test_the_janitor_heals_what_nobody_continues(fleet: Fleet, s3_server: WeedSe
         s3_server.child.send(signal.SIGCONT)
     fleet.start("gpu.1", wait=False)
     fleet.start("media")
-    eventually(lambda: fleet.ledger.node(leaf).durability == "durable", 30)
-    assert fleet.ledger.pending_nodes() == []
+    eventually(lambda: fleet.ledger.nodes.get(leaf).durability == "durable", 30)
+    assert fleet.ledger.nodes.pending() == []
 
 
 def test_a_job_whose_ticket_was_never_sent_runs_anyway(fleet: Fleet) -> None:
     """The web died between accepting and sending: the reaper sends the ticket; each job takes effect once."""
     fleet.start("gpu.0")
     session = fleet.create()
-    jobs = [fleet.ledger.submit(session.id, "step", {}) for _ in range(3)]
+    jobs = [fleet.ledger.jobs.submit(session.id, "step", {}) for _ in range(3)]
     done = [fleet.done(job, 15) for job in jobs]
     assert [j.result["frame_index"] for j in done] == [1, 2, 3]
     assert "sent again" in done[0].placement["reason"]
@@ -124,7 +124,7 @@ def test_with_all_workers_gone_jobs_wait_for_the_next_one(fleet: Fleet) -> None:
     session = fleet.create()
     fleet.step(session)
     fleet.kill("gpu.0")
-    eventually(lambda: fleet.ledger.worker("gpu.0").state == "down")
+    eventually(lambda: fleet.ledger.workers.find("gpu.0").state == "down")
     job = fleet.submit(session, steps=2)
     assert job.state == "queued"
     assert fleet.ledger.counts()["workers_alive"] == 0

@@ -17,14 +17,14 @@ def test_a_model_error_fails_the_job_and_nothing_else(two: Fleet, prompt: str, e
     session, twin = two.create(), two.create()
     before = two.step(session)
     two.step(twin)
-    pid = two.ledger.worker(session.worker).pid
+    pid = two.ledger.workers.find(session.worker).pid
     failed = two.done(two.submit(session, steps=3, prompt=prompt), state="failed")
     assert failed.error["type"] == error and words in failed.error["message"] and failed.error["what_to_do"]
-    now = two.ledger.session(session.id)
+    now = two.ledger.sessions.get(session.id)
     assert (now.head, now.prompt) == (before.result["head"], "pick up the red cup")
     after = two.step(session)
     assert two.latents(after.result["head"]) == two.latents(two.step(twin).result["head"])
-    assert two.ledger.worker(session.worker).pid == pid
+    assert two.ledger.workers.find(session.worker).pid == pid
 
 
 def test_bad_inputs_fail_with_their_own_error(two: Fleet) -> None:
@@ -38,18 +38,18 @@ def test_bad_inputs_fail_with_their_own_error(two: Fleet) -> None:
     other = two.create()
     off = two.done(two.submit(session, "rewind", checkpoint_id=other.head), state="failed")
     assert off.error["type"] == "InvalidRequest"
-    lost, job = two.ledger.create_session(prompt="p", input_key="inputs/none.png")
+    lost, job = two.ledger.sessions.open(prompt="p", input_key="inputs/none.png")
     two.dispatcher.send(job)
     assert two.done(job, state="failed").error["type"] == "InvalidImage"
-    assert two.ledger.session(lost.id).state == "closed"
+    assert two.ledger.sessions.get(lost.id).state == "closed"
 
 
 def test_given_actions_are_recorded_and_steer(two: Fleet) -> None:
     """A given action is in the node as given; without one the policy's prediction is."""
     session, twin = two.create(), two.create()
     action = [[0.5, 0.0, -0.5, 1.0]] * 8
-    given = two.ledger.node(two.step(session, actions=[action]).result["head"])
-    free = two.ledger.node(two.step(twin).result["head"])
+    given = two.ledger.nodes.get(two.step(session, actions=[action]).result["head"])
+    free = two.ledger.nodes.get(two.step(twin).result["head"])
     assert (given.action_source, given.actions) == ("given", action)
     assert free.action_source == "predicted" and len(free.actions) == 8
     assert given.internal["_digest"] != free.internal["_digest"]
@@ -61,7 +61,7 @@ def test_a_model_that_only_records_actions_says_so(two: Fleet) -> None:
     session, twin = two.create(prompt="ignore actions"), two.create(prompt="ignore actions")
     given = two.step(session, actions=[[[0.5, 0.0, -0.5, 1.0]] * 8])
     free = two.step(twin)
-    node = two.ledger.node(given.result["head"])
+    node = two.ledger.nodes.get(given.result["head"])
     assert (node.action_source, node.steered, given.result["steps"][0]["steered"]) == ("given", False, False)
     assert node.internal["_digest"] == two.latents(free.result["head"])
     assert free.result["steps"][0]["steered"] is None
@@ -71,9 +71,9 @@ def test_prompt_and_seed_of_a_job_stay_with_the_session(two: Fleet) -> None:
     """They apply from the job's first step and to later jobs."""
     session = two.create()
     two.step(session, prompt="push the cup", seed=42)
-    now = two.ledger.session(session.id)
+    now = two.ledger.sessions.get(session.id)
     assert (now.prompt, now.seed) == ("push the cup", 42)
-    node = two.ledger.node(two.step(session).result["head"])
+    node = two.ledger.nodes.get(two.step(session).result["head"])
     assert (node.prompt, node.seed) == ("push the cup", 42)
 
 
@@ -111,7 +111,7 @@ def test_a_step_that_kills_the_process_does_not_go_on_for_ever(fleet: Fleet) -> 
     session = fleet.create()
     job = fleet.submit(session, prompt="segv")
     assert child.wait(15) == -11
-    fleet.ledger.cancel(job.id)
+    fleet.ledger.jobs.cancel(job.id)
     fleet.start("gpu.0")
     assert fleet.step(session).result["frame_index"] == 1
-    eventually(lambda: fleet.ledger.session(session.id).running_job is None)
+    eventually(lambda: fleet.ledger.sessions.get(session.id).running_job is None)

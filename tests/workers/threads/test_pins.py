@@ -7,7 +7,7 @@ from tests.workers.conftest import Fleet, eventually
 
 def kept_by(fleet: Fleet, checkpoint_id: str) -> list[str]:
     """The workers that say they keep it."""
-    return [w.name for w in fleet.ledger.workers() if checkpoint_id in w.pinned and w.state != "down"]
+    return [w.name for w in fleet.ledger.workers.all() if checkpoint_id in w.pinned and w.state != "down"]
 
 
 def test_pins_follow_the_ledger_and_survive_their_keeper(fleet: Fleet) -> None:
@@ -15,10 +15,10 @@ def test_pins_follow_the_ledger_and_survive_their_keeper(fleet: Fleet) -> None:
     fleet.start("gpu.0")
     session = fleet.create()
     head = fleet.step(session).result["head"]
-    fleet.ledger.pin(head)
+    fleet.ledger.nodes.pin(head)
     eventually(lambda: kept_by(fleet, head) == ["gpu.0"], what="gpu.0 keeps it")
     fleet.start("gpu.1")
     fleet.kill("gpu.0")
     eventually(lambda: kept_by(fleet, head) == ["gpu.1"], 30, what="gpu.1 keeps it")
-    fleet.ledger.unpin(head)
+    fleet.ledger.nodes.unpin(head)
     eventually(lambda: kept_by(fleet, head) == [], what="nobody keeps it")

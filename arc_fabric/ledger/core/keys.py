@@ -1,0 +1,132 @@
+"""Names of the Redis keys. One place, for Python and for Lua (`keys.<name>` there), so that nobody spells a key twice.
+
+Everything of Arc Fabric starts with `arc:`; Celery's own keys live beside them in the same database.
+"""
+
+from __future__ import annotations
+
+IDEMPOTENCY_S = 86_400
+"""How long an Idempotency-Key is remembered ; its job's record lives at least as long."""
+SESSIONS = "arc:sessions"
+"""Sorted set (all scores 0: ids sort by time) of every session that is not bulk."""
+SESSIONS_BULK = "arc:sessions:bulk"
+"""Sorted set (scores 0) of the bulk sessions."""
+SESSIONS_OPEN = "arc:sessions:open"
+"""Set of the open sessions that count against the limit."""
+JOBS = "arc:jobs"
+"""Sorted set (scores 0) of job ids."""
+JOBS_ACTIVE = "arc:jobs:active"
+"""Set of the jobs that are queued or running."""
+EVENTS = "arc:events"
+"""Stream of every event."""
+MODEL = "arc:model"
+"""Hash of what the running model is: name, geometry, abilities, identity (JSON each)."""
+WORKERS = "arc:workers"
+"""Set of the worker names ever seen."""
+PENDING = "arc:pending"
+"""Sorted set of the nodes whose payload is not stored yet, by commit time."""
+MEDIA = "arc:media"
+"""Sorted set of the unfinished media jobs, by the time of the last sign of life."""
+PINNED = "arc:pinned"
+"""Sorted set of the pinned nodes, by the time they were pinned."""
+KNOWS_SINCE = "arc:knows_since"
+"""The storage's time of the first question about what is stored: older objects may be of a ledger that was lost."""
+PRIORITY_MARK = "\x06\x16"
+"""What kombu puts between a queue and a priority step."""
+BUSY = "arc:busy"
+"""Sorted set of the sessions with work in their mailbox, by the time of the last sign of life."""
+
+
+def session(session_id: str) -> str:
+    """Hash of one session."""
+    return f"arc:session:{session_id}"
+
+
+def job(job_id: str) -> str:
+    """Hash of one job."""
+    return f"arc:job:{job_id}"
+
+
+def job_steps(job_id: str) -> str:
+    """List of the step entries that a job has committed."""
+    return f"arc:job:{job_id}:steps"
+
+
+def session_jobs(session_id: str) -> str:
+    """Sorted set (scores 0) of a session's job ids."""
+    return f"arc:session:{session_id}:jobs"
+
+
+def mailbox(session_id: str) -> str:
+    """List of a session's unfinished jobs in accepted order; the first is the one that may run."""
+    return f"arc:session:{session_id}:mailbox"
+
+
+def session_events(session_id: str) -> str:
+    """Stream of one session's events; ids equal those in `EVENTS`."""
+    return f"arc:events:{session_id}"
+
+
+def node(node_id: str) -> str:
+    """Hash of one tree node."""
+    return f"arc:node:{node_id}"
+
+
+def children(node_id: str) -> str:
+    """List of a node's children in commit order."""
+    return f"arc:node:{node_id}:children"
+
+
+def tree(tree_id: str) -> str:
+    """Sorted set of a tree's nodes in commit order (append-only: the score is the size before)."""
+    return f"arc:tree:{tree_id}"
+
+
+def tree_sessions(tree_id: str) -> str:
+    """Sorted set (scores 0) of the sessions that grow in a tree."""
+    return f"arc:tree:{tree_id}:sessions"
+
+
+def worker(name: str) -> str:
+    """Hash of one worker's record."""
+    return f"arc:worker:{name}"
+
+
+def owned(name: str) -> str:
+    """Set of the open sessions that a worker owns."""
+    return f"arc:worker:{name}:sessions"
+
+
+def lease(name: str) -> str:
+    """String with the boot id of the live worker of this name; expires when it stops renewing."""
+    return f"arc:lease:{name}"
+
+
+def idempotency(key: str) -> str:
+    """Hash of the job that an Idempotency-Key stands for, and of its request's digest."""
+    return f"arc:idem:{key}"
+
+
+def role(name: str) -> str:
+    """String with the holder of a role that one process at a time has; expires."""
+    return f"arc:role:{name}"
+
+
+def media_target(target: str) -> str:
+    """String with the unfinished media job that makes an object."""
+    return f"arc:media:{target}"
+
+
+def frames_channel(session_id: str) -> str:
+    """Pub/sub channel of a session's live JPEG frames."""
+    return f"arc:frames:{session_id}"
+
+
+def framestrip(checkpoint_id: str) -> str:
+    """PNG of a step's frames stacked vertically, kept for a while for readers before storage has it."""
+    return f"arc:framestrip:{checkpoint_id}"
+
+
+def queue_keys(queue: str) -> tuple[str, ...]:
+    """The lists that kombu keeps for one queue: one per priority step (its default steps 0, 3, 6, 9)."""
+    return (queue, *(f"{queue}{PRIORITY_MARK}{step}" for step in (3, 6, 9)))

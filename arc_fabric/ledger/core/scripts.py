@@ -1,0 +1,100 @@
+"""Loads the Lua scripts of `ledger/lua` and runs them.
+
+A script is named by its path there ("sessions/open") and starts with a line `-- needs: base placement`; those parts of
+`lua/lib` are put in front of it, and before them the key names of `keys.py` and the job states that they speak of.
+Scripts name their keys themselves (one Redis, no cluster), take JSON texts as arguments and answer with a list whose
+first item says what happened. They are safe to run twice with the same arguments: redis-py re-sends a command whose
+answer was lost.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.commands.core import Script
+
+from arc_fabric import errors
+from arc_fabric.ledger.core import keys
+from arc_fabric.terms import TERMINAL
+
+_HERE = Path(__file__).parent.parent / "lua"
+Call = tuple[str, Sequence[str | int | float]]
+"""Name and arguments of a script."""
+
+
+def refusal(answer: list[Any]) -> errors.ArcFabricError | None:
+    """The exception that a script's `{'error', type, message, context}` names, if it is one."""
+    if not answer or answer[0] != "error":
+        return None
+    kind: type[errors.ArcFabricError] = getattr(errors, answer[1])
+    return kind(answer[2], **json.loads(answer[3]))
+
+
+@cache
+def source(name: str) -> str:
+    """The text of one script with all that it needs in front."""
+    text = (_HERE / f"{name}.lua").read_text(encoding="utf-8")
+    first, _, _ = text.partition("\n")
+    parts = first.removeprefix("-- needs:").split() if first.startswith("-- needs:") else []
+    whole = "\n".join([*((_HERE / f"lib/{part}.lua").read_text(encoding="utf-8") for part in parts), text])
+    return _names(whole) + whole
+
+
+def _names(text: str) -> str:
+    """Lua for the names of `keys.py` that a text uses (`keys.<name>`), and for `TERMINAL`, as records have them."""
+    named = (f"{name}={_lua(getattr(keys, name))}" for name in sorted(set(re.findall(r"\bkeys\.(\w+)", text))))
+    states = ",".join(f"['\"{state}\"']=true" for state in sorted(TERMINAL))
+    return f"local keys={{{','.join(named)}}}\nlocal TERMINAL={{{states}}}\n"
+
+
+def _lua(value: str | int | Callable[[str], str]) -> str:
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return "'" + "".join(c if c.isprintable() else f"\\{ord(c)}" for c in value) + "'"
+    before, after = value("\n").split("\n")
+    return f"function(id) return '{before}'..id" + (f"..'{after}' end" if after else " end")
+
+
+class Scripts:
+    """The scripts bound to one client. Thread-safe. With a `clock` it, and not Redis, says what time it is."""
+
+    def __init__(self, client: Redis, clock: Callable[[], float] | None = None) -> None:
+        self._client = client
+        self._clock = clock
+        self._bound: dict[str, Script] = {}
+
+    def run(self, name: str, *args: str | int | float) -> list[Any]:
+        """Run `lua/<name>.lua`; texts come back as str. Raises the error with which it refuses."""
+        answer = self._script(name)(keys=self._time(), args=args)
+        refused = refusal(answer)
+        if refused is not None:
+            raise refused
+        return answer
+
+    def run_many(self, calls: Sequence[Call]) -> list[list[Any]]:
+        """Run scripts one after the other in one round trip; other clients may be served in between. Refusals are
+        answers among the others."""
+        pipe = self._client.pipeline(transaction=False)
+        for name in {name for name, _ in calls}:
+            pipe.script_load(source(name))  # after a restart of Redis they are unknown
+        loaded, at = len(pipe), self._time()
+        for name, args in calls:
+            pipe.evalsha(self._script(name).sha, len(at), *at, *args)
+        return pipe.execute()[loaded:]
+
+    def _time(self) -> list[str]:
+        """What lua/lib/base.lua takes for the time, as a script's only key."""
+        return [f"{self._clock():.6f}"] if self._clock else []
+
+    def _script(self, name: str) -> Script:
+        script = self._bound.get(name)
+        if script is None:
+            script = self._bound[name] = self._client.register_script(source(name))
+        return script

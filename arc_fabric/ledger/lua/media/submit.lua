@@ -1,0 +1,22 @@
+-- needs: base placement jobs media
+-- A media job, unless one for the same target is unfinished. ARGV: job, packed job fields, most jobs in all,
+-- ticket ('' = the caller sends it).
+local jid, fields = ARGV[1], cjson.decode(ARGV[2])
+if redis.call('EXISTS', keys.job(jid)) == 1 then return { 'ok', jid } end
+local target = keys.media_target(bare(fields._target))
+local known = redis.call('GET', target)
+if known and unfinished(get(keys.job(known), 'state')) then return { 'replayed', known } end
+local full = too_many(tonumber(ARGV[3]), nil, nil)
+if full then return full end
+fields.state, fields.created = '"queued"', now
+fields.progress = progress(0, tonumber(fields._total))
+set(keys.job(jid), fields)
+redis.call('SET', target, jid)
+redis.call('ZADD', keys.JOBS, 0, jid)
+redis.call('ZADD', keys.session_jobs(bare(fields.session_id)), 0, jid)
+redis.call('SADD', keys.JOBS_ACTIVE, jid)
+send_media(jid, 'media work')
+redis.call('HSET', keys.job(jid), '_event', quote(emit_job(jid, 'job.queued')))
+local job = load(keys.job(jid))
+send(job, ARGV[4])
+return { 'ok', jid, whole(job) }

@@ -1,0 +1,12 @@
+-- needs: base
+-- A payload was stored ("durable"), deleted, or found damaged. ARGV: node, new durability.
+local nid, durability = ARGV[1], ARGV[2]
+local key = keys.node(nid)
+local before = bare(get(key, 'durability'))
+if not before then return { 'absent' } end
+if before ~= durability then
+  redis.call('HSET', key, 'durability', quote(durability))
+  emit(bare(get(key, 'session_id')), durability == 'durable' and 'node.durable' or 'node.updated', node_view(nid))
+end
+redis.call('ZREM', keys.PENDING, nid)
+return { 'ok', nid }

@@ -1,0 +1,8 @@
+-- needs: base
+-- Ids from a node up to its root. ARGV: node.
+local path, nid = {}, ARGV[1]
+while nid and redis.call('EXISTS', keys.node(nid)) == 1 do
+  path[#path + 1] = nid
+  nid = bare(get(keys.node(nid), 'parent'))
+end
+return path

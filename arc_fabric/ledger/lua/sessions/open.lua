@@ -1,0 +1,59 @@
+-- needs: base placement jobs
+-- A new session and its first job (create or fork). ARGV: session, packed session fields, job, packed job fields,
+-- idempotency key, digest, source checkpoint ('' = create), max open sessions, max jobs in all, affinity bound,
+-- ticket ('' = the caller sends it).
+local sid, jid, idempotency, digest, source = ARGV[1], ARGV[3], ARGV[5], ARGV[6], ARGV[7]
+if redis.call('EXISTS', keys.job(jid)) == 1 then return { 'ok', jid } end
+local again = replay(idempotency, digest)
+if again then return again end
+local fields = cjson.decode(ARGV[2])
+local bulk = fields.bulk == 'true'
+local prefer
+if source ~= '' then
+  local node = redis.call('HMGET', keys.node(source), 'durability', 'tree_id', 'frame_index', 'prompt', 'seed', 'session_id')
+  if not node[1] then
+    return refuse('CheckpointNotFound', 'No checkpoint ' .. source .. '.', { checkpoint_id = source })
+  end
+  if node[1] == '"deleted"' or node[1] == '"damaged"' then
+    return refuse('CheckpointUnavailable', 'The payload of ' .. source .. ' is ' .. bare(node[1]) .. '.',
+      { checkpoint_id = source, durability = bare(node[1]) })
+  end
+  local parent = bare(node[6])
+  fields.head, fields.parent_checkpoint = quote(source), quote(source)
+  fields.root, fields.tree_id = node[2], node[2]
+  fields.frame_index, fields.forked_at = node[3], node[3]
+  fields.parent_session = quote(parent)
+  fields.n_frames = tostring(1 + tonumber(node[3]) * tonumber(fields._frames_per_step))
+  if fields.prompt == 'null' then fields.prompt = node[4] end
+  if fields.seed == 'null' then fields.seed = node[5] end
+  local inherited = redis.call('HMGET', keys.session(parent), 'model', 'embodiment_id')
+  fields.model, fields.embodiment_id = inherited[1] or 'null', inherited[2] or '0'
+  prefer = bare(get(keys.session(parent), 'worker'))
+end
+fields._frames_per_step = nil
+if not bulk then
+  local open, limit = redis.call('SCARD', keys.SESSIONS_OPEN), tonumber(ARGV[8])
+  if open >= limit then
+    return refuse('SessionLimitReached', open .. ' sessions are open; the limit is ' .. limit .. '.',
+      { open = open, limit = limit })
+  end
+end
+local full = too_many(tonumber(ARGV[9]), nil, nil)
+if full then return full end
+local name, boot, reason = nil, nil, 'bulk: the first free worker'
+if not bulk then
+  name, boot, reason = place(sid, prefer, nil, tonumber(ARGV[10]))
+  if prefer and name == prefer then reason = 'the parent\'s state is there' end
+end
+fields.created, fields.updated, fields.state = now, now, '"open"'
+set(keys.session(sid), fields)
+own(sid, name, boot, fields)
+redis.call('ZADD', bulk and keys.SESSIONS_BULK or keys.SESSIONS, 0, sid)
+if not bulk then redis.call('SADD', keys.SESSIONS_OPEN, sid) end
+if source ~= '' then
+  redis.call('ZADD', keys.tree_sessions(bare(fields.tree_id)), 0, sid)
+end
+emit_session(sid, 'session.created', fields)
+local job = accept(sid, fields, jid, cjson.decode(ARGV[4]), idempotency, digest, name, reason, bulk)
+send(job, ARGV[11])
+return { 'ok', jid, whole(job), whole(fields) }

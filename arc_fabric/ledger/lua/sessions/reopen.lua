@@ -1,0 +1,22 @@
+-- needs: base placement jobs
+-- Open a closed session again. ARGV: session, max open sessions.
+local sid, limit = ARGV[1], tonumber(ARGV[2])
+local key = keys.session(sid)
+local state = get(key, 'state')
+if state == 'null' then return refuse('SessionNotFound', 'No session ' .. sid .. '.', { session_id = sid }) end
+if state == '"open"' then return { 'ok', sid } end
+if get(key, 'head') == 'null' then
+  return refuse('SessionClosed', 'Session ' .. sid .. ' was never made: it has no root.', { session_id = sid })
+end
+local open = redis.call('SCARD', keys.SESSIONS_OPEN)
+if open >= limit then
+  return refuse('SessionLimitReached', open .. ' sessions are open; the limit is ' .. limit .. '.',
+    { open = open, limit = limit })
+end
+set(key, { state = '"open"', updated = now, bulk = 'false' })
+redis.call('SADD', keys.SESSIONS_OPEN, sid)
+redis.call('ZADD', keys.SESSIONS, 0, sid)
+redis.call('ZREM', keys.SESSIONS_BULK, sid)
+redis.call('PERSIST', keys.session_events(sid))
+emit_session(sid, 'session.updated')
+return { 'ok', sid }

@@ -1,0 +1,18 @@
+"""Words that requests and records are made of, each list once: for SDK, ledger and its scripts, HTTP and clients."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+PromptMode = Literal["keep", "recache", "reset"]
+"""What a new prompt does to the window's older KV."""
+PROMPT_MODES: tuple[str, ...] = get_args(PromptMode)
+JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+"""Job states that never change again."""
+OPENING_KINDS = ("create", "fork")
+"""Kinds of job that come with a new session."""
+KINDS = ("step", "rewind", "checkpoint", "close", "noop")
+"""Kinds of job for a session that is there."""
+MEDIA_KINDS = ("video",)
+"""Kinds of job of the media worker."""

@@ -1,0 +1,160 @@
+"""Taking in nodes and sessions of another installation: all or none, and what is here stays as it is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from arc_fabric.errors import Conflict, InvalidRequest
+from arc_fabric.ledger import Ledger
+from arc_fabric.ledger.records import TreeView
+from tests.ledger.conftest import Hand
+
+Views = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def elsewhere(redis_url: str) -> Iterator[Ledger]:
+    """The ledger of another installation, empty."""
+    base, _, number = redis_url.rpartition("/")
+    made = Ledger(f"{base}/{int(number) % 62 + 1}")
+    made.redis.flushdb()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tree(hand: Hand) -> TreeView:
+    """A trunk of three steps and a fork from its first that took one."""
+    trunk = hand.stepped(hand.opened(), 3)
+    first = hand.ledger.nodes.path(trunk.head)[-2]
+    fork, job = hand.ledger.sessions.fork(checkpoint_id=first, prompt="other", steps=1)
+    hand.commit_node(hand.claim(job))
+    assert hand.ledger.sessions.get(fork.id).frame_index == 2
+    return hand.ledger.nodes.tree(trunk.tree_id)
+
+
+def _views(tree: TreeView) -> Views:
+    return [node.to_dict() for node in tree.nodes], [session.to_dict() for session in tree.sessions]
+
+
+def _keys(ledger: Ledger) -> list[str]:
+    return sorted(ledger.redis.keys("*"))
+
+
+def test_a_whole_tree_moves(tree: TreeView, elsewhere: Ledger) -> None:
+    """Nodes, order, children and sessions are the same there; the sessions are closed and can be reopened."""
+    imported = elsewhere.imports.add(*_views(tree))
+    assert set(imported.nodes) == {node.id for node in tree.nodes}
+    assert set(imported.sessions) == {session.id for session in tree.sessions}
+    there = elsewhere.nodes.tree(tree.tree_id)
+    homeless = {"durability": "durable", "worker": None, "job_id": None, "children": None}
+    assert sorted(node.id for node in there.nodes) == sorted(node.id for node in tree.nodes)
+    for node in tree.nodes:
+        mine = elsewhere.nodes.get(node.id)
+        assert mine.to_dict() | homeless == node.to_dict() | homeless
+        assert (set(mine.children), mine.durability, mine.worker) == (set(node.children), "durable", None)
+    for session in tree.sessions:
+        mine = elsewhere.sessions.get(session.id)
+        assert (mine.state, mine.head, mine.frame_index, mine.prompt) == (
+            "closed", session.head, session.frame_index, session.prompt,
+        )  # fmt: skip
+    assert elsewhere.counts()["sessions_open"] == 0 and not elsewhere.nodes.pending()
+    assert [s.id for s in elsewhere.sessions.page().items] == sorted((s.id for s in tree.sessions), reverse=True)
+    again = elsewhere.sessions.reopen(tree.sessions[0].id)
+    assert (again.state, again.head) == ("open", tree.sessions[0].head)
+    hand = Hand.up(elsewhere, "gpu.9")
+    assert hand.stepped(again).frame_index == again.frame_index + 1
+
+
+def test_once_more_changes_nothing(tree: TreeView, elsewhere: Ledger) -> None:
+    """What is known stays as it is, with its labels and its later steps; the rest is added."""
+    nodes, sessions = _views(tree)
+    elsewhere.imports.add([node for node in nodes if node["frame_index"] < 2], sessions)
+    root = tree.nodes[0].id
+    elsewhere.nodes.update(root, label="mine")
+    before = {key: elsewhere.redis.hgetall(key) for key in _keys(elsewhere) if key.startswith("arc:session:")}
+    imported = elsewhere.imports.add(nodes, sessions)
+    assert len(imported.nodes) == sum(node["frame_index"] >= 2 for node in nodes)
+    assert elsewhere.nodes.get(root).label == "mine"
+    assert {key: elsewhere.redis.hgetall(key) for key in before} == before
+    assert elsewhere.imports.add(nodes, sessions).nodes == ()
+    assert len(elsewhere.nodes.tree(tree.tree_id).nodes) == len(nodes)
+
+
+def test_a_session_whose_head_stayed_behind_ends_where_its_nodes_end(tree: TreeView, elsewhere: Ledger) -> None:
+    """Exporting a branch cuts the trunk off at the fork; without session views they are made from the nodes."""
+    nodes, sessions = _views(tree)
+    trunk = next(s for s in sessions if s["parent_checkpoint"] is None)
+    fork = next(s for s in sessions if s["parent_checkpoint"] is not None)
+    path = tree.nodes[0].id, fork["parent_checkpoint"], fork["head"]
+    for views in (sessions, []):
+        elsewhere.redis.flushdb()
+        elsewhere.imports.add([node for node in nodes if node["id"] in path], views)
+        mine = elsewhere.sessions.get(trunk["id"])
+        assert (mine.head, mine.frame_index, mine.state) == (path[1], 1, "closed")
+        assert elsewhere.sessions.get(fork["id"]).head == fork["head"]
+
+
+def _without(nodes: list[dict[str, Any]], frame: int) -> list[dict[str, Any]]:
+    return [node for node in nodes if node["frame_index"] != frame]
+
+
+def test_an_unknown_parent_is_refused_and_nothing_written(tree: TreeView, elsewhere: Ledger) -> None:
+    """Neither here nor among them; once it is here the rest may come."""
+    nodes, sessions = _views(tree)
+    with pytest.raises(InvalidRequest, match="neither here nor among them"):
+        elsewhere.imports.add(_without(nodes, 1), sessions)
+    assert _keys(elsewhere) == []
+    elsewhere.imports.add([node for node in nodes if node["frame_index"] < 2], sessions)
+    elsewhere.imports.add([node for node in nodes if node["frame_index"] >= 2], sessions)
+    assert len(elsewhere.nodes.tree(tree.tree_id).nodes) == len(nodes)
+
+
+def test_check_only_writes_nothing(tree: TreeView, elsewhere: Ledger) -> None:
+    """It refuses what would be refused, and says what would be new."""
+    assert len(elsewhere.imports.add(*_views(tree), check_only=True).nodes) == len(tree.nodes)
+    assert _keys(elsewhere) == []
+
+
+def test_another_place_in_the_tree_is_refused(tree: TreeView, elsewhere: Ledger) -> None:
+    """An id that hangs elsewhere here is not moved."""
+    nodes, sessions = _views(tree)
+    elsewhere.imports.add(nodes, sessions)
+    leaf, other = (node["id"] for node in nodes if node["frame_index"] == 2)
+    moved = [node | {"parent": other, "frame_index": 3} if node["id"] == leaf else node for node in nodes]
+    with pytest.raises(Conflict):
+        elsewhere.imports.add(moved, sessions)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "../../x"}, {"id": None}, {"parent": 7}, {"session_id": "ses_x"}, {"tree_id": None}, {"prompt": None},
+        {"frame_index": True}, {"frame_index": 0}, {"created": float("nan")}, {"actions": [[float("inf")]]},
+        {"actions": [["x"]]}, {"tree_id": "ckp_" + "0" * 26}, {"bookmarked": 1}, {"n_frames": "8"},
+    ],
+)  # fmt: skip
+def test_views_that_are_no_nodes_are_refused(tree: TreeView, elsewhere: Ledger, change: dict[str, Any]) -> None:
+    """Bad input is refused whole, before anything is written."""
+    nodes, sessions = _views(tree)
+    with pytest.raises(InvalidRequest):
+        elsewhere.imports.add([*nodes[:-1], nodes[-1] | change], sessions)
+    missing = {name: value for name, value in nodes[-1].items() if name != next(iter(change))}
+    with pytest.raises(InvalidRequest):
+        elsewhere.imports.add([*nodes[:-1], missing], sessions)
+    assert _keys(elsewhere) == []
+
+
+def test_strange_sessions_do_no_harm(tree: TreeView, elsewhere: Ledger) -> None:
+    """Views of sessions are only hints; the nodes decide."""
+    nodes, sessions = _views(tree)
+    for name, value in itertools.product(sessions[0], (None, [], {}, "x", -1, float("nan"), True)):
+        elsewhere.redis.flushdb()
+        elsewhere.imports.add(nodes, [sessions[0] | {name: value}, "no session", *sessions[1:]])
+        for session in elsewhere.sessions.page().items + elsewhere.sessions.page(bulk=True).items:
+            assert elsewhere.nodes.get(session.head).frame_index == session.frame_index
+            assert session.state == "closed"

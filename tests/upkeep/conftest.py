@@ -1,0 +1,5 @@
+"""The workers' fixtures."""
+
+from tests.workers.conftest import fleet
+
+__all__ = ["fleet"]
