@@ -132,8 +132,8 @@ def _collect(
     added = model.geometry.latents_per_block
     frames = model.decode(_for_model(model, window), start=window.shape[1] - added)
     actions = predicted[0].detach().float().cpu() if request.action is None else torch.tensor(request.action)
-    history = [] if before.action_history is None else [before.action_history]
-    call = CallRecord(request.prompt, _floats(request.state), request.observed is not None)
+    calls = (*opening.calls, CallRecord(request.prompt, _floats(request.state), request.observed is not None))
+    history = [] if before.action_history is None or len(calls) == 1 else [before.action_history[1 - len(calls) :]]
     return replace(
         manager.extract_state(),
         session_id=request.session_id,
@@ -150,7 +150,7 @@ def _collect(
         action_history=torch.cat([*history, actions[None]]),
         action_source="predicted" if request.action is None else "given",
         steered=request.action is not None and model.abilities.steers_with_actions,
-        calls=(*opening.calls, call),
+        calls=calls,
     )
 
 

@@ -84,7 +84,9 @@ class WorldStateSnapshot:
     seed: int = 0
     prompt_text: str = ""
     action_history: Tensor | None = None
-    """Actions of all steps from the root, float32 [frame_index, action_horizon, action_dim]."""
+    """Actions of the current window's steps, oldest first, float32 [len(calls), action_horizon, action_dim]: a snapshot
+    costs the same at every depth. Those of earlier steps are in the checkpoints of the lineage (version 0.1.0 kept all
+    of them here; what it stored is read as it is)."""
     parent_checkpoint_id: str | None = None
 
     step_latents: Tensor | None = None

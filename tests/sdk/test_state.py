@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from arc_fabric import Session, StateManager, WorldStateSnapshot
 from arc_fabric.errors import UnknownFormat
-from tests.sdk.worlds import assert_same, run, uninterrupted
+from tests.sdk.worlds import assert_same, new_session, run, uninterrupted
 from tests.support.toy_model import ToyModel
 
 
@@ -82,6 +82,25 @@ def test_shapes_are_those_promised(session: Session) -> None:
     assert (snapshot.frames.shape, snapshot.frames.dtype) == ((8, 32, 32, 3), torch.uint8)
     assert snapshot.action_history.shape == (3, 8, 4)
     assert snapshot.window_start == 0
+
+
+def test_a_snapshot_costs_the_same_at_every_depth(manager: StateManager) -> None:
+    """At the same place of a window the manifest and what a step adds are as large at step 402 as at step 6; only
+    decimal numbers have more digits."""
+    session, sizes = new_session(manager), {}
+    for step in range(1, 403):
+        session.step()
+        if step in (6, 402):
+            manager.store.flush(30)
+            manifest = manager.store.manifest(session.head)
+            sizes[step] = (
+                len(manifest.encode()),
+                manifest.bytes_new,
+                sum(len(t.pieces) for t in manifest.tensors.values()),
+            )
+    assert session.snapshot.action_history.shape == (2, 8, 4)
+    assert sizes[402][1:] == sizes[6][1:]
+    assert abs(sizes[402][0] - sizes[6][0]) < 100
 
 
 def test_a_root_holds_the_initial_frame_and_conditioning_only(session: Session) -> None:
