@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import struct
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -162,14 +160,9 @@ class RemoteSession:
     def latents_torch(self, n: int) -> torch.Tensor:
         """The latents that step `n` added as a torch tensor in the stored dtype. Needs the extra `sdk`."""
         with extra("sdk"):
-            import torch
+            from safetensors.torch import load
 
-        data = self._fabric.transport.bytes(f"{self.path}/latents/{n}", format="safetensors")
-        (length,) = struct.unpack("<Q", data[:8])
-        entry = json.loads(data[8 : 8 + length])["latents"]
-        dtype = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-        raw = bytearray(data[8 + length :])
-        return torch.frombuffer(raw, dtype=dtype[entry["dtype"]]).reshape(entry["shape"])
+        return load(self._fabric.transport.bytes(f"{self.path}/latents/{n}", format="safetensors"))["latents"]
 
     def video(self, target: Path | str, **options: Any) -> Path:
         """Save the branch as a clip; options: fps, start, end, format (default: by the file's name).

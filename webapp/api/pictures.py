@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import struct
 from typing import Literal
 
 import numpy as np
@@ -14,6 +12,7 @@ from pydantic import Field
 from arc_fabric.errors import FrameNotFound
 from arc_fabric.ledger import SessionRecord
 from arc_fabric.media.frames import encode_png
+from arc_fabric.store.format.manifest import header_bytes
 from webapp.content.pictures import to_numpy
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors
@@ -98,7 +97,8 @@ def latents_answer(checkpoint_id: str, form: str) -> Response:
     """One step's latents in the format asked for."""
     dtype, shape, data = ctx().pictures.latents(checkpoint_id)
     if form == "safetensors":
-        body, mimetype = _safetensors(dtype, shape, data), "application/x-safetensors"
+        header = header_bytes([("latents", dtype, shape, len(data))])
+        body, mimetype = header + data, "application/x-safetensors"
     else:
         body, mimetype = _npy(to_numpy(dtype, shape, data)), "application/x-npy"
     name = f"{checkpoint_id}/latents.{form}"
@@ -109,10 +109,3 @@ def _npy(array: np.ndarray) -> bytes:
     out = io.BytesIO()
     np.save(out, array, allow_pickle=False)
     return out.getvalue()
-
-
-def _safetensors(dtype: str, shape: tuple[int, ...], data: bytes) -> bytes:
-    """A safetensors file with one tensor: 8 bytes of header length, JSON header, data."""
-    header = json.dumps({"latents": {"dtype": dtype, "shape": list(shape), "data_offsets": [0, len(data)]}})
-    text = header.encode().ljust(-(-len(header) // 8) * 8)
-    return struct.pack("<Q", len(text)) + text + data
