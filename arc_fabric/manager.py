@@ -11,7 +11,6 @@ model.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -23,6 +22,7 @@ from torch import Tensor
 from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
+from arc_fabric.lru import Lru
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot, identity_of, owned
 from arc_fabric.store import SnapshotStore
@@ -80,8 +80,6 @@ class StateManager:
         in the head is let go, and comes back from the store when the session is stepped.
         """
         self.model = model
-        self.max_checkpoints = max_checkpoints
-        self.resident_bytes = resident_bytes
         self.store = store or SnapshotStore(None)
         if store is None:
             finalize(self, self.store.close)
@@ -90,8 +88,9 @@ class StateManager:
         self.identity = identity_of(model)
         self._infos: dict[str, CheckpointInfo] = {}
         self._kv = KvRestorer(model, self.store)
-        self._kept: OrderedDict[str, tuple[WorldStateSnapshot, int]] = OrderedDict()
-        self._kept_bytes = 0
+        self._kept: Lru[str, WorldStateSnapshot] = Lru(
+            resident_bytes, WorldStateSnapshot.size_bytes, most=max_checkpoints
+        )
         self._live: WeakValueDictionary[str, WorldStateSnapshot] = WeakValueDictionary()
         self._resident: WorldStateSnapshot | None = None
 
@@ -250,7 +249,7 @@ class StateManager:
         self.store.delete_payload(checkpoint_id)
         self._infos.pop(checkpoint_id, None)
         self._live.pop(checkpoint_id, None)
-        self._unkeep(checkpoint_id)
+        self._kept.pop(checkpoint_id)
 
     def list_checkpoints(self, session_id: str | None = None) -> list[CheckpointInfo]:
         """The checkpoints this manager made and has not deleted (the latest 10,000), oldest first."""
@@ -272,17 +271,8 @@ class StateManager:
     def _keep(self, snapshot: WorldStateSnapshot) -> None:
         """Share this snapshot with whoever asks for its checkpoint while it lives, and keep the latest alive."""
         self._live[snapshot.checkpoint_id] = snapshot
-        self._unkeep(snapshot.checkpoint_id)
-        self._kept[snapshot.checkpoint_id] = snapshot, snapshot.size_bytes()
-        self._kept_bytes += self._kept[snapshot.checkpoint_id][1]
-        while len(self._kept) > self.max_checkpoints or self._kept_bytes > self.resident_bytes:
-            oldest, _ = self._kept[next(iter(self._kept))]
-            self._unkeep(oldest.checkpoint_id)
+        for _, oldest in self._kept.add(snapshot.checkpoint_id, snapshot):
             self._let_go(oldest)
-
-    def _unkeep(self, checkpoint_id: str) -> None:
-        _, size = self._kept.pop(checkpoint_id, (None, 0))
-        self._kept_bytes -= size
 
     def _let_go(self, snapshot: WorldStateSnapshot) -> None:
         """Free the KV of a stored snapshot that is neither in the head nor kept, whoever else holds the snapshot."""

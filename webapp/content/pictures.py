@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -12,6 +11,7 @@ import numpy as np
 
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
 from arc_fabric.ledger import Ledger, NodeRecord
+from arc_fabric.lru import Lru
 from arc_fabric.media.frames import unpack_strip
 from arc_fabric.store.read.reader import SnapshotReader
 from webapp.stream.hub import Hub
@@ -23,33 +23,28 @@ T = TypeVar("T")
 _NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
 
 
-class Lru(Generic[T]):
-    """A cache with a budget in the unit of `weigh`. Thread-safe; two readers may load the same thing at once."""
+class Cache(Generic[T]):
+    """What was loaded, within a budget, and the latest whatever it weighs. Thread-safe; two readers may load the same
+    thing at once."""
 
     def __init__(self, budget: int, weigh: Callable[[T], int]) -> None:
-        self._budget, self._weigh, self._used = budget, weigh, 0
-        self._items: OrderedDict[Hashable, T] = OrderedDict()
+        self._known: Lru[Hashable, T] = Lru(budget, weigh, least=1)
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, load: Callable[[], T]) -> T:
         """The cached value of `key`, loaded if it is not there."""
         with self._lock:
-            if key in self._items:
-                self._items.move_to_end(key)
-                return self._items[key]
-        value = load()
-        with self._lock:
-            if key not in self._items:
-                self._items[key] = value
-                self._used += self._weigh(value)
-            while self._used > self._budget and len(self._items) > 1:
-                self._used -= self._weigh(self._items.popitem(last=False)[1])
-        return value
+            found = self._known.get(key)
+        if found is None:
+            found = load()
+            with self._lock:
+                self._known.add(key, found)
+        return found
 
     def peek(self, key: Hashable) -> T | None:
         """The cached value, None if it is not there."""
         with self._lock:
-            return self._items.get(key)
+            return self._known.peek(key)
 
 
 @dataclass(frozen=True)
@@ -70,10 +65,10 @@ class Pictures:
 
     def __init__(self, ledger: Ledger, reader: SnapshotReader, hub: Hub) -> None:
         self._ledger, self._reader, self._hub = ledger, reader, hub
-        self._strips: Lru[bytes] = Lru(64 << 20, len)
-        self._frames: Lru[np.ndarray] = Lru(96 << 20, lambda a: a.nbytes)
-        self._latents: Lru[tuple[str, tuple[int, ...], bytes]] = Lru(64 << 20, lambda x: len(x[2]))
-        self._paths: Lru[tuple[Ancestor, ...]] = Lru(500_000, len)
+        self._strips: Cache[bytes] = Cache(64 << 20, len)
+        self._frames: Cache[np.ndarray] = Cache(96 << 20, lambda a: a.nbytes)
+        self._latents: Cache[tuple[str, tuple[int, ...], bytes]] = Cache(64 << 20, lambda x: len(x[2]))
+        self._paths: Cache[tuple[Ancestor, ...]] = Cache(500_000, len)
 
     def strip(self, checkpoint_id: str) -> bytes:
         """The PNG strip of the frames a checkpoint added. Raises CheckpointNotFound, CheckpointUnavailable."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 
+from arc_fabric.lru import Lru
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import Manifest
 from arc_fabric.store.read.reader import load_manifest
@@ -15,24 +15,19 @@ class ManifestCache:
 
     def __init__(self, backend: Backend, size: int = 4096) -> None:
         self._backend = backend
-        self._size = size
-        self._known: OrderedDict[str, Manifest] = OrderedDict()
+        self._known: Lru[str, Manifest] = Lru(size, lambda manifest: 1)
         self._dropped: set[str] = set()
         self._lock = threading.Lock()
 
     def add(self, manifest: Manifest) -> None:
         """Remember a manifest."""
         with self._lock:
-            self._known[manifest.checkpoint_id] = manifest.without_kv_of(self._dropped) if self._dropped else manifest
-            self._known.move_to_end(manifest.checkpoint_id)
-            while len(self._known) > self._size:
-                self._known.popitem(last=False)
+            kept = manifest.without_kv_of(self._dropped) if self._dropped else manifest
+            self._known.add(manifest.checkpoint_id, kept)
 
     def known(self, checkpoint_id: str) -> Manifest | None:
         """The manifest if it is at hand."""
         with self._lock:
-            if checkpoint_id in self._known:
-                self._known.move_to_end(checkpoint_id)
             return self._known.get(checkpoint_id)
 
     def load(self, checkpoint_id: str, *, fresh: bool = False) -> Manifest:
@@ -49,7 +44,7 @@ class ManifestCache:
         with self._lock:
             self._dropped.add(checkpoint_id)
             for name, manifest in self._known.items():
-                self._known[name] = manifest.without_kv_of({checkpoint_id})
+                self._known.put(name, manifest.without_kv_of({checkpoint_id}))
 
     def is_dropped(self, checkpoint_id: str) -> bool:
         """Whether `drop_kv_of` was called for it."""
@@ -58,4 +53,4 @@ class ManifestCache:
     def forget(self, checkpoint_id: str) -> None:
         """Drop it from the cache."""
         with self._lock:
-            self._known.pop(checkpoint_id, None)
+            self._known.pop(checkpoint_id)

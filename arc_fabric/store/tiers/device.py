@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
 
+from arc_fabric.lru import Lru
 from arc_fabric.store.format.manifest import Piece, TensorRecord
 
 
@@ -24,8 +25,7 @@ class DeviceTier:
         self.counters: Counter[str] = Counter()
         self._records: dict[int, _Alive] = {}
         self._by_start: dict[tuple[str, str, str], dict[int, None]] = {}
-        self._held: OrderedDict[int, torch.Tensor] = OrderedDict()
-        self._held_bytes = 0
+        self._held: Lru[int, torch.Tensor] = Lru(budget, lambda tensor: tensor.nbytes)
         self._lock = threading.RLock()
 
     def remember(self, tensor: torch.Tensor, record: TensorRecord) -> None:
@@ -39,7 +39,8 @@ class DeviceTier:
             ref = weakref.ref(tensor, lambda ref, me=me: self._died(me, ref))
             self._records[me] = _Alive(ref, version_of(tensor), record, start)
             self._by_start.setdefault(start, {})[me] = None
-            self._hold(me, tensor)
+            if tensor.nbytes <= self.budget:
+                self._held.add(me, tensor)
 
     def record_of(self, tensor: torch.Tensor) -> TensorRecord | None:
         """The pieces of this very tensor, if known."""
@@ -69,7 +70,7 @@ class DeviceTier:
     def usage(self) -> dict[str, int]:
         """tensors known alive, bytes held, budget and the counters."""
         with self._lock:
-            sizes = {"tensors": len(self._records), "bytes": self._held_bytes, "budget": self.budget}
+            sizes = {"tensors": len(self._records), "bytes": self._held.used, "budget": self.budget}
             return sizes | dict(self.counters)
 
     def _candidates(self, wanted: TensorRecord, device: torch.device) -> list[tuple[torch.Tensor, TensorRecord]]:
@@ -84,16 +85,6 @@ class DeviceTier:
                     found.append((tensor, alive.record))
         return found
 
-    def _hold(self, me: int, tensor: torch.Tensor) -> None:
-        size = tensor.numel() * tensor.element_size()
-        if size > self.budget:
-            return
-        self._held[me] = tensor
-        self._held_bytes += size
-        while self._held_bytes > self.budget:
-            _, oldest = self._held.popitem(last=False)
-            self._held_bytes -= oldest.numel() * oldest.element_size()
-
     def _died(self, me: int, ref: weakref.ref[torch.Tensor]) -> None:
         with self._lock:
             found = self._records.get(me)
@@ -102,9 +93,7 @@ class DeviceTier:
 
     def _forget(self, me: int) -> None:
         found = self._records.pop(me, None)
-        held = self._held.pop(me, None)
-        if held is not None:
-            self._held_bytes -= held.numel() * held.element_size()
+        self._held.pop(me)
         if found is not None:
             members = self._by_start.get(found.start, {})
             members.pop(me, None)

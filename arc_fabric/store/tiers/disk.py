@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from arc_fabric.errors import StoreUnavailable
+from arc_fabric.lru import Lru
 from arc_fabric.store.backends import DiskBackend
 from arc_fabric.store.format.pieces import byte_view
 
@@ -31,7 +32,9 @@ class DiskTier:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="arc-store-spill")
         self._lock = threading.Lock()
         known = sorted(self._files.list(""), key=lambda info: info.modified)
-        self._sizes = OrderedDict((info.key.rpartition("/")[2], info.size) for info in known)
+        self._sizes: Lru[str, int] = Lru(budget, int)
+        for info in known:
+            self._sizes.put(info.key.rpartition("/")[2], info.size)
 
     def put(self, digest: str, buffer: torch.Tensor) -> None:
         """Write a piece, making room first."""
@@ -40,20 +43,19 @@ class DiskTier:
         with self._lock:
             if digest in self._sizes:
                 return
-            while self._sizes and sum(self._sizes.values()) + buffer.numel() > self.budget:
-                self._forget(next(iter(self._sizes)))
+            for oldest, _ in self._sizes.shrink(beside=buffer.numel()):
+                self._remove(oldest)
         self._files.put(_place(digest), byte_view(buffer))
         with self._lock:
-            self._sizes[digest] = buffer.numel()
+            self._sizes.put(digest, buffer.numel())
 
     def readinto(self, digest: str, buffers: Sequence[memoryview]) -> bool:
         """Fill the buffers if the piece is here. The caller checks the digest, and calls `discard` on a mismatch."""
         with self._lock:
-            present = digest in self._sizes
+            present = self._sizes.get(digest) is not None
             self.counters["hits" if present else "misses"] += 1
             if not present:
                 return False
-            self._sizes.move_to_end(digest)
         try:
             self._files.readinto(_place(digest), 0, buffers)
         except (KeyError, ValueError, OSError):
@@ -65,8 +67,8 @@ class DiskTier:
     def discard(self, digest: str) -> None:
         """Remove a piece."""
         with self._lock:
-            if digest in self._sizes:
-                self._forget(digest)
+            if self._sizes.pop(digest) is not None:
+                self._remove(digest)
 
     def spill(self, digest: str, buffer: torch.Tensor) -> None:
         """Write a piece in the background; it is let go instead when the disk does not keep up."""
@@ -87,7 +89,7 @@ class DiskTier:
     def usage(self) -> dict[str, int]:
         """bytes, pieces, budget and the counters."""
         with self._lock:
-            sizes = {"bytes": sum(self._sizes.values()), "pieces": len(self._sizes), "budget": self.budget}
+            sizes = {"bytes": self._sizes.used, "pieces": len(self._sizes), "budget": self.budget}
             return sizes | dict(self.counters)
 
     def _spill(self, digest: str, buffer: torch.Tensor) -> None:
@@ -99,8 +101,7 @@ class DiskTier:
             with self._lock:
                 self._spilling -= buffer.numel()
 
-    def _forget(self, digest: str) -> None:
-        del self._sizes[digest]
+    def _remove(self, digest: str) -> None:
         self._files.delete(_place(digest))
         self.counters["evictions"] += 1
 

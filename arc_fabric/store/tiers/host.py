@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import torch
+
+from arc_fabric.lru import Lru
 
 
 class HostTier:
@@ -18,9 +20,8 @@ class HostTier:
     def __init__(self, budget: int, on_evict: Callable[[str, torch.Tensor], None] | None = None) -> None:
         self.budget = budget
         self.counters: Counter[str] = Counter()
-        self._buffers: OrderedDict[str, torch.Tensor] = OrderedDict()
+        self._buffers: Lru[str, torch.Tensor] = Lru(budget, torch.numel)
         self._pins: Counter[str] = Counter()
-        self._bytes = 0
         self._pinned_bytes = 0
         self._on_evict = on_evict
         self._lock = threading.Lock()
@@ -29,8 +30,7 @@ class HostTier:
         """Keep a piece; it may be evicted at once if the budget is small."""
         with self._lock:
             if digest not in self._buffers:
-                self._buffers[digest] = buffer
-                self._bytes += buffer.numel()
+                self._buffers.put(digest, buffer)
                 self._pinned_bytes += buffer.numel() if self._pins[digest] else 0
         self._shrink()
 
@@ -40,7 +40,6 @@ class HostTier:
             found = self._buffers.get(digest)
             self.counters["hits" if found is not None else "misses"] += 1
             if found is not None:
-                self._buffers.move_to_end(digest)
                 self.counters["hit_bytes"] += found.numel()
             return found
 
@@ -54,8 +53,8 @@ class HostTier:
         with self._lock:
             for digest in digests:
                 self._pins[digest] += 1
-                if self._pins[digest] == 1 and digest in self._buffers:
-                    self._pinned_bytes += self._buffers[digest].numel()
+                if self._pins[digest] == 1:
+                    self._pinned_bytes += self._size(digest)
 
     def unpin(self, digests: Iterable[str]) -> None:
         """Undo one pin of each."""
@@ -64,41 +63,32 @@ class HostTier:
                 self._pins[digest] -= 1
                 if self._pins[digest] == 0:
                     del self._pins[digest]
-                    if digest in self._buffers:
-                        self._pinned_bytes -= self._buffers[digest].numel()
+                    self._pinned_bytes -= self._size(digest)
         self._shrink()
 
     def evict(self, digests: Iterable[str]) -> None:
         """Drop these pieces now unless they are pinned."""
         with self._lock:
-            gone = [(digest, self._remove(digest)) for digest in digests if self._evictable(digest)]
+            found = [(digest, self._buffers.pop(digest)) for digest in digests if digest not in self._pins]
+            gone = [(digest, buffer) for digest, buffer in found if buffer is not None]
+            self.counters["evictions"] += len(gone)
         self._tell(gone)
 
     def usage(self) -> dict[str, int]:
         """bytes, pinned_bytes, pieces, budget and the counters."""
         with self._lock:
-            sizes = {"bytes": self._bytes, "pinned_bytes": self._pinned_bytes, "pieces": len(self._buffers)}
+            sizes = {"bytes": self._buffers.used, "pinned_bytes": self._pinned_bytes, "pieces": len(self._buffers)}
             return sizes | {"budget": self.budget} | dict(self.counters)
 
-    def _evictable(self, digest: str) -> bool:
-        return digest in self._buffers and not self._pins.get(digest)
+    def _size(self, digest: str) -> int:
+        buffer = self._buffers.peek(digest)
+        return 0 if buffer is None else buffer.numel()
 
     def _shrink(self) -> None:
-        gone: list[tuple[str, torch.Tensor]] = []
         with self._lock:
-            if self._bytes - self._pinned_bytes > self.budget:
-                for digest in list(self._buffers):
-                    if self._bytes - self._pinned_bytes <= self.budget:
-                        break
-                    if self._evictable(digest):
-                        gone.append((digest, self._remove(digest)))
+            gone = self._buffers.shrink(spare=self._pins.__contains__, beside=-self._pinned_bytes)
+            self.counters["evictions"] += len(gone)
         self._tell(gone)
-
-    def _remove(self, digest: str) -> torch.Tensor:
-        buffer = self._buffers.pop(digest)
-        self._bytes -= buffer.numel()
-        self.counters["evictions"] += 1
-        return buffer
 
     def _tell(self, gone: list[tuple[str, torch.Tensor]]) -> None:
         if self._on_evict:

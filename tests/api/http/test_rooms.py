@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from webapp.content.pictures import Lru, to_numpy
+from webapp.content.pictures import Cache, to_numpy
 from webapp.http.limits import LongPolls
 from webapp.stream import messages, outbox, sender
 from webapp.stream.messages import event_key
@@ -77,7 +77,7 @@ def test_what_a_full_socket_leaves_goes_first_and_whole() -> None:
 
 def test_the_cache_keeps_to_its_budget_and_to_what_was_used_last() -> None:
     """The oldest goes first; a value larger than the budget is kept alone."""
-    cache: Lru[bytes] = Lru(10, len)
+    cache: Cache[bytes] = Cache(10, len)
     for key in "abc":
         cache.get(key, lambda: b"1234")
     assert cache.peek("a") is None
