@@ -1,4 +1,4 @@
-# Verbs: install demo test test-all coverage lint serve bench chaos docs clean. Each sets up what it needs.
+# Verbs: install demo test test-all coverage lint house serve bench chaos docs clean. Each sets up what it needs.
 # Needed beforehand: Python 3.11 or newer, make, a C library. Nothing else: no curl, git or jq.
 #
 #   make demo ARGS=--exit        arguments go to the command
@@ -17,7 +17,7 @@ PROCESSES ?= 3
 PARALLEL = -n $(PROCESSES) --dist loadgroup
 COVERED = tests/sdk tests/store tests/ledger tests/queue tests/media
 
-.PHONY: install demo test test-all coverage lint format serve bench chaos docs clean
+.PHONY: install demo test test-all coverage lint house format serve bench chaos docs clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
@@ -48,6 +48,10 @@ bench: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
 lint: $(INSTALLED)
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
+
+# Circles, arrows that look up, crowded folders.
+house: $(INSTALLED)
+	$(RUN)/python -m tools.house $(ARGS)
 
 format: $(INSTALLED)
 	$(RUN)/ruff check --fix .

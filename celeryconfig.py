@@ -47,4 +47,4 @@ worker_send_task_events = True
 task_send_sent_event = True
 
 enable_utc = True
-include = ["workers.process.tasks"]
+include = ["workers.startup.tasks"]

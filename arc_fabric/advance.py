@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arc_fabric.base.terms import PromptMode
 from arc_fabric.errors import NonFiniteLatents
 from arc_fabric.kv import rebuild_kv
 from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.state import CallRecord, WorldStateSnapshot, identity_of
-from arc_fabric.terms import PromptMode
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from weakref import WeakValueDictionary, finalize
 import numpy as np
 from torch import Tensor
 
+from arc_fabric.base.lru import Lru
 from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
-from arc_fabric.lru import Lru
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot, identity_of, owned
 from arc_fabric.store import SnapshotStore

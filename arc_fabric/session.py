@@ -35,12 +35,12 @@ import torch
 from torch import Tensor
 
 from arc_fabric.advance import StepRequest, advance, root_snapshot
+from arc_fabric.base.terms import PROMPT_MODES, PromptMode
 from arc_fabric.errors import InvalidRequest, ModelOutOfMemory, RewindBeyondRoot
 from arc_fabric.ids import new_id
 from arc_fabric.manager import Attachments, StateManager
 from arc_fabric.models.contract import Geometry, WorldModel
 from arc_fabric.state import WorldStateSnapshot
-from arc_fabric.terms import PROMPT_MODES, PromptMode
 from arc_fabric.trajectory import Trajectory
 
 

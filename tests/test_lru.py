@@ -6,8 +6,8 @@ import doctest
 
 import pytest
 
-from arc_fabric import lru
-from arc_fabric.lru import Lru
+from arc_fabric.base import lru
+from arc_fabric.base.lru import Lru
 
 
 def test_the_example_of_the_module_runs() -> None:

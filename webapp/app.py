@@ -17,13 +17,13 @@ from arc_fabric.ids import new_id
 from arc_fabric.settings import Settings, get_settings
 from webapp import pages
 from webapp.api import BLUEPRINTS
+from webapp.api import stream as stream
 from webapp.context import EXTENSION, Context, client_name
 from webapp.health import UNDER_WAY, count_answer, health
 from webapp.http import auth, headers, limits, problems
 from webapp.http.request import ApiRequest
 from webapp.http.validation import of_validation
 from webapp.openapi.document import DESCRIPTION, ApiSpec
-from webapp.stream import routes as stream
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from arc_fabric import errors
 from arc_fabric.errors import Unauthorized
-from webapp.content.model import geometry
 from webapp.context import ctx
 from webapp.http import auth
+from webapp.model import geometry
 from webapp.openapi.document import ApiSpec
 
 SWAGGER = files("flask_openapi3_swagger").joinpath("templates", "swagger")

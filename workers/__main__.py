@@ -2,7 +2,7 @@
 
 import sys
 
-from workers.process.main import run_worker
+from workers.startup.main import run_worker
 
 if __name__ == "__main__":
     run_worker(*sys.argv[1:3])

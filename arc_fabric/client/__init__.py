@@ -9,9 +9,10 @@
 >>> branch.frames().shape                                                               # doctest: +SKIP
 (97, 64, 64, 3)
 
-    fabric      ArcFabric: the server         transport   HTTP, retries, problems as errors
-    session     RemoteSession                 views       typed answers
-    stream      events and live frames        env         a Gymnasium environment over a session
+    fabric      ArcFabric: what people hold   transport   HTTP, retries, problems as errors
+    server      all that is named by an id    views       typed answers
+    session     RemoteSession                 env         a Gymnasium environment over a session
+    stream      events and live frames
 
 It imports neither torch nor the rest of the system; latents become torch tensors only when asked for.
 """

@@ -1,45 +1,21 @@
-"""ArcFabric: one server, and everything that is not about one session."""
+"""ArcFabric: a server, and the sessions on it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Sequence
 
 from arc_fabric import errors
 from arc_fabric.client.pictures import Views, picture_of
+from arc_fabric.client.server import Server
 from arc_fabric.client.session import RemoteSession
-from arc_fabric.client.stream import Stream
-from arc_fabric.client.transport import Transport, named_error
-from arc_fabric.client.views import Comparison, Job, Node, SessionInfo
-from arc_fabric.ids import new_id
-
-FORMS_PER_REQUEST = 500
-"""As many job forms as the server takes in one list."""
-Progress = Callable[[Job], None]
+from arc_fabric.client.views import SessionInfo
 
 
-class ArcFabric:
+class ArcFabric(Server):
     """A running Arc Fabric. Thread-safe; close it, or use it in a `with` block.
 
     `url` is what `arc-fabric up` printed; `token` is needed where the server has tokens.
     """
-
-    def __init__(self, url: str = "http://127.0.0.1:8321", token: str | None = None, *, timeout: float = 90.0) -> None:
-        self.transport = Transport(url, token, timeout)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.transport.close()
 
     def new_session(
         self,
@@ -77,127 +53,8 @@ class ArcFabric:
         """A session by its id."""
         return RemoteSession(self, SessionInfo.of(self.transport.json("GET", f"/api/sessions/{session_id}")))
 
-    def sessions(self, state: str | None = None) -> list[SessionInfo]:
-        """All sessions, newest first; `state` "open" or "closed"."""
-        return [SessionInfo.of(item) for item in self._pages("/api/sessions", state=state)]
-
-    def job(self, job_id: str) -> Job:
-        """A job as it is now."""
-        return Job.of(self.transport.json("GET", f"/api/jobs/{job_id}"))
-
-    def jobs(self, session: str | None = None, state: str | None = None, kind: str | None = None) -> list[Job]:
-        """Jobs, newest first."""
-        return [Job.of(item) for item in self._pages("/api/jobs", session=session, state=state, kind=kind)]
-
-    def cancel(self, job_id: str) -> Job:
-        """Cancel a job; the steps it has committed stay."""
-        return Job.of(self.transport.json("DELETE", f"/api/jobs/{job_id}"))
-
-    def wait(self, job_id: str, *, timeout: float = 600.0, on_progress: Progress | None = None) -> Job:
-        """Wait for a job. Raises its error if it failed, Cancelled, or DeadlineExceeded after `timeout` seconds.
-
-        `on_progress` gets the job every half second or so, and once at the end.
-        """
-        deadline = time.monotonic() + timeout
-        while True:
-            left = deadline - time.monotonic()
-            pause = max(0.0, min(left, 0.5 if on_progress else 20.0))
-            job = Job.of(self.transport.json("GET", f"/api/jobs/{job_id}", params={"wait": pause}))
-            if on_progress is not None:
-                on_progress(job)
-            if job.ended:
-                return _succeeded(job)
-            if left <= 0:
-                raise errors.DeadlineExceeded(f"job {job_id} is {job.state} after {timeout:g} s", job_id=job_id)
-
-    def submit(self, jobs: Sequence[dict[str, Any]]) -> list[Job | errors.ArcFabricError]:
-        """Submit many jobs at once, each {kind, session_id, params}; an entry is its job or why it was refused."""
-        found: list[Job | errors.ArcFabricError] = []
-        for start in range(0, len(jobs), FORMS_PER_REQUEST):
-            forms = list(jobs[start : start + FORMS_PER_REQUEST])
-            headers = {"Idempotency-Key": new_id("key")}
-            answer = self.transport.send("POST", "/api/jobs", json=forms, headers=headers).json()
-            found += [_job_or_error(item) for item in answer["items"]]
-        return found
-
-    def checkpoint(self, checkpoint_id: str) -> Node:
-        """A checkpoint with its lineage."""
-        return Node.of(self.transport.json("GET", f"/api/checkpoints/{checkpoint_id}"))
-
-    def update_node(self, checkpoint_id: str, **changes: Any) -> Node:
-        """Change label, bookmarked, failed, score. None clears a label or score."""
-        body = self.transport.send("PATCH", f"/api/nodes/{checkpoint_id}", json=changes).json()
-        return Node.of(body)
-
-    def pin(self, checkpoint_id: str) -> Node:
-        """Keep a checkpoint's pieces in host memory and its KV whole. Raises PinLimitReached."""
-        return Node.of(self.transport.json("POST", f"/api/checkpoints/{checkpoint_id}/pin"))
-
-    def unpin(self, checkpoint_id: str) -> Node:
-        """Undo `pin`; no error when it is not pinned."""
-        return Node.of(self.transport.json("POST", f"/api/checkpoints/{checkpoint_id}/unpin"))
-
-    def compare(self, *checkpoint_ids: str, limit: int = 256) -> Comparison:
-        """Where two to eight branches part, and how far."""
-        params = {"nodes": ",".join(checkpoint_ids), "limit": limit}
-        return Comparison.of(self.transport.json("GET", "/api/compare", params=params))
-
-    def clip(
-        self, path: str, params: dict[str, Any], *, timeout: float = 600.0, on_progress: Progress | None = None
-    ) -> bytes:
-        """The clip at a `.../video` address; one that must be made first is waited for. Raises what its job raised."""
-        answer = self.transport.send("GET", path, params={k: v for k, v in params.items() if v is not None})
-        while answer.status_code == 202:
-            job = self.wait(answer.json()["job"]["id"], timeout=timeout, on_progress=on_progress)
-            answer = self.transport.send("GET", (job.result or {})["href"])  # names this clip, even if the head moved
-        return answer.content
-
-    def model(self) -> dict[str, Any]:
-        """Geometry, abilities and identity of the model that runs."""
-        return self.transport.json("GET", "/api/model")
-
-    def samples(self) -> list[str]:
-        """Names for `sample:<name>`."""
-        return [item["name"] for item in self._pages("/api/samples")]
-
-    def workers(self) -> list[dict[str, Any]]:
-        """Worker processes."""
-        return list(self._pages("/api/workers"))
-
-    def stream(self, *session_ids: str, last_id: str | None = None, frames: bool = True) -> Stream:
-        """Events and live frames of these sessions; without ids the events of all."""
-        return Stream(self.transport.url, session_ids, headers=self.transport.headers, last_id=last_id, frames=frames)
-
-    def _pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-        cursor = None
-        while True:
-            page = self.transport.json("GET", path, params=params | {"cursor": cursor, "limit": 200})
-            yield from page["items"]
-            cursor = page["next"]
-            if cursor is None:
-                return
-
     def _sample(self) -> str:
         names = self.samples()
         if not names:
             raise errors.InvalidRequest("this server has no sample frames", hint="Give an initial_frame.")
         return f"sample:{names[0]}"
-
-
-def _succeeded(job: Job) -> Job:
-    if job.state == "cancelled":
-        raise errors.Cancelled(f"job {job.id} was cancelled", job_id=job.id)
-    if job.state == "failed":
-        error = job.error or {}
-        context = {"job_id": job.id} | dict(error.get("context") or {})
-        raise named_error(
-            error.get("type", ""), error.get("message", "the job failed"), error.get("what_to_do", ""), context
-        )
-    return job
-
-
-def _job_or_error(item: dict[str, Any]) -> Job | errors.ArcFabricError:
-    if "job" in item:
-        return Job.of(item["job"])
-    problem = item["problem"]
-    return named_error(problem["code"], problem["detail"], problem["what_to_do"], {"problem": problem})

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arc_fabric.client.pictures import Frames, frames_of
+from arc_fabric.client.server import Progress, Server
 from arc_fabric.client.views import Job, Node, SessionInfo, Step
 from arc_fabric.extras import extra
 from arc_fabric.media.frames import decode_png, unpack_strip, unpack_views
 
 if TYPE_CHECKING:
     import torch
-
-    from arc_fabric.client.fabric import ArcFabric, Progress
-
 OnFrame = Callable[[int, np.ndarray], None]
 Actions = Sequence[Sequence[Sequence[float]] | np.ndarray | None] | np.ndarray
 
@@ -27,7 +25,7 @@ Actions = Sequence[Sequence[Sequence[float]] | np.ndarray | None] | np.ndarray
 class RemoteSession:
     """A session. `info` is what the server last said; methods that do work wait for it and refresh it."""
 
-    def __init__(self, fabric: ArcFabric, info: SessionInfo) -> None:
+    def __init__(self, fabric: Server, info: SessionInfo) -> None:
         self._fabric = fabric
         self.info = info
 

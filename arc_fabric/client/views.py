@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from arc_fabric.terms import TERMINAL
+from arc_fabric.base.terms import TERMINAL
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from arc_fabric import input_keys
+from arc_fabric.base import input_keys
 from arc_fabric.ledger.core import Core, keys
 
 _CHUNK = 500

@@ -9,9 +9,10 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from arc_fabric.base.input_keys import by_content
+from arc_fabric.base.terms import KINDS
 from arc_fabric.errors import ArcFabricError, InvalidRequest, JobNotFound
 from arc_fabric.ids import new_id
-from arc_fabric.input_keys import by_content
 from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.core.connection import BLOCK_S
 from arc_fabric.ledger.core.core import SCAN
@@ -19,7 +20,6 @@ from arc_fabric.ledger.core.pages import Page
 from arc_fabric.ledger.core.scripts import refusal
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 from arc_fabric.ledger.requests import Accepted, JobRequest, check_steps, digest
-from arc_fabric.terms import KINDS
 
 PER_ROUND_TRIP = 500
 """Requests: about 2 MB there, 1.5 MB back. Redis serves others in between: it reads a few of one client at a time."""

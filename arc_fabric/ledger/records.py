@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Self
 
-from arc_fabric.terms import TERMINAL
+from arc_fabric.base.terms import TERMINAL
 
 
 @cache

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from arc_fabric.base.input_keys import by_content
+from arc_fabric.base.terms import PROMPT_MODES
 from arc_fabric.errors import InvalidRequest, SessionNotFound
 from arc_fabric.ids import new_id
-from arc_fabric.input_keys import by_content
 from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.core.pages import Page
 from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.model_card import ModelCard
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 from arc_fabric.ledger.requests import JobRequest, check_steps, digest
-from arc_fabric.terms import PROMPT_MODES
 
 
 class Sessions:

@@ -43,7 +43,7 @@ def encode_png(frame: np.ndarray, *, level: int = 3) -> bytes:
 
 
 def decode_png(data: bytes) -> np.ndarray:
-    """An image of ours (trusted bytes) -> uint8 [H, W, 3]. Uploads go through `webapp.content.uploads` instead."""
+    """An image of ours (trusted bytes) -> uint8 [H, W, 3]. Uploads go through `webapp.work.uploads` instead."""
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image.convert("RGB"))
 

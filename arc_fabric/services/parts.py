@@ -104,7 +104,7 @@ def flower_command(host: str, port: int) -> list[str]:
         "-m",
         "celery",
         "-A",
-        "workers.process.app",
+        "workers.startup.app",
         "flower",
         f"--address={host}",
         f"--port={port}",

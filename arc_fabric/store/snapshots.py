@@ -32,13 +32,13 @@ from arc_fabric.store.read.loader import Loader, ReadCost, Restored, deleted
 from arc_fabric.store.read.manifest_cache import ManifestCache
 from arc_fabric.store.read.ranged import Fetcher
 from arc_fabric.store.tiers import DeviceTier, DiskTier, HostTier
+from arc_fabric.store.tiers.transfer import fix_device
 from arc_fabric.store.upkeep.accounting import node_bytes
 from arc_fabric.store.upkeep.drop_kv import drop_kv
 from arc_fabric.store.write.admission import Admission, Policy, PutReceipt
 from arc_fabric.store.write.budget import ByteBudget
 from arc_fabric.store.write.gather import Gatherer
 from arc_fabric.store.write.job import Attachment
-from arc_fabric.store.write.transfer import fix_device
 from arc_fabric.store.write.writer import Writer
 
 log = logging.getLogger(__name__)

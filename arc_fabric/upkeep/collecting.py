@@ -12,9 +12,9 @@ import logging
 from arc_fabric.ledger import Ledger
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend
+from arc_fabric.store.backends.marks import storage_time
 from arc_fabric.store.format.manifest import MANIFEST, key_of
 from arc_fabric.store.upkeep.collector import Collector
-from arc_fabric.store.upkeep.marks import storage_time
 from arc_fabric.store.upkeep.scan import scan
 from arc_fabric.upkeep.thinning import thin
 

@@ -26,8 +26,8 @@ from arc_fabric.services.process import Child
 
 WARM = (
     "torch", "numpy", "PIL.Image", "minio", "arc_fabric.manager", "arc_fabric.store.backends",
-    "arc_fabric.models.tabletop", "workers.process.loading", "workers.jobs.tickets", "workers.threads.janitor",
-    "workers.threads.heartbeat", "workers.threads.reaper", "workers.threads.watchdog", "workers.process.main",
+    "arc_fabric.models.tabletop", "workers.startup.loading", "workers.jobs.tickets", "workers.threads.janitor",
+    "workers.threads.heartbeat", "workers.threads.reaper", "workers.threads.watchdog", "workers.startup.main",
     "workers.threads.pins", "tests.workers.faulty",
     "celery.bin.celery", "celery.apps.worker", "celery.worker.consumer", "celery.events.dispatcher",
     "celery.concurrency.thread", "kombu.transport.redis", "gunicorn.app.wsgiapp", "gunicorn.workers.gthread",

@@ -33,6 +33,6 @@ def test_public_names_are_documented() -> None:
 
     for name in ("ArcFabric", "LiveFrame"):
         assert name in TEXT
-    methods = [name for name in vars(ArcFabric) if not name.startswith("_")]
+    methods = [name for name in dir(ArcFabric) if not name.startswith("_")]
     assert {"wait", "submit", "compare", "stream", "samples"} <= set(methods)
     assert "RemoteSession" in client.__all__

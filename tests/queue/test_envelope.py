@@ -15,7 +15,7 @@ from arc_fabric.errors import HeadMoved
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import Commit, JobRecord, JobRequest, Ledger, NodeRecord
 from arc_fabric.queue.dispatch import Dispatcher
-from workers.process.app import app
+from workers.startup.app import app
 
 OF_ITS_SENDING = ("delivery_tag", "reply_to", "timestamp", "clock")
 """What differs between two messages of one task."""

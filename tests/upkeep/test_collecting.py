@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from arc_fabric.base.input_keys import new_key
 from arc_fabric.ids import new_id
-from arc_fabric.input_keys import new_key
 from arc_fabric.ledger import Ledger
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.settings import Settings
 from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import Backend, backend_from_settings
+from arc_fabric.store.backends.marks import storage_time
 from arc_fabric.store.upkeep import inputs
-from arc_fabric.store.upkeep.marks import storage_time
 from arc_fabric.upkeep.collecting import bury_orphans, collect
 from tests.ledger.conftest import Hand
 

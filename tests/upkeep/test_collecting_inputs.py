@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from arc_fabric.input_keys import new_key
+from arc_fabric.base.input_keys import new_key
 from arc_fabric.ledger import JobRecord, Ledger, Limits
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend, MemoryBackend, backend_from_settings
+from arc_fabric.store.backends.marks import condemned
 from arc_fabric.store.upkeep import inputs
 from arc_fabric.store.upkeep.collector import Collector
-from arc_fabric.store.upkeep.marks import condemned
 from tests.ledger.conftest import Hand
 from tests.store.victims import Slow
 

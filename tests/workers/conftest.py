@@ -59,7 +59,7 @@ class Fleet:
         """Start a worker process; with `plain` by Celery's own command line."""
         command = [module, name, "cpu"]
         if plain:
-            command = ["celery", "-A", "workers.process.app", "worker", "-P", "threads", "-c", "1", "-l", "INFO",
+            command = ["celery", "-A", "workers.startup.app", "worker", "-P", "threads", "-c", "1", "-l", "INFO",
                        "-Q", f"{name},interactive,bulk", "-n", f"{name}@%h"]  # fmt: skip
         child = Child(
             name, [sys.executable, "-m", *command], self.settings.data_dir / "logs" / f"{name}.log",

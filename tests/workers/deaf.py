@@ -4,7 +4,7 @@ import sys
 
 from celery.worker import state
 
-from workers.process.main import run_worker
+from workers.startup.main import run_worker
 
 if __name__ == "__main__":
     state.maybe_shutdown = lambda: None

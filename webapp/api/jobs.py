@@ -13,11 +13,12 @@ from arc_fabric.ledger import Accepted
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
 from webapp.http import problems
-from webapp.http.answers import accepted, blueprint, errors, json_answer, opened, wait_for, wait_seconds
-from webapp.schemas.bodies import JobForms
+from webapp.http.answers import blueprint, errors, json_answer
 from webapp.schemas.ids import JobPath, Query, WorkHeaders
 from webapp.schemas.views import JobPage, JobsAnswer, JobView
 from webapp.work import forms
+from webapp.work.accepted import accepted, opened, wait_for, wait_seconds
+from webapp.work.bodies import JobForms
 
 jobs = blueprint("jobs", "jobs", "Accepted work and how far it is.")
 

@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 
 from arc_fabric.errors import ModelUnavailable, NotFound
 from arc_fabric.ledger import Page
-from webapp.content.model import sample_names, sample_png
 from webapp.context import Context, ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.http.files import immutable
+from webapp.model import sample_names, sample_png
 from webapp.schemas.fleet import ModelAnswer, QueuesAnswer, SamplePage, StorageAnswer, WorkerPage
 from webapp.schemas.ids import Query
 

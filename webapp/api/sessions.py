@@ -8,10 +8,11 @@ from flask import Response
 from pydantic import Field
 
 from webapp.context import ctx
-from webapp.http.answers import accepted, blueprint, errors, json_answer, wait_seconds
-from webapp.schemas.bodies import CreateSession
+from webapp.http.answers import blueprint, errors, json_answer
 from webapp.schemas.ids import Query, SessionPath, WorkHeaders
 from webapp.schemas.views import SessionAccepted, SessionAnswer, SessionPage, SessionView
+from webapp.work.accepted import accepted, wait_seconds
+from webapp.work.bodies import CreateSession
 from webapp.work.requests import open_session
 
 sessions = blueprint("sessions", "sessions", "A session is a head in a trajectory tree that can be stepped.")

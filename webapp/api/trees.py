@@ -12,9 +12,9 @@ from arc_fabric.errors import SessionNotFound
 from arc_fabric.ledger import NodeRecord, TreeView
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, json_answer, tagged_json
-from webapp.schemas.bodies import NodePatch
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath
 from webapp.schemas.nodes import EventPage, NodeView, TreeAnswer
+from webapp.work.bodies import NodePatch
 
 trees = blueprint("trees", "trees", "All branches that grew from one root. Nodes are never deleted.")
 

@@ -16,12 +16,13 @@ from arc_fabric.media.sprites import sprite, thumbnail
 from arc_fabric.media.video import MIMETYPES, Form
 from webapp.api.pictures import head_of, revalidated
 from webapp.content.clips import Made, find, make_short, plan, request
-from webapp.content.model import model_fps
 from webapp.context import ctx
-from webapp.http.answers import binary, blueprint, errors, json_answer, wait_for, wait_seconds
+from webapp.http.answers import binary, blueprint, errors, json_answer
 from webapp.http.files import immutable, in_parts
+from webapp.model import model_fps
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath, WaitHeaders
 from webapp.schemas.views import WorkAccepted
+from webapp.work.accepted import wait_for, wait_seconds
 
 videos = blueprint("videos", "frames", "Frames, latents, videos: what a branch looks like.")
 _CLIP = {
@@ -122,9 +123,12 @@ def _planned(head: str, query: VideoQuery) -> Clip:
 
 def _answer(clip: Clip, session_id: str, header: WaitHeaders, query: VideoQuery, *, forever: bool) -> Response:
     """The clip, or the job that makes it."""
-    made = find(ctx(), clip) or make_short(ctx(), clip)
+    context = ctx()
+    made = find(context.backend, clip) or make_short(
+        context.backend, context.pictures, clip, at_most=context.settings.video_job_frames
+    )
     if made is None:
-        job = ctx().dispatcher.accept(request(ctx(), clip, session_id)).job
+        job = ctx().dispatcher.accept(request(ctx().ledger, clip, session_id)).job
         job = wait_for(job, wait_seconds(header, query.wait))
         _raise_failure(job)
         made = find(ctx(), clip) if job.state == "succeeded" else None

@@ -6,11 +6,12 @@ from flask import Response
 
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
-from webapp.http.answers import accepted, blueprint, errors, wait_seconds
-from webapp.schemas.bodies import CheckpointBody, ForkBody, RewindBody, StepBody
+from webapp.http.answers import blueprint, errors
 from webapp.schemas.ids import SessionPath, WorkHeaders
 from webapp.schemas.views import SessionAccepted, WorkAccepted
 from webapp.work import requests
+from webapp.work.accepted import accepted, wait_seconds
+from webapp.work.bodies import CheckpointBody, ForkBody, RewindBody, StepBody
 
 work = blueprint("work", "work", "Jobs of one session take effect one at a time, in the order they were accepted.")
 _ANSWERS = {200: WorkAccepted, 202: WorkAccepted, **errors(409, 413, 415)}

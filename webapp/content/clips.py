@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from arc_fabric.ledger import JobRequest
+from arc_fabric.ledger import JobRequest, Ledger
 from arc_fabric.media.clip import Clip, Span
 from arc_fabric.media.clip import plan as plan_path
 from arc_fabric.media.video import Form, encode
+from arc_fabric.store.backends import Backend
 from webapp.content.pictures import Pictures
 from webapp.http.files import Read
-
-if TYPE_CHECKING:
-    from webapp.context import Context
 
 _encoder = threading.Lock()
 """One encoder at a time: ffmpeg takes a core, and the workers need theirs."""
@@ -35,29 +33,29 @@ class Made:
     read: Read
 
 
-def find(context: Context, clip: Clip) -> Made | None:
+def find(backend: Backend, clip: Clip) -> Made | None:
     """The clip in object storage; None when it was never made. Only what `read` is asked for is fetched."""
     try:
-        size = context.backend.head(clip.key).size
+        size = backend.head(clip.key).size
     except KeyError:
         return None
-    return Made(size, lambda start, length: context.backend.get(clip.key, start, length))
+    return Made(size, lambda start, length: backend.get(clip.key, start, length))
 
 
-def make_short(context: Context, clip: Clip) -> Made | None:
-    """The clip, made and stored now; None for one so long that a media job shall make it."""
-    if len(clip) > context.settings.video_job_frames:
+def make_short(backend: Backend, pictures: Pictures, clip: Clip, *, at_most: int) -> Made | None:
+    """The clip, made and stored now; None for one of more than `at_most` frames: a media job shall make it."""
+    if len(clip) > at_most:
         return None
     with _encoder:
-        made = find(context, clip)
+        made = find(backend, clip)
         if made is None:
-            data = encode(clip.frames(context.pictures.frames, clip.start, clip.end), fps=clip.fps, form=clip.form)
-            context.backend.put(clip.key, data)
+            data = encode(clip.frames(pictures.frames, clip.start, clip.end), fps=clip.fps, form=clip.form)
+            backend.put(clip.key, data)
             made = Made(len(data), lambda start, length: data[start : start + length])
         return made
 
 
-def request(context: Context, clip: Clip, session_id: str) -> JobRequest:
+def request(ledger: Ledger, clip: Clip, session_id: str) -> JobRequest:
     """The media job that makes a clip: a new one, or the one that is on it already."""
     params: dict[str, Any] = {
         "checkpoint_id": clip.path[-1].id,
@@ -66,4 +64,4 @@ def request(context: Context, clip: Clip, session_id: str) -> JobRequest:
         "fps": clip.fps,
         "format": clip.form,
     }
-    return context.ledger.media.request("video", session_id, params, target=clip.key, total=len(clip))
+    return ledger.media.request("video", session_id, params, target=clip.key, total=len(clip))

@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from arc_fabric.base.lru import Lru
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
 from arc_fabric.ledger import Ledger, NodeRecord
-from arc_fabric.lru import Lru
 from arc_fabric.media.frames import unpack_strip
 from arc_fabric.store.read.reader import SnapshotReader
 from webapp.stream.hub import Hub

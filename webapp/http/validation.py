@@ -17,8 +17,9 @@ from arc_fabric.errors import (
     NotFound,
     SessionNotFound,
 )
-from webapp.schemas.checks import PICTURE
 
+PICTURE = "picture"
+"""The rule that a text breaks which can be no picture; work/checks.py applies it."""
 _NOT_FOUND: dict[str, type[NotFound]] = {
     "session_id": SessionNotFound,
     "checkpoint_id": CheckpointNotFound,

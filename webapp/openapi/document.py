@@ -11,9 +11,10 @@ from flask_openapi3 import OpenAPI
 from pydantic.json_schema import models_json_schema
 
 from arc_fabric.settings import Settings
-from webapp.content.model import observed_counts
+from webapp.model import observed_counts
 from webapp.openapi.links import add_links
-from webapp.schemas import bodies, fleet, nodes, views
+from webapp.schemas import fleet, nodes, views
+from webapp.work import bodies
 
 DESCRIPTION = """Checkpoint a world at any frame, fork it with another prompt, seed or actions, rewind when a
 trajectory fails, and compare the branches.

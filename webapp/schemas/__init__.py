@@ -1,1 +1,1 @@
-"""Shapes of requests and answers: what the validators check and what OpenAPI shows."""
+"""Shapes of answers and ids: what OpenAPI shows."""

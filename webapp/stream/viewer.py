@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from redis.exceptions import ResponseError
@@ -16,13 +15,11 @@ from arc_fabric.errors import EventsLost, InvalidRequest, SessionNotFound
 from arc_fabric.ledger import Event, Ledger
 from arc_fabric.ledger.core import keys
 from webapp.http.validation import of_validation
+from webapp.stream.hub import Hub
 from webapp.stream.messages import Credit, Ping, Subscribe, dumps, error_text, event_key, parse
 from webapp.stream.outbox import Outbox
 from webapp.stream.sender import Sender
 from webapp.stream.sockets import GuardedSocket
-
-if TYPE_CHECKING:
-    from webapp.context import Context
 
 log = logging.getLogger(__name__)
 MOST_MISTAKES = 20
@@ -35,9 +32,17 @@ class Viewer:
     """A connected WebSocket. `session_id` None: all sessions' events; else only that session's."""
 
     def __init__(
-        self, ws: Server, sock: GuardedSocket, context: Context, session_id: str | None, last_id: str | None
+        self,
+        ws: Server,
+        sock: GuardedSocket,
+        ledger: Ledger,
+        hub: Hub,
+        *,
+        session_id: str | None,
+        last_id: str | None,
     ) -> None:
-        self._ws, self._sock, self._context = ws, sock, context
+        self._ws, self._sock = ws, sock
+        self._ledger, self._hub = ledger, hub
         self._only, self._wanted = session_id, last_id
         self._box = Outbox()
         self._sender = Sender(ws, sock, self._box)
@@ -50,7 +55,7 @@ class Viewer:
 
     def serve(self) -> None:
         """Until either side ends it."""
-        self._context.hub.add(self)
+        self._hub.add(self)
         try:
             self._sender.start()
             self._greet()
@@ -58,7 +63,7 @@ class Viewer:
         except (ConnectionClosed, OSError):
             pass
         finally:
-            self._context.hub.remove(self)
+            self._hub.remove(self)
             self._box.close()
             self._end()
 
@@ -81,12 +86,11 @@ class Viewer:
 
     def _greet(self) -> None:
         """The id first, then the records: they are at least as new as the id says."""
-        last_id = self._context.ledger.events.last_id()
-        ledger = self._context.ledger
+        last_id = self._ledger.events.last_id()
         if self._only is None:
-            sessions = ledger.sessions.page("open", limit=200).items
+            sessions = self._ledger.sessions.page("open", limit=200).items
         else:
-            sessions = [ledger.sessions.get(self._only)]
+            sessions = [self._ledger.sessions.get(self._only)]
             self._box.set_panes([self._only])
         views = [session.to_dict() for session in sessions]
         self._covered = last_id
@@ -108,7 +112,7 @@ class Viewer:
 
     def _read(self) -> None:
         patience = time.monotonic() + SUBSCRIBE_SECONDS
-        while not self._context.hub.stopping.is_set() and not self._box.overflowed:
+        while not self._hub.stopping.is_set() and not self._box.overflowed:
             message = self._ws.receive(timeout=SUBSCRIBE_SECONDS)
             if message is not None:
                 self._hear(message)
@@ -144,7 +148,7 @@ class Viewer:
                 hint="Use /ws/stream to watch several sessions.",
             )
         for session_id in set(said.session_ids):
-            self._context.ledger.sessions.get(session_id)
+            self._ledger.sessions.get(session_id)
         self._box.set_panes(said.session_ids)
         if self._held is not None:
             self._begin(said.last_id)
@@ -152,11 +156,11 @@ class Viewer:
     def _replay(self, last_id: str) -> None:
         """Events after `last_id` up to where this connection began."""
         until = event_key(self._covered)
-        if not keeps_events_after(self._context.ledger, last_id):
+        if not keeps_events_after(self._ledger, last_id):
             self._box.put_text(error_text(EventsLost(f"the events after {last_id} are no longer kept")))
         streams = None if self._only is None else [self._only]
         while True:
-            events = self._context.ledger.events.read(streams, last_id, REPLAY_PAGE)
+            events = self._ledger.events.read(streams, last_id, REPLAY_PAGE)
             for event in events:
                 if event_key(event.id) > until:
                     return

@@ -5,8 +5,8 @@ from __future__ import annotations
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import Accepted, JobRequest
 from webapp.context import ctx
-from webapp.schemas.bodies import CheckpointForm, CreateForm, ForkForm, JobForm, RewindForm, StepForm, VideoForm
 from webapp.work import requests
+from webapp.work.bodies import CheckpointForm, CreateForm, ForkForm, JobForm, RewindForm, StepForm, VideoForm
 
 
 def of_form(form: JobForm, key: str | None) -> JobRequest:

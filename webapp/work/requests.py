@@ -8,10 +8,10 @@ from arc_fabric.errors import Conflict, RewindBeyondRoot, SessionClosed
 from arc_fabric.ledger import JobRequest, SessionRecord
 from arc_fabric.ledger.core import keys
 from webapp.content import clips
-from webapp.content.given_pictures import take_initial, take_observed
-from webapp.content.model import model_fps
 from webapp.context import ctx
-from webapp.schemas.bodies import CheckpointBody, CreateSession, ForkBody, RewindBody, StepBody, VideoBody
+from webapp.model import model_fps
+from webapp.work.bodies import CheckpointBody, CreateSession, ForkBody, RewindBody, StepBody, VideoBody
+from webapp.work.given_pictures import take_initial, take_observed
 
 
 def open_session(body: CreateSession, key: str | None) -> tuple[JobRequest, dict[str, Any]]:
@@ -76,7 +76,7 @@ def video(body: VideoBody) -> JobRequest:
     session_id = ctx().ledger.nodes.get(body.checkpoint_id).session_id
     fps = body.fps or model_fps()
     clip = clips.plan(ctx().pictures, body.checkpoint_id, body.from_, body.to, fps=fps, form=body.format)
-    return clips.request(ctx(), clip, session_id)
+    return clips.request(ctx().ledger, clip, session_id)
 
 
 def _require_open(session_id: str) -> None:

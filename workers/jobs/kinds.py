@@ -10,9 +10,9 @@ from arc_fabric.ids import new_id
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
 from workers.jobs.publish import send_live
-from workers.jobs.retry import through_store_outages
 from workers.jobs.run import GivesWay, JobRun, NotOurs
 from workers.jobs.steps import take_steps
+from workers.process.retry import through_store_outages
 
 _STORED_WITHIN_S = 600.0
 

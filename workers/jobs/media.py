@@ -20,8 +20,8 @@ from arc_fabric.media.frames import unpack_strip
 from arc_fabric.media.video import encode
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.read.reader import SnapshotReader
-from workers.jobs.retry import through_outages, through_store_outages
 from workers.process.process import WorkerProcess, fenced
+from workers.process.retry import through_outages, through_store_outages
 
 log = logging.getLogger(__name__)
 STRIP = "frames.png"

@@ -22,8 +22,8 @@ from arc_fabric.ledger import Ledger, NodeRecord
 from arc_fabric.media.frames import pack_strip, unpack_views
 from arc_fabric.models import tabletop
 from arc_fabric.session import Session
-from workers.jobs.retry import through_store_outages
-from workers.jobs.runtime import Runtime
+from workers.process.retry import through_store_outages
+from workers.process.runtime import Runtime
 
 log = logging.getLogger(__name__)
 SAMPLE = "sample:"

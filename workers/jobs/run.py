@@ -11,9 +11,9 @@ from typing import Any
 from arc_fabric.ledger import Claim, Commit, JobRecord, NodeRecord, SessionRecord
 from arc_fabric.session import Session
 from workers.jobs.payloads import Payloads
-from workers.jobs.retry import through_outages, through_store_outages
-from workers.jobs.runtime import Runtime
 from workers.process.process import WorkerProcess
+from workers.process.retry import through_outages, through_store_outages
+from workers.process.runtime import Runtime
 
 
 class NotOurs(Exception):

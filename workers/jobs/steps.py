@@ -17,8 +17,8 @@ from arc_fabric.media.frames import pack_strip
 from arc_fabric.session import Session, StepResult
 from workers.jobs.payloads import STRIP, digest_of
 from workers.jobs.publish import send_live
-from workers.jobs.retry import through_outages, through_store_outages
 from workers.jobs.run import GivesWay, JobRun, NotOurs
+from workers.process.retry import through_outages, through_store_outages
 
 
 def take_steps(run: JobRun, total: int, result: dict[str, Any]) -> None:

@@ -14,9 +14,9 @@ from arc_fabric.errors import ArcFabricError, ModelError, ModelOutOfMemory
 from arc_fabric.ledger import Claim
 from workers.jobs.kinds import KINDS
 from workers.jobs.payloads import Payloads
-from workers.jobs.retry import REDIS_OUTAGE, through_outages
 from workers.jobs.run import GivesWay, JobRun, NotOurs
 from workers.process.process import WorkerProcess, fenced
+from workers.process.retry import REDIS_OUTAGE, through_outages
 
 log = logging.getLogger(__name__)
 DEVICE_ERRORS_TO_DRAIN = 3

@@ -1,1 +1,1 @@
-"""One worker process: its start and end, its model, its Celery app and tasks."""
+"""What a worker process is: its state, its clients, its model and sessions, its reports and meters."""

@@ -27,8 +27,8 @@ from workers.process.gil_turns import GilTurns
 from workers.process.meters import machine
 
 if TYPE_CHECKING:
-    from workers.jobs.runtime import Runtime
-    from workers.threads.durability import DurabilityReporter
+    from workers.process.durability import DurabilityReporter
+    from workers.process.runtime import Runtime
 
 log = logging.getLogger(__name__)
 MEDIA = "media"

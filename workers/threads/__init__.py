@@ -1,1 +1,1 @@
-"""What runs beside the task thread: heartbeat, durability, reaper, watchdog, janitor, pins."""
+"""What runs beside the task thread: heartbeat, reaper, watchdog, janitor, pins."""

@@ -168,7 +168,7 @@ def _known_inputs(ledger: Ledger | None, backend: Backend) -> dict[str, Any]:
     """What the collector may know of given pictures."""
     if ledger is None:
         return {}
-    from arc_fabric.store.upkeep.marks import storage_time
+    from arc_fabric.store.backends.marks import storage_time
 
     return {"named_inputs": ledger.inputs.named, "inputs_since": ledger.inputs.knows_since(storage_time(backend))}
 

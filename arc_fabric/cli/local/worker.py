@@ -22,6 +22,6 @@ def worker(
 ) -> None:
     """Run one worker in the foreground."""
     os.environ.update(settings_of(context).to_env())  # Celery's app reads its settings from the environment
-    from workers.process.main import run_worker
+    from workers.startup.main import run_worker
 
     run_worker(name, device, keep_stdout() if as_json else None)

@@ -13,13 +13,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from arc_fabric import errors
+from arc_fabric.base.terms import TERMINAL
 from arc_fabric.cli.app import settings_of
 from arc_fabric.cli.output import err
 from arc_fabric.client import ArcFabric
 from arc_fabric.client.transport import named_error
 from arc_fabric.services.lock import read_running
 from arc_fabric.settings import Settings
-from arc_fabric.terms import TERMINAL
 
 DEFAULT_URL = "http://127.0.0.1:8321"
 _WAIT_S = 0.5

@@ -20,8 +20,8 @@ from redis import Redis
 from redis.commands.core import Script
 
 from arc_fabric import errors
+from arc_fabric.base.terms import TERMINAL
 from arc_fabric.ledger.core import keys
-from arc_fabric.terms import TERMINAL
 
 _HERE = Path(__file__).parent.parent / "lua"
 Call = tuple[str, Sequence[str | int | float]]

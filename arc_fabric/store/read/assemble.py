@@ -15,7 +15,7 @@ from arc_fabric.store.format.manifest import Piece, TensorRecord, digest_of
 from arc_fabric.store.format.pieces import DTYPES, byte_view, cut
 from arc_fabric.store.read.ranged import Fetcher, Slot
 from arc_fabric.store.tiers import DeviceTier, HostTier
-from arc_fabric.store.write.transfer import as_piece, host_buffer
+from arc_fabric.store.tiers.transfer import as_piece, host_buffer
 
 log = logging.getLogger(__name__)
 

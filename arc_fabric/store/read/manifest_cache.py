@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from arc_fabric.lru import Lru
+from arc_fabric.base.lru import Lru
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import Manifest
 from arc_fabric.store.read.reader import load_manifest

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from arc_fabric.lru import Lru
+from arc_fabric.base.lru import Lru
 from arc_fabric.store.format.manifest import Piece, TensorRecord
 
 

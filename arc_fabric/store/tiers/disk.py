@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
+from arc_fabric.base.lru import Lru
 from arc_fabric.errors import StoreUnavailable
-from arc_fabric.lru import Lru
 from arc_fabric.store.backends import DiskBackend
 from arc_fabric.store.format.pieces import byte_view
 

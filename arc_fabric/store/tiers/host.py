@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from arc_fabric.lru import Lru
+from arc_fabric.base.lru import Lru
 
 
 class HostTier:

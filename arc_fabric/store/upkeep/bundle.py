@@ -27,6 +27,7 @@ from arc_fabric.errors import (
     UnknownFormat,
 )
 from arc_fabric.store.backends.base import Backend
+from arc_fabric.store.backends.marks import LISTING_VALID_S, condemned
 from arc_fabric.store.format.manifest import (
     MANIFEST,
     ROOT,
@@ -39,7 +40,6 @@ from arc_fabric.store.format.manifest import (
 )
 from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.upkeep.hashing import Part, PartCheck, parts_of
-from arc_fabric.store.upkeep.marks import LISTING_VALID_S, condemned
 
 FORMAT = "arc-fabric-bundle"
 VERSION = 1

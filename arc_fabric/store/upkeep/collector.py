@@ -24,11 +24,19 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from arc_fabric.input_keys import INPUTS
+from arc_fabric.base.input_keys import INPUTS
 from arc_fabric.store.backends.base import Backend, ObjectInfo
+from arc_fabric.store.backends.marks import (
+    LISTING_VALID_S,
+    Mark,
+    condemn,
+    condemned,
+    delete_marked,
+    spare,
+    storage_time,
+)
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS
 from arc_fabric.store.upkeep.inputs import Named, unnamed
-from arc_fabric.store.upkeep.marks import LISTING_VALID_S, Mark, condemn, condemned, delete_marked, spare, storage_time
 from arc_fabric.store.upkeep.scan import Scan, scan
 
 log = logging.getLogger(__name__)

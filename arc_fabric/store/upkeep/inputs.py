@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
-from arc_fabric.input_keys import INPUTS
+from arc_fabric.base.input_keys import INPUTS
 from arc_fabric.store.backends.base import Backend, ObjectInfo
 
 REQUEST_S = 900.0

@@ -24,9 +24,9 @@ from typing import Any
 
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, UnknownFormat
 from arc_fabric.store.backends.base import Backend
+from arc_fabric.store.backends.marks import storage_time
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, is_rebuildable
 from arc_fabric.store.upkeep.drop_kv import drop_kv
-from arc_fabric.store.upkeep.marks import storage_time
 from arc_fabric.store.upkeep.scan import Scan
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from arc_fabric.store.format.manifest import check_id
 from arc_fabric.store.format.signature import Form
 from arc_fabric.store.read.manifest_cache import ManifestCache
 from arc_fabric.store.tiers import DeviceTier, version_of
+from arc_fabric.store.tiers.transfer import mark
 from arc_fabric.store.write.budget import ByteBudget
 from arc_fabric.store.write.job import Attachment, WriteJob
-from arc_fabric.store.write.transfer import mark
 from arc_fabric.store.write.writer import Writer
 
 Policy = Literal["full", "light", "auto"]

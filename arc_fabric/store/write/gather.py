@@ -15,9 +15,9 @@ from arc_fabric.store.format.manifest import Piece, TensorRecord, digest_of, is_
 from arc_fabric.store.format.pieces import dtype_name, on_accelerator
 from arc_fabric.store.read.manifest_cache import ManifestCache
 from arc_fabric.store.tiers import DeviceTier, HostTier, version_of
+from arc_fabric.store.tiers.transfer import copied, side_stream
 from arc_fabric.store.write.job import WriteJob
 from arc_fabric.store.write.layout import lay_out
-from arc_fabric.store.write.transfer import copied, side_stream
 
 _WHOLE = 1
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from arc_fabric.errors import CheckpointUnavailable, Conflict, StoreError
 from arc_fabric.store.backends import Backend
+from arc_fabric.store.backends.marks import DELETED_MARK_S, LISTING_VALID_S, condemned
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, Piece, TensorRecord, digest_of, key_of
 from arc_fabric.store.format.pieces import byte_view
 from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.tiers import HostTier
-from arc_fabric.store.upkeep.marks import DELETED_MARK_S, LISTING_VALID_S, condemned
 from arc_fabric.store.write.job import WriteJob
 from arc_fabric.store.write.layout import lay_out
 

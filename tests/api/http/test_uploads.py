@@ -17,8 +17,8 @@ from PIL import Image
 from arc_fabric.errors import InvalidImage
 from arc_fabric.media.frames import decode_png
 from tests.support.web_server import WebServer
-from webapp.content.uploads import read_base64, read_image
 from webapp.http import limits
+from webapp.work.uploads import read_base64, read_image
 
 
 def picture(form: str, size: tuple[int, int] = (48, 32)) -> bytes:

@@ -15,7 +15,7 @@ from arc_fabric.settings import Settings
 from tests.support.web_server import WebServer
 from webapp.openapi.links import LINKS
 from webapp.schemas import fleet
-from webapp.schemas.bodies import OPEN
+from webapp.work.bodies import OPEN
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "api.md").read_text()
 DEFAULTS = Settings()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arc_fabric.input_keys import by_content
+from arc_fabric.base.input_keys import by_content
 from arc_fabric.media.frames import encode_png, pack_views, unpack_views
 from arc_fabric.store.backends import backend_from_settings
 from tests.api.conftest import Made

@@ -11,6 +11,7 @@ import pytest
 from arc_fabric.errors import ArcFabricError, CheckpointUnavailable, Conflict, DamagedSnapshot, InvalidRequest
 from arc_fabric.store import SnapshotReader, SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
+from arc_fabric.store.backends.marks import delete_marked
 from arc_fabric.store.format.manifest import Piece, digest_of, is_rebuildable
 from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.upkeep import bundle
@@ -19,7 +20,6 @@ from arc_fabric.store.upkeep.check import Checker
 from arc_fabric.store.upkeep.collector import Collector
 from arc_fabric.store.upkeep.drop_kv import drop_kv
 from arc_fabric.store.upkeep.hashing import Part, PartCheck
-from arc_fabric.store.upkeep.marks import delete_marked
 from tests.store.states import State, same_bits
 
 Open = Callable[..., SnapshotStore]

@@ -9,8 +9,8 @@ import pytest
 from arc_fabric.errors import CheckpointUnavailable, StoreError
 from arc_fabric.store import SnapshotReader, SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
+from arc_fabric.store.backends.marks import condemned
 from arc_fabric.store.upkeep.collector import Collector
-from arc_fabric.store.upkeep.marks import condemned
 from arc_fabric.store.write import upload
 from tests.store.faulty import FaultyBackend
 from tests.store.states import State, same_bits

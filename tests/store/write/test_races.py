@@ -10,8 +10,8 @@ import pytest
 
 from arc_fabric.errors import ArcFabricError, CheckpointUnavailable
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.backends import Backend
-from arc_fabric.store.upkeep import collector, marks
+from arc_fabric.store.backends import Backend, marks
+from arc_fabric.store.upkeep import collector
 from arc_fabric.store.upkeep.check import Checker
 from arc_fabric.store.upkeep.collector import Collector
 from arc_fabric.store.write import upload

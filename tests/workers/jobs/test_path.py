@@ -123,7 +123,7 @@ def test_the_workers_list_and_the_model_card(two: Fleet) -> None:
 
 
 def test_the_plain_celery_command_line_serves_too(fleet: Fleet) -> None:
-    """`celery -A workers.process.app worker -P threads -c 1 -Q gpu.0,interactive,bulk -n gpu.0@%h` is a full worker."""
+    """`celery -A workers.startup.app worker -P threads -c 1 -Q gpu.0,interactive,bulk -n gpu.0@%h` is a full worker."""
     fleet.start("gpu.0", plain=True)
     session = fleet.create()
     assert fleet.step(session).worker == "gpu.0"

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from arc_fabric.base.input_keys import new_key
 from arc_fabric.errors import InvalidImage, StoreUnavailable
-from arc_fabric.input_keys import new_key
 from arc_fabric.media.frames import decode_png, pack_views
-from webapp.content.model import check_sample, geometry, sample_png
-from webapp.content.uploads import read_base64, size_of_base64
 from webapp.context import ctx
+from webapp.model import check_sample, geometry, sample_png
+from webapp.work.uploads import read_base64, size_of_base64
 
 SAMPLE = "sample:"
 MAX_PIXELS = 1 << 26

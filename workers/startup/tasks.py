@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from celery.exceptions import Ignore
 
+from arc_fabric.base.terms import KINDS, MEDIA_KINDS, OPENING_KINDS
 from arc_fabric.queue.dispatch import TASK_PREFIX
-from arc_fabric.terms import KINDS, MEDIA_KINDS, OPENING_KINDS
 from workers.process import process
-from workers.process.app import app
+from workers.startup.app import app
 
 if TYPE_CHECKING:
     from workers.jobs.media import MediaJobs

@@ -12,8 +12,8 @@ from arc_fabric.errors import InvalidRequest
 from arc_fabric.extras import require
 from arc_fabric.settings import get_settings
 from workers.process import process
-from workers.process.lifecycle import QUEUES, default_device, pin_device
 from workers.process.process import MEDIA
+from workers.startup.lifecycle import QUEUES, default_device, pin_device
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -30,7 +30,7 @@ def run_worker(name: str, device: str | None = None, on_ready: Callable[[dict[st
     settings = get_settings()
     logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
     pin_device.pin(name, device or default_device(name))
-    from workers.process.app import app
+    from workers.startup.app import app
 
     process.on_ready = on_ready
     queues = MEDIA if name.startswith(MEDIA) else ",".join((name, *QUEUES))

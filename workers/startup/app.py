@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arc_fabric.queue.app import app
-from workers.process.lifecycle import ServeStep, pin_device
+from workers.startup.lifecycle import ServeStep, pin_device
 
 __all__ = ["app"]
 

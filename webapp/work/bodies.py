@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
 from arc_fabric.media.video import Form
-from webapp.content.model import sample_names
-from webapp.schemas import checks
+from webapp.model import sample_names
 from webapp.schemas.ids import CheckpointId, SessionId
+from webapp.work import checks
 
 MOST = 4096
 """Of numbers, actions or pictures, while no model runs that says how many it takes."""

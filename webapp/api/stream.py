@@ -62,4 +62,8 @@ def register(app: Flask) -> None:
 
 def _serve(ws: Server, session_id: str | None) -> None:
     guarded: GuardedSocket = request.environ[_SOCKET]
-    Viewer(ws, guarded, ctx(), session_id, request.args.get("last_id")).serve()
+    context = ctx()
+    viewer = Viewer(
+        ws, guarded, context.ledger, context.hub, session_id=session_id, last_id=request.args.get("last_id")
+    )
+    viewer.serve()

@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 
 from pydantic_core import PydanticCustomError
 
-from webapp.content.model import abilities, geometry, observed_counts, sample_names
 from webapp.context import ctx
+from webapp.http.validation import PICTURE
+from webapp.model import abilities, geometry, observed_counts, sample_names
 
-PICTURE = "picture"
-"""The rule that a text breaks which can be no picture."""
 SAMPLE = "sample:"
 _DATA_URLS = ("data:image/png;base64", "data:image/jpeg;base64", "data:image/webp;base64")
 _ALPHABET = string.ascii_letters.encode() + string.digits.encode() + b"+/" + string.whitespace.encode()

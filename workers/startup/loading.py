@@ -19,10 +19,10 @@ from arc_fabric.session import Session
 from arc_fabric.settings import Settings
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import backend_from_settings
-from workers.jobs.retry import through_outages
-from workers.jobs.runtime import Runtime
+from workers.process.durability import DurabilityReporter
 from workers.process.process import WorkerProcess
-from workers.threads.durability import DurabilityReporter
+from workers.process.retry import through_outages
+from workers.process.runtime import Runtime
 
 log = logging.getLogger(__name__)
 

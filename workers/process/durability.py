@@ -15,7 +15,7 @@ from collections.abc import Callable
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import Ledger
 from arc_fabric.store import SnapshotStore
-from workers.jobs.retry import REDIS_OUTAGE
+from workers.process.retry import REDIS_OUTAGE
 
 log = logging.getLogger(__name__)
 _RETRY_S = 0.05

@@ -21,9 +21,9 @@ from typing import Any
 from celery import bootsteps
 from celery.signals import celeryd_init
 
-from workers.jobs.retry import REDIS_OUTAGE, through_outages
 from workers.process import process as worker_process
 from workers.process.process import DEVICE_VARIABLE, MEDIA
+from workers.process.retry import REDIS_OUTAGE, through_outages
 
 log = logging.getLogger(__name__)
 FLUSH_S = 15.0
@@ -93,7 +93,7 @@ class ServeStep(bootsteps.StartStopStep):
         self._heartbeat.beat()
         self._heartbeat.start()
         if me.role != MEDIA:
-            from workers.process import loading
+            from workers.startup import loading
 
             try:
                 _result(in_task_thread(lambda: loading.bring_up(me)), me)
@@ -150,7 +150,7 @@ class ServeStep(bootsteps.StartStopStep):
         for thread in self._threads:
             thread.end()
         if me.runtime is not None:
-            from workers.process import loading
+            from workers.startup import loading
 
             loading.put_away(me, FLUSH_S)
         self._heartbeat.end()

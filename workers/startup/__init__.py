@@ -1,0 +1,1 @@
+"""A worker process's start and end: its Celery app and tasks, its device, its model."""
