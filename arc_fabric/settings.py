@@ -22,7 +22,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
@@ -36,7 +36,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from arc_fabric.errors import InvalidRequest, UnknownSetting
 
@@ -77,12 +76,10 @@ class Token(BaseModel):
         return f"{self.name}:{self.scope}:{self.secret.get_secret_value()}"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What an operator may choose. Frozen: make another with `load_settings`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=False
-    )
+    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
 
     # Where things are kept and reached.
     data_dir: Path = Field(Path(".arc-fabric"), description="Folder of the embedded servers' data, secrets and logs.")
@@ -96,7 +93,7 @@ class Settings(BaseSettings):
     # The web app and its neighbours.
     host: str = Field("127.0.0.1", min_length=1, description="Address the web app binds; beyond loopback needs tokens.")
     port: int = Field(0, ge=0, le=65535, description="Port of the web app; 0: 8321 if free, else any free one.")
-    tokens: Annotated[list[Token], NoDecode] = Field(
+    tokens: list[Token] = Field(
         default_factory=list,
         description="Access tokens, each name:scope:secret (scope read, write or admin).",
     )
@@ -193,13 +190,6 @@ class Settings(BaseSettings):
         if self.host not in LOOPBACK_HOSTS and not self.tokens:
             raise ValueError(f"host {self.host} is reachable from other machines and no tokens are set")
         return self
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Everything comes in through `load_settings`, which keeps book of the sources."""
-        return (sources["init_settings"],)
 
     def source(self, name: str) -> Source:
         """Where the value of a setting came from."""

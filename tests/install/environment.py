@@ -34,7 +34,7 @@ class Environment:
         for found in required(wheel, extras).values():
             self._link(found)
         install = ("--python", str(self.python), "install", "--no-deps", "--no-index", "--no-compile", str(wheel))
-        subprocess.run([*PIP, *install], check=True, timeout=60)
+        subprocess.run([*PIP, *install], env=self.env(), check=True, timeout=60)
 
     def run(self, *arguments: str, code: int = 0, **env: str) -> str:
         """The output of `python <arguments>`, standard error included; it must end with `code`."""
