@@ -15,13 +15,8 @@ from arc_fabric.ledger.records import Event
 
 
 def _event(line_id: str, fields: dict[str, str]) -> Event:
-    return Event(
-        line_id,
-        fields["session_id"] or None,
-        fields["kind"],
-        float(fields["time"]),
-        json.loads(fields["data"]),
-    )
+    happened, data = float(fields["time"]), json.loads(fields["data"])
+    return Event(line_id, fields["session_id"] or None, fields["kind"], happened, data)
 
 
 class Events:

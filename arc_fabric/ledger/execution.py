@@ -71,26 +71,14 @@ class Execution:
         (drop what was computed then); and the session's next job if a ticket for it must be sent.
         """
         node = change.node
-        node_fields = {}
-        if node is not None:
-            node_fields = node.to_dict() | node.internal | {"_boot": boot_id}
-            del node_fields["children"]
+        fields = node.to_dict() | node.internal | {"_boot": boot_id} if node else {}
+        fields.pop("children", None)
         answer = self._core.scripts.run(
-            "jobs/commit",
-            worker,
-            boot_id,
-            change.session_id,
-            change.job_id,
-            change.epoch,
-            node.id if node else "",
-            codec.pack(node_fields),
-            codec.pack(change.session),
+            "jobs/commit", worker, boot_id, change.session_id, change.job_id, change.epoch,
+            node.id if node else "", codec.pack(fields), codec.pack(change.session),
             codec.dumps(change.step) if change.step is not None else "",
-            change.final or "",
-            codec.dumps(change.result),
-            codec.dumps(change.error),
-            codec.dumps(change.timings),
-        )
+            change.final or "", codec.dumps(change.result), codec.dumps(change.error), codec.dumps(change.timings),
+        )  # fmt: skip
         return answer[0], (answer[1] or None) if answer[0] == "ok" else None
 
     def others_waiting(self, worker: str, session_id: str) -> bool:

@@ -15,8 +15,7 @@ from arc_fabric.errors import ArcFabricError, InvalidRequest, JobNotFound
 from arc_fabric.ids import new_id
 from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.core.connection import BLOCK_S
-from arc_fabric.ledger.core.core import SCAN
-from arc_fabric.ledger.core.pages import Page
+from arc_fabric.ledger.core.core import SCAN, Page
 from arc_fabric.ledger.core.scripts import refusal
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 from arc_fabric.ledger.requests import Accepted, JobRequest, check_steps, digest
@@ -66,24 +65,14 @@ class Jobs:
             return Accepted(job, SessionRecord.from_fields(session))
         return Accepted(JobRecord.decoded(answer[2]), SessionRecord.decoded(answer[3]) if len(answer) > 3 else None)
 
-    def submit(
-        self,
-        session_id: str,
-        kind: str,
-        params: dict[str, Any] | None = None,
-        *,
-        if_head: str | None = None,
-        idempotency_key: str | None = None,
-        bulk: bool = False,
-    ) -> JobRecord:
-        """Accept one job for a session: it gets the session's next number and will take effect once.
+    def submit(self, *what: Any, **more: Any) -> JobRecord:
+        """Accept what `request` (same arguments) describes: the job gets the session's next number and will take effect
+        once. The caller then sends the ticket; `arc_fabric.queue.Dispatcher.accept` does both at once.
 
-        Raises SessionNotFound, SessionClosed, HeadMoved, TooManyJobs (context `retry_after`),
-        IdempotencyMismatch, InvalidRequest. The caller then sends the ticket; `arc_fabric.queue.Dispatcher.accept` does
-        both at once.
+        Raises SessionNotFound, SessionClosed, HeadMoved, TooManyJobs (context `retry_after`), IdempotencyMismatch,
+        InvalidRequest.
         """
-        named = {"if_head": if_head, "idempotency_key": idempotency_key, "bulk": bulk}
-        return self.accept(self.request(session_id, kind, params, **named)).job
+        return self.accept(self.request(*what, **more)).job
 
     def request(
         self,
@@ -95,7 +84,7 @@ class Jobs:
         idempotency_key: str | None = None,
         bulk: bool = False,
     ) -> JobRequest:
-        """What `submit` accepts, for `accept_many`. Raises InvalidRequest."""
+        """One job for a session, for `accept` and `accept_many`. Raises InvalidRequest."""
         params = params or {}
         if kind not in KINDS:
             raise InvalidRequest(f"Job kind {kind!r} does not exist.", hint=f"Use one of {', '.join(KINDS)}.")

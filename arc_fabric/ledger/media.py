@@ -1,4 +1,4 @@
-"""Media jobs: clips that the media worker makes.
+"""Media jobs: clips that the media worker makes. They are accepted as all jobs are, by `ledger.jobs.accept`.
 
 They are job records like all others (listed, waited for, cancelled, shown in Flower) without a place in a session's
 mailbox: what they read never changes, so they need neither the session's order nor its lease. They are done at least
@@ -11,7 +11,6 @@ from typing import Any
 
 from arc_fabric.ids import new_id
 from arc_fabric.ledger.core import Core, codec
-from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.records import JobRecord
 from arc_fabric.ledger.requests import JobRequest
 
@@ -19,15 +18,11 @@ from arc_fabric.ledger.requests import JobRequest
 class Media:
     """Media jobs."""
 
-    def __init__(self, core: Core, jobs: Jobs) -> None:
-        self._core, self._jobs = core, jobs
-
-    def submit(self, *what: Any, **more: Any) -> JobRecord:
-        """Accept what `request` (same arguments) describes. Raises TooManyJobs. The caller sends the ticket."""
-        return self._jobs.accept(self.request(*what, **more)).job
+    def __init__(self, core: Core) -> None:
+        self._core = core
 
     def request(self, kind: str, session_id: str, params: dict[str, Any], *, target: str, total: int) -> JobRequest:
-        """A job that makes the object `target`; the unfinished one for it, if there is one (`.replayed`).
+        """A job that makes the object `target`; what is accepted is the unfinished one for it, if there is one.
 
         `total` is what its progress counts to.
         """

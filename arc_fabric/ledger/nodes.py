@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from types import EllipsisType
-from typing import Any
 
 from arc_fabric.errors import InvalidRequest, NodeNotFound
 from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.records import NodeRecord, SessionRecord, TreeView
-
-EDITABLE = ("label", "bookmarked", "failed", "score")
 
 
 class Nodes:
@@ -77,25 +74,18 @@ class Nodes:
         node_id: str,
         *,
         label: str | EllipsisType | None = ...,
-        bookmarked: bool | None = None,
-        failed: bool | None = None,
+        bookmarked: bool | EllipsisType = ...,
+        failed: bool | EllipsisType = ...,
         score: float | EllipsisType | None = ...,
     ) -> NodeRecord:
         """Change a node's label, bookmark, failure mark or score.
 
         `label=None` and `score=None` clear them; a field left out stays.
         """
-        changes: dict[str, Any] = {}
-        if label is not ...:
-            changes["label"] = label
-        if score is not ...:
-            changes["score"] = score
-        if bookmarked is not None:
-            changes["bookmarked"] = bookmarked
-        if failed is not None:
-            changes["failed"] = failed
+        given = {"label": label, "bookmarked": bookmarked, "failed": failed, "score": score}
+        changes = {name: value for name, value in given.items() if value is not ...}
         if not changes:
-            raise InvalidRequest("Nothing to change.", hint=f"Give at least one of {', '.join(EDITABLE)}.")
+            raise InvalidRequest("Nothing to change.", hint=f"Give at least one of {', '.join(given)}.")
         self._core.scripts.run("nodes/update", node_id, codec.pack(changes))
         return self.get(node_id)
 

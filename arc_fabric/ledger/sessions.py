@@ -8,8 +8,7 @@ from arc_fabric.base.input_keys import by_content
 from arc_fabric.base.terms import PROMPT_MODES
 from arc_fabric.errors import InvalidRequest, SessionNotFound
 from arc_fabric.ids import new_id
-from arc_fabric.ledger.core import Core, codec, keys
-from arc_fabric.ledger.core.pages import Page
+from arc_fabric.ledger.core import Core, Page, codec, keys
 from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.model_card import ModelCard
 from arc_fabric.ledger.records import JobRecord, SessionRecord
@@ -34,9 +33,7 @@ class Sessions:
 
         Raises SessionLimitReached, TooManyJobs, IdempotencyMismatch. A repeated key returns the first answer.
         """
-        accepted = self._jobs.accept(self.open_request(**request))
-        assert accepted.session is not None
-        return accepted.session, accepted.job
+        return self._accept(self.open_request(**request))
 
     def open_request(
         self,
@@ -52,12 +49,8 @@ class Sessions:
     ) -> JobRequest:
         """A new session and its first job (`create`). Acceptance counts the open sessions atomically."""
         params = {
-            "prompt": prompt,
-            "seed": seed,
-            "input_key": input_key,
-            "embodiment_id": embodiment_id,
-            "state": state,
-        }
+            "prompt": prompt, "seed": seed, "input_key": input_key, "embodiment_id": embodiment_id, "state": state,
+        }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, model=model, embodiment_id=embodiment_id, label=label)
         return self._request(session, "create", params, "", "keep", 1, idempotency_key)
 
@@ -66,9 +59,7 @@ class Sessions:
 
         Raises CheckpointNotFound, CheckpointUnavailable, SessionLimitReached, TooManyJobs, IdempotencyMismatch.
         """
-        accepted = self._jobs.accept(self.fork_request(**request))
-        assert accepted.session is not None
-        return accepted.session, accepted.job
+        return self._accept(self.fork_request(**request))
 
     def fork_request(
         self,
@@ -92,15 +83,16 @@ class Sessions:
             raise InvalidRequest(f"prompt_mode is one of {', '.join(PROMPT_MODES)}, not {prompt_mode!r}.")
         check_steps(steps, 0, self._core.limits.max_steps_per_job)
         params = {
-            "checkpoint_id": checkpoint_id,
-            "prompt": prompt,
-            "seed": seed,
-            "prompt_mode": prompt_mode,
-            "steps": steps,
+            "checkpoint_id": checkpoint_id, "prompt": prompt, "seed": seed, "prompt_mode": prompt_mode, "steps": steps,
             "actions": actions,
-        }
+        }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, bulk=bulk, label=label)  # type: ignore[arg-type]
         return self._request(session, "fork", params, checkpoint_id, prompt_mode, max(steps, 1), idempotency_key)
+
+    def _accept(self, request: JobRequest) -> tuple[SessionRecord, JobRecord]:
+        accepted = self._jobs.accept(request)
+        assert accepted.session is not None
+        return accepted.session, accepted.job
 
     def _request(
         self,
@@ -114,16 +106,11 @@ class Sessions:
     ) -> JobRequest:
         session.id = new_id("ses")
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session.id, params=params, bulk=session.bulk)
-        session_fields = session.to_dict() | {
-            "_epoch": 0,
-            "_boot": None,
-            "_pending": 0,
-            "_prompt_mode": prompt_mode,
-            "_frames_per_step": self._model_card.frames_per_step(),
-        }
+        hidden = {"_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": prompt_mode}
+        hidden["_frames_per_step"] = self._model_card.frames_per_step()
         return JobRequest("sessions/open", job, (
             session.id,
-            codec.pack(session_fields),
+            codec.pack(session.to_dict() | hidden),
             job.id,
             codec.pack(job.to_dict() | {"_total": total, "_done": 0}),
             idempotency_key or "",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from arc_fabric.ledger.core import Core, codec, keys
-from arc_fabric.ledger.core.pages import Page
+from arc_fabric.ledger.core import Core, Page, codec, keys
 from arc_fabric.ledger.records import WorkerRecord
 
 _LOADING_SEEN_S = 15.0
@@ -32,7 +31,7 @@ class Workers:
             pipe.hgetall(keys.worker(name))
             pipe.get(keys.lease(name))
             pipe.smembers(keys.owned(name))
-        answers = pipe.execute()
+        answers, queued = pipe.execute(), self._lengths(names)
         found = []
         for name, stored, lease, owned in zip(names, answers[::3], answers[1::3], answers[2::3], strict=True):
             record = WorkerRecord.from_fields({"name": name} | codec.decode(stored))
@@ -40,7 +39,7 @@ class Workers:
             if lease != record.boot_id and not loads:
                 record.state = "down"
             record.sessions = sorted(owned)
-            record.queued = self._queue_length(name)
+            record.queued = queued[name]
             found.append(record)
         return found
 
@@ -63,11 +62,14 @@ class Workers:
 
     def queues(self) -> dict[str, int]:
         """Tickets waiting per Celery queue (a worker's own queue has the worker's name)."""
-        names = [*sorted(self._core.redis.smembers(keys.WORKERS)), *SHARED_QUEUES]
-        return {name: self._queue_length(name) for name in names}
+        return self._lengths([*sorted(self._core.redis.smembers(keys.WORKERS)), *SHARED_QUEUES])
 
-    def _queue_length(self, queue: str) -> int:
+    def _lengths(self, queues: list[str]) -> dict[str, int]:
         pipe = self._core.redis.pipeline(transaction=False)
-        for key in keys.queue_keys(queue):
+        lists = [(queue, key) for queue in queues for key in keys.queue_keys(queue)]
+        for _, key in lists:
             pipe.llen(key)
-        return sum(pipe.execute())
+        lengths = dict.fromkeys(queues, 0)
+        for (queue, _), length in zip(lists, pipe.execute(), strict=True):
+            lengths[queue] += length
+        return lengths

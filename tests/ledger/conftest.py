@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import Claim, Commit, JobRecord, Ledger, Limits, NodeRecord, SessionRecord
@@ -90,10 +92,42 @@ class Hand:
         return self.ledger.sessions.get(session.id)
 
 
+class Clock:
+    """The time of a ledger: it stands still until a test lets it pass. Leases and roles then age as much."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis = Redis.from_url(redis_url)
+        self._now = time.time()
+
+    def __call__(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds
+        for key in self._redis.scan_iter():
+            left = self._redis.pttl(key)
+            if left >= 0:
+                self._redis.pexpire(key, max(left - round(seconds * 1000), 0))
+
+    def close(self) -> None:
+        """Close its connection."""
+        self._redis.close()
+
+
 @pytest.fixture
-def ledger(redis_url: str) -> Iterator[Ledger]:
-    """A ledger with small limits on an empty database."""
-    made = Ledger(redis_url, limits=Limits(max_jobs_per_session=20, max_jobs_total=50, max_steps_per_job=50))
+def clock(redis_url: str) -> Iterator[Clock]:
+    """The time of `ledger`."""
+    made = Clock(redis_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ledger(redis_url: str, clock: Clock) -> Iterator[Ledger]:
+    """A ledger with small limits on an empty database; a lease lasts a minute of its clock."""
+    limits = Limits(max_jobs_per_session=20, max_jobs_total=50, max_steps_per_job=50, lease_ttl_s=60)
+    made = Ledger(redis_url, limits=limits, clock=clock)
     yield made
     made.close()
 

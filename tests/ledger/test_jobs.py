@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -140,15 +139,13 @@ def test_impossible_jobs_are_refused(ledger: Ledger, hand: Hand, kind: str, para
 
 
 def test_waiting_ends_when_the_job_does(ledger: Ledger, hand: Hand) -> None:
-    """A waiter is woken by the job's end, within a fraction of a second; a too short wait returns the job as it is."""
+    """A waiter is woken by the job's end; a too short wait returns the job as it is."""
     session = hand.opened()
     job = ledger.jobs.submit(session.id, "step")
     assert ledger.jobs.wait(job.id, 0.05).state == "queued"
     claim = hand.claim(job)
     threading.Timer(0.3, hand.commit_node, [claim]).start()
-    start = time.monotonic()
     assert ledger.jobs.wait(job.id, 10).state == "succeeded"
-    assert 0.2 < time.monotonic() - start < 2
 
 
 def test_jobs_are_listed_by_session_state_and_kind(ledger: Ledger, hand: Hand) -> None:

@@ -2,61 +2,50 @@
 
 from __future__ import annotations
 
-import time
-
-import pytest
-
-from arc_fabric.ledger import Commit, Ledger, Limits
-from arc_fabric.ledger import execution as execution_module
+from arc_fabric.ledger import Commit, Ledger
 from arc_fabric.ledger.core import keys
-from tests.ledger.conftest import Hand
+from tests.ledger.conftest import Clock, Hand
 
 
-@pytest.fixture
-def quick(redis_url: str) -> Ledger:
-    """A ledger with leases of 200 ms."""
-    return Ledger(redis_url, limits=Limits(lease_ttl_s=0.2))
-
-
-def test_an_owner_that_lost_its_lease_is_fenced(quick: Ledger) -> None:
+def test_an_owner_that_lost_its_lease_is_fenced(ledger: Ledger, clock: Clock) -> None:
     """After a sweep gave the session away, the former owner's commit is refused, the new owner's is not."""
-    old = Hand.up(quick, "gpu.0", "old")
+    old = Hand.up(ledger, "gpu.0", "old")
     session = old.opened()
-    job = quick.jobs.submit(session.id, "step", {"steps": 2})
+    job = ledger.jobs.submit(session.id, "step", {"steps": 2})
     claim = old.claim(job)
     old.commit_node(claim, final=False)
-    time.sleep(0.3)
-    new = Hand.up(quick, "gpu.1", "new")
-    (ticket,) = quick.execution.sweep()
+    clock.advance(61)
+    new = Hand.up(ledger, "gpu.1", "new")
+    (ticket,) = ledger.execution.sweep()
     assert (ticket.id, ticket.queue, ticket.placement["reason"]) == (job.id, "gpu.1", "moved: gpu.0 is gone")
     assert old.commit_node(claim) == "fenced"
     taken = new.claim(ticket)
     assert (taken.job.progress["done"], taken.session.epoch) == (1, claim.session.epoch + 1)
     assert new.commit_node(taken) == "ok"
-    assert quick.execution.sweep() == []
-    assert quick.workers.find("gpu.0").state == "down"
+    assert ledger.execution.sweep() == []
+    assert ledger.workers.find("gpu.0").state == "down"
 
 
-def test_a_restart_under_the_same_name_is_another_owner(quick: Ledger) -> None:
+def test_a_restart_under_the_same_name_is_another_owner(ledger: Ledger) -> None:
     """The boot id tells the processes apart: the older one cannot renew, claim or commit."""
-    old = Hand.up(quick, "gpu.0", "old")
+    old = Hand.up(ledger, "gpu.0", "old")
     session = old.opened()
-    claim = old.claim(quick.jobs.submit(session.id, "step"))
-    new = Hand.up(quick, "gpu.0", "new")
-    assert not quick.leases.renew("gpu.0", "old", {})
+    claim = old.claim(ledger.jobs.submit(session.id, "step"))
+    new = Hand.up(ledger, "gpu.0", "new")
+    assert not ledger.leases.renew("gpu.0", "old", {})
     assert old.claim(claim.job).outcome == "fenced"
-    (ticket,) = quick.execution.sweep()
+    (ticket,) = ledger.execution.sweep()
     assert old.commit_node(claim) == "fenced"
     assert new.commit_node(new.claim(ticket)) == "ok"
 
 
-def test_a_lease_that_ran_out_is_taken_back_when_nobody_has_it(quick: Ledger) -> None:
+def test_a_lease_that_ran_out_is_taken_back_when_nobody_has_it(ledger: Ledger, clock: Clock) -> None:
     """A pause without a sweep costs nothing: the epoch is the same and the commit is good."""
-    hand = Hand.up(quick, "gpu.0")
+    hand = Hand.up(ledger, "gpu.0")
     session = hand.opened()
-    claim = hand.claim(quick.jobs.submit(session.id, "step"))
-    time.sleep(0.3)
-    assert quick.leases.renew("gpu.0", "boot", {"state": "idle"})
+    claim = hand.claim(ledger.jobs.submit(session.id, "step"))
+    clock.advance(61)
+    assert ledger.leases.renew("gpu.0", "boot", {"state": "idle"})
     assert hand.commit_node(claim) == "ok"
 
 
@@ -123,82 +112,80 @@ def test_a_draining_worker_gets_no_sessions(ledger: Ledger, hand: Hand) -> None:
     assert fresh.worker == ticket.queue
 
 
-def test_lost_tickets_are_found_by_their_silence(ledger: Ledger, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_tickets_are_found_by_their_silence(ledger: Ledger, hand: Hand, clock: Clock) -> None:
     """A queued job that no queue holds and nobody runs gets a new ticket, with growing pauses; a running one not."""
-    monkeypatch.setattr(execution_module, "TICKET_PATIENCE_S", 0.2)
     session = hand.opened()
     jobs = [ledger.jobs.submit(session.id, "step") for _ in range(2)]
     assert ledger.execution.sweep() == []
-    time.sleep(0.25)
+    clock.advance(3.1)
     assert [t.id for t in ledger.execution.sweep()] == [jobs[0].id]
     assert ledger.execution.sweep() == []
-    time.sleep(0.25)
+    clock.advance(3.1)
     assert ledger.execution.sweep() == []  # the second pause is longer
     ledger.redis.lpush("gpu.0", "a ticket")
-    time.sleep(0.25)
+    clock.advance(3.1)
     assert ledger.execution.sweep() == []  # the queue is not empty: it may be ours
     ledger.redis.delete("gpu.0")
     hand.claim(jobs[0])
-    time.sleep(0.5)
+    clock.advance(10)
     assert ledger.execution.sweep() == []  # it runs
 
 
 def test_a_lost_interactive_ticket_is_found_while_bulk_work_keeps_the_worker_busy(
-    ledger: Ledger, hand: Hand, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, hand: Hand, clock: Clock
 ) -> None:
     """Bulk work gives way to the job whose ticket was lost, so it must not wait for the end of the bulk work; a bulk
     ticket that does not come is taken for one that waits for its turn."""
-    monkeypatch.setattr(execution_module, "TICKET_PATIENCE_S", 0.2)
     session = hand.opened()
     _, running = ledger.sessions.fork(checkpoint_id=session.head, bulk=True, steps=5)
     _, waiting = ledger.sessions.fork(checkpoint_id=session.head, bulk=True, steps=5)
     hand.claim(running)
     ledger.redis.lpush("gpu.0\x06\x163", "a bulk ticket that gave way")
     lost = ledger.jobs.submit(session.id, "step")
-    time.sleep(0.3)
+    clock.advance(3.1)
     sent = [t.id for t in ledger.execution.sweep()]
     assert lost.id in sent and running.id not in sent
     assert waiting.id in sent  # it has no owner, and no queue that it could be in holds a ticket
 
 
-def test_a_job_that_keeps_killing_workers_fails(quick: Ledger) -> None:
+def test_a_job_that_keeps_killing_workers_fails(ledger: Ledger) -> None:
     """After six lost workers in a row without a commit the job fails with the reason, and the next one may run."""
-    hand = Hand.up(quick, "gpu.0", "boot0")
+    hand = Hand.up(ledger, "gpu.0", "boot0")
     session = hand.opened()
-    poison, innocent = quick.jobs.submit(session.id, "step"), quick.jobs.submit(session.id, "step")
+    poison, innocent = ledger.jobs.submit(session.id, "step"), ledger.jobs.submit(session.id, "step")
     for i in range(1, 7):
         assert hand.claim(poison).job.id == poison.id
-        hand = Hand.up(quick, "gpu.0", f"boot{i}")
-        quick.execution.sweep()
+        hand = Hand.up(ledger, "gpu.0", f"boot{i}")
+        ledger.execution.sweep()
     assert hand.claim(poison).outcome == "done"
-    assert quick.jobs.get(poison.id).error["type"] == "ServiceError"
+    assert ledger.jobs.get(poison.id).error["type"] == "ServiceError"
     assert hand.claim(innocent).job.id == innocent.id
 
 
-def test_one_holder_per_role(ledger: Ledger) -> None:
+def test_one_holder_per_role(ledger: Ledger, clock: Clock) -> None:
     """A role passes on when its holder stops renewing."""
-    assert ledger.leases.hold("reaper", "a", 0.2)
-    assert not ledger.leases.hold("reaper", "b", 0.2)
-    assert ledger.leases.hold("reaper", "a", 0.2)
-    time.sleep(0.25)
-    assert ledger.leases.hold("reaper", "b", 0.2)
+    assert ledger.leases.hold("reaper", "a", 1)
+    assert not ledger.leases.hold("reaper", "b", 1)
+    assert ledger.leases.hold("reaper", "a", 1)
+    clock.advance(1)
+    assert ledger.leases.hold("reaper", "b", 1)
 
 
-def test_after_a_move_tickets_follow_one_by_one(quick: Ledger) -> None:
+def test_after_a_move_tickets_follow_one_by_one(ledger: Ledger, clock: Clock) -> None:
     """A change of owner sends one ticket, however many jobs wait; each job's end names the next that needs one."""
-    old = Hand.up(quick, "gpu.0", "old")
+    old = Hand.up(ledger, "gpu.0", "old")
     session = old.opened()
-    jobs = [quick.jobs.submit(session.id, "step") for _ in range(4)]
-    time.sleep(0.3)
-    new = Hand.up(quick, "gpu.1", "new")
-    assert [t.id for t in quick.execution.sweep()] == [jobs[0].id]
-    quick.jobs.cancel(jobs[1].id)
+    jobs = [ledger.jobs.submit(session.id, "step") for _ in range(4)]
+    clock.advance(61)
+    new = Hand.up(ledger, "gpu.1", "new")
+    assert [t.id for t in ledger.execution.sweep()] == [jobs[0].id]
+    ledger.jobs.cancel(jobs[1].id)
     claim = new.claim(jobs[0])
-    answer = quick.execution.commit(
+    answer = ledger.execution.commit(
         "gpu.1", "new", Commit(session.id, jobs[0].id, claim.session.epoch, final="succeeded")
     )
     assert answer == ("ok", jobs[2].id)
-    quick.jobs.cancel(jobs[2].id)
+    ledger.jobs.cancel(jobs[2].id)
     following = new.claim(jobs[2])  # its ticket comes to nothing, but the last job gets one
     assert (following.outcome, following.job.id, following.job.queue) == ("done", jobs[3].id, "gpu.1")
     assert new.claim(jobs[2]).job is None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from arc_fabric.errors import CheckpointNotFound, HeadMoved, TooManyJobs
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import Accepted, Ledger
-from tests.ledger.conftest import Hand
+from tests.ledger.conftest import Clock, Hand
 
 
 def test_many_requests_are_accepted_in_order_each_by_itself(ledger: Ledger, hand: Hand) -> None:
@@ -65,7 +63,7 @@ def test_a_job_that_gives_way_loses_no_attempt(ledger: Ledger, hand: Hand) -> No
     assert ledger.jobs.get(job.id).error["type"] == "ServiceError"
 
 
-def test_jobs_that_finished_long_ago_are_forgotten_and_no_others(ledger: Ledger, hand: Hand) -> None:
+def test_jobs_that_finished_long_ago_are_forgotten_and_no_others(ledger: Ledger, hand: Hand, clock: Clock) -> None:
     """By age, and by number from the oldest; out of the listings too. What is not finished stays, however old."""
     session = hand.opened()
     held = ledger.jobs.submit(session.id, "step")
@@ -78,7 +76,7 @@ def test_jobs_that_finished_long_ago_are_forgotten_and_no_others(ledger: Ledger,
     left = [j.id for j in ledger.jobs.page(limit=50).items]
     assert len(left) == 4 and {held.id, young.id} <= set(left)
     assert [j.id for j in ledger.jobs.page(session=session.id).items] == [held.id]
-    time.sleep(0.01)
+    clock.advance(1)
     assert ledger.jobs.forget(older_than_s=0, more_than=100) == 3
     assert [j.id for j in ledger.jobs.page(limit=50).items] == [held.id]
     assert ledger.sessions.get(other.id).head and hand.claim(held).outcome == "run"

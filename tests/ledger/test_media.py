@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -32,11 +33,16 @@ class MediaHand:
         return self.ledger.media.commit(self.name, self.boot, job.id, done, final=final, **told)
 
 
+def wanted(ledger: Ledger, session_id: str, target: str = TARGET, **params: Any) -> JobRecord:
+    """The accepted job that makes an object."""
+    return ledger.jobs.accept(ledger.media.request("video", session_id, params, target=target, total=9)).job
+
+
 @pytest.fixture
 def job(ledger: Ledger) -> JobRecord:
     """An accepted clip of a session."""
     session = Hand.up(ledger, "gpu.0").opened()
-    return ledger.media.submit("video", session.id, {"checkpoint_id": session.head}, target=TARGET, total=9)
+    return wanted(ledger, session.id, checkpoint_id=session.head)
 
 
 def test_a_media_job_is_listed_and_leaves_the_session_alone(ledger: Ledger, job: JobRecord) -> None:
@@ -61,12 +67,12 @@ def test_a_media_job_is_listed_and_leaves_the_session_alone(ledger: Ledger, job:
 
 def test_one_job_per_object_until_it_has_ended(ledger: Ledger, job: JobRecord) -> None:
     """Asking again brings the unfinished job back; a finished one makes room for a new one."""
-    again = ledger.media.submit("video", job.session_id, {}, target=TARGET, total=9)
+    again = wanted(ledger, job.session_id)
     assert (again.id, again.replayed) == (job.id, True)
-    other = ledger.media.submit("video", job.session_id, {}, target=TARGET + "x", total=9)
+    other = wanted(ledger, job.session_id, TARGET + "x")
     assert other.id != job.id
     assert ledger.jobs.cancel(job.id).state == "cancelled"
-    assert ledger.media.submit("video", job.session_id, {}, target=TARGET, total=9).id != job.id
+    assert wanted(ledger, job.session_id).id != job.id
 
 
 def test_a_cancelled_job_is_told_at_the_next_report(ledger: Ledger, job: JobRecord) -> None:

@@ -122,7 +122,7 @@ def test_a_redis_that_is_emptied_meanwhile_buries_nothing(
     """What it said before is not acted on."""
     ledger = Ledger(settings.redis_url)
     known = ledger.nodes.known
-    monkeypatch.setattr(ledger.nodes.many, "known", lambda ids: [ledger.redis.flushdb(), known(ids)][1])
+    monkeypatch.setattr(ledger.nodes, "known", lambda ids: [ledger.redis.flushdb(), known(ids)][1])
     begun_before(ledger, backend)
     head = Hand.up(ledger, "gpu.0").opened().head
     stored(backend, head)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from flask import Response
 from pydantic import Field
 
+from arc_fabric.base.terms import JobState
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import Accepted
 from webapp.api.sessions import WaitQuery
@@ -27,9 +28,7 @@ class JobsQuery(Query):
     """Which jobs to list."""
 
     session: str | None = Field(None, pattern=r"^ses_[0-9a-hjkmnp-tv-z]{26}$", description="Of this session only.")
-    state: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None = Field(
-        None, description="Only those."
-    )
+    state: JobState | None = Field(None, description="Only those.")
     kind: Literal["create", "step", "rewind", "checkpoint", "fork", "close", "video"] | None = Field(
         None, description="Only those."
     )

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from arc_fabric.base.terms import JobState
 from webapp.schemas.ids import CHECKPOINT_EXAMPLE, JOB_EXAMPLE, SESSION_EXAMPLE, CheckpointId, JobId, SessionId
 
-JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Epoch = Annotated[float, Field(examples=[1735689600.25])]
 """A time in epoch seconds, UTC."""
 Prompt = Annotated[str, Field(examples=["pick up the red cup"])]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
 
+from arc_fabric.base import terms
 from arc_fabric.media.video import Form
 from webapp.model import sample_names
 from webapp.schemas.ids import CheckpointId, SessionId
@@ -88,7 +89,7 @@ Observed = Annotated[
     ),
 ]
 PromptMode = Annotated[
-    Literal["keep", "recache", "reset"],
+    terms.PromptMode,
     Field(
         description="What a new prompt does to the window's older KV: keep it; recache: rebuild it under the new "
         "prompt; reset: start a new window."

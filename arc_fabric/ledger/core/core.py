@@ -4,19 +4,51 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
 
 from redis import Redis
 
 from arc_fabric.ledger.core import codec
 from arc_fabric.ledger.core.connection import connect, connect_blocking
-from arc_fabric.ledger.core.limits import Limits
-from arc_fabric.ledger.core.pages import Page
 from arc_fabric.ledger.core.scripts import Scripts
 
-R = TypeVar("R")
+T = TypeVar("T")
 SCAN = 200
 """Records per round trip of a listing."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the submit scripts enforce; filled from the settings of the same names."""
+
+    max_open_sessions: int = 5
+    max_jobs_per_session: int = 1000
+    max_jobs_total: int = 10_000
+    max_steps_per_job: int = 1000
+    max_pinned: int = 50
+    affinity_queue_bound: int = 4
+    lease_ttl_s: float = 3.0
+
+    @classmethod
+    def from_settings(cls, settings: Any) -> Limits:
+        """Take the fields of the same names from `arc_fabric.settings.Settings`."""
+        return cls(**{f.name: getattr(settings, f.name) for f in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a listing; `next` is the cursor of the following one, or None at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+    @staticmethod
+    def of_names(names: Iterable[str], cursor: str | None, limit: int) -> Page[str]:
+        """The page of a list in the order of names that begins after the name `cursor`."""
+        left = sorted(name for name in names if cursor is None or name > cursor)
+        shown = left[:limit]
+        return Page(shown, shown[-1] if len(left) > limit else None)
 
 
 class Core:
@@ -54,25 +86,25 @@ class Core:
 
     def page(
         self,
-        made: Callable[[dict[str, Any]], R],
+        made: Callable[[dict[str, Any]], T],
         listing: str,
         key: Callable[[str], str],
         cursor: str | None,
         limit: int,
         **wanted: Any,
-    ) -> Page[R]:
+    ) -> Page[T]:
         """Records of a zero-score sorted set of ids, newest first, whose fields are as `wanted` (None: any).
 
         `key` names a record's hash, `made` builds the record of its fields; the page begins after the id `cursor`.
         """
-        found: list[R] = []
+        found: list[T] = []
         while True:
             ids = self._newest_ids(listing, cursor, SCAN)
-            for one, fields in zip(ids, self.hashes(map(key, ids)), strict=True):
+            for one, stored in zip(ids, self.hashes(map(key, ids)), strict=True):
                 cursor = one
-                if not fields or any(value not in (None, fields.get(name)) for name, value in wanted.items()):
+                if not stored or any(value not in (None, stored.get(name)) for name, value in wanted.items()):
                     continue
-                found.append(made(fields))
+                found.append(made(stored))
                 if len(found) == limit:
                     return Page(found, cursor if self._newest_ids(listing, cursor, 1) else None)
             if len(ids) < SCAN:

@@ -43,14 +43,14 @@ def source(name: str) -> str:
     first, _, _ = text.partition("\n")
     parts = first.removeprefix("-- needs:").split() if first.startswith("-- needs:") else []
     whole = "\n".join([*((_HERE / f"lib/{part}.lua").read_text(encoding="utf-8") for part in parts), text])
-    return _names(whole) + whole
+    return completed(whole)
 
 
-def _names(text: str) -> str:
-    """Lua for the names of `keys.py` that a text uses (`keys.<name>`), and for `TERMINAL`, as records have them."""
+def completed(text: str) -> str:
+    """Lua with the names of `keys.py` that it uses (`keys.<name>`) in front, and `TERMINAL`, as records have states."""
     named = (f"{name}={_lua(getattr(keys, name))}" for name in sorted(set(re.findall(r"\bkeys\.(\w+)", text))))
     states = ",".join(f"['\"{state}\"']=true" for state in sorted(TERMINAL))
-    return f"local keys={{{','.join(named)}}}\nlocal TERMINAL={{{states}}}\n"
+    return f"local keys={{{','.join(named)}}}\nlocal TERMINAL={{{states}}}\n{text}"
 
 
 def _lua(value: str | int | Callable[[str], str]) -> str:

@@ -70,10 +70,10 @@ def test_a_clip_that_cannot_be_made_fails_with_its_reason(fleet: Fleet) -> None:
     fleet.start("gpu.0")
     head = fleet.step(fleet.create()).result["head"]
     fleet.start("media")
-    job = fleet.ledger.media.submit("video", "ses_x", {
+    request = fleet.ledger.media.request("video", "ses_x", {
         "checkpoint_id": head, "from": 0, "to": 99, "fps": 8, "format": "gif"
     }, target="videos/none", total=99)  # fmt: skip
-    fleet.dispatcher.send(job)
+    job = fleet.dispatcher.accept(request).job
     failed = fleet.done(job, state="failed")
     assert failed.error["type"] == "FrameNotFound"
     fleet.done(clip_of(fleet, head)[0])
