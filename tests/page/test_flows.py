@@ -48,12 +48,15 @@ def test_fork_from_a_frame(world: World, view: View) -> None:
     assert form.get_by_role("textbox", name="Prompt").input_value() == PROMPT
     form.get_by_role("textbox", name="Prompt").fill("push the cup to the left")
     form.get_by_label("Steps").fill("2")
+    form.get_by_role("button", name="Rebuild").click()
     form.get_by_role("button", name="Fork").click()
     view.until("s.panes.length === 2").until("s.nodes === 6")
     state = view.state()
     branch = world.session(state["panes"][1]["sessionId"])
     assert (branch["forked_at"], branch["frame_index"], branch["prompt"]) == (1, 3, "push the cup to the left")
     assert [pane["sessionId"] for pane in state["panes"]] == [session["id"], branch["id"]]
+    own = [node for node in world.tree(branch["id"]) if node["session_id"] == branch["id"]]
+    assert [node["prompt_mode"] for node in own] == ["recache", "keep"]
 
 
 def test_rewind_keeps_every_node(world: World, view: View) -> None:

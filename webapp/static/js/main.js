@@ -24,7 +24,9 @@ import { buildTreePanel } from "./tree/panel.js";
 import { h } from "./ui/dom.js";
 import { problem, toast } from "./ui/toasts.js";
 
-const at = (id) => document.getElementById(id);
+/** @import { Job } from "./state/types.js" */
+
+const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 buildHeader(at("header"));
 buildBanner(at("banner"));
@@ -42,28 +44,28 @@ watchClips();
 watchWorkers();
 watchCompare();
 watchLink();
-on("panes branch", measure);
-on("panes", () => subscribe(state.panes.map((pane) => pane.sessionId)));
-on("sessions", openAwaited);
-on("tree", () => state.treeStatus === "empty" && showTab("new"));
+on(["panes", "branch"], measure);
+on(["panes"], () => subscribe(state.panes.map((pane) => pane.sessionId)));
+on(["sessions"], openAwaited);
+on(["tree"], () => state.treeStatus === "empty" && showTab("new"));
 exposeForTests();
 
 connect({
   event(event) {
     apply(event);
-    if (event.kind === "job.finished" && event.data.state === "failed") tellFailure(event.data);
+    if (event.kind === "job.finished" && event.data.state === "failed") tellFailure(/** @type {any} */ (event.data));
   },
   hello(again) {
     if (again) resync().then(() => toast("Connected again.", { kind: "good" }), problem);
   },
-  problem: (body) => toast(body.detail || body.title, { kind: "bad", more: body.what_to_do }),
+  problem: (body) => toast(body.detail || body.title || "The server refused a message.", { kind: "bad", more: body.what_to_do }),
 });
 boot().catch(problem).finally(() => {
   state.ready = true;
   touch("ready", "sessions", "nodes", "branch", "jobs", "workers", "panes", "selection", "mode", "view", "connection", "tree");
 });
 
-/** A failed job is told at once; its whole error stands in the job list. */
+/** A failed job is told at once; its whole error stands in the job list. @param {Job} job */
 function tellFailure(job) {
   toast(`The ${job.kind} failed: ${job.error?.message ?? "unknown reason"}`, { kind: "bad", more: job.error?.what_to_do, key: job.id });
 }

@@ -1,86 +1,89 @@
 /** The divergence heat strip: how much each pair of branches differs, along the timeline. */
 
 import { equal, pairs, series } from "../state/comparison.js";
+import { lastFrameOf } from "../state/frames.js";
 import { framesPerStep } from "../state/lineage.js";
 import { LETTERS, state, touch } from "../state/store.js";
-import { token } from "../ui/colours.js";
+import { sized } from "../ui/canvas.js";
+import { paneToken, token } from "../ui/colours.js";
 import { h, text } from "../ui/dom.js";
+import { segment, segments } from "../ui/fields.js";
 import { short } from "../ui/format.js";
+import { scale } from "./scale.js";
+
+/** @import { Kind } from "../state/comparison.js" */
+/** @typedef {{a: number, b: number, start: number, values: (number|null)[]}} Row  a pair of panes and its series */
 
 const ROW = 15;
-const KINDS = { pixel: "pixels", latent: "latents", action: "actions" };
-const UNITS = { pixel: "mean of 255", latent: "RMS", action: "RMS" };
+/** @type {[Kind, string, string][]} each kind, its name and its unit */
+const KINDS = [["pixel", "pixels", "mean of 255"], ["latent", "latents", "RMS"], ["action", "actions", "RMS"]];
 
+/** @type {Kind} */
 let kind = "pixel";
 
 export function buildHeat() {
   const canvas = h("canvas", { class: "heat", role: "img" });
-  const kinds = h("div", { class: "segments tiny", role: "group", "aria-label": "Difference of" });
+  const kinds = segments("Difference of");
+  kinds.classList.add("tiny");
   const facts = h("span", { class: "track-facts" });
   const el = h("div", { class: "track heat-track" }, h("div", { class: "track-head" }, h("h3", {}, "Difference"), kinds, facts), canvas);
-  return { el, render: (scale) => render({ el, canvas, kinds, facts }, scale) };
+  const render = () => {
+    el.hidden = state.panes.length < 2;
+    if (el.hidden) return;
+    kinds.replaceChildren(...KINDS.map(([name, label]) => segment(label, kind === name, () => { kind = name; touch("compare"); })));
+    const rows = pairs().map(([a, b]) => ({ a, b, start: 0, values: [], ...series(kind, a, b) }));
+    const words = summary(rows);
+    text(facts, words);
+    canvas.setAttribute("aria-label", `Difference over time. ${words}`);
+    draw(canvas, rows);
+  };
+  return { el, render };
 }
 
-function render({ el, canvas, kinds, facts }, scale) {
-  el.hidden = state.panes.length < 2;
-  if (el.hidden) return;
-  kinds.replaceChildren(...Object.entries(KINDS).map(([name, label]) => h("button", { type: "button", class: "segment",
-    "aria-pressed": String(kind === name), onclick: () => { kind = name; touch("compare"); } }, label)));
-  const rows = pairs().map(([a, b]) => ({ a, b, start: 0, values: [], ...series(kind, a, b) }));
-  const most = Math.max(1e-9, ...rows.flatMap((row) => row.values));
-  const words = summary(rows);
-  text(facts, words);
-  canvas.setAttribute("aria-label", `Difference over time. ${words}`);
-  draw(canvas, rows, most, scale);
-}
-
+/** @param {Row[]} rows */
 function summary(rows) {
   if (rows.every(({ a, b }) => equal(a, b))) return rows.length > 1 ? "all equal, bit for bit" : "equal, bit for bit";
   if (!state.compare) return state.compareError ? "not available yet" : "…";
-  return rows.map(({ a, b, values }) => {
+  const words = rows.map(({ a, b, values }) => {
     const name = `${LETTERS[a]}·${LETTERS[b]}`;
     if (equal(a, b)) return `${name} equal`;
-    return values.length ? `${name} up to ${short(Math.max(...values), 2)}` : `${name} –`;
-  }).join("; ") + ` (${UNITS[kind]})`;
+    return values.length ? `${name} up to ${short(Math.max(...values.map(Number)), 2)}` : `${name} –`;
+  });
+  return `${words.join("; ")} (${KINDS.find(([name]) => name === kind)?.[2]})`;
 }
 
-function draw(canvas, rows, most, scale) {
-  const ratio = devicePixelRatio || 1;
-  canvas.width = scale.width * ratio;
-  canvas.height = rows.length * ROW * ratio;
-  canvas.style.height = `${rows.length * ROW}px`;
-  const ctx = canvas.getContext("2d");
-  ctx.scale(ratio, ratio);
+/** @param {HTMLCanvasElement} canvas @param {Row[]} rows */
+function draw(canvas, rows) {
+  const most = Math.max(1e-9, ...rows.flatMap((row) => row.values.map(Number)));
+  const ctx = sized(canvas, scale.width, rows.length * ROW);
   ctx.font = `600 10px ${token("--font")}`;
   ctx.textBaseline = "middle";
-  rows.forEach(({ a, b, start, values }, row) => {
-    const y = row * ROW;
-    label(ctx, a, b, y + ROW / 2);
+  rows.forEach((row, at) => {
+    const y = at * ROW;
+    const letters = /** @type {[string, string, number][]} */ ([
+      [LETTERS[row.a], paneToken(row.a), 16], ["·", "--muted", 25], [LETTERS[row.b], paneToken(row.b), 30]]);
+    for (const [letter, colour, x] of letters) {
+      ctx.fillStyle = token(colour);
+      ctx.fillText(letter, x, y + ROW / 2);
+    }
     ctx.fillStyle = token("--raised");
-    ctx.fillRect(scale.left, y + 2, scale.width - scale.left - scale.right, ROW - 4);
-    cells(ctx, { start, values }, most, scale, y + 2);
+    ctx.fillRect(scale.left, y + 2, scale.right - scale.left, ROW - 4);
+    cells(ctx, row, most, y + 2);
   });
 }
 
-function label(ctx, a, b, y) {
-  ctx.fillStyle = token(`--${"abc"[a]}`);
-  ctx.fillText(LETTERS[a], 16, y);
-  ctx.fillStyle = token("--muted");
-  ctx.fillText("·", 25, y);
-  ctx.fillStyle = token(`--${"abc"[b]}`);
-  ctx.fillText(LETTERS[b], 30, y);
-}
-
-/** One cell per frame (or per step for latents and actions), on a square-root scale so that small differences show. */
-function cells(ctx, { start, values }, most, scale, y) {
+/**
+ * One cell per frame (or per step for latents and actions), on a square-root scale so that small differences show.
+ * @param {CanvasRenderingContext2D} ctx @param {Row} row @param {number} most  the largest value of all rows @param {number} y
+ */
+function cells(ctx, { start, values }, most, y) {
   const ramp = document.documentElement.dataset.theme === "light" ? d3.interpolateYlOrRd : d3.interpolateInferno;
-  const end = scale.width - scale.right;
+  const last = (/** @type {number} */ i) => (kind === "pixel" ? i : lastFrameOf(i, framesPerStep()));
   values.forEach((value, index) => {
     if (!value) return;
     const i = start + index;
-    const [from, to] = kind === "pixel" ? [i - 0.5, i + 0.5] : [(i - 1) * framesPerStep() + 0.5, i * framesPerStep() + 0.5];
-    const x0 = Math.max(scale.left, scale.x(from));
-    const x1 = Math.min(end, scale.x(to));
+    const x0 = Math.max(scale.left, scale.x(last(i - 1) + 0.5));
+    const x1 = Math.min(scale.right, scale.x(last(i) + 0.5));
     if (x1 <= x0) return;
     ctx.fillStyle = ramp(0.15 + 0.85 * Math.sqrt(value / most));
     ctx.fillRect(x0, y, x1 - x0 + 0.5, ROW - 4);

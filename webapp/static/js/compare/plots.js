@@ -1,65 +1,61 @@
 /** The branches' actions under the videos: one small plot per dimension, all branches in it. */
 
-import { commonAncestor, framesPerStep, lineage } from "../state/lineage.js";
+import { lastFrameOf } from "../state/frames.js";
+import { commonAncestor, framesPerStep, lastFrame, lineage } from "../state/lineage.js";
 import { state } from "../state/store.js";
-import { token } from "../ui/colours.js";
+import { sized } from "../ui/canvas.js";
+import { paneToken, token } from "../ui/colours.js";
 import { h } from "../ui/dom.js";
+import { scale } from "./scale.js";
+
+/** @import { Pane } from "../state/types.js" */
+/** @typedef {{frame: number, values: number[]}} Point  an action and the video frame it belongs to */
 
 const ROW = 34;
 const PAD = 4;
 
 export function buildPlots() {
   const canvas = h("canvas", { class: "plots", role: "img" });
-  const el = h("details", { class: "track plots-track", open: true },
-    h("summary", { class: "track-head" }, h("h3", {}, "Actions"), h("span", { class: "track-facts" }, "by frame, one line per branch")), canvas);
-  let last = null;
-  el.addEventListener("toggle", () => el.open && last && render({ el, canvas }, last));
-  el.addEventListener("pointerdown", (event) => event.target.closest("summary") && event.stopPropagation());
-  return { el, render: (scale) => { last = scale; render({ el, canvas }, scale); } };
+  const head = h("summary", { class: "track-head" }, h("h3", {}, "Actions"), h("span", { class: "track-facts" }, "by frame, one line per branch"));
+  const el = h("details", { class: "track plots-track", open: true }, head, canvas);
+  const render = () => {
+    const lines = state.panes.map(actionsOf);
+    const names = nameDimensions(Math.max(0, ...lines.map((line) => line[0]?.values.length ?? 0)));
+    el.hidden = !names.length;
+    if (el.hidden || !el.open) return;
+    canvas.setAttribute("aria-label", `Actions over time in ${names.length} dimensions: ${names.join(", ")}`);
+    const ctx = sized(canvas, scale.width, names.length * ROW);
+    names.forEach((name, dim) => drawDimension(ctx, lines, dim, name));
+  };
+  el.addEventListener("toggle", render);
+  head.addEventListener("pointerdown", (event) => event.stopPropagation());
+  return { el, render };
 }
 
-function render({ el, canvas }, scale) {
-  const lines = state.panes.map(actionsOf);
-  const dims = Math.max(0, ...lines.map((line) => line[0]?.values.length ?? 0));
-  el.hidden = dims === 0;
-  if (!dims || !el.open) return;
-  const ratio = devicePixelRatio || 1;
-  canvas.width = scale.width * ratio;
-  canvas.height = dims * ROW * ratio;
-  canvas.style.height = `${dims * ROW}px`;
-  canvas.setAttribute("aria-label", `Actions over time in ${dims} dimensions: ${names(dims).join(", ")}`);
-  const ctx = canvas.getContext("2d");
-  ctx.scale(ratio, ratio);
-  for (let dim = 0; dim < dims; dim += 1) drawDimension(ctx, lines, dim, names(dims)[dim], scale);
-}
-
-function names(dims) {
+/** @param {number} count */
+function nameDimensions(count) {
   const given = state.model?.geometry?.action_names ?? [];
-  return Array.from({ length: dims }, (_, i) => given[i] ?? `a${i}`);
+  return Array.from({ length: count }, (_, i) => given[i] ?? `a${i}`);
 }
 
-/** The actions along a pane's lineage with the video frame each belongs to. */
+/** The actions along a pane's lineage; those of a step share its frames evenly. @param {Pane} pane @returns {Point[]} */
 function actionsOf(pane) {
   const perStep = framesPerStep();
-  const points = [];
-  for (const node of lineage(pane.nodeId)) {
-    const rows = node.actions ?? [];
-    rows.forEach((values, i) => points.push({ frame: (node.frame_index - 1) * perStep + ((i + 1) * perStep) / rows.length, values }));
-  }
-  return points;
+  return lineage(pane.nodeId).flatMap((node) => (node.actions ?? []).map((values, i, rows) => (
+    { frame: lastFrameOf(node.frame_index - 1 + (i + 1) / rows.length, perStep), values })));
 }
 
-function drawDimension(ctx, lines, dim, name, scale) {
+/** @param {CanvasRenderingContext2D} ctx @param {Point[][]} lines @param {number} dim @param {string} name */
+function drawDimension(ctx, lines, dim, name) {
   const top = dim * ROW;
-  const all = lines.flatMap((line) => line.map((point) => point.values[dim]));
-  const [low, high] = range(all);
-  const y = (value) => top + ROW - PAD - ((value - low) / (high - low)) * (ROW - 2 * PAD);
-  const end = scale.width - scale.right;
+  const [low, high] = range(lines.flatMap((line) => line.map((point) => point.values[dim])));
+  const y = (/** @type {number} */ value) => top + ROW - PAD - ((value - low) / (high - low)) * (ROW - 2 * PAD);
+  const curve = (/** @type {string} */ colour, /** @type {Point[]} */ points) => (
+    stroke(ctx, colour, points.map((point) => [scale.x(point.frame), y(point.values[dim])])));
   ctx.fillStyle = token("--raised");
-  ctx.fillRect(scale.left, top + 1, end - scale.left, ROW - 2);
-  ctx.strokeStyle = token("--line");
+  ctx.fillRect(scale.left, top + 1, scale.right - scale.left, ROW - 2);
   ctx.lineWidth = 1;
-  if (low < 0 && high > 0) stroke(ctx, [[scale.left, y(0)], [end, y(0)]]);
+  if (low < 0 && high > 0) stroke(ctx, "--line", [[scale.left, y(0)], [scale.right, y(0)]]);
   ctx.fillStyle = token("--muted");
   ctx.font = `11px ${token("--font")}`;
   ctx.textBaseline = "middle";
@@ -67,22 +63,18 @@ function drawDimension(ctx, lines, dim, name, scale) {
   ctx.fillText(name.length > 7 ? `${name.slice(0, 6)}…` : name, scale.left - 8, top + ROW / 2);
   ctx.lineWidth = 1.6;
   const shared = sharedFrames();
-  lines.forEach((line, lane) => {
-    const own = line.filter((point) => point.frame >= shared);
-    ctx.strokeStyle = token(`--${"abc"[lane]}`);
-    stroke(ctx, own.map((point) => [scale.x(point.frame), y(point.values[dim])]));
-  });
-  ctx.strokeStyle = token("--muted");
-  stroke(ctx, (lines[0] ?? []).filter((point) => point.frame <= shared).map((point) => [scale.x(point.frame), y(point.values[dim])]));
+  lines.forEach((line, lane) => curve(paneToken(lane), line.filter((point) => point.frame >= shared)));
+  curve("--muted", (lines[0] ?? []).filter((point) => point.frame <= shared));
 }
 
 /** Frames that all panes share; one pane alone shares nothing (it keeps its colour). */
 function sharedFrames() {
   if (state.panes.length < 2) return 0;
   const ancestor = commonAncestor(state.panes.map((pane) => pane.nodeId));
-  return ancestor ? ancestor.frame_index * framesPerStep() : 0;
+  return ancestor ? lastFrame(ancestor) : 0;
 }
 
+/** @param {number[]} values */
 function range(values) {
   const low = Math.min(...values);
   const high = Math.max(...values);
@@ -91,7 +83,9 @@ function range(values) {
   return [low - margin, high + margin];
 }
 
-function stroke(ctx, points) {
+/** @param {CanvasRenderingContext2D} ctx @param {string} colour  a custom property @param {number[][]} points */
+function stroke(ctx, colour, points) {
+  ctx.strokeStyle = token(colour);
   ctx.beginPath();
   points.forEach(([x, y], i) => (i ? ctx.lineTo(x, y) : ctx.moveTo(x, y)));
   ctx.stroke();

@@ -1,39 +1,24 @@
-/** Timeline, heat strip and action plots on one horizontal scale, with one playhead and one slider over all. */
+/** Timeline, heat strip and action plots on one scale, with one playhead and one slider over all. */
 
-import { clock, pause, seek } from "../state/clock.js";
+import { clock, nudge, pause, seek } from "../state/clock.js";
 import { framesPerStep, stepsAt } from "../state/lineage.js";
 import { on } from "../state/store.js";
 import { attr, h } from "../ui/dom.js";
 import { buildHeat } from "./heat.js";
 import { buildPlots } from "./plots.js";
+import { scale } from "./scale.js";
 import { buildTimeline } from "./timeline.js";
 
-const GUTTER = 52;
-const RIGHT = 18;
 const LATER_MS = 120;
+/** How far each key moves the playhead: frames, or steps. */
+const KEYS = new Map([["ArrowLeft", -1], ["ArrowRight", 1], ["ArrowDown", -1], ["ArrowUp", 1]]);
+const STEP_KEYS = new Map([["PageDown", -1], ["PageUp", 1]]);
 
-/** The shared scale: pixels of a frame. `width` follows the container. */
-export const scale = {
-  width: 600,
-  x(frame) {
-    const room = this.width - GUTTER - RIGHT;
-    return GUTTER + (clock.total > 1 ? (frame / (clock.total - 1)) * room : 0);
-  },
-  frame(x) {
-    const room = this.width - GUTTER - RIGHT;
-    return Math.round(((x - GUTTER) / room) * (clock.total - 1));
-  },
-  left: GUTTER,
-  right: RIGHT,
-};
-
-/** @returns {HTMLElement} */
 export function buildTracks() {
   const playhead = h("div", { class: "playhead", "aria-hidden": "true" });
   const slider = h("div", { class: "scrubber", role: "slider", tabindex: "0", "aria-label": "Video frame", "aria-valuemin": "0" });
   const parts = [buildTimeline(slider), buildHeat(), buildPlots()];
   const el = h("div", { class: "tracks" }, ...parts.map((part) => part.el), playhead);
-  const renderAll = () => parts.forEach((part) => part.render(scale));
   const place = () => {
     playhead.style.transform = `translateX(${scale.x(clock.frame)}px)`;
     attr(slider, "aria-valuemax", clock.total - 1);
@@ -41,7 +26,7 @@ export function buildTracks() {
     attr(slider, "aria-valuetext", `frame ${clock.frame} of ${clock.total - 1}, step ${stepsAt(clock.frame)}`);
   };
   const refresh = () => {
-    renderAll();
+    for (const part of parts) part.render();
     place();
   };
   let waiting = 0;
@@ -52,29 +37,29 @@ export function buildTracks() {
     }, LATER_MS);
   };
   let totalSeen = 0;
-  on("frame", () => {
+  on(["frame"], () => {
     if (totalSeen !== clock.total) {
       totalSeen = clock.total;
       renderLater();
     }
     place();
   });
-  on("compare theme model", refresh);
-  on("panes branch", renderLater);
+  on(["compare", "theme", "model"], refresh);
+  on(["panes", "branch"], renderLater);
   new ResizeObserver(([entry]) => {
     scale.width = entry.contentRect.width;
-    renderAll();
-    place();
+    refresh();
   }).observe(el);
   scrubWithPointer(el);
   slider.addEventListener("keydown", scrubWithKeys);
   return el;
 }
 
+/** @param {HTMLElement} el */
 function scrubWithPointer(el) {
-  const toPointer = (event) => seek(scale.frame(event.clientX - el.getBoundingClientRect().left));
+  const toPointer = (/** @type {PointerEvent} */ event) => seek(scale.frame(event.clientX - el.getBoundingClientRect().left));
   el.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || event.target.closest("button")) return;
+    if (event.button !== 0 || /** @type {Element} */ (event.target).closest("button")) return;
     pause();
     el.setPointerCapture(event.pointerId);
     toPointer(event);
@@ -84,10 +69,10 @@ function scrubWithPointer(el) {
   });
 }
 
+/** @param {KeyboardEvent} event */
 function scrubWithKeys(event) {
-  const delta = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -framesPerStep(), PageUp: framesPerStep() }[event.key];
-  if (delta === undefined) return;
+  const delta = KEYS.get(event.key) ?? (STEP_KEYS.get(event.key) ?? 0) * framesPerStep();
+  if (!delta) return;
   event.preventDefault();
-  pause();
-  seek(clock.frame + delta);
+  nudge(delta);
 }

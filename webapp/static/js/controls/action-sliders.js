@@ -4,9 +4,11 @@ import { on, state } from "../state/store.js";
 import { h, text } from "../ui/dom.js";
 import { short } from "../ui/format.js";
 
-/** @returns {{el: HTMLElement, chunk: () => number[][]}} */
+/** @import { Schemas } from "../state/types.js" */
+
 export function buildSliders() {
   const el = h("div", { class: "sliders" });
+  /** @type {HTMLInputElement[]} */
   let inputs = [];
   const build = () => {
     const geometry = state.model?.geometry;
@@ -14,22 +16,24 @@ export function buildSliders() {
     const rows = Array.from({ length: geometry.action_dim }, (_, dim) => slider(geometry, dim));
     inputs = rows.map((row) => row.input);
     el.replaceChildren(...rows.map((row) => row.el),
-      h("button", { class: "button small quiet", type: "button", onclick: () => inputs.forEach(reset) }, "Back to rest"));
+      h("button", { class: "button small quiet", onclick: () => inputs.forEach(reset) }, "Back to rest"));
   };
-  on("model", build);
+  on(["model"], build);
   return {
     el,
+    /** The actions of one step. */
     chunk() {
       const values = inputs.map((input) => Number(input.value));
-      return Array.from({ length: state.model.geometry.action_horizon }, () => values);
+      return Array.from({ length: state.model?.geometry.action_horizon ?? 0 }, () => values);
     },
   };
 }
 
+/** @param {Schemas["GeometryView"]} geometry @param {number} dim */
 function slider(geometry, dim) {
-  const low = geometry.action_low?.[dim] ?? -1;
-  const high = geometry.action_high?.[dim] ?? 1;
-  const name = geometry.action_names?.[dim] ?? `a${dim}`;
+  const low = geometry.action_low[dim] ?? -1;
+  const high = geometry.action_high[dim] ?? 1;
+  const name = geometry.action_names[dim] ?? `a${dim}`;
   const out = h("output", {});
   const input = h("input", { type: "range", min: low, max: high, step: (high - low) / 100, "aria-label": `Action ${name}` });
   input.addEventListener("input", () => text(out, short(Number(input.value), 2)));
@@ -37,7 +41,7 @@ function slider(geometry, dim) {
   return { input, el: h("div", { class: "slider-row" }, h("span", {}, name), input, out) };
 }
 
-/** Rest is zero where zero is allowed. */
+/** Rest is zero where zero is allowed. @param {HTMLInputElement} input */
 function reset(input) {
   const [low, high] = [Number(input.min), Number(input.max)];
   input.value = String(low <= 0 && high >= 0 ? 0 : low);

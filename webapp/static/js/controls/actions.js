@@ -4,6 +4,7 @@ import * as api from "../net/api.js";
 import { openTreeOf } from "../net/load.js";
 import { followLive } from "../state/clock.js";
 import { putJob, putNode, putSession } from "../state/events.js";
+import { cameToNothing } from "../state/jobs.js";
 import { followHead, open, openBeside } from "../state/panes.js";
 import { state } from "../state/store.js";
 import { confirm } from "../ui/confirm.js";
@@ -11,27 +12,38 @@ import { count } from "../ui/format.js";
 import { problem, toast } from "../ui/toasts.js";
 import { showTab } from "./tabs.js";
 
-async function attempt(work, action) {
+/**
+ * @import { Problem } from "../net/api.js"
+ * @import { Job, Schemas, Session } from "../state/types.js"
+ * @typedef {Partial<Schemas["StepBody"]>} StepBody
+ * @typedef {Partial<Schemas["ForkBody"]> & {checkpoint_id: string, steps: number}} ForkBody
+ */
+
+/** @param {() => Promise<unknown>} work */
+async function attempt(work) {
   try {
     await work();
     return true;
   } catch (error) {
-    problem(error, action ?? wayOut(error));
+    problem(error, wayOut(/** @type {Problem} */ (error)));
     return false;
   }
 }
 
-/** A button for errors that the page itself can help with. */
+/** A button for errors that the page itself can help with. @param {Problem} error */
 function wayOut(error) {
   if (error.code === "SessionLimitReached") return { label: "Close a session", run: () => showTab("sessions") };
   if (error.code === "SessionClosed") return { label: "Sessions", run: () => showTab("sessions") };
   return undefined;
 }
 
-/** Plant a tree: a session, and at once its first steps. */
-export function createSession({ prompt, initialFrame, seed, label, steps }) {
+/**
+ * Plant a tree: a session, and at once its first steps.
+ * @param {Partial<Schemas["CreateSession"]>} body @param {number} steps
+ */
+export function createSession(body, steps) {
   return attempt(async () => {
-    const { session, job } = await api.post("/api/sessions", { prompt, initial_frame: initialFrame, ...optional({ seed, label }) });
+    const { session, job } = await api.post("/api/sessions", { ...optional(body), prompt: body.prompt });
     putSession(session);
     putJob(job);
     if (steps > 0) putJob((await api.post(`/api/sessions/${session.id}/step`, { steps })).job);
@@ -39,7 +51,7 @@ export function createSession({ prompt, initialFrame, seed, label, steps }) {
   });
 }
 
-/** @param {{steps: number, prompt?: string, seed?: number, actions?: number[][][]}} body */
+/** @param {string} sessionId @param {StepBody} body */
 export function step(sessionId, body) {
   return attempt(async () => {
     putJob((await api.post(`/api/sessions/${sessionId}/step`, body)).job);
@@ -48,45 +60,44 @@ export function step(sessionId, body) {
   });
 }
 
-/** Fork a checkpoint; the new branch opens beside the others. */
-export function fork(sessionId, { checkpointId, prompt, seed, promptMode, steps, label }) {
+/** Fork a checkpoint; the new branch opens beside the others. @param {string} sessionId @param {ForkBody} body */
+export function fork(sessionId, body) {
   return attempt(async () => {
-    const body = { checkpoint_id: checkpointId, prompt_mode: promptMode, steps, ...optional({ new_prompt: prompt, new_seed: seed, label }) };
-    const { session, job } = await api.post(`/api/sessions/${sessionId}/fork`, body);
-    putSession({ ...session, head: session.head ?? checkpointId });
+    const { checkpoint_id: source, steps } = body;
+    const { session, job } = await api.post(`/api/sessions/${sessionId}/fork`, optional(body));
+    putSession({ ...session, head: session.head ?? source });
     putJob(job);
-    openBeside(checkpointId, session.id);
+    openBeside(source, session.id);
     state.panes[state.active].follows = true;
     if (steps > 0) followHead();
-    toast(`Forked at step ${state.nodes.get(checkpointId)?.frame_index ?? "?"}`, { kind: "good" });
+    toast(`Forked at step ${state.nodes.get(source)?.frame_index ?? "?"}`, { kind: "good" });
   });
 }
 
-/** Move a session's head back, by steps or to a checkpoint. */
+/**
+ * Move a session's head back, by steps or to a checkpoint.
+ * @param {string} sessionId @param {Partial<Schemas["RewindBody"]>} target
+ */
 export function rewind(sessionId, target) {
   return attempt(async () => {
-    const { job } = await api.post(`/api/sessions/${sessionId}/rewind`, target);
-    putJob(job);
+    putJob((await api.post(`/api/sessions/${sessionId}/rewind`, target)).job);
     toast(target.n_steps ? `Rewinding ${count(target.n_steps, "step")}` : "Rewinding to the checkpoint");
   });
 }
 
-/** Name the head and wait until it is stored. */
-export function checkpoint(sessionId, label) {
-  return attempt(async () => {
-    putJob((await api.post(`/api/sessions/${sessionId}/checkpoint`, optional({ label }))).job);
-  });
+/** Wait until the head is stored. @param {string} sessionId */
+export function checkpoint(sessionId) {
+  return attempt(async () => putJob((await api.post(`/api/sessions/${sessionId}/checkpoint`)).job));
 }
 
+/** @param {Job} job */
 export async function cancel(job) {
   const detail = "The session stays at its last committed checkpoint; steps that are done are kept.";
   if (!await confirm(`Cancel this ${job.kind}?`, detail, "Cancel the job")) return false;
-  return attempt(async () => {
-    putJob(await api.remove(`/api/jobs/${job.id}`));
-  });
+  return attempt(async () => putJob(await api.remove(`/api/jobs/${job.id}`)));
 }
 
-/** Send a failed or cancelled job once more. Steps that are committed are not run again. */
+/** Send a failed or cancelled job once more. Steps that are committed are not run again. @param {Job} job */
 export function retry(job) {
   return attempt(async () => {
     const { job: again } = await api.post("/api/jobs", { session_id: job.session_id, ...rest(job) });
@@ -95,40 +106,38 @@ export function retry(job) {
   });
 }
 
-/** What is left of a job. A fork's session exists already: only its steps are left. */
-function rest(job) {
-  const { kind, params } = job;
-  const done = job.progress?.done ?? 0;
-  if (kind === "rewind") return { kind, params: optional({ n_steps: params.n_steps, checkpoint_id: params.checkpoint_id }) };
-  if (kind !== "step" && kind !== "fork") return { kind, params: optional({ label: params.label }) };
-  const { prompt, seed, state: robot } = params;
-  return { kind: "step", params: optional({ steps: Math.max(1, params.steps - done), actions: params.actions?.slice(done), prompt, seed, state: robot }) };
+/** What is left of a job. A fork's session exists already: only its steps are left. @param {Job} job */
+function rest({ kind, params, progress }) {
+  const { n_steps, checkpoint_id, label, steps, actions, prompt, seed, state: robot } = /** @type {Record<string, any>} */ (params);
+  if (kind === "rewind") return { kind, params: optional({ n_steps, checkpoint_id }) };
+  if (kind === "checkpoint") return { kind, params: optional({ label }) };
+  const left = { steps: Math.max(1, steps - progress.done), actions: actions?.slice(progress.done) };
+  return { kind: "step", params: optional({ ...left, prompt, seed, state: robot }) };
 }
 
-/** Does it make sense to send this job again? A session that could not be created has to be started anew. */
+/** Does it make sense to send this job again? A session that could not be created has to be started anew. @param {Job} job */
 export function canRetry(job) {
-  return ["failed", "cancelled"].includes(job.state) && ["step", "fork", "rewind", "checkpoint"].includes(job.kind)
-    && (job.kind !== "fork" || job.params.steps > 0);
+  return cameToNothing(job) && ["step", "fork", "rewind", "checkpoint"].includes(job.kind) && (job.kind !== "fork" || Number(job.params.steps) > 0);
 }
 
+/** @param {Session} session */
 export async function closeSession(session) {
   const detail = "Its slot becomes free and unfinished jobs are cancelled. The tree and all checkpoints stay; it can be opened again.";
   if (!await confirm("Close this session?", detail, "Close it")) return false;
   return attempt(async () => putSession((await api.remove(`/api/sessions/${session.id}`)).session));
 }
 
+/** @param {Session} session */
 export function reopenSession(session) {
   return attempt(async () => putSession((await api.post(`/api/sessions/${session.id}/reopen`)).session));
 }
 
-/** Change a node's label, bookmark, failed mark or score. */
+/** Change a node's label, bookmark, failed mark or score. @param {string} id @param {Partial<Schemas["NodePatch"]>} change */
 export function patchNode(id, change) {
-  return attempt(async () => {
-    putNode(await api.patch(`/api/nodes/${id}`, change));
-  });
+  return attempt(async () => putNode(await api.patch(`/api/nodes/${id}`, change)));
 }
 
-/** Keep a checkpoint's state in a worker's memory, or let it go. */
+/** Keep a checkpoint's state in a worker's memory, or let it go. @param {string} id @param {boolean} pinned */
 export function setPinned(id, pinned) {
   return attempt(async () => {
     putNode(await api.post(`/api/checkpoints/${id}/${pinned ? "pin" : "unpin"}`));
@@ -136,12 +145,13 @@ export function setPinned(id, pinned) {
   });
 }
 
-/** Open a session: its tree, and its head in the active pane. */
+/** Open a session: its tree, and its head in the active pane. @param {Session} session */
 export async function showSession(session) {
   if (session.tree_id !== state.treeId) await openTreeOf(session.id);
   else if (session.head) open(session.head, { sessionId: session.id });
 }
 
+/** The fields that say something. @param {Object} fields */
 function optional(fields) {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null && value !== ""));
 }

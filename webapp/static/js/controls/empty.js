@@ -10,32 +10,36 @@ import { showTab } from "./tabs.js";
 
 export function buildEmpty() {
   const el = h("div", { class: "empty" });
-  on("tree nodes samples panes jobs", () => {
+  on(["tree", "nodes", "samples", "panes", "jobs"], () => {
     const face = faceNow();
-    el.hidden = face === null;
-    fill(el, face && `${face}${state.samples.length}${face === "planting" ? plantingWords() : ""}`, () => (face ? FACES[face]() : []));
+    el.hidden = !face;
+    fill(el, [face, state.samples.length, plantingWords()].join(), face ? FACES[face] : () => []);
   });
   return el;
 }
 
+/** @returns {keyof typeof FACES|null} */
 function faceNow() {
   if (state.awaited) return "planting";
   if (state.panes.length) return null;
-  return { loading: "loading", empty: "first", error: "error", ready: "nothing" }[state.treeStatus];
+  return state.treeStatus;
 }
 
-const FACES = { first, loading, planting, error, nothing };
+const FACES = { empty, loading, planting, error, ready };
 
-function first() {
+function empty() {
   const sample = firstSample();
-  const start = h("button", { class: "button primary large", type: "button", disabled: !sample }, icon("play"), "Start a first session");
-  start.addEventListener("click", () => busy(start, () => createSession({ prompt: FIRST_PROMPT, initialFrame: `sample:${sample.name}`, seed: 0, steps: FIRST_STEPS })));
+  const start = h("button", { class: "button primary large", disabled: !sample }, icon("play"), "Start a first session");
+  const begin = () => createSession({ prompt: FIRST_PROMPT, initial_frame: sample.initial_frame, seed: 0 }, FIRST_STEPS);
+  start.addEventListener("click", () => busy(start, begin));
   return [
-    h("div", { class: "empty-pictures", "aria-hidden": "true" }, ...state.samples.slice(0, 3).map((one) => h("img", { src: one.url, alt: "", width: "96", height: "96" }))),
+    h("div", { class: "empty-pictures", "aria-hidden": "true" },
+      ...state.samples.slice(0, 3).map((one) => h("img", { src: one.url, alt: "", width: "96", height: "96" }))),
     h("h2", {}, "Watch a world unfold"),
-    h("p", {}, `One press starts a session from a sample picture with the prompt “${FIRST_PROMPT}” and runs ${FIRST_STEPS} steps. Then fork it anywhere and compare.`),
+    h("p", {}, `One press starts a session from a sample picture with the prompt “${FIRST_PROMPT}” and runs ${FIRST_STEPS} steps. `
+      + "Then fork it anywhere and compare."),
     start,
-    h("button", { class: "button quiet", type: "button", onclick: () => showTab("new", { focus: "textarea" }) }, "Choose picture and prompt myself"),
+    h("button", { class: "button quiet", onclick: () => showTab("new", { focus: "textarea" }) }, "Choose picture and prompt myself"),
   ];
 }
 
@@ -54,9 +58,10 @@ function planting() {
 }
 
 function error() {
-  return [h("h2", {}, "The tree could not be loaded"), h("p", {}, state.treeError?.message ?? ""), h("p", { class: "dim" }, state.treeError?.whatToDo ?? "")];
+  const { message, whatToDo } = state.treeError ?? {};
+  return [h("h2", {}, "The tree could not be loaded"), h("p", {}, message), h("p", { class: "dim" }, whatToDo)];
 }
 
-function nothing() {
+function ready() {
   return [h("h2", {}, "Choose a branch"), h("p", {}, "Select a checkpoint in the tree and press Enter, or double-click it.")];
 }

@@ -1,12 +1,15 @@
 /** Run the world on: prompt, seed, action and number of steps; rewind and checkpoint beside it. */
 
 import { LETTERS, activeSession, on, state } from "../state/store.js";
-import { h, text } from "../ui/dom.js";
+import { fill, h, text } from "../ui/dom.js";
 import { busy, choice, field, integer, promptField, seedField, stepsField } from "../ui/fields.js";
 import { clip, sessionName } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { buildSliders } from "./action-sliders.js";
 import { cancel, checkpoint, reopenSession, rewind, step } from "./actions.js";
+
+/** @import { Session } from "../state/types.js" */
+/** @import { StepBody } from "./actions.js" */
 
 export function buildStepForm() {
   const who = h("p", { class: "form-for" });
@@ -22,7 +25,7 @@ export function buildStepForm() {
     actionBox.hidden = !given;
   });
   const go = h("button", { class: "button primary grow", type: "submit", title: "Ctrl+Enter" }, icon("step"), h("span", {}, "Step"));
-  const stop = h("button", { class: "button danger", type: "button", hidden: true }, "Cancel");
+  const stop = h("button", { class: "button danger", hidden: true }, "Cancel");
   const notice = h("div", { class: "notice", hidden: true });
   const form = h("form", { class: "form", id: "step-form", novalidate: true },
     who, field("Prompt", prompt), h("div", { class: "field-row" }, field("Seed", seed), field("Steps", steps)),
@@ -32,11 +35,11 @@ export function buildStepForm() {
     event.preventDefault();
     const session = activeSession();
     if (!session || go.disabled) return;
-    busy(go, () => step(session.id, body()));
+    busy(go, () => step(session.id, body(session)));
   });
-  const body = () => {
-    const session = activeSession();
+  const body = (/** @type {Session} */ session) => {
     const n = Math.max(1, integer(steps) ?? 1);
+    /** @type {StepBody} */
     const wanted = { steps: n };
     if (prompt.value.trim() && prompt.value.trim() !== session.prompt) wanted.prompt = prompt.value.trim();
     if (integer(seed) !== undefined && integer(seed) !== session.seed) wanted.seed = integer(seed);
@@ -44,43 +47,39 @@ export function buildStepForm() {
     return wanted;
   };
   let filledFor = "";
-  on("sessions panes active jobs workers model", () => {
+  on(["sessions", "panes", "active", "jobs", "workers", "model"], () => {
     const session = activeSession();
     text(who, session ? `Continue ${LETTERS[state.active]} · ${clip(sessionName(session), 48)}` : "No session is open.");
     const key = session ? `${session.id}|${session.prompt}|${session.seed}` : "";
     if (key !== filledFor) {
       filledFor = key;
       prompt.value = session?.prompt ?? "";
-      seed.value = session?.seed ?? "";
+      seed.value = String(session?.seed ?? "");
     }
-    text(recorded, state.model?.abilities && !state.model.abilities.steers_with_actions ? "This model records a given action but does not follow it." : "");
+    text(recorded, state.model?.abilities.steers_with_actions === false ? "This model records a given action but does not follow it." : "");
     refreshState({ session, go, stop, notice });
   });
   return form;
 }
 
+/** @param {{session: Session|null, go: HTMLButtonElement, stop: HTMLButtonElement, notice: HTMLElement}} form */
 function refreshState({ session, go, stop, notice }) {
-  const job = session?.running_job ? state.jobs.get(session.running_job) : null;
+  const job = state.jobs.get(session?.running_job ?? "");
   stop.hidden = !job;
   stop.onclick = () => job && cancel(job);
-  const closed = session?.state === "closed";
-  go.disabled = !session || closed;
-  text(go.querySelector("span"), session?.running_job || session?.queued ? "Queue step" : "Step");
-  const key = closed ? `closed ${session.id}` : "";
-  if (notice.arcKey === key) return;
-  notice.arcKey = key;
-  notice.hidden = !key;
-  if (closed) {
-    notice.replaceChildren(h("p", {}, "This session is closed. Its tree stays."),
-      h("button", { class: "button small", type: "button", onclick: () => reopenSession(session) }, "Open it again"));
-  }
+  const closed = session?.state === "closed" ? session : null;
+  go.disabled = !session || Boolean(closed);
+  text(go.children[1], session?.running_job || session?.queued ? "Queue step" : "Step");
+  notice.hidden = !closed;
+  fill(notice, closed?.id ?? "", () => [h("p", {}, "This session is closed. Its tree stays."),
+    h("button", { class: "button small", onclick: () => closed && reopenSession(closed) }, "Open it again")]);
 }
 
 function rewindRow() {
   const n = stepsField(1);
   n.setAttribute("aria-label", "Steps to rewind");
-  const back = h("button", { class: "button", type: "button" }, icon("rewind"), "Rewind");
-  const save = h("button", { class: "button", type: "button", title: "Wait until the head is stored, and name it" }, icon("save"), "Checkpoint");
+  const back = h("button", { class: "button" }, icon("rewind"), "Rewind");
+  const save = h("button", { class: "button", title: "Wait until the head is stored" }, icon("save"), "Checkpoint");
   back.addEventListener("click", () => {
     const session = activeSession();
     if (session) busy(back, () => rewind(session.id, { n_steps: Math.max(1, integer(n) ?? 1) }));
@@ -89,7 +88,7 @@ function rewindRow() {
     const session = activeSession();
     if (session) busy(save, () => checkpoint(session.id));
   });
-  on("sessions panes active", () => {
+  on(["sessions", "panes", "active"], () => {
     const session = activeSession();
     const open = session?.state === "open";
     back.disabled = !open || !session.frame_index;

@@ -3,18 +3,16 @@
 import { touch } from "../state/store.js";
 import { h } from "../ui/dom.js";
 
+/** @type {Map<string, {tab: HTMLElement, panel: HTMLElement}>} */
 const tabs = new Map();
-let current = null;
+let current = "";
 
-/**
- * @param {{id: string, label: string, content: HTMLElement}[]} list
- * @returns {HTMLElement}
- */
+/** @param {{id: string, label: string, content: HTMLElement}[]} list */
 export function buildTabs(list) {
   const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Controls" });
   const panels = h("div", { class: "tab-panels" });
   for (const { id, label, content } of list) {
-    const tab = h("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `panel-${id}`, class: "tab", onclick: () => showTab(id) }, label);
+    const tab = h("button", { role: "tab", id: `tab-${id}`, "aria-controls": `panel-${id}`, class: "tab", onclick: () => showTab(id) }, label);
     const panel = h("div", { role: "tabpanel", id: `panel-${id}`, "aria-labelledby": `tab-${id}` }, content);
     tabs.set(id, { tab, panel });
     bar.append(tab);
@@ -25,8 +23,8 @@ export function buildTabs(list) {
   return h("div", { class: "tab-box" }, bar, panels);
 }
 
-/** @param {string} id */
-export function showTab(id, { focus = null } = {}) {
+/** @param {string} id @param {{focus?: string}} [options]  a selector of what gets the focus */
+export function showTab(id, { focus } = {}) {
   current = id;
   for (const [key, { tab, panel }] of tabs) {
     tab.setAttribute("aria-selected", String(key === id));
@@ -34,20 +32,21 @@ export function showTab(id, { focus = null } = {}) {
     panel.hidden = key !== id;
   }
   touch("tab");
-  if (focus) tabs.get(id).panel.querySelector(focus)?.focus();
+  if (focus) /** @type {HTMLElement|null|undefined} */ (tabs.get(id)?.panel.querySelector(focus))?.focus();
 }
 
 export function currentTab() {
   return current;
 }
 
+/** @param {KeyboardEvent} event */
 function walk(event) {
-  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const step = new Map([["ArrowLeft", -1], ["ArrowRight", 1]]).get(event.key);
   if (!step) return;
   const ids = [...tabs.keys()];
   const next = ids[(ids.indexOf(current) + step + ids.length) % ids.length];
   showTab(next);
-  tabs.get(next).tab.focus();
+  tabs.get(next)?.tab.focus();
   event.preventDefault();
   event.stopPropagation();
 }

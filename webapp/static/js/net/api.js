@@ -1,7 +1,10 @@
 /** The HTTP API: JSON in and out; a problem body becomes a `Problem` with cause and way out. */
 
+/** @import { Node, Tree } from "../state/types.js" */
+
 /** An error answer of the server (application/problem+json), or the network's silence (status 0). */
 export class Problem extends Error {
+  /** @param {number} status @param {Record<string, string>} body */
   constructor(status, body) {
     super(body.detail || body.title || `The server answered ${status}.`);
     this.status = status;
@@ -13,25 +16,18 @@ export class Problem extends Error {
 }
 
 /**
- * @param {string} method
- * @param {string} path
- * @param {Object} [body]  sent as JSON
+ * @param {string} method @param {string} path @param {Object} [body]  sent as JSON
  * @returns {Promise<any>}
  */
 async function call(method, path, body) {
-  const init = { method, headers: { Accept: "application/json" } };
-  if (body !== undefined) {
-    init.headers["Content-Type"] = "application/json";
-    init.body = JSON.stringify(body);
-  }
-  if (method === "POST") init.headers["Idempotency-Key"] = randomKey();
-  let response;
-  try {
-    response = await fetch(path, init);
-  } catch {
+  /** @type {Record<string, string>} */
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (method === "POST") headers["Idempotency-Key"] = randomKey();
+  const response = await fetch(path, { method, headers, body: body && JSON.stringify(body) }).catch(() => {
     throw new Problem(0, { title: "The server does not answer", detail: "The request could not be sent.",
       what_to_do: "Check that arc-fabric is running; the page reconnects by itself." });
-  }
+  });
   if (response.status === 401) location.assign("/login");
   const data = await response.json().catch(() => ({}));
   if (!response.ok) throw new Problem(response.status, data);
@@ -43,12 +39,17 @@ function randomKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-export const get = (path) => call("GET", path);
-export const post = (path, body = {}) => call("POST", path, body);
-export const patch = (path, body) => call("PATCH", path, body);
-export const remove = (path) => call("DELETE", path);
+export const get = (/** @type {string} */ path) => call("GET", path);
+export const post = (/** @type {string} */ path, body = {}) => call("POST", path, body);
+export const patch = (/** @type {string} */ path, /** @type {Object} */ body) => call("PATCH", path, body);
+export const remove = (/** @type {string} */ path) => call("DELETE", path);
 
-/** An answer's status and headers without its body; a refusal is asked for again to hear why. */
+/** Where the last frame of a node's own is. @param {Node} node */
+export function pictureOf({ id, n_frames: count }) {
+  return `/api/checkpoints/${id}/frames/${Math.max(0, (count || 1) - 1)}`;
+}
+
+/** An answer's status and headers without its body; a refusal is asked for again to hear why. @param {string} path */
 export async function head(path) {
   const answer = await fetch(path, { method: "HEAD" }).catch(() => null);
   if (answer?.ok) return answer;
@@ -56,21 +57,29 @@ export async function head(path) {
   return fetch(path, { method: "HEAD" });
 }
 
-/** All items of a paged list; at most `limit` pages. */
+/**
+ * All items of a paged list; at most `limit` pages.
+ * @param {string} path
+ * @returns {Promise<any[]>}
+ */
 export async function list(path, limit = 20) {
   const items = [];
   let cursor = null;
   for (let page = 0; page < limit; page += 1) {
     const mark = path.includes("?") ? "&" : "?";
     const body = await get(cursor ? `${path}${mark}cursor=${encodeURIComponent(cursor)}` : path);
-    items.push(...(Array.isArray(body) ? body : body.items ?? []));
+    items.push(...body.items);
     cursor = body.next;
     if (!cursor) break;
   }
   return items;
 }
 
-/** The tree of a session with all its pages joined. */
+/**
+ * The tree of a session with all its pages joined.
+ * @param {string} sessionId
+ * @returns {Promise<Tree>}
+ */
 export async function tree(sessionId) {
   const path = `/api/sessions/${sessionId}/tree`;
   const whole = await get(path);

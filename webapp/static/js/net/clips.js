@@ -1,11 +1,12 @@
 /** Saving a branch as a clip: a short one comes at once, a long one is a job that the page waits for. */
 
 import { putJob } from "../state/events.js";
+import { isOver } from "../state/jobs.js";
 import { on, state, touch } from "../state/store.js";
 import { problem, toast } from "../ui/toasts.js";
 import * as api from "./api.js";
 
-/** Jobs whose clip is to be saved once it is made. */
+/** @type {Set<string>} Jobs whose clip is to be saved once it is made. */
 const wanted = new Set();
 
 /** @param {string} url  a `.../video` address */
@@ -16,7 +17,7 @@ export async function saveClip(url) {
       save(url);
       return;
     }
-    const job = await api.get(answer.headers.get("Location"));
+    const job = await api.get(answer.headers.get("Location") ?? "");
     wanted.add(job.id);
     putJob(job);
     touch("jobs"); // an event may have said already that it is done
@@ -28,16 +29,17 @@ export async function saveClip(url) {
 
 /** Look whether a wanted clip is done whenever a job changes. */
 export function watchClips() {
-  on("jobs", () => {
+  on(["jobs"], () => {
     for (const id of wanted) {
       const job = state.jobs.get(id);
-      if (!["succeeded", "failed", "cancelled"].includes(job?.state)) continue;
+      if (!job || !isOver(job)) continue;
       wanted.delete(id);
-      if (job.state === "succeeded") save(job.result.href); // a failure is told like that of any job
+      if (job.result) save(String(job.result.href)); // a failure is told like that of any job
     }
   });
 }
 
+/** @param {string} url */
 function save(url) {
   const link = document.createElement("a");
   Object.assign(link, { href: url, download: "" });

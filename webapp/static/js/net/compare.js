@@ -13,7 +13,7 @@ let tries = 0;
 
 /** Keep `state.compare` up to date with the panes. */
 export function watchCompare() {
-  on("panes", schedule);
+  on(["panes"], schedule);
 }
 
 function schedule() {
@@ -34,15 +34,16 @@ function samePanes() {
   return before.join() === state.panes.map((pane) => pane.sessionId).join();
 }
 
+/** @param {string} key  the ids asked for, joined by commas */
 async function load(key) {
   try {
     const result = await get(`/api/compare?nodes=${encodeURIComponent(key)}`);
     if (key !== wanted) return;
     state.compare = { ...result, sessions: state.panes.map((pane) => pane.sessionId), ids: state.panes.map((pane) => pane.nodeId) };
     state.compareError = null;
-  } catch (problem) {
+  } catch (error) {
     if (key !== wanted) return;
-    state.compareError = problem;
+    state.compareError = /** @type {Error} */ (error);
     if (tries < RETRY_MS.length) timer = setTimeout(load, RETRY_MS[tries], key);
     tries += 1;
   }

@@ -8,6 +8,8 @@ import { emit, state, touch } from "../state/store.js";
 import { problem, toast } from "../ui/toasts.js";
 import * as api from "./api.js";
 
+/** @typedef {ReturnType<typeof readLink>} Link */
+
 const WORKERS_EVERY_MS = 4000;
 
 /** Everything at the start. The link decides the tree, panes, frame and mode; else the newest session does. */
@@ -26,11 +28,11 @@ export async function boot() {
 }
 
 /** Sessions, jobs, workers, samples, model: each may fail alone. */
-export async function loadSurroundings() {
+async function loadSurroundings() {
   const parts = [
     api.list("/api/sessions").then((items) => items.forEach(putSession)),
-    api.list("/api/jobs", 2).then((items) => items.slice().reverse().forEach((job) => putJob(job))),
-    api.list("/api/workers").then((items) => { state.workers.clear(); items.forEach((worker) => putWorker(worker)); }),
+    api.list("/api/jobs", 2).then((items) => items.reverse().forEach((job) => putJob(job))),
+    api.list("/api/workers").then((items) => { state.workers.clear(); items.forEach(putWorker); }),
     api.list("/api/samples").then((items) => { state.samples = items; }),
     api.get("/api/model").then((model) => { state.model = model; }),
   ];
@@ -44,20 +46,18 @@ export async function loadSurroundings() {
 export function watchWorkers() {
   setInterval(() => {
     if (document.hidden || state.connection !== "live") return;
-    api.get("/api/workers").then(({ items }) => items.forEach((worker) => putWorker(worker)), () => {});
+    api.get("/api/workers").then(({ items }) => items.forEach(putWorker), () => {});
   }, WORKERS_EVERY_MS);
 }
 
 function newest() {
   const planted = [...state.sessions.values()].filter((session) => session.tree_id);
-  return planted.sort((a, b) => b.created - a.created)[0] ?? null;
+  return planted.sort((a, b) => b.created - a.created)[0];
 }
 
 /**
- * Read a session's tree and show it.
- * @param {string} sessionId
- * @param {{link?: ReturnType<typeof readLink>, fresh?: boolean, live?: boolean}} [options]  `fresh`: just created, its root is not
- *   there yet; `live`: show the newest frame as it comes
+ * Read a session's tree and show it. `fresh`: just created, its root is not there yet; `live`: show the newest frame as it comes.
+ * @param {string} sessionId @param {{link?: Link, fresh?: boolean, live?: boolean}} [options]
  */
 export async function openTreeOf(sessionId, { link, fresh = false, live = false } = {}) {
   const session = state.sessions.get(sessionId);
@@ -79,15 +79,17 @@ export async function openTreeOf(sessionId, { link, fresh = false, live = false 
   } catch (error) {
     giveUpTree();
     state.treeStatus = "error";
-    state.treeError = error;
+    state.treeError = /** @type {Error} */ (error);
     problem(error, { label: "Try again", run: () => openTreeOf(sessionId, { link }) });
   }
   touch("tree", "panes");
 }
 
+/** @param {string} sessionId @param {Link|undefined} link @param {boolean} live */
 function showFrom(sessionId, link, live) {
-  const wanted = (link?.panes ?? []).filter(({ nodeId }) => state.nodes.has(nodeId));
-  if ((link?.panes.length ?? 0) > wanted.length) toast("Some branches of the link are not in this tree.", { kind: "bad" });
+  const asked = link?.panes ?? [];
+  const wanted = asked.filter(({ nodeId }) => state.nodes.has(nodeId));
+  if (asked.length > wanted.length) toast("Some branches of the link are not in this tree.", { kind: "bad" });
   const session = state.sessions.get(sessionId);
   if (wanted.length) openAll(wanted);
   else if (session?.head && state.nodes.has(session.head)) open(session.head, { at: 0, sessionId });
@@ -95,7 +97,7 @@ function showFrom(sessionId, link, live) {
   if (link?.view === "grid") state.view = "grid";
   state.selected = state.panes[0]?.nodeId ?? state.treeId;
   if (live) followLive();
-  else if (link?.frame !== null && link?.frame !== undefined) {
+  else if (typeof link?.frame === "number") {
     seek(link.frame);
     if (link.play) play();
   } else if (session?.running_job || session?.queued) followLive();
@@ -104,7 +106,7 @@ function showFrom(sessionId, link, live) {
 
 /** A new session's first job ended: its tree can be opened. */
 export function openAwaited() {
-  const session = state.awaited && state.sessions.get(state.awaited);
+  const session = state.sessions.get(state.awaited ?? "");
   if (session?.state === "closed") giveUpAwaiting();
   if (!session?.tree_id || !session.head) return;
   state.awaited = null;

@@ -7,6 +7,8 @@ import { putSession } from "../state/events.js";
 import { putLive } from "../state/live.js";
 import { state, touch } from "../state/store.js";
 
+/** @import { ServerEvent } from "../state/types.js" */
+
 const CREDIT = 8; // frames the server may have on the way per pane
 const FIRST_PAUSE_MS = 400;
 const LONGEST_PAUSE_MS = 8000;
@@ -17,16 +19,25 @@ export const stream = {
   attempts: 0,
   retryAt: 0,
   opened: 0,
-  replayed: 0,
   frames: 0,
 };
 
+/**
+ * @typedef {Object} Handlers
+ * @property {(event: ServerEvent) => void} event
+ * @property {(again: boolean) => void} hello  the connection is there, or there again
+ * @property {(body: {title?: string, detail?: string, what_to_do?: string}) => void} problem
+ */
+
+/** @type {WebSocket|null} */
 let socket = null;
+/** @type {string[]} */
 let subscribed = [];
 let timer = 0;
-let handlers = { event: () => {}, hello: () => {}, problem: () => {} };
+/** @type {Handlers} */
+let handlers;
 
-/** @param {{event: (e: Object) => void, hello: (again: boolean) => void, problem: (p: Object) => void}} given */
+/** @param {Handlers} given */
 export function connect(given) {
   handlers = given;
   open();
@@ -34,7 +45,7 @@ export function connect(given) {
   addEventListener("online", retryNow);
 }
 
-/** Sessions whose live frames the panes want, in pane order. */
+/** Sessions whose live frames the panes want, in pane order. @param {string[]} sessionIds */
 export function subscribe(sessionIds) {
   if (sessionIds.join() === subscribed.join()) return;
   subscribed = [...sessionIds];
@@ -77,6 +88,7 @@ function onClose() {
   touch("connection");
 }
 
+/** @param {Object} message */
 function send(message) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
 }
@@ -86,6 +98,7 @@ function sendSubscription() {
   subscribed.forEach((_, pane) => send({ type: "credit", pane, n: CREDIT }));
 }
 
+/** @param {string} data */
 function onText(data) {
   const message = JSON.parse(data);
   if (message.type === "event") {
@@ -98,7 +111,7 @@ function onText(data) {
   } else if (message.type === "error" && message.code !== "EventsLost") handlers.problem(message); // lost events: the resync reads all again
 }
 
-/** Redis stream ids are "<ms>-<n>": a replay may overlap what already came. */
+/** Redis stream ids are "<ms>-<n>": a replay may overlap what already came. @param {string} id */
 function isNew(id) {
   if (!id || !stream.lastId) return true;
   const [ms, n] = id.split("-").map(Number);
@@ -106,6 +119,7 @@ function isNew(id) {
   return ms > lastMs || (ms === lastMs && n > lastN);
 }
 
+/** @param {ArrayBuffer} buffer */
 async function onFrame(buffer) {
   const view = new DataView(buffer);
   if (view.getUint8(0) !== 1) return;

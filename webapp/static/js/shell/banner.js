@@ -7,13 +7,14 @@ import { h, text } from "../ui/dom.js";
 /** @param {HTMLElement} bar */
 export function buildBanner(bar) {
   const words = h("span", {});
-  bar.append(h("span", { class: "dot" }), words, h("button", { class: "button small", type: "button", onclick: retryNow }, "Try now"));
+  bar.append(h("span", { class: "dot" }), words, h("button", { class: "button small", onclick: retryNow }, "Try now"));
   let timer = 0;
   const tell = () => {
     const left = Math.max(0, Math.ceil((stream.retryAt - Date.now()) / 1000));
-    text(words, `The connection to the server is lost. What you see may be old; it comes back by itself. Next attempt ${left ? `in ${left} s` : "now"}.`);
+    text(words, "The connection to the server is lost. What you see may be old; it comes back by itself. "
+      + `Next attempt ${left ? `in ${left} s` : "now"}.`);
   };
-  on("connection", () => {
+  on(["connection"], () => {
     bar.hidden = state.connection !== "lost";
     clearInterval(timer);
     if (bar.hidden) return;

@@ -13,7 +13,7 @@ export function help() {
       + "action; rewind a session when it goes wrong. Nothing is lost: every checkpoint stays in the tree."),
     h("h3", {}, "Marks in the tree"), legend(),
     h("h3", {}, "Keys"), h("dl", { class: "keys" }, ...rows),
-    h("div", { class: "dialog-buttons" }, h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Close")));
+    h("div", { class: "dialog-buttons" }, h("button", { class: "button", onclick: () => dialog.close() }, "Close")));
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();

@@ -1,5 +1,6 @@
 /** The keys in the words of the help dialog. `keys.js` gives them their meaning. */
 
+/** @type {[string[], string][]} */
 export const KEYS = [
   [["Space", "K"], "Play or pause"],
   [["J", "L"], "Slower, faster"],

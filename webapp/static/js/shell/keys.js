@@ -5,11 +5,14 @@ import { showTab } from "../controls/tabs.js";
 import { changeSpeed, clock, nudge, pause, seek, toggle } from "../state/clock.js";
 import { checkpointAt } from "../state/lineage.js";
 import { activate, followHead, jump, setMode, swap } from "../state/panes.js";
-import { state, touch } from "../state/store.js";
+import { selectedNode, state, touch } from "../state/store.js";
 import { help } from "./help.js";
 
-const toggleMode = (mode) => setMode(state.mode === mode ? "side" : mode);
+/** @import { Mode } from "../state/types.js" */
 
+const toggleMode = (/** @type {Mode} */ mode) => setMode(state.mode === mode ? "side" : mode);
+
+/** @type {Record<string, () => unknown>} */
 const ACTIONS = {
   " ": toggle, k: toggle, j: () => changeSpeed(-1), l: () => changeSpeed(1),
   ",": () => nudge(-1), ".": () => nudge(1), "<": () => nudge(-10), ">": () => nudge(10),
@@ -25,24 +28,22 @@ export function listenToKeys() {
   addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      document.getElementById("step-form")?.requestSubmit();
+      /** @type {HTMLFormElement|null} */ (document.getElementById("step-form"))?.requestSubmit();
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector("dialog[open]")) return;
+    const on = /** @type {Element} */ (event.target);
+    const typing = on.closest("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     const key = event.shiftKey && event.code === "Comma" ? "<" : event.shiftKey && event.code === "Period" ? ">" : event.key.toLowerCase();
     const action = ACTIONS[key];
-    if (!action || (event.key === " " && event.target.closest?.("button, summary, a, [role=treeitem], [role=tree]"))) return;
+    if (!action || (event.key === " " && on.closest("button, summary, a, [role=treeitem], [role=tree]"))) return;
     event.preventDefault();
     action();
   });
 }
 
-function typing(el) {
-  return el.closest?.("input, textarea, select, [contenteditable]") !== null && el.closest !== undefined;
-}
-
 /** The checkpoint at or before the frame on screen becomes the fork's source. */
-export function forkHere() {
+function forkHere() {
   const node = atPlayhead();
   if (!node) return;
   pause();
@@ -52,8 +53,7 @@ export function forkHere() {
 }
 
 function bookmarkHere() {
-  const inTree = document.activeElement?.closest?.("#tree");
-  const node = inTree ? state.nodes.get(state.selected) : atPlayhead();
+  const node = document.activeElement?.closest("#tree") ? selectedNode() : atPlayhead();
   if (node) patchNode(node.id, { bookmarked: !node.bookmarked });
 }
 

@@ -16,7 +16,7 @@ export function buildStage(panel) {
   const grid = buildGrid();
   const empty = buildEmpty();
   panel.append(bar, videos, grid, empty);
-  on("panes view tree", () => {
+  on(["panes", "view", "tree"], () => {
     const busy = state.panes.length > 0 && !state.awaited;
     bar.hidden = !busy;
     videos.hidden = !busy || state.view !== "videos";

@@ -11,22 +11,22 @@ import { heldBytes } from "../video/pictures.js";
 import { shown } from "../video/player.js";
 
 export function exposeForTests() {
-  window.arc = {
-    state: snapshot,
-    seek(frame) {
-      pause();
-      seek(frame);
-    },
+  const seekTo = (/** @type {number} */ frame) => {
+    pause();
+    seek(frame);
   };
+  Object.assign(window, { arc: { state: snapshot, seek: seekTo } });
 }
 
 function snapshot() {
+  const { ready, connection, treeId, treeStatus, active, selected, mode, view, compare } = state;
+  const { frame, total, playing, waiting, follow, speed } = clock;
+  const { opened, lastId, frames } = stream;
   return {
-    ready: state.ready, connection: state.connection, treeId: state.treeId, treeStatus: state.treeStatus, nodes: state.nodes.size,
-    sessions: [...state.sessions.values()], jobs: [...state.jobs.values()], workers: [...state.workers.values()],
-    panes: state.panes.map((pane) => ({ ...pane })), active: state.active, selected: state.selected, mode: state.mode, view: state.view, pair: [...state.pair], wipe: overlay.wipe,
-    frame: clock.frame, total: clock.total, playing: clock.playing, waiting: clock.waiting, follow: clock.follow, speed: clock.speed,
-    shown: { ...shown, panes: [...shown.panes] }, divergence: divergenceFrame(), compare: state.compare, tree: { ...treeStats },
-    stream: { opened: stream.opened, lastId: stream.lastId, frames: stream.frames, arrivals: [...delays.arrived], latencies: [...delays.drawn] }, pictureBytes: heldBytes(), flushTimes: [...flushTimes],
+    ready, connection, treeId, treeStatus, active, selected, mode, view, compare, frame, total, playing, waiting, follow, speed,
+    nodes: state.nodes.size, sessions: [...state.sessions.values()], jobs: [...state.jobs.values()], workers: [...state.workers.values()],
+    panes: state.panes.map((pane) => ({ ...pane })), pair: [...state.pair], wipe: overlay.wipe, divergence: divergenceFrame(),
+    shown: { ...shown, panes: [...shown.panes] }, tree: { ...treeStats }, pictureBytes: heldBytes(), flushTimes: [...flushTimes],
+    stream: { opened, lastId, frames, arrivals: [...delays.arrived], latencies: [...delays.drawn] },
   };
 }

@@ -6,7 +6,7 @@
 import { fps } from "./lineage.js";
 import { emit } from "./store.js";
 
-export const SPEEDS = [0.25, 0.5, 1, 2, 4];
+const SPEEDS = [0.25, 0.5, 1, 2, 4];
 
 export const clock = {
   frame: 0,
@@ -19,7 +19,7 @@ export const clock = {
   /** where a loop begins: the divergence point when branches are compared */ loopStart: 0,
 };
 
-/** Answers whether every pane can show a frame now; set by the player. */
+/** @type {(frame: number) => boolean} Answers whether every pane can show a frame now; set by the player. */
 let canShow = () => true;
 let anchorTime = 0;
 let anchorFrame = 0;
@@ -33,7 +33,7 @@ export function reducedMotion() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
-/** @param {(frame: number) => boolean} fn */
+/** @param {typeof canShow} fn */
 export function setReadiness(fn) {
   canShow = fn;
 }
@@ -62,7 +62,7 @@ export function toggle() {
   else play();
 }
 
-/** Go to a frame; playing goes on from there. */
+/** Go to a frame; playing goes on from there. @param {number} frame */
 export function seek(frame, { keepFollow = false } = {}) {
   const target = Math.max(0, Math.min(clock.total - 1, Math.round(frame)));
   if (!keepFollow) clock.follow = false;
@@ -71,7 +71,7 @@ export function seek(frame, { keepFollow = false } = {}) {
   emit("frame");
 }
 
-/** Step by whole frames and stop. */
+/** Step by whole frames and stop. @param {number} delta */
 export function nudge(delta) {
   pause();
   seek(clock.frame + delta);
@@ -92,7 +92,7 @@ export function changeSpeed(direction) {
   emit("play");
 }
 
-/** The longest pane's length changed. */
+/** The longest pane's length changed. @param {number} total */
 export function setTotal(total) {
   const next = Math.max(1, total);
   if (next === clock.total) return;
@@ -115,7 +115,7 @@ function catchUp() {
   catching = true;
   let before = performance.now();
   let exact = clock.frame;
-  const run = (now) => {
+  const run = (/** @type {number} */ now) => {
     const last = clock.total - 1;
     if (!clock.follow || clock.playing || clock.frame >= last) {
       catching = false;
@@ -134,18 +134,21 @@ function catchUp() {
   requestAnimationFrame(run);
 }
 
+/** Time is counted from now on. @param {number} now */
 function anchor(now) {
   anchorTime = now;
   anchorFrame = clock.frame;
   holdUntil = 0;
 }
 
+/** @param {number} now */
 function tick(now) {
   if (!clock.playing) return;
   advance(now);
   requestAnimationFrame(tick);
 }
 
+/** @param {number} now */
 function advance(now) {
   if (holdUntil) {
     if (now >= holdUntil) restart(now);
@@ -175,6 +178,7 @@ function advance(now) {
   }
 }
 
+/** @param {number} now */
 function restart(now) {
   clock.frame = Math.min(clock.loopStart, clock.total - 1);
   anchor(now);

@@ -4,43 +4,49 @@ import { clock } from "./clock.js";
 import { commonAncestor, lastFrame } from "./lineage.js";
 import { state } from "./store.js";
 
-/** All pairs of pane indexes. */
+/** @typedef {"latent"|"pixel"|"action"} Kind */
+
+/** All pairs of pane indexes. @returns {[number, number][]} */
 export function pairs() {
-  const n = state.panes.length;
-  return [[0, 1], [0, 2], [1, 2]].filter(([a, b]) => a < n && b < n);
+  const lanes = [...state.panes.keys()];
+  return lanes.flatMap((a) => lanes.slice(a + 1).map((b) => /** @type {[number, number]} */ ([a, b])));
 }
 
 /**
  * One series of the comparison for two panes, and the frame (or step) its first value belongs to.
  * A null value means that the server could not read a payload (yet).
- * @param {"latent"|"pixel"|"action"} kind
+ * @param {Kind} kind @param {number} a @param {number} b
  * @returns {{start: number, values: (number|null)[]}|null}
  */
 export function series(kind, a, b) {
   const { compare } = state;
   const values = ofPair(compare?.series?.[kind], a, b);
-  if (!values) return null;
+  if (!values || !compare) return null;
   const start = compare.series_start;
   return { start: kind === "pixel" ? start.video_frame : start.frame_index, values };
 }
 
-/** Are two panes' worlds equal, bit for bit, over their common length? null when unknown. */
+/** Are two panes' worlds equal, bit for bit, over their common length? null when unknown. @param {number} a @param {number} b */
 export function equal(a, b) {
   if (state.panes[a].nodeId === state.panes[b].nodeId) return true;
   return ofPair(state.compare?.equal, a, b);
 }
 
-/** The server keys a pair by "<id>|<id>" in the order asked for. */
+/**
+ * The server keys a pair by "<id>|<id>" in the order asked for.
+ * @template T
+ * @param {Record<string, T>|undefined} table @param {number} a @param {number} b
+ */
 function ofPair(table, a, b) {
   const [x, y] = [state.compare?.ids[a], state.compare?.ids[b]];
   return table?.[`${x}|${y}`] ?? table?.[`${y}|${x}`] ?? null;
 }
 
-/** First video frame in which two panes differ: null when they never do, undefined when unknown. */
+/** First video frame in which two panes differ: null when they never do, undefined when unknown. @param {number} a @param {number} b */
 function firstDifference(a, b) {
   const found = series("pixel", a, b);
   if (!found) return undefined;
-  const at = found.values.findIndex((value) => value > 0);
+  const at = found.values.findIndex((value) => Number(value) > 0);
   return at < 0 ? null : found.start + at;
 }
 
@@ -56,5 +62,5 @@ export function divergenceFrame() {
 /** Frames worth jumping to with [ and ]: where each pair of panes parts. */
 export function divergences() {
   const frames = [divergenceFrame(), ...pairs().map(([a, b]) => firstDifference(a, b))];
-  return [...new Set(frames.filter((frame) => frame !== null && frame !== undefined))].sort((x, y) => x - y);
+  return [...new Set(frames.filter((frame) => typeof frame === "number"))].sort((x, y) => x - y);
 }

@@ -1,38 +1,41 @@
 /** What a server event means for the page's state. */
 
-import { forgetLineages, lineage, totalFrames } from "./lineage.js";
+import { isBehind, isOver, cameToNothing } from "./jobs.js";
+import { forgetLineages, isOnLineage, totalFrames } from "./lineage.js";
 import { dropLive } from "./live.js";
 import { state, touch } from "./store.js";
 
+/** @import { Job, Node, ServerEvent, Session, Tree, Worker } from "./types.js" */
+
 /** Jobs kept for the list. */
 const JOBS_KEPT = 200;
-const STAGE = { queued: 0, running: 1, succeeded: 2, failed: 2, cancelled: 2 };
 
-/** @param {{kind: string, session_id: string, data: Object}} event */
-export function apply(event) {
-  const { kind, data } = event;
-  if (kind.startsWith("session.")) putSession(data);
-  else if (kind.startsWith("job.")) putJob(data, { told: true });
-  else if (kind.startsWith("node.")) putNode(data, { committed: kind === "node.committed" });
-  else if (kind.startsWith("worker.")) putWorker(data, kind === "worker.down");
+/** @param {ServerEvent} event  its data is the session, job, node or worker that its kind begins with */
+export function apply({ kind, data }) {
+  const record = /** @type {any} */ (data);
+  if (kind.startsWith("session.")) putSession(record);
+  else if (kind.startsWith("job.")) putJob(record, { told: true });
+  else if (kind.startsWith("node.")) putNode(record, { committed: kind === "node.committed" });
+  else if (kind.startsWith("worker.")) putWorker(kind === "worker.down" ? { ...record, state: "down" } : record);
 }
 
-/** @param {import("./types.js").Session} session */
+/** @param {Session} session */
 export function putSession(session) {
-  if (state.sessions.get(session.id)?.updated > session.updated) return;
-  state.sessions.set(session.id, { ...state.sessions.get(session.id), ...session });
+  const known = state.sessions.get(session.id);
+  if (known && known.updated > session.updated) return;
+  state.sessions.set(session.id, { ...known, ...session });
   movePanes();
   touch("sessions");
 }
 
 /**
- * @param {import("./types.js").Job} job
- * @param {{told?: boolean}} [options]  `told` by an event, in order. An answer to a request may be older than what events
- *   have said since: it never takes a job back.
+ * `told` by an event, in order. An answer to a request may be older than what events have said since: it never takes a job
+ * back.
+ * @param {Job} job @param {{told?: boolean}} [options]
  */
 export function putJob(job, { told = false } = {}) {
   const known = state.jobs.get(job.id);
-  if (!told && known && STAGE[known.state] > STAGE[job.state]) return;
+  if (!told && known && isBehind(job, known)) return;
   state.jobs.set(job.id, job);
   if (state.jobs.size > JOBS_KEPT) dropOldestJob();
   const session = job.kind === "video" ? null : state.sessions.get(job.session_id); // clips are not the session's own work
@@ -40,7 +43,7 @@ export function putJob(job, { told = false } = {}) {
     if (job.state === "running") session.running_job = job.id;
     else if (session.running_job === job.id) session.running_job = null;
   }
-  if (["failed", "cancelled"].includes(job.state) && session?.head) {
+  if (session?.head && cameToNothing(job)) {
     const committed = totalFrames(session.head);
     dropLive(session.id, (frame) => frame >= committed);
   }
@@ -48,14 +51,11 @@ export function putJob(job, { told = false } = {}) {
 }
 
 function dropOldestJob() {
-  for (const [id, job] of state.jobs) {
-    if (job.state === "queued" || job.state === "running") continue;
-    state.jobs.delete(id);
-    return;
-  }
+  const oldest = [...state.jobs.values()].find(isOver);
+  if (oldest) state.jobs.delete(oldest.id);
 }
 
-/** Node events that came while a tree was being read: the answer may be older than they are. */
+/** @type {[Node, {committed: boolean}][]|null} Node events that came while a tree was read: the answer may be older. */
 let meanwhile = null;
 
 /** A tree is about to be read; `putTree` or `giveUpTree` ends it. */
@@ -67,7 +67,7 @@ export function giveUpTree() {
   meanwhile = null;
 }
 
-/** @param {import("./types.js").Node} node */
+/** @param {Node} node @param {{committed?: boolean}} [options] */
 export function putNode(node, { committed = false } = {}) {
   meanwhile?.push([node, { committed }]);
   if (node.tree_id !== state.treeId) return;
@@ -75,7 +75,7 @@ export function putNode(node, { committed = false } = {}) {
   node.children = known?.children ?? node.children ?? [];
   state.nodes.set(node.id, node);
   state.treeVersion += 1;
-  const parent = state.nodes.get(node.parent);
+  const parent = state.nodes.get(node.parent ?? "");
   if (parent && !parent.children.includes(node.id)) parent.children.push(node.id);
   const session = state.sessions.get(node.session_id);
   if (committed && !known && session && (session.head === node.parent || !session.head)) {
@@ -85,20 +85,22 @@ export function putNode(node, { committed = false } = {}) {
   }
   movePanes();
   touch("nodes");
-  if (state.panes.some((pane) => lineage(pane.nodeId)[node.frame_index]?.id === node.id)) touch("branch");
+  if (state.panes.some((pane) => isOnLineage(node, pane.nodeId))) touch("branch");
 }
 
-export function putWorker(worker, down = false) {
-  state.workers.set(worker.name, { ...state.workers.get(worker.name), ...worker, ...(down ? { state: "down" } : {}) });
+/** @param {Worker} worker */
+export function putWorker(worker) {
+  state.workers.set(worker.name, { ...state.workers.get(worker.name), ...worker });
   touch("workers");
 }
 
-/** Replace the tree by a freshly read one. */
+/** Replace the tree by a freshly read one. @param {Tree} tree */
 export function putTree(tree) {
   state.treeReadAt = performance.now();
+  /** @type {Map<string, Node>} */
   const nodes = new Map();
-  for (const node of tree.nodes) nodes.set(node.id, { ...node, children: [] });
-  for (const node of nodes.values()) nodes.get(node.parent)?.children.push(node.id);
+  for (const node of tree.nodes ?? []) nodes.set(node.id, { ...node, children: [] });
+  for (const node of nodes.values()) nodes.get(node.parent ?? "")?.children.push(node.id);
   if (state.treeId !== tree.tree_id) forgetLineages();
   state.treeId = tree.tree_id;
   state.nodes = nodes;

@@ -1,9 +1,11 @@
 /** The tree's arithmetic: lineages, and which node holds which video frame. */
 
+import { frameCount, lastFrameOf, placeInStep, stepOf, stepsDone } from "./frames.js";
 import { state } from "./store.js";
 
-/** @typedef {import("./types.js").Node} Node */
+/** @import { Node } from "./types.js" */
 
+/** @type {Map<string, string[]>} */
 const cache = new Map();
 
 /** Forget cached lineages (another tree was opened). */
@@ -31,51 +33,49 @@ export function fps() {
  */
 export function lineage(nodeId) {
   const kept = cache.get(nodeId);
-  if (kept) return kept.map((id) => state.nodes.get(id));
+  if (kept) return kept.map((id) => /** @type {Node} */ (state.nodes.get(id)));
   const path = [];
-  for (let node = state.nodes.get(nodeId); node; node = state.nodes.get(node.parent)) path.push(node);
+  for (let node = state.nodes.get(nodeId); node; node = state.nodes.get(node.parent ?? "")) path.push(node);
   path.reverse();
   if (path.length && path[0].parent === null) cache.set(nodeId, path.map((node) => node.id));
   return path;
 }
 
-/** Number of video frames from the root to the end of a node. */
+/** Whether a node is the other or one of its ancestors. @param {Node} node @param {string} nodeId */
+export function isOnLineage(node, nodeId) {
+  return lineage(nodeId)[node.frame_index]?.id === node.id;
+}
+
+/** Number of video frames from the root to the end of a node. @param {string} nodeId */
 export function totalFrames(nodeId) {
   const node = state.nodes.get(nodeId);
-  return node ? 1 + framesPerStep() * node.frame_index : 0;
+  return node ? frameCount(node.frame_index, framesPerStep()) : 0;
 }
 
-/** Steps that are complete at video frame n: the checkpoint one can fork from there. */
+/** Steps that are complete at a video frame. @param {number} frame */
 export function stepsAt(frame) {
-  return Math.floor(frame / framesPerStep());
+  return stepsDone(frame, framesPerStep());
 }
 
-/** Last video frame of a node. */
+/** Last video frame of a node. @param {Node} node */
 export function lastFrame(node) {
-  return node.frame_index * framesPerStep();
+  return lastFrameOf(node.frame_index, framesPerStep());
 }
 
-/**
- * Which node of a lineage shows video frame n, and the frame's place in that node.
- * @param {string} nodeId  end of the lineage
- * @param {number} frame
- * @returns {{node: Node, index: number}|null}
- */
+/** The node of a lineage that shows a video frame, and the frame's place in it. @param {string} nodeId @param {number} frame */
 export function locate(nodeId, frame) {
   const path = lineage(nodeId);
-  const step = Math.ceil(frame / framesPerStep());
-  const node = path[Math.min(step, path.length - 1)];
-  if (!node) return null;
-  return { node, index: frame === 0 ? 0 : (frame - 1) % framesPerStep() };
+  const node = path[Math.min(stepOf(frame, framesPerStep()), path.length - 1)];
+  return node ? { node, index: placeInStep(frame, framesPerStep()) } : null;
 }
 
-/** The checkpoint of a lineage at or before a video frame. */
+/** The checkpoint of a lineage at or before a video frame. @param {string} nodeId @param {number} frame */
 export function checkpointAt(nodeId, frame) {
   const path = lineage(nodeId);
   return path[Math.min(stepsAt(frame), path.length - 1)] ?? null;
 }
 
-/** Deepest node shared by all the lineages, or null. */
+/** Deepest node shared by all the lineages, or null. @param {string[]} nodeIds */
 export function commonAncestor(nodeIds) {
   const paths = nodeIds.map(lineage);
   let last = null;
@@ -86,7 +86,7 @@ export function commonAncestor(nodeIds) {
   }
 }
 
-let leafCache = { version: -1, list: [] };
+let leafCache = { version: -1, list: /** @type {Node[]} */ ([]) };
 
 /** Leaves of the tree: nodes without children. */
 export function leaves() {

@@ -1,22 +1,24 @@
 /** Deep links: session, panes, frame and mode stand in the address, so that a view can be sent to somebody. */
 
 import { clock } from "./clock.js";
-import { MODES, on, state } from "./store.js";
+import { on, state } from "./store.js";
 
+/** @import { Mode } from "./types.js" */
+
+const MODES = /** @type {Mode[]} */ (["side", "wipe", "blink", "diff"]);
 const PAUSE_MS = 300;
 let timer = 0;
 
-/** @returns {{session: string|null, panes: {nodeId: string, sessionId?: string}[], frame: number|null, mode: string|null, view: string|null, play: boolean}} */
+/** What the address asks for; null: nothing is said. */
 export function readLink(search = location.search) {
   const query = new URLSearchParams(search);
   const frame = query.get("frame");
-  const mode = query.get("mode");
   const panes = (query.get("panes") ?? "").split(",").filter(Boolean).map((word) => {
     const [nodeId, sessionId] = word.split("@");
     return { nodeId, sessionId };
   });
   return {
-    session: query.get("session"), panes, mode: MODES.includes(mode) ? mode : null, view: query.get("view"),
+    session: query.get("session"), panes, mode: MODES.find((mode) => mode === query.get("mode")) ?? null, view: query.get("view"),
     frame: frame !== null && /^\d+$/.test(frame) ? Number(frame) : null, play: query.get("play") === "1",
   };
 }
@@ -31,7 +33,7 @@ export function writeLink() {
     return maker === pane.sessionId ? pane.nodeId : `${pane.nodeId}@${pane.sessionId}`;
   });
   if (panes.length) query.set("panes", panes.join(","));
-  if (!clock.playing && !clock.follow && panes.length) query.set("frame", clock.frame);
+  if (!clock.playing && !clock.follow && panes.length) query.set("frame", String(clock.frame));
   if (panes.length) query.set("mode", state.mode);
   if (state.view === "grid") query.set("view", "grid");
   return query.size ? `?${query.toString().replaceAll("%2C", ",").replaceAll("%40", "@")}` : location.pathname;
@@ -46,6 +48,6 @@ export function watchLink() {
       if (link !== location.pathname + location.search && link !== location.search) history.replaceState(null, "", link);
     }, PAUSE_MS);
   };
-  on("panes mode view play", later);
-  on("frame", () => { if (!clock.playing) later(); });
+  on(["panes", "mode", "view", "play"], later);
+  on(["frame"], () => { if (!clock.playing) later(); });
 }

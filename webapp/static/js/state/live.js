@@ -6,6 +6,7 @@
 import { totalFrames } from "./lineage.js";
 import { emit, state } from "./store.js";
 
+/** @import { Pane } from "./types.js" */
 /** @typedef {{bitmap: ImageBitmap, sent: number, drawn: boolean}} LiveFrame  `sent`: the server's stamp, ms since the epoch */
 
 /** @type {Map<string, Map<number, LiveFrame>>} by session and frame number */
@@ -13,38 +14,42 @@ const live = new Map();
 const TIMES_KEPT = 500;
 
 /** ms from the server's stamp until a live frame was decoded, and until it was drawn, for those that were. */
-export const delays = { arrived: [], drawn: [] };
+export const delays = { arrived: /** @type {number[]} */ ([]), drawn: /** @type {number[]} */ ([]) };
 
-/** A frame arrived. */
+/** A frame arrived. @param {string} sessionId @param {number} frame @param {ImageBitmap} bitmap @param {number} sent */
 export function putLive(sessionId, frame, bitmap, sent) {
-  if (!live.has(sessionId)) live.set(sessionId, new Map());
-  const frames = live.get(sessionId);
+  const frames = live.get(sessionId) ?? new Map();
+  live.set(sessionId, frames);
   frames.get(frame)?.bitmap.close();
   frames.set(frame, { bitmap, sent, drawn: false });
   keep(delays.arrived, Date.now() - sent);
   emit("picture");
 }
 
-/** Drop a session's live frames of these numbers (their step failed, or their strip is here). */
+/**
+ * Drop a session's live frames of these numbers (their step failed, or their strip is here).
+ * @param {string} sessionId @param {(frame: number) => boolean} gone
+ */
 export function dropLive(sessionId, gone) {
   const frames = live.get(sessionId);
-  if (!frames) return;
-  for (const [number, { bitmap }] of frames) {
+  for (const [number, { bitmap }] of frames ?? []) {
     if (!gone(number)) continue;
     bitmap.close();
-    frames.delete(number);
+    frames?.delete(number);
   }
 }
 
-/** The live frame of a pane at `frame`, or the nearest before it not earlier than `from` (a slow viewer is not sent all). */
+/**
+ * The live frame of a pane at `frame`, or the nearest before it not earlier than `from` (a slow viewer is not sent all).
+ * @param {Pane} pane @param {number} frame @param {number} from
+ */
 export function liveAt(pane, frame, from) {
   const fresh = pane.follows ? live.get(pane.sessionId) : null;
-  if (!fresh?.size) return null;
-  for (let at = frame; at >= from; at -= 1) if (fresh.has(at)) return fresh.get(at);
+  for (let at = frame; fresh?.size && at >= from; at -= 1) if (fresh.has(at)) return fresh.get(at);
   return null;
 }
 
-/** Frames a pane has to show, those of a running step included. */
+/** Frames a pane has to show, those of a running step included. @param {Pane} pane */
 export function paneTotal(pane) {
   const committed = totalFrames(pane.nodeId);
   const fresh = pane.follows ? live.get(pane.sessionId) : null;
@@ -56,13 +61,14 @@ export function longestTotal() {
   return Math.max(1, ...state.panes.map(paneTotal));
 }
 
-/** A live frame is on the screen: the first time, note how long it took. */
+/** A live frame is on the screen: the first time, note how long it took. @param {LiveFrame|undefined} frame */
 export function noteDrawn(frame) {
   if (!frame || frame.drawn) return;
   frame.drawn = true;
   keep(delays.drawn, Date.now() - frame.sent);
 }
 
+/** @param {number[]} list @param {number} value */
 function keep(list, value) {
   list.push(value);
   if (list.length > TIMES_KEPT) list.shift();

@@ -3,10 +3,12 @@
 import { leaves } from "./lineage.js";
 import { state } from "./store.js";
 
+/** @import { Node } from "./types.js" */
+
 /**
  * Names of leaves: the label of the node, else of its session; where one session has several branches (it was rewound),
  * the prompt is added to tell them apart.
- * @returns {(leaf: import("./types.js").Node) => string}
+ * @returns {(leaf: Node) => string}
  */
 export function branchNames() {
   const branches = new Map();

@@ -5,12 +5,13 @@ import { divergenceFrame, divergences } from "./comparison.js";
 import { longestTotal } from "./live.js";
 import { emit, state, touch } from "./store.js";
 
+/** @import { Mode } from "./types.js" */
+
 const MOST = 3;
 
 /**
  * Show a node in a pane. Without `sessionId` the session is the one whose head the node is, else its maker.
- * @param {string} nodeId
- * @param {{at?: number, sessionId?: string}} [options]  `at`: pane index; default the active one
+ * @param {string} nodeId @param {{at?: number, sessionId?: string}} [options]  `at`: pane index; default the active one
  */
 export function open(nodeId, { at = state.active, sessionId } = {}) {
   const owner = sessionId ?? ownerOf(nodeId);
@@ -20,12 +21,12 @@ export function open(nodeId, { at = state.active, sessionId } = {}) {
   changed();
 }
 
-/** Show a node beside the others: in the next free pane, else in the active one. */
+/** Show a node beside the others: in the next free pane, else in the active one. @param {string} nodeId @param {string} [sessionId] */
 export function openBeside(nodeId, sessionId) {
   open(nodeId, { at: state.panes.length < MOST ? state.panes.length : state.active, sessionId });
 }
 
-/** Put a whole set into the panes (deep link, comparison). */
+/** Put a whole set into the panes. @param {{nodeId: string, sessionId?: string}[]} entries */
 export function openAll(entries) {
   state.panes = [];
   entries.slice(0, MOST).forEach(({ nodeId, sessionId }, at) => open(nodeId, { at, sessionId }));
@@ -33,6 +34,7 @@ export function openAll(entries) {
   changed();
 }
 
+/** @param {number} index */
 export function close(index) {
   if (state.panes.length < 2) return;
   state.panes.splice(index, 1);
@@ -40,6 +42,7 @@ export function close(index) {
   changed();
 }
 
+/** @param {number} index */
 export function activate(index) {
   if (index >= state.panes.length || index === state.active) return;
   state.active = index;
@@ -54,22 +57,22 @@ export function swap() {
   changed();
 }
 
-/** @param {"side"|"wipe"|"blink"|"diff"} mode */
+/** @param {Mode} mode */
 export function setMode(mode) {
-  if (mode !== "side" && state.panes.length < 2) return false;
+  if (mode !== "side" && state.panes.length < 2) return;
   state.mode = mode;
   state.view = "videos";
   touch("mode", "view");
-  return true;
 }
 
+/** @param {number} a @param {number} b */
 export function setPair(a, b) {
   state.pair = [a, b];
   touch("mode");
 }
 
-/** Recompute what depends on the panes; call after any change to them. */
-export function changed() {
+/** Recompute what depends on the panes, after any change to them. */
+function changed() {
   if (Math.max(...state.pair) >= state.panes.length) state.pair = [0, 1];
   if (state.panes.length < 2 && state.mode !== "side") state.mode = "side";
   measure();
@@ -83,7 +86,7 @@ export function measure() {
   emit("frame");
 }
 
-/** Jump to the previous (-1) or next (+1) divergence. */
+/** Jump to the previous (-1) or next (+1) divergence. @param {number} direction */
 export function jump(direction) {
   const list = divergences();
   const next = direction < 0 ? list.filter((f) => f < clock.frame).pop() : list.find((f) => f > clock.frame);
@@ -114,9 +117,9 @@ export function followHead() {
   touch("panes");
 }
 
+/** @param {string} nodeId */
 function ownerOf(nodeId) {
-  const maker = state.nodes.get(nodeId)?.session_id;
+  const maker = state.nodes.get(nodeId)?.session_id ?? "";
   if (state.sessions.get(maker)?.head === nodeId) return maker;
-  for (const session of state.sessions.values()) if (session.head === nodeId && session.state === "open") return session.id;
-  return maker;
+  return [...state.sessions.values()].find((session) => session.head === nodeId && session.state === "open")?.id ?? maker;
 }

@@ -3,55 +3,53 @@
  * in the next animation frame, however many events arrived. `emit` runs them at once (the clock draws with it).
  */
 
+/** @import { Compare, Job, Mode, Model, Node, Pane, Sample, Session, Topic, Trouble, Worker } from "./types.js" */
+
 export const LETTERS = ["A", "B", "C"];
-export const MODES = ["side", "wipe", "blink", "diff"];
 
 export const state = {
-  /** @type {Map<string, import("./types.js").Session>} */ sessions: new Map(),
-  /** @type {Map<string, import("./types.js").Node>} nodes of the tree shown */ nodes: new Map(),
-  /** @type {Map<string, import("./types.js").Job>} */ jobs: new Map(),
-  /** @type {Map<string, Object>} */ workers: new Map(),
-  /** @type {Object|null} geometry, abilities of the model */ model: null,
-  /** @type {{name: string, url: string}[]} */ samples: [],
+  /** @type {Map<string, Session>} */ sessions: new Map(),
+  /** @type {Map<string, Node>} nodes of the tree shown */ nodes: new Map(),
+  /** @type {Map<string, Job>} */ jobs: new Map(),
+  /** @type {Map<string, Worker>} */ workers: new Map(),
+  /** @type {Model|null} */ model: null,
+  /** @type {Sample[]} */ samples: [],
   /** @type {string|null} */ treeId: null,
   /** counts changes of the nodes */ treeVersion: 0,
   /** when the tree was read, until it is on screen; 0: it is */ treeReadAt: 0,
-  treeStatus: "loading", // loading | empty | ready | error
-  treeError: null,
+  /** @type {"loading"|"empty"|"ready"|"error"} */ treeStatus: "loading",
+  /** @type {Trouble|null} */ treeError: null,
   /** @type {string|null} session whose first job runs; its tree opens when it is there */ awaited: null,
-  /** @type {import("./types.js").Pane[]} at most three */ panes: [],
+  /** @type {Pane[]} at most three */ panes: [],
   active: 0,
   /** @type {string|null} node chosen in the tree */ selected: null,
-  mode: "side",
+  /** @type {Mode} */ mode: "side",
   pair: [0, 1],
-  view: "videos", // videos | grid
+  /** @type {"videos"|"grid"} */ view: "videos",
   smooth: true,
-  /** @type {import("./types.js").Compare|null} */ compare: null,
-  compareError: null,
-  connection: "connecting", // connecting | live | lost
+  /** @type {Compare|null} */ compare: null,
+  /** @type {Trouble|null} */ compareError: null,
+  /** @type {"connecting"|"live"|"lost"} */ connection: "connecting",
   ready: false,
 };
 
+/** @type {Map<Topic, Set<() => void>>} */
 const listeners = new Map();
+/** @type {Set<Topic>} */
 const dirty = new Set();
 let scheduled = false;
 
 /**
- * Topics: sessions, nodes (of the tree), branch (nodes shown in a pane), jobs, workers, model, samples, tree (which and how
- * it loads), panes, active, selection, reveal (the selected node), mode, view, compare, connection, tab, theme, ready; by `emit`: frame,
- * play, picture (one arrived), redraw, resync (the server is back).
- * Run `fn` when any of the topics changes.
- * @param {string} topics  separated by spaces
- * @param {() => void} fn
+ * Run `fn` when any of the topics changes. "nodes" are those of the tree, "branch" those shown in a pane, "tree" is which
+ * one and how it loads, "reveal" asks for the selected node; only `emit` tells frame, play, picture (one arrived), redraw and
+ * resync (the server is back).
+ * @param {Topic[]} topics @param {() => void} fn
  */
 export function on(topics, fn) {
-  for (const topic of topics.split(" ")) {
-    if (!listeners.has(topic)) listeners.set(topic, new Set());
-    listeners.get(topic).add(fn);
-  }
+  for (const topic of topics) listeners.set(topic, (listeners.get(topic) ?? new Set()).add(fn));
 }
 
-/** Mark topics as changed; their listeners run once in the next animation frame. */
+/** Mark topics as changed; their listeners run once in the next animation frame. @param {Topic[]} topics */
 export function touch(...topics) {
   for (const topic of topics) dirty.add(topic);
   if (scheduled) return;
@@ -59,20 +57,19 @@ export function touch(...topics) {
   requestAnimationFrame(flush);
 }
 
-/** Run the listeners of a topic now. */
+/** Run the listeners of a topic now. @param {Topic} topic */
 export function emit(topic) {
   for (const fn of listeners.get(topic) ?? []) fn();
 }
 
-/** How long the last updates took in all their listeners, ms. */
+/** @type {number[]} How long the last updates took in all their listeners, ms. */
 export const flushTimes = [];
 const TIMES_KEPT = 300;
 
 function flush() {
   const began = performance.now();
   scheduled = false;
-  const due = new Set();
-  for (const topic of dirty) for (const fn of listeners.get(topic) ?? []) due.add(fn);
+  const due = new Set([...dirty].flatMap((topic) => [...listeners.get(topic) ?? []]));
   dirty.clear();
   for (const fn of due) fn();
   flushTimes.push(performance.now() - began);
@@ -81,11 +78,15 @@ function flush() {
 
 /** The session the controls act on: the active pane's. */
 export function activeSession() {
-  const pane = state.panes[state.active];
-  return pane ? state.sessions.get(pane.sessionId) ?? null : null;
+  return state.sessions.get(state.panes[state.active]?.sessionId) ?? null;
 }
 
-/** Letter of the pane that shows this session, or null. */
+/** The node chosen in the tree. */
+export function selectedNode() {
+  return state.nodes.get(state.selected ?? "") ?? null;
+}
+
+/** Letter of the pane that shows this session, or null. @param {string|null} sessionId */
 export function letterOf(sessionId) {
   const index = state.panes.findIndex((pane) => pane.sessionId === sessionId);
   return index < 0 ? null : LETTERS[index];

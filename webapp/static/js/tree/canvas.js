@@ -10,19 +10,32 @@ import { clip } from "../ui/format.js";
 import { edgePath, itemView, updateItem } from "./items.js";
 import { COLUMN, ROW, layOut } from "./layout.js";
 import { buildMinimap } from "./minimap.js";
+import { search } from "./search.js";
 import { hideTip, showTip } from "./tip.js";
-import { neighbour, search } from "./walk.js";
+import { neighbour } from "./walk.js";
+
+/** @import { Node, Session } from "../state/types.js" */
+/** @import { Item, Layout } from "./layout.js" */
+/** @typedef {{kind: "run"|"node", dot: SVGGElement, edge: SVGPathElement|null}} Drawn  the elements of an item */
 
 const MARGIN = 26;
 const LETTER_WIDTH = 6.7;
+/** @type {Set<string>} */
 const unfolded = new Set();
+/** @type {Layout|null} */
 let layout = null;
+/** @type {Map<string, Session[]>} */
 let heads = new Map();
+/** @type {Set<string>} heads of sessions that are being stepped */
 let running = new Set();
+/** @type {(leaf: Node) => string} */
 let nameOf = () => "";
+/** @type {Set<string>} */
 let found = new Set();
 let view = d3.zoomIdentity.translate(MARGIN, MARGIN + 6);
+/** @type {Map<string, Drawn>} */
 const drawn = new Map();
+/** @type {Set<string>} */
 let path = new Set();
 /** of the canvas; never read while drawing, that would force a layout */
 let size = { width: 0, height: 0 };
@@ -31,14 +44,14 @@ const edges = svg("g", { class: "edges", role: "presentation" });
 const dots = svg("g", { class: "dots", role: "presentation" });
 const camera = svg("g", { role: "presentation" }, edges, dots);
 const canvas = svg("svg", { class: "tree-canvas", role: "tree", tabindex: "0", "aria-label": "Trajectory tree; arrows walk, Enter opens" }, camera);
-const zoom = d3.zoom().scaleExtent([0.15, 2]).filter((event) => event.type !== "wheel" && event.type !== "dblclick" && !event.button)
+const zoom = /** @type {d3.ZoomBehavior<SVGSVGElement, unknown>} */ (d3.zoom()).scaleExtent([0.15, 2])
+  .filter((event) => event.type !== "wheel" && event.type !== "dblclick" && !event.button)
   .on("zoom", ({ transform }) => { view = transform; hideTip(); render(); });
-const minimap = buildMinimap((x, row) => moveTo(x, row));
+const minimap = buildMinimap((x, row) => d3.select(canvas).call(zoom.translateTo, x, row * ROW));
 
 /** Figures for tests. */
 export const treeStats = { nodes: 0, items: 0, drawn: 0, layoutMs: 0, renderMs: 0, openedMs: 0 };
 
-/** @returns {HTMLElement} */
 export function buildTreeCanvas() {
   d3.select(canvas).call(zoom);
   canvas.addEventListener("wheel", onWheel, { passive: false });
@@ -47,9 +60,9 @@ export function buildTreeCanvas() {
   canvas.addEventListener("dblclick", onClick);
   canvas.addEventListener("pointermove", onHover);
   canvas.addEventListener("pointerleave", hideTip);
-  on("nodes sessions panes selection jobs", update);
-  on("reveal", reveal);
-  on("theme", render);
+  on(["nodes", "sessions", "panes", "selection", "jobs"], update);
+  on(["reveal"], reveal);
+  on(["theme"], render);
   new ResizeObserver(([entry]) => {
     size = { width: entry.contentRect.width, height: entry.contentRect.height };
     render();
@@ -57,7 +70,7 @@ export function buildTreeCanvas() {
   return h("div", { class: "tree-box" }, canvas, minimap.el);
 }
 
-/** Search words changed; returns how many nodes match. */
+/** Search words changed; returns how many nodes match. @param {string} query */
 export function find(query) {
   found = search(query);
   render();
@@ -68,24 +81,27 @@ export function find(query) {
 export function nextMatch(direction = 1) {
   const list = [...found];
   if (!list.length) return;
-  const at = list.indexOf(state.selected);
+  const at = list.indexOf(state.selected ?? "");
   select(list[(at + direction + list.length) % list.length]);
 }
 
-/** Zoom out until the whole tree is in view, or back to the start. */
-export function fit() {
+/** Fold every run again, and zoom out until the whole tree is in view, or back to the start. */
+export function fitAll() {
   if (!layout) return;
+  unfolded.clear();
+  touch("nodes");
   const k = Math.max(0.15, Math.min(1, (size.width - 2 * MARGIN) / layout.width, (size.height - 2 * MARGIN) / (layout.rows * ROW)));
   d3.select(canvas).call(zoom.transform, d3.zoomIdentity.translate(MARGIN, MARGIN + 6).scale(k));
 }
 
+/** Nodes that never fold. @param {Node} node */
 function stays(node) {
-  return node.parent === null || node.children.length !== 1 || node.failed || node.bookmarked || node.pinned || node.label
+  return node.parent === null || node.children.length !== 1 || node.failed || node.bookmarked || node.pinned || Boolean(node.label)
     || node.id === state.selected || heads.has(node.id) || node.durability === "damaged";
 }
 
 function update() {
-  const root = state.treeId && state.nodes.get(state.treeId);
+  const root = state.nodes.get(state.treeId ?? "");
   if (!root) {
     layout = null;
     edges.replaceChildren();
@@ -95,9 +111,9 @@ function update() {
   }
   const began = performance.now();
   noteSessions();
-  const anchor = layout?.byNode.get(state.selected);
+  const before = selectedItem();
   layout = layOut(state.nodes, root.id, stays, unfolded);
-  keepInPlace(anchor);
+  keepInPlace(before, selectedItem());
   path = new Set(state.selected ? lineage(state.selected).map((node) => node.id) : []);
   nameOf = branchNames();
   treeStats.layoutMs = performance.now() - began;
@@ -112,18 +128,19 @@ function noteSessions() {
   running = new Set();
   for (const session of state.sessions.values()) {
     if (session.tree_id !== state.treeId || !session.head) continue;
-    if (!heads.has(session.head)) heads.set(session.head, []);
-    heads.get(session.head).push(session);
+    heads.set(session.head, [...heads.get(session.head) ?? [], session]);
     if (session.running_job) running.add(session.head);
   }
 }
 
-/** The selected node stays where it is on screen when the layout changes around it. */
-function keepInPlace(before) {
-  const now = before && layout.byNode.get(state.selected);
-  if (!now || (now.x === before.x && now.row === before.row)) return;
+/**
+ * The selected node stays where it is on screen when the layout changes around it.
+ * @param {Item|undefined} before @param {Item|undefined} now
+ */
+function keepInPlace(before, now) {
+  if (!before || !now || (now.x === before.x && now.row === before.row)) return;
   view = view.translate(before.x - now.x, (before.row - now.row) * ROW);
-  canvas.__zoom = view;
+  Object.assign(canvas, { __zoom: view }); // where d3 keeps it
 }
 
 /** Draw what is in view: elements are kept by id, so an update touches only what changed. */
@@ -138,16 +155,15 @@ function render() {
     const fromY = item.from ? item.from.row * ROW : y;
     if (y < box.y0 || fromY > box.y1 || item.x < box.x0 - COLUMN || (item.from?.x ?? item.x) > box.x1) continue;
     seen.add(item.id);
-    show(item, y >= box.y0 && y <= box.y1);
+    show(item);
   }
   for (const [id, entry] of drawn) {
     if (seen.has(id)) continue;
-    entry.dot.remove();
-    entry.edge?.remove();
+    erase(entry);
     drawn.delete(id);
   }
-  const box2 = layout.byNode.get(state.selected);
-  if (box2) canvas.setAttribute("aria-activedescendant", `t-${box2.id}`);
+  const selected = selectedItem();
+  if (selected) canvas.setAttribute("aria-activedescendant", `t-${selected.id}`);
   minimap.setView(box);
   treeStats.drawn = drawn.size;
   if (state.treeReadAt) treeStats.openedMs = performance.now() - state.treeReadAt;
@@ -155,69 +171,82 @@ function render() {
   treeStats.renderMs = performance.now() - began;
 }
 
-function show(item) {
-  let entry = drawn.get(item.id);
+/** @param {Drawn} entry */
+function erase({ dot, edge }) {
+  dot.remove();
+  edge?.remove();
+}
+
+/** The elements of an item, made when it has none of its kind. @param {Item} item */
+function elementsOf(item) {
+  const known = drawn.get(item.id);
   const kind = item.run ? "run" : "node";
-  if (entry && entry.kind !== kind) {
-    entry.dot.remove();
-    entry.edge?.remove();
-    entry = null;
-  }
-  if (!entry) {
-    entry = { kind, dot: itemView(item), edge: item.from ? svg("path", {}) : null };
-    drawn.set(item.id, entry);
-    dots.append(entry.dot);
-    if (entry.edge) edges.append(entry.edge);
-  }
-  const node = state.nodes.get(item.id);
+  if (known?.kind === kind) return known;
+  if (known) erase(known);
+  /** @type {Drawn} */
+  const made = { kind, dot: itemView(item), edge: item.from && svg("path") };
+  drawn.set(item.id, made);
+  dots.append(made.dot);
+  if (made.edge) edges.append(made.edge);
+  return made;
+}
+
+/** @param {Item} item */
+function show(item) {
+  const entry = elementsOf(item);
+  const node = /** @type {Node} */ (state.nodes.get(item.id));
   updateItem(entry.dot, item, node, {
     selected: item.run ? false : item.id === state.selected, heads: heads.get(item.id) ?? [], running: running.has(item.id),
     found: item.run ? item.run.some((id) => found.has(id)) : found.has(item.id), faded: found.size > 0,
     letters: letters(item.id), name: item.leaf ? clip(nameOf(node), room(item)) : "",
   });
-  if (entry.edge) {
-    edgePath(entry.edge, item, sessionColour(node.session_id), path.has(item.id));
-  }
+  if (entry.edge && item.from) edgePath(entry.edge, item, item.from, sessionColour(node.session_id), path.has(item.id));
 }
 
-/** Letters that fit between a branch's label and the panel's edge, in coarse steps so that panning redraws little. */
+/** Letters that fit between a branch's label and the panel's edge, in coarse steps so that panning redraws little. @param {Item} item */
 function room(item) {
   const free = (size.width - view.applyX(item.own)) / (view.k * LETTER_WIDTH);
   return Math.max(14, Math.floor(free / 3) * 3);
 }
 
+/** @param {string} id */
 function letters(id) {
   return state.panes.map((pane, i) => (pane.nodeId === id ? LETTERS[i] : "")).join("");
 }
 
-function itemOf(event) {
-  const el = event.target.closest?.("[data-item]");
-  return el ? drawnItem(el.dataset.item) : null;
+function selectedItem() {
+  return layout?.byNode.get(state.selected ?? "");
 }
 
-function drawnItem(id) {
-  return layout?.byNode.get(id) ?? null;
+/** The item under the pointer, and its element. @param {Event} event */
+function itemAt(event) {
+  const el = /** @type {Element} */ (event.target).closest("[data-item]");
+  return { el, item: layout?.byNode.get(el?.getAttribute("data-item") ?? "") };
 }
 
+/** @param {MouseEvent} event */
 function onClick(event) {
-  const item = itemOf(event);
+  const { item } = itemAt(event);
   if (!item) return;
-  if (item.run) unfold(item);
+  if (item.run) unfold(item.run);
   else if (event.type === "dblclick") openNode(item.id);
   else select(item.id, { beside: event.shiftKey });
 }
 
-function unfold(item) {
-  for (const id of item.run) unfolded.add(id);
-  select(item.run[0]);
+/** @param {string[]} run */
+function unfold(run) {
+  for (const id of run) unfolded.add(id);
+  select(run[0]);
 }
 
+/** @param {Event} event */
 function onHover(event) {
-  const item = itemOf(event);
-  if (item) showTip(item, event.target.closest("[data-item]").getBoundingClientRect());
+  const { el, item } = itemAt(event);
+  if (el && item) showTip(item, el.getBoundingClientRect());
   else hideTip();
 }
 
+/** @param {WheelEvent} event */
 function onWheel(event) {
   event.preventDefault();
   const selection = d3.select(canvas);
@@ -229,11 +258,12 @@ function onWheel(event) {
   }
 }
 
+/** @param {KeyboardEvent} event */
 function onKey(event) {
-  const item = layout?.byNode.get(state.selected ?? state.treeId) ?? layout?.items[0];
-  if (!item) return;
+  const item = selectedItem() ?? layout?.items[0];
+  if (!item || !layout) return;
   if (event.key === "Enter" || event.key === " ") {
-    if (item.run) unfold(item);
+    if (item.run) unfold(item.run);
     else openNode(item.id, { beside: event.shiftKey });
   } else if (["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key)) {
     const next = neighbour(layout, item, event.key);
@@ -245,21 +275,10 @@ function onKey(event) {
 
 /** Bring the selected node into view. */
 function reveal() {
-  const item = layout?.byNode.get(state.selected);
+  const item = selectedItem();
   if (!item) return;
   const [x, y] = view.apply([item.x, item.row * ROW]);
-  const { width: w, height: hgt } = size;
-  const dx = x < MARGIN ? MARGIN - x : x > w - 3 * MARGIN ? w - 3 * MARGIN - x : 0;
-  const dy = y < MARGIN ? MARGIN - y : y > hgt - MARGIN ? hgt - MARGIN - y : 0;
+  const dx = Math.max(MARGIN - x, 0) || Math.min(size.width - 3 * MARGIN - x, 0);
+  const dy = Math.max(MARGIN - y, 0) || Math.min(size.height - MARGIN - y, 0);
   if (dx || dy) d3.select(canvas).call(zoom.translateBy, dx / view.k, dy / view.k);
-}
-
-function moveTo(x, row) {
-  d3.select(canvas).call(zoom.translateTo, x, row * ROW);
-}
-
-/** Fold every run again. */
-export function foldAll() {
-  unfolded.clear();
-  touch("nodes");
 }

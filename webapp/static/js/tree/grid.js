@@ -4,34 +4,38 @@ import { leaves } from "../state/lineage.js";
 import { branchNames } from "../state/names.js";
 import { openNode } from "../state/selection.js";
 import { LETTERS, on, state } from "../state/store.js";
-import { sessionColour } from "../ui/colours.js";
-import { fill, h, text } from "../ui/dom.js";
+import { pictureOf } from "../net/api.js";
+import { badge, sessionColour } from "../ui/colours.js";
+import { arrange, fill, h, text } from "../ui/dom.js";
 import { clip, count, short } from "../ui/format.js";
-import { search } from "./walk.js";
+import { search } from "./search.js";
 
+/** @import { Node } from "../state/types.js" */
+
+/** @type {Record<string, [string, (a: Node, b: Node) => number]>} */
 const SORTS = {
   newest: ["Newest", (a, b) => b.created - a.created],
   score: ["Score", (a, b) => (b.score ?? -Infinity) - (a.score ?? -Infinity)],
   steps: ["Steps", (a, b) => b.frame_index - a.frame_index],
   name: ["Name", (a, b) => nameOf(a).localeCompare(nameOf(b))],
 };
+/** @type {Record<string, [string, (node: Node) => boolean]>} */
 const FILTERS = {
   all: ["All", () => true],
-  running: ["Running", (node) => Boolean(state.sessions.get(node.session_id)?.running_job)],
+  running: ["Running", isRunning],
   failed: ["Failed", (node) => node.failed],
   fine: ["Not failed", (node) => !node.failed],
   bookmarked: ["Bookmarked", (node) => node.bookmarked],
   pending: ["Not stored yet", (node) => node.durability === "pending"],
 };
+/** @type {Map<string, HTMLElement>} */
 const cards = new Map();
 let nameOf = branchNames();
 
 export function buildGrid() {
-  let sort = "newest";
-  let filter = "all";
   const words = h("input", { type: "search", placeholder: "Filter branches …", "aria-label": "Filter branches" });
-  const sorts = h("select", { "aria-label": "Sort by" }, ...Object.entries(SORTS).map(([key, [label]]) => h("option", { value: key }, label)));
-  const filters = h("select", { "aria-label": "Show" }, ...Object.entries(FILTERS).map(([key, [label]]) => h("option", { value: key }, label)));
+  const sorts = h("select", { "aria-label": "Sort by" }, ...Object.keys(SORTS).map((key) => h("option", { value: key }, SORTS[key][0])));
+  const filters = h("select", { "aria-label": "Show" }, ...Object.keys(FILTERS).map((key) => h("option", { value: key }, FILTERS[key][0])));
   const facts = h("span", { class: "dim", role: "status" });
   const grid = h("div", { class: "grid", role: "list", "aria-label": "Branches" });
   const none = h("p", { class: "hint grid-none" }, "No branch matches.");
@@ -40,58 +44,62 @@ export function buildGrid() {
     nameOf = branchNames();
     const hits = words.value.trim() ? search(words.value) : null;
     const all = leaves();
-    const list = all.filter((node) => FILTERS[filter][1](node) && (!hits || hits.has(node.id))).sort(SORTS[sort][1]);
-    text(facts, list.length === all.length ? count(all.length, "branch").replace("branchs", "branches") : `${list.length} of ${all.length}`);
+    const list = all.filter((node) => FILTERS[filters.value][1](node) && (!hits || hits.has(node.id))).sort(SORTS[sorts.value][1]);
+    text(facts, list.length === all.length ? count(all.length, "branch", "branches") : `${list.length} of ${all.length}`);
     none.hidden = list.length > 0 || all.length === 0;
-    place(grid, list);
+    arrange(grid, cards, list, cardOf);
   };
-  sorts.addEventListener("change", () => { sort = sorts.value; refresh(); });
-  filters.addEventListener("change", () => { filter = filters.value; refresh(); });
-  words.addEventListener("input", refresh);
-  grid.addEventListener("keydown", walk);
-  on("nodes sessions panes view jobs", refresh);
-  return h("div", { class: "grid-view" }, h("div", { class: "grid-bar" }, words, h("label", {}, "Sort ", sorts), h("label", {}, "Show ", filters), facts), none, grid);
+  for (const field of [sorts, filters, words]) field.addEventListener("input", refresh);
+  grid.addEventListener("keydown", (event) => walk(grid, event));
+  on(["nodes", "sessions", "panes", "view", "jobs"], refresh);
+  const bar = h("div", { class: "grid-bar" }, words, h("label", {}, "Sort ", sorts), h("label", {}, "Show ", filters), facts);
+  return h("div", { class: "grid-view" }, bar, none, grid);
 }
 
-function place(grid, list) {
-  const wanted = new Set(list.map((node) => node.id));
-  for (const [id, card] of cards) if (!wanted.has(id)) { card.remove(); cards.delete(id); }
-  list.forEach((node, index) => {
-    const card = cardOf(node);
-    if (grid.children[index] !== card) grid.insertBefore(card, grid.children[index] ?? null);
-  });
+/** @param {Node} node */
+function isRunning(node) {
+  return Boolean(state.sessions.get(node.session_id)?.running_job);
 }
 
+/** @param {Node} node */
 function cardOf(node) {
-  if (!cards.has(node.id)) cards.set(node.id, h("div", { role: "listitem", class: "card-slot" }));
-  const slot = cards.get(node.id);
+  const slot = cards.get(node.id) ?? h("div", { role: "listitem", class: "card-slot" });
   const letters = state.panes.map((pane, i) => (pane.nodeId === node.id ? LETTERS[i] : "")).join("");
-  const running = Boolean(state.sessions.get(node.session_id)?.running_job);
-  fill(slot, [node.failed, node.bookmarked, node.pinned, node.durability, node.score, nameOf(node), letters, running, sessionColour(node.session_id)].join("|"), () => card(node, letters, running));
+  const { failed, bookmarked, pinned, durability, score } = node;
+  const key = [failed, bookmarked, pinned, durability, score, nameOf(node), letters, isRunning(node), sessionColour(node.session_id)];
+  fill(slot, key.join("|"), () => [card(node, letters)]);
   return slot;
 }
 
-function card(node, letters, running) {
-  const chips = [running && ["live", "stepping"], node.failed && ["bad", "failed"], node.bookmarked && ["calm", "bookmarked"], node.pinned && ["calm", "pinned"],
-    node.durability === "pending" && ["wait", "storing"], node.durability === "damaged" && ["bad", "damaged"]].filter(Boolean);
-  const el = h("button", { class: "card", type: "button", title: `${node.prompt}\nClick opens it in the active pane, Shift+click beside the others`,
-    onclick: (event) => openNode(node.id, { beside: event.shiftKey }) },
-  h("img", { src: `/api/checkpoints/${node.id}/frames/${Math.max(0, (node.n_frames || 1) - 1)}`, alt: "", loading: "lazy", width: "112", height: "112" }),
-  letters && h("span", { class: `letter small corner letter-${letters[0].toLowerCase()}` }, letters),
+/** @param {Node} node @param {string} letters  of the panes that end there */
+function card(node, letters) {
+  const el = h("button", { class: "card", title: `${node.prompt}\nClick opens it in the active pane, Shift+click beside the others`,
+    onclick: (/** @type {MouseEvent} */ event) => openNode(node.id, { beside: event.shiftKey }) },
+  h("img", { src: pictureOf(node), alt: "", loading: "lazy", width: "112", height: "112" }),
+  letters && badge(letters[0], "corner"),
   h("span", { class: "card-name" }, clip(nameOf(node), 44)),
   h("span", { class: "card-facts" }, `step ${node.frame_index}`, node.seed !== null && ` · seed ${node.seed}`),
-  h("span", { class: "card-chips" }, node.score !== null && node.score !== undefined && h("span", { class: "chip calm" }, short(node.score)),
-    ...chips.map(([kind, words]) => h("span", { class: `chip ${kind}` }, words))));
+  h("span", { class: "card-chips" }, ...chips(node)));
   el.style.setProperty("--own", sessionColour(node.session_id));
   return el;
 }
 
-function walk(event) {
-  const all = [...event.currentTarget.querySelectorAll(".card")];
-  const at = all.indexOf(document.activeElement);
+/** @param {Node} node */
+function chips(node) {
+  const words = [
+    ["calm", typeof node.score === "number" && short(node.score)], ["live", isRunning(node) && "stepping"], ["bad", node.failed && "failed"],
+    ["calm", node.bookmarked && "bookmarked"], ["calm", node.pinned && "pinned"], ["wait", node.durability === "pending" && "storing"],
+    ["bad", node.durability === "damaged" && "damaged"]];
+  return words.map(([kind, label]) => label && h("span", { class: `chip ${kind}` }, label));
+}
+
+/** Arrows go from card to card. @param {HTMLElement} grid @param {KeyboardEvent} event */
+function walk(grid, event) {
+  const all = /** @type {HTMLElement[]} */ ([...grid.querySelectorAll(".card")]);
+  const at = all.findIndex((el) => el === document.activeElement);
   if (at < 0) return;
-  const perRow = all.filter((card) => card.offsetTop === all[0].offsetTop).length;
-  const delta = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -perRow, ArrowDown: perRow }[event.key];
+  const perRow = all.filter((el) => el.offsetTop === all[0].offsetTop).length;
+  const delta = new Map([["ArrowLeft", -1], ["ArrowRight", 1], ["ArrowUp", -perRow], ["ArrowDown", perRow]]).get(event.key);
   if (!delta) return;
   all[Math.max(0, Math.min(all.length - 1, at + delta))].focus();
   event.preventDefault();

@@ -1,9 +1,22 @@
 /** How a node, a folded run and an edge of the tree look. */
 
 import { sessionColour } from "../ui/colours.js";
-import { attr, svg, text } from "../ui/dom.js";
+import { attr, isNew, svg, text } from "../ui/dom.js";
 import { clip, count } from "../ui/format.js";
 import { PILL, ROW } from "./layout.js";
+
+/**
+ * @import { Node, Session } from "../state/types.js"
+ * @import { Item } from "./layout.js"
+ * @typedef {Object} Look  what a node shows beside its own state
+ * @property {boolean} selected
+ * @property {Session[]} heads  sessions whose head it is
+ * @property {boolean} running
+ * @property {boolean} found  by the search
+ * @property {boolean} faded  others were found
+ * @property {string} letters  of the panes that end there
+ * @property {string} name  of the branch whose leaf it is
+ */
 
 const LONGEST_NAME = 60;
 const CROSS = "M-3-3l6 6M3-3l-6 6";
@@ -11,11 +24,12 @@ const STAR = "M0-4l1.2 2.5 2.8.4-2 2 .5 2.8L0 2.400l-2.500 1.300.5-2.800-2-2 2.8
 /** A drawing pin at the node's shoulder, so that it shows beside a cross or a star. */
 const PIN = "M9 3h6l-1 6 3 3v2.500h-4v6.500h-2v-6.500h-4v-2.500l3-3z";
 
-/** New elements for an item; `updateItem` fills them. */
+/** New elements for an item; `updateItem` fills them. @param {Item} item */
 export function itemView(item) {
   const g = svg("g", { id: `t-${item.id}`, "data-item": item.id, role: "treeitem" });
   if (item.run) {
-    g.append(svg("rect", { x: -9, y: -9, width: PILL, height: 18, rx: 9 }), svg("text", { x: PILL / 2 - 9, y: 4, "text-anchor": "middle", class: "run-label" }));
+    g.append(svg("rect", { x: -9, y: -9, width: PILL, height: 18, rx: 9 }),
+      svg("text", { x: PILL / 2 - 9, y: 4, "text-anchor": "middle", class: "run-label" }));
   } else {
     g.append(svg("circle", { r: 12, class: "halo" }), svg("circle", { r: 6, class: "dot" }), svg("path", { class: "glyph" }),
       svg("path", { class: "pin", transform: "translate(1.5 .5) scale(.62)" }),
@@ -24,40 +38,42 @@ export function itemView(item) {
   return g;
 }
 
-/**
- * @param {SVGGElement} g
- * @param {import("./layout.js").Item} item
- * @param {import("../state/types.js").Node} node
- * @param {{selected: boolean, heads: Object[], running: boolean, found: boolean, faded: boolean, letters: string}} look
- */
+/** @param {SVGGElement} g @param {Item} item @param {Node} node @param {Look} look */
 export function updateItem(g, item, node, look) {
   attr(g, "transform", `translate(${item.x} ${item.row * ROW})`);
-  const key = [item.leaf, item.run?.length, node.durability, node.failed, node.bookmarked, node.pinned, node.label, node.children.length, look.selected, look.running,
-    look.found, look.faded, look.letters, look.name, item.own - item.x, look.heads.map((s) => s.id + s.state + s.label).join(), sessionColour(node.session_id)].join("|");
-  if (g.arcKey === key) return;
-  g.arcKey = key;
+  const { durability, failed, bookmarked, pinned, label, children } = node;
+  const { selected, running, found, faded, letters, name, heads } = look;
+  const key = [item.leaf, item.run?.length, item.own - item.x, durability, failed, bookmarked, pinned, label, children.length, selected, running,
+    found, faded, letters, name, heads.map((s) => s.id + s.state + s.label).join(), sessionColour(node.session_id)];
+  if (!isNew(g, key.join("|"))) return;
   attr(g, "class", classes(item, node, look));
   attr(g, "aria-selected", look.selected);
   attr(g, "aria-level", item.row + 1);
-  if (item.run) updateRun(g, item);
+  if (item.run) updateRun(g, item.run);
   else updateNode(g, item, node, look);
 }
 
+/** @param {Item} item @param {Node} node @param {Look} look */
 function classes(item, node, look) {
-  const flags = { run: item.run, selected: look.selected, failed: node.failed && !item.run, bookmarked: node.bookmarked && !item.run, pinned: node.pinned && !item.run, running: look.running, head: look.heads.length,
-    shown: look.letters, faded: look.faded && !look.found, found: look.found, [node.durability]: !item.run, fork: node.children.length > 1 };
+  const { selected, running, letters, found } = look;
+  const own = item.run ? {} : { failed: node.failed, bookmarked: node.bookmarked, pinned: node.pinned, [node.durability]: true };
+  /** @type {Record<string, unknown>} */
+  const flags = { run: item.run, ...own, selected, running, head: look.heads.length, shown: letters, faded: look.faded && !found, found,
+    fork: node.children.length > 1 };
   return ["item", ...Object.keys(flags).filter((name) => flags[name])].join(" ");
 }
 
-function updateRun(g, item) {
-  const words = count(item.run.length, "step");
-  text(g.querySelector("text"), words);
+/** @param {SVGGElement} g @param {string[]} run */
+function updateRun(g, run) {
+  const words = count(run.length, "step");
+  text(g.children[1], words);
   attr(g, "aria-label", `${words} folded; Enter unfolds`);
   attr(g, "aria-expanded", "false");
 }
 
+/** @param {SVGGElement} g @param {Item} item @param {Node} node @param {Look} look */
 function updateNode(g, item, node, look) {
-  const [halo, dot, glyph, pin, label, step] = g.children;
+  const [halo, dot, glyph, pin, label, step] = /** @type {SVGElement[]} */ ([...g.children]);
   const colour = sessionColour(node.session_id);
   const broken = node.failed || node.durability === "damaged" || node.durability === "deleted";
   dot.style.fill = broken || node.durability === "pending" ? "" : colour;
@@ -70,16 +86,22 @@ function updateNode(g, item, node, look) {
   attr(step, "y", item.leaf ? 4 : 18);
   attr(step, "text-anchor", item.leaf ? "start" : "end");
   labelRow(label, item, node, look);
-  nameForReaders(g, label.textContent + step.textContent, spoken(node, look));
+  nameForReaders(g, `${label.textContent}${step.textContent}`, spoken(node, look));
 }
 
-/** A node that shows words is called by them and described in full; one without words is called by its description. */
+/**
+ * A node that shows words is called by them and described in full; one without words is called by its description.
+ * @param {Element} g @param {string} words @param {string} description
+ */
 function nameForReaders(g, words, description) {
   attr(g, words ? "aria-description" : "aria-label", description);
   g.removeAttribute(words ? "aria-label" : "aria-description");
 }
 
-/** Above a branch's own stretch: pane letters and what it is called. Under a head that is no leaf: its session. */
+/**
+ * Above a branch's own stretch: pane letters and what it is called. At a head that is no leaf: its session.
+ * @param {Element} label @param {Item} item @param {Node} node @param {Look} look
+ */
 function labelRow(label, item, node, look) {
   const letters = [...look.letters].map((letter) => svg("tspan", { class: `tree-letter ${letter.toLowerCase()}` }, `${letter} `));
   const names = look.heads.map((session) => session.label).filter(Boolean).join(", ");
@@ -90,6 +112,7 @@ function labelRow(label, item, node, look) {
   label.replaceChildren(...letters, words ? svg("tspan", {}, clip(words, LONGEST_NAME)) : "");
 }
 
+/** What a node shows, in words. @param {Node} node @param {Look} look */
 function spoken(node, look) {
   const words = [`Step ${node.frame_index}`, node.label, node.prompt, look.letters && `in pane ${look.letters}`, node.failed && "failed",
     node.bookmarked && "bookmarked", node.pinned && "pinned", node.durability === "pending" && "not stored yet", look.running && "a step is running",
@@ -97,9 +120,11 @@ function spoken(node, look) {
   return words.filter(Boolean).join(", ");
 }
 
-/** The line from the item on the left; it bends where a branch leaves its trunk. */
-export function edgePath(el, item, colour, lit) {
-  const { from } = item;
+/**
+ * The line from the item on the left; it bends where a branch leaves its trunk.
+ * @param {SVGElement} el @param {Item} item @param {Item} from @param {string} colour @param {boolean} lit
+ */
+export function edgePath(el, item, from, colour, lit) {
   const x0 = from.x + (from.run ? PILL - 9 : 0);
   const y0 = from.row * ROW;
   const y1 = item.row * ROW;
@@ -107,9 +132,6 @@ export function edgePath(el, item, colour, lit) {
   const bend = Math.min(14, x1 - x0);
   attr(el, "d", y0 === y1 ? `M${x0} ${y0}H${x1}` : `M${x0} ${y0}V${y1 - bend}Q${x0} ${y1} ${x0 + bend} ${y1}H${x1}`);
   attr(el, "class", lit ? "edge lit" : "edge");
-  if (el.arcColour !== colour) {
-    el.arcColour = colour;
-    el.style.stroke = colour;
-  }
+  if (isNew(el, colour)) el.style.stroke = colour;
 }
 

@@ -3,15 +3,19 @@
 import { openTreeOf } from "../net/load.js";
 import { leaves } from "../state/lineage.js";
 import { on, state } from "../state/store.js";
-import { h, text } from "../ui/dom.js";
+import { fill, h, text } from "../ui/dom.js";
 import { clip, count, sessionName } from "../ui/format.js";
+import { iconButton } from "../ui/fields.js";
 import { icon } from "../ui/icons.js";
-import { buildTreeCanvas, find, fit, foldAll, nextMatch } from "./canvas.js";
+import { buildTreeCanvas, find, fitAll, nextMatch } from "./canvas.js";
+
+/** @import { Session } from "../state/types.js" */
 
 /** @param {HTMLElement} panel */
 export function buildTreePanel(panel) {
   const picker = h("select", { class: "tree-picker", "aria-label": "Tree", onchange: () => openTreeOf(picker.value) });
-  const words = h("input", { type: "search", id: "search", placeholder: "Search prompts, labels, failed …", "aria-label": "Search the tree", spellcheck: "false" });
+  const words = h("input", { type: "search", id: "search", placeholder: "Search prompts, labels, failed …", "aria-label": "Search the tree",
+    spellcheck: "false" });
   const hits = h("span", { class: "hits", role: "status" });
   const facts = h("p", { class: "tree-facts" });
   words.addEventListener("input", () => {
@@ -20,24 +24,29 @@ export function buildTreePanel(panel) {
   });
   words.addEventListener("keydown", (event) => {
     if (event.key === "Enter") nextMatch(event.shiftKey ? -1 : 1);
-    if (event.key === "Escape") { words.value = ""; find(""); text(hits, ""); words.blur(); }
+    if (event.key !== "Escape") return;
+    words.value = "";
+    find("");
+    text(hits, "");
+    words.blur();
   });
   const note = h("div", { class: "tree-note" });
   panel.append(
     h("div", { class: "panel-head" }, h("h2", {}, "Tree"), picker,
-      h("button", { class: "icon-button", type: "button", title: "Fit the tree into view", "aria-label": "Fit the tree into view", onclick: () => { foldAll(); fit(); } }, icon("fit"))),
+      iconButton("fit", "Fit the tree into view", fitAll)),
     h("div", { class: "search-row" }, icon("search"), words, hits),
     buildTreeCanvas(), note, facts);
-  on("nodes sessions tree", () => {
+  on(["nodes", "sessions", "tree"], () => {
     fillPicker(picker);
     picker.hidden = picker.options.length < 2;
     showStatus(note);
-    text(facts, state.nodes.size ? `${count(state.nodes.size, "checkpoint")} · ${leaves().length} branches` : "");
+    text(facts, state.nodes.size ? `${count(state.nodes.size, "checkpoint")} · ${count(leaves().length, "branch", "branches")}` : "");
   });
 }
 
-/** One entry per tree, named after the session that planted it. */
+/** One entry per tree, named after the session that planted it. @param {HTMLSelectElement} picker */
 function fillPicker(picker) {
+  /** @type {Map<string, Session>} */
   const trees = new Map();
   for (const session of state.sessions.values()) {
     if (!session.tree_id) continue;
@@ -46,17 +55,16 @@ function fillPicker(picker) {
   }
   const entries = [...trees].sort((a, b) => b[1].created - a[1].created);
   const key = entries.map(([id, session]) => id + sessionName(session)).join();
-  if (picker.arcKey !== key) {
-    picker.arcKey = key;
-    picker.replaceChildren(...entries.map(([, session]) => h("option", { value: session.id }, clip(sessionName(session), 40))));
-  }
-  const current = trees.get(state.treeId);
+  fill(picker, key, () => entries.map(([, session]) => h("option", { value: session.id }, clip(sessionName(session), 40))));
+  const current = trees.get(state.treeId ?? "");
   if (current) picker.value = current.id;
 }
 
+/** @param {HTMLElement} note */
 function showStatus(note) {
-  const words = { loading: "Loading the tree …", empty: "Nothing here yet. The tree grows with the first session.", error: state.treeError?.message ?? "" }[state.treeStatus];
+  const words = { loading: "Loading the tree …", empty: "Nothing here yet. The tree grows with the first session.",
+    error: state.treeError?.message ?? "", ready: "" }[state.treeStatus];
   note.hidden = !words;
-  text(note, words ?? "");
+  text(note, words);
   note.classList.toggle("bad", state.treeStatus === "error");
 }

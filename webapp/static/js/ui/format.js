@@ -1,6 +1,9 @@
 /** Words and numbers as the page shows them. */
 
-/** 1536 -> "1.5 kB" (decimal units). */
+/** @import { Session } from "../state/types.js" */
+/** @typedef {number|null|undefined} Maybe  a number that may not be known */
+
+/** 1536 -> "1.5 kB" (decimal units). @param {Maybe} n */
 export function bytes(n) {
   if (n === null || n === undefined) return "–";
   const units = ["B", "kB", "MB", "GB", "TB"];
@@ -13,46 +16,46 @@ export function bytes(n) {
   return `${unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Seconds as "0.42 s", "12 s", "3:05". */
+/** Seconds as "0.42 s", "12 s", "3:05 min". @param {Maybe} s */
 export function seconds(s) {
   if (s === null || s === undefined || Number.isNaN(s)) return "–";
   if (s < 10) return `${s.toFixed(s < 1 ? 2 : 1)} s`;
-  if (s < 60) return `${Math.round(s)} s`;
-  const minutes = Math.floor(s / 60);
-  return `${minutes}:${String(Math.round(s % 60)).padStart(2, "0")} min`;
+  const whole = Math.round(s);
+  if (whole < 60) return `${whole} s`;
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")} min`;
 }
 
 const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-/** Epoch seconds as a local clock time. */
+/** Epoch seconds as a local clock time. @param {number} epoch */
 export function clockTime(epoch) {
   return CLOCK.format(epoch * 1000);
 }
 
-/** The tail of an id, enough to tell two apart: "ckp_…7Q4ZK". */
+/** The tail of an id, enough to tell two apart: "ckp_…7q4zk". @param {string|null|undefined} id */
 export function shortId(id) {
   return id ? `${id.slice(0, 4)}…${id.slice(-5)}` : "–";
 }
 
-/** Cut a text to n characters with an ellipsis. */
+/** Cut a text to n characters with an ellipsis. @param {string|null|undefined} value @param {number} n */
 export function clip(value, n) {
   const s = value ?? "";
   return s.length > n ? `${s.slice(0, n - 1).trimEnd()}…` : s;
 }
 
-/** "1 step", "3 steps". */
-export function count(n, word) {
-  return `${n} ${word}${n === 1 ? "" : "s"}`;
+/** "1 step", "3 steps". @param {number} n @param {string} word */
+export function count(n, word, plural = `${word}s`) {
+  return `${n} ${n === 1 ? word : plural}`;
 }
 
-/** A number in at most `digits` significant digits, without exponents for everyday sizes. */
+/** A number in at most `digits` significant digits, without exponents for everyday sizes. @param {Maybe} n */
 export function short(n, digits = 3) {
   if (n === null || n === undefined || Number.isNaN(n)) return "–";
   if (n === 0) return "0";
   return Math.abs(n) >= 0.001 && Math.abs(n) < 1e6 ? String(Number(n.toPrecision(digits))) : n.toExponential(1);
 }
 
-/** What a session is called: its label, else its prompt. */
+/** What a session is called: its label, else its prompt. @param {Session|null|undefined} session */
 export function sessionName(session) {
   return session ? session.label || session.prompt || shortId(session.id) : "–";
 }

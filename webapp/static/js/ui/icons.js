@@ -29,10 +29,7 @@ const PATHS = {
 };
 const FILLED = new Set(["play", "pause", "grid", "pixels"]);
 
-/**
- * @param {keyof typeof PATHS} name
- * @returns {SVGElement}
- */
+/** @param {keyof typeof PATHS} name */
 export function icon(name) {
   const solid = FILLED.has(name);
   return svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true", focusable: "false" },

@@ -1,29 +1,31 @@
 /** Messages in the corner: what happened, why, and what can be done. Errors stay until they are closed. */
 
 import { h } from "./dom.js";
-import { icon } from "./icons.js";
+import { iconButton } from "./fields.js";
+
+/** @typedef {{label: string, run: () => unknown}} Action  a button on the message */
 
 const STAY_MS = 5000;
 const MOST = 4;
 
 /**
- * @param {string} words
- * @param {{kind?: "info"|"good"|"bad", more?: string, action?: {label: string, run: () => void}, key?: string}} [options]
- *   `key`: a newer message with the same key takes the older one's place
+ * `key`: a newer message with the same key takes the older one's place.
+ * @param {string} words @param {{kind?: "info"|"good"|"bad", more?: string, action?: Action, key?: string}} [options]
  */
 export function toast(words, { kind = "info", more = "", action, key } = {}) {
-  const box = document.getElementById("toasts");
+  const box = /** @type {HTMLElement} */ (document.getElementById("toasts"));
+  /** @type {HTMLElement} */
   const el = h("div", { class: `toast ${kind}`, role: kind === "bad" ? "alert" : "status", "data-key": key ?? words },
     h("div", { class: "toast-words" }, h("p", {}, words), more && h("p", { class: "dim" }, more)),
-    action && h("button", { class: "button small", type: "button", onclick: () => { el.remove(); action.run(); } }, action.label),
-    h("button", { class: "icon-button", type: "button", "aria-label": "Dismiss", onclick: () => el.remove() }, icon("close")));
-  for (const old of [...box.children]) if (old.dataset.key === el.dataset.key) old.remove();
+    action && h("button", { class: "button small", onclick: () => { el.remove(); action.run(); } }, action.label),
+    iconButton("close", "Dismiss", () => el.remove()));
+  for (const old of /** @type {HTMLElement[]} */ ([...box.children])) if (old.dataset.key === el.dataset.key) old.remove();
   box.append(el);
-  while (box.children.length > MOST) (box.querySelector(".toast:not(.bad)") ?? box.firstElementChild).remove();
+  while (box.children.length > MOST) (box.querySelector(".toast:not(.bad)") ?? box.children[0]).remove();
   if (kind !== "bad") leaveLater(el);
 }
 
-/** Go away after a while, but not while the pointer or the focus is on it. */
+/** Go away after a while, but not while the pointer or the focus is on it. @param {HTMLElement} el */
 function leaveLater(el) {
   setTimeout(() => {
     if (el.matches(":hover, :focus-within")) leaveLater(el);
@@ -31,7 +33,7 @@ function leaveLater(el) {
   }, STAY_MS);
 }
 
-/** Show a failed request: cause, then the way out. */
+/** Show a failed request: cause, then the way out. @param {any} error @param {Action} [action] */
 export function problem(error, action) {
   toast(error.message, { kind: "bad", more: error.whatToDo ?? "", action, key: error.code || undefined });
 }

@@ -1,9 +1,10 @@
 /** The three ways to lay two branches over each other on one stage: wipe, blink, difference. */
 
 import { LETTERS, state } from "../state/store.js";
+import { context2d } from "../ui/canvas.js";
 import { context, paint } from "./draw.js";
 
-/** @typedef {import("./pictures.js").Picture} Picture */
+/** @import { Picture } from "./pictures.js" */
 
 const BLINK_MS = 500;
 const GHOST = 0.065; // of the sum of three channels
@@ -19,14 +20,13 @@ export const overlay = {
   max: 0,
 };
 
+/** @type {Uint8Array|null} */
 let lut = null;
-const scratch = [new OffscreenCanvas(1, 1), new OffscreenCanvas(1, 1), new OffscreenCanvas(1, 1)];
+const scratch = [0, 1, 2].map(() => document.createElement("canvas"));
 
 /**
  * Draw the pair in the present mode.
- * @param {HTMLCanvasElement} canvas
- * @param {Picture} a
- * @param {Picture} b
+ * @param {HTMLCanvasElement} canvas @param {Picture} a @param {Picture} b
  */
 export function drawPair(canvas, a, b) {
   const ctx = context(canvas);
@@ -35,6 +35,7 @@ export function drawPair(canvas, a, b) {
   else drawDifference(ctx, a, b);
 }
 
+/** @param {CanvasRenderingContext2D} ctx @param {Picture} a @param {Picture} b */
 function drawWipe(ctx, a, b) {
   const { width, height } = ctx.canvas;
   const split = Math.round(width * overlay.wipe);
@@ -55,7 +56,10 @@ function drawWipe(ctx, a, b) {
   ctx.shadowBlur = 0;
 }
 
-/** |A - B|, largest channel, times the gain, on a perceptual scale, over a ghost of A in grey that shows where one is. */
+/**
+ * |A - B|, largest channel, times the gain, on a perceptual scale, over a ghost of A in grey that shows where one is.
+ * @param {CanvasRenderingContext2D} ctx @param {Picture} a @param {Picture} b
+ */
 function drawDifference(ctx, a, b) {
   const first = pixels(scratch[0], a, a.w, a.h);
   const second = pixels(scratch[1], b, a.w, a.h);
@@ -82,15 +86,16 @@ function drawDifference(ctx, a, b) {
   overlay.max = max;
   scratch[2].width = first.width;
   scratch[2].height = first.height;
-  scratch[2].getContext("2d").putImageData(out, 0, 0);
+  context2d(scratch[2]).putImageData(out, 0, 0);
   ctx.drawImage(scratch[2], 0, 0, ctx.canvas.width, ctx.canvas.height);
 }
 
+/** A picture's pixels at a size. @param {HTMLCanvasElement} canvas @param {Picture} picture @param {number} w @param {number} h */
 function pixels(canvas, picture, w, h) {
   if (canvas.width !== w) canvas.width = w;
   if (canvas.height !== h) canvas.height = h;
-  const ctx = canvas.getContext("2d", { willReadFrequently: true });
-  ctx.drawImage(picture.image, picture.x, picture.y, picture.w, picture.h, 0, 0, w, h);
+  const ctx = context2d(canvas, { willReadFrequently: true });
+  paint(ctx, picture);
   return ctx.getImageData(0, 0, w, h);
 }
 
@@ -104,7 +109,7 @@ function scale() {
   return table;
 }
 
-/** Turn blink's picture over every half second; returns a function that stops it. */
+/** Turn blink's picture over every half second; returns a function that stops it. @param {() => void} redraw */
 export function startBlink(redraw) {
   const timer = setInterval(() => {
     if (!overlay.blinking) return;

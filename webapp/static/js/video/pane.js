@@ -8,8 +8,12 @@ import { LETTERS, emit, state } from "../state/store.js";
 import { paneColour } from "../ui/colours.js";
 import { attr, h, text } from "../ui/dom.js";
 import { clip, sessionName, short } from "../ui/format.js";
+import { iconButton } from "../ui/fields.js";
 import { icon } from "../ui/icons.js";
 import { context, keepFitted, paint } from "./draw.js";
+
+/** @import { Picture } from "./pictures.js" */
+/** @import { Job, Node, Session } from "../state/types.js" */
 
 /** A pane's elements and how to refresh them. */
 export class PaneView {
@@ -25,20 +29,16 @@ export class PaneView {
     this.tools = h("span", { class: "pane-tools" });
     this.el = h("article", { class: "pane", onpointerdown: () => activate(index) },
       h("header", { class: "pane-head" },
-        h("button", { class: "letter", type: "button", onclick: () => activate(index) }, LETTERS[index]),
+        h("button", { class: "letter", onclick: () => activate(index) }, LETTERS[index]),
         this.title, this.tools),
       h("div", { class: "frame" }, this.canvas, this.note),
       h("footer", { class: "pane-foot" }, this.where, this.chips));
     this.el.style.setProperty("--own", paneColour(index));
-    this.buildTools();
-  }
-
-  buildTools() {
-    this.video = h("a", { class: "icon-button", title: "Download as MP4", "aria-label": `Download ${LETTERS[this.index]} as MP4`,
-      onclick: (event) => { event.preventDefault(); saveClip(this.video.getAttribute("href")); } }, icon("download"));
-    this.shut = h("button", { class: "icon-button", type: "button", title: "Close this pane",
-      "aria-label": `Close pane ${LETTERS[this.index]}`, onclick: (event) => { event.stopPropagation(); close(this.index); } }, icon("close"));
+    this.video = h("a", { class: "icon-button", title: "Download as MP4", "aria-label": `Download ${LETTERS[index]} as MP4`,
+      onclick: (/** @type {Event} */ event) => { event.preventDefault(); saveClip(this.video.getAttribute("href") ?? ""); } }, icon("download"));
+    this.shut = iconButton("close", `Close pane ${LETTERS[index]}`, (event) => { event.stopPropagation(); close(index); });
     this.tools.append(this.video, this.shut);
+    /** @type {unknown[]} what the canvas shows */ this.painted = [];
   }
 
   /** Names, chips and buttons. */
@@ -56,42 +56,47 @@ export class PaneView {
     this.refreshChips(node, session);
   }
 
+  /** @param {Node|undefined} node @param {Session|undefined} session */
   refreshChips(node, session) {
     const chips = [];
     const job = session?.running_job ? state.jobs.get(session.running_job) : null;
-    if (session?.running_job) chips.push(["live", job?.progress?.total > 1 ? `step ${job.progress.done + 1}/${job.progress.total}` : "stepping"]);
+    if (session?.running_job) chips.push(["live", job ? progressOf(job) : "stepping"]);
     else if (session?.queued) chips.push(["wait", `queued ${session.queued}`]);
     if (node?.failed) chips.push(["bad", "failed"]);
     if (node?.durability === "damaged") chips.push(["bad", "damaged"]);
     if (node?.durability === "pending") chips.push(["wait", "storing"]);
     if (session?.state === "closed") chips.push(["calm", "closed"]);
-    if (node?.score !== null && node?.score !== undefined) chips.push(["calm", `score ${short(node.score)}`]);
+    if (typeof node?.score === "number") chips.push(["calm", `score ${short(node.score)}`]);
     this.chips.replaceChildren(...chips.map(([kind, label]) => h("span", { class: `chip ${kind}` }, label)));
   }
 
-  /** Put the picture on the canvas, unless just that is on it already. */
-  paint(picture, missing) {
+  /** Put the picture on the canvas, unless just that is on it already. @param {Picture|null} picture */
+  paint(picture) {
     const { width, height } = this.canvas;
-    const key = [picture.image ?? picture, picture.y, state.smooth, width, height];
-    if (key.every((part, i) => part === this.painted?.[i])) return;
+    const key = [picture?.image, picture?.y, state.smooth, width, height];
+    if (key.every((part, i) => part === this.painted[i])) return;
     this.painted = key;
     const ctx = context(this.canvas);
-    if (missing) ctx.clearRect(0, 0, width, height);
-    else paint(ctx, picture);
+    if (picture) paint(ctx, picture);
+    else ctx.clearRect(0, 0, width, height);
   }
 
-  /** Draw a picture (or say that it is missing) for a frame. */
+  /** Show the picture of a frame; null: it could not be had. @param {Picture|null} picture @param {number} frame */
   draw(picture, frame) {
     const pane = state.panes[this.index];
-    const missing = picture === "missing";
-    this.paint(picture, missing);
-    this.canvas.dataset.frame = frame;
+    this.paint(picture);
+    this.canvas.dataset.frame = String(frame);
     const last = totalFrames(pane.nodeId) - 1;
     const ended = frame > last && !(pane.follows && clock.follow);
-    text(this.note, missing ? "This frame could not be loaded" : ended ? `ended at frame ${last}` : "");
+    text(this.note, picture ? (ended ? `ended at frame ${last}` : "") : "This frame could not be loaded");
     this.el.classList.toggle("ended", ended);
     const step = Math.min(stepsAt(frame), stepsAt(last));
     text(this.where, `step ${step} / ${stepsAt(last)}`);
     attr(this.canvas, "aria-label", `${LETTERS[this.index]}, frame ${Math.min(frame, last)}: ${clip(state.nodes.get(pane.nodeId)?.prompt, 80)}`);
   }
+}
+
+/** @param {Job} job */
+function progressOf({ progress: { done, total } }) {
+  return total > 1 ? `step ${done + 1}/${total}` : "stepping";
 }

@@ -10,26 +10,32 @@ import { describe, drawPair, overlay, startBlink } from "./modes.js";
 import { PaneView } from "./pane.js";
 import { pictureOf, prefetch, retryMissing } from "./pictures.js";
 
+/** @import { Picture } from "./pictures.js" */
+
+/** @type {PaneView[]} */
 const views = [];
+const WIPE_KEYS = new Map([["ArrowLeft", -0.02], ["ArrowRight", 0.02]]);
 const root = h("div", { class: "panes" });
 const stage = h("canvas", { class: "picture" });
 const legend = [h("span", { class: "letter corner left" }), h("span", { class: "letter corner right" })];
 const caption = h("p", { class: "overlay-caption" });
 const overlayBox = h("div", { class: "overlay frame", tabindex: "0", role: "slider" }, stage, ...legend);
 const overlayEl = h("figure", { class: "overlay-wrap" }, overlayBox, caption);
+/** @type {(() => void)|null} */
 let stopBlink = null;
+/** @type {unknown[]} */
 let drawnKey = [];
 
 /** What is on the screen now, for tests: the frame each visible canvas shows. */
-export const shown = { frame: -1, panes: [], draws: 0 };
+export const shown = { frame: -1, panes: /** @type {number[]} */ ([]), draws: 0 };
 
 /** @returns {HTMLElement} */
 export function buildPlayer() {
-  on("panes active sessions branch jobs mode model", refresh);
-  on("frame", draw);
-  on("redraw", redraw);
-  on("picture", pictureCame);
-  on("resync", retryMissing);
+  on(["panes", "active", "sessions", "branch", "jobs", "mode", "model"], refresh);
+  on(["frame"], draw);
+  on(["redraw"], redraw);
+  on(["picture"], pictureCame);
+  on(["resync"], retryMissing);
   setReadiness((frame) => state.panes.every((pane) => pictureOf(pane, frame) !== "loading"));
   keepFitted(stage, redraw);
   overlayBox.addEventListener("pointermove", (event) => { if (event.buttons || event.pointerType === "mouse") wipeTo(event); });
@@ -39,7 +45,7 @@ export function buildPlayer() {
 }
 
 /** Redraw the present frame (size, smoothing or theme changed). */
-export function redraw() {
+function redraw() {
   shown.frame = -1;
   draw();
 }
@@ -52,7 +58,7 @@ function refresh() {
     root.replaceChildren(...wanted);
     shown.frame = -1;
   }
-  root.dataset.count = sideBySide ? state.panes.length : 1;
+  root.dataset.count = String(wanted.length);
   const { image_width: w, image_height: hgt } = state.model?.geometry ?? {};
   root.style.setProperty("--aspect", w && hgt ? String(w / hgt) : "1");
   if (sideBySide) state.panes.forEach((_, index) => views[index].refresh());
@@ -82,31 +88,32 @@ function draw() {
   const { frame } = clock;
   const pictures = state.panes.map((pane) => pictureOf(pane, frame));
   for (const pane of state.panes) prefetch(pane, frame);
-  const loading = pictures.includes("loading");
-  root.classList.toggle("loading", loading);
-  if (loading) return;
-  const key = keyOf(pictures, frame);
+  const ready = pictures.filter((picture) => picture !== "loading").map((picture) => (picture === "missing" ? null : picture));
+  root.classList.toggle("loading", ready.length < pictures.length);
+  if (ready.length < pictures.length) return;
+  const key = keyOf(ready, frame);
   if (shown.frame === frame && key.every((part, i) => part === drawnKey[i])) return;
   drawnKey = key;
-  if (state.mode === "side") pictures.forEach((picture, index) => views[index]?.draw(picture, frame));
-  else drawOverlay(pictures);
-  for (const picture of pictures) noteDrawn(picture.live);
+  if (state.mode === "side") ready.forEach((picture, index) => views[index]?.draw(picture, frame));
+  else drawOverlay(ready);
+  for (const picture of ready) noteDrawn(picture?.live);
   shown.frame = frame;
   shown.panes = state.panes.map(() => frame);
   shown.draws += 1;
 }
 
-/** What the screen would show: drawing it twice would only cost time. */
+/** What the screen would show: drawing it twice would only cost time. @param {(Picture|null)[]} pictures @param {number} frame */
 function keyOf(pictures, frame) {
-  return [frame, state.mode, ...state.pair, ...pictures.flatMap((picture) => [picture.image ?? picture, picture.y]),
+  return [frame, state.mode, ...state.pair, ...pictures.flatMap((picture) => [picture?.image, picture?.y]),
     ...state.panes.flatMap((pane) => [pane.nodeId, pane.follows])];
 }
 
+/** @param {(Picture|null)[]} pictures */
 function drawOverlay(pictures) {
-  const [a, b] = state.pair;
-  if (pictures[a] === "missing" || pictures[b] === "missing" || !pictures[b]) return;
-  drawPair(stage, pictures[a], pictures[b]);
-  stage.dataset.frame = clock.frame;
+  const [a, b] = state.pair.map((index) => pictures[index]);
+  if (!a || !b) return;
+  drawPair(stage, a, b);
+  stage.dataset.frame = String(clock.frame);
   legend.forEach((el, i) => {
     text(el, LETTERS[state.pair[i]]);
     el.dataset.letter = LETTERS[state.pair[i]];
@@ -118,6 +125,7 @@ function drawOverlay(pictures) {
   text(caption, describe());
 }
 
+/** @param {PointerEvent} event */
 function wipeTo(event) {
   if (state.mode !== "wipe") return;
   const box = stage.getBoundingClientRect();
@@ -125,8 +133,9 @@ function wipeTo(event) {
   redraw();
 }
 
+/** @param {KeyboardEvent} event */
 function wipeByKey(event) {
-  const delta = { ArrowLeft: -0.02, ArrowRight: 0.02 }[event.key];
+  const delta = WIPE_KEYS.get(event.key);
   if (delta === undefined) return;
   event.preventDefault();
   event.stopPropagation();

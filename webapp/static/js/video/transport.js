@@ -6,47 +6,39 @@ import { stepsAt, fps } from "../state/lineage.js";
 import { followHead, jump, setMode, setPair, swap } from "../state/panes.js";
 import { LETTERS, emit, on, state, touch } from "../state/store.js";
 import { attr, h, text } from "../ui/dom.js";
+import { iconButton, segment, segments } from "../ui/fields.js";
 import { icon } from "../ui/icons.js";
 import { GAINS, overlay } from "./modes.js";
 
-const MODE_NAMES = { side: "Side", wipe: "Wipe", blink: "Blink", diff: "Difference" };
-const MODE_KEYS = { side: "", wipe: " (W)", blink: "", diff: " (D)" };
+/** @import { Mode } from "../state/types.js" */
 
-function button(name, label, onclick, props = {}) {
-  return h("button", { class: "icon-button", type: "button", title: label, "aria-label": label, onclick, ...props }, icon(name));
-}
+/** @type {[Mode, string, string][]} the name of each mode, and what its button says where two branches are open */
+const MODES = [["side", "Side", "Side"], ["wipe", "Wipe", "Wipe (W)"], ["blink", "Blink", "Blink (X)"], ["diff", "Difference", "Difference (D)"]];
 
 /** The bar above the videos: view, mode, pair, smoothing. */
 export function buildStageBar() {
-  const views = h("div", { class: "segments", role: "group", "aria-label": "View" });
-  const modes = h("div", { class: "segments", role: "group", "aria-label": "Compare mode" });
-  const smooth = h("button", { class: "icon-button", type: "button", onclick: toggleSmooth }, icon("pixels"));
+  const views = segments("View");
+  const modes = segments("Compare mode");
+  const smooth = iconButton("pixels", "Show pixels", toggleSmooth);
   const el = h("div", { class: "stage-bar" }, views, modes, h("span", { class: "spacer" }), smooth);
-  on("view panes mode", () => {
+  on(["view", "panes", "mode"], () => {
     views.replaceChildren(segment("Videos", state.view === "videos", () => setView("videos")),
       segment("Branches", state.view === "grid", () => setView("grid")));
     modes.hidden = state.view === "grid";
-    modes.replaceChildren(...Object.entries(MODE_NAMES).map(([mode, name]) => segment(name, state.mode === mode,
-      () => setMode(mode), { disabled: mode !== "side" && state.panes.length < 2, title: modeTitle(mode) })));
+    modes.replaceChildren(...MODES.map(([mode, name, title]) => {
+      const disabled = mode !== "side" && state.panes.length < 2;
+      return segment(name, state.mode === mode, () => setMode(mode), { disabled, title: disabled ? "Open a second branch to compare" : title });
+    }));
     attr(smooth, "aria-pressed", !state.smooth);
-    attr(smooth, "aria-label", "Show pixels");
     attr(smooth, "title", state.smooth ? "Show the model's pixels as they are" : "Smooth the picture");
   });
   return el;
 }
 
-function modeTitle(mode) {
-  return mode !== "side" && state.panes.length < 2 ? "Open a second branch to compare" : `${MODE_NAMES[mode]}${MODE_KEYS[mode]}`;
-}
-
-function segment(label, on_, onclick, props = {}) {
-  return h("button", { type: "button", class: "segment", "aria-pressed": String(on_), onclick, ...props }, label);
-}
-
 /** Under the overlay: which pair, how strong, which first. */
 export function buildOverlayBar() {
   const el = h("div", { class: "overlay-bar" });
-  on("panes mode", () => {
+  on(["panes", "mode"], () => {
     el.hidden = state.mode === "side";
     if (!el.hidden) el.replaceChildren(...overlayControls());
   });
@@ -56,23 +48,24 @@ export function buildOverlayBar() {
 function overlayControls() {
   const list = [];
   if (pairs().length > 1) {
-    list.push(h("div", { class: "segments", role: "group", "aria-label": "Pair" }, ...pairs().map(([a, b]) => segment(
-      `${LETTERS[a]}·${LETTERS[b]}`, state.pair[0] === a && state.pair[1] === b, () => setPair(a, b)))));
+    list.push(segments("Pair", ...pairs().map(([a, b]) => segment(`${LETTERS[a]}·${LETTERS[b]}`,
+      state.pair[0] === a && state.pair[1] === b, () => setPair(a, b)))));
   }
   if (state.mode === "diff") {
-    list.push(h("div", { class: "segments", role: "group", "aria-label": "Gain" }, ...GAINS.map((gain) => segment(`×${gain}`,
-      overlay.gain === gain, () => { overlay.gain = gain; touch("mode"); emit("redraw"); }))));
+    list.push(segments("Gain", ...GAINS.map((gain) => segment(`×${gain}`, overlay.gain === gain,
+      () => { overlay.gain = gain; touch("mode"); emit("redraw"); }))));
   }
-  list.push(h("button", { class: "button small", type: "button", onclick: swap, title: "Swap the two (S)" }, "Swap"));
+  list.push(h("button", { class: "button small", onclick: swap, title: "Swap the two (S)" }, "Swap"));
   return list;
 }
 
-export function setView(view) {
+/** @param {"videos"|"grid"} view */
+function setView(view) {
   state.view = view;
   touch("view");
 }
 
-export function toggleSmooth() {
+function toggleSmooth() {
   state.smooth = !state.smooth;
   touch("mode");
   emit("redraw");
@@ -80,19 +73,19 @@ export function toggleSmooth() {
 
 /** The bar under the videos. */
 export function buildTransport() {
-  const playButton = button("play", "Play", toggle, { class: "icon-button play" });
-  const speed = h("button", { class: "button small quiet speed", type: "button", onclick: () => changeSpeed(1), oncontextmenu: slower });
+  const playButton = iconButton("play", "Play", toggle, { class: "icon-button play" });
+  const speed = h("button", { class: "button small quiet speed", onclick: () => changeSpeed(1), oncontextmenu: slower });
   const counter = h("output", { class: "counter", "aria-live": "off", title: "Frame, step and time" });
-  const live = h("button", { class: "button small live-button", type: "button", title: "Follow the newest frame (End)", onclick: followHead },
+  const live = h("button", { class: "button small live-button", title: "Follow the newest frame (End)", onclick: followHead },
     h("span", { class: "dot" }), "Live");
-  const loop = button("loop", "Loop from the divergence", () => { clock.loop = !clock.loop; emit("play"); });
+  const loop = iconButton("loop", "Loop from the divergence", () => { clock.loop = !clock.loop; emit("play"); });
   const el = h("div", { class: "transport", role: "group", "aria-label": "Playback" },
-    button("first", "First frame (Home)", () => seek(0)), button("prev", "Back one frame (,)", () => nudge(-1)), playButton,
-    button("next", "On one frame (.)", () => nudge(1)), button("last", "Newest frame (End)", followLive),
+    iconButton("first", "First frame (Home)", () => seek(0)), iconButton("prev", "Back one frame (,)", () => nudge(-1)), playButton,
+    iconButton("next", "On one frame (.)", () => nudge(1)), iconButton("last", "Newest frame (End)", followLive),
     speed, loop, counter, h("span", { class: "spacer" }),
-    h("button", { class: "button small", type: "button", title: "Go to where the branches part ([ and ])", "aria-label": "Divergence", onclick: () => jump(-1) },
-      "◆", h("span", { class: "wide" }, "Divergence")), live);
-  on("play", () => {
+    h("button", { class: "button small", title: "Go to where the branches part ([ and ])", "aria-label": "Divergence", onclick: () => jump(-1) }, "◆",
+      h("span", { class: "wide" }, "Divergence")), live);
+  on(["play"], () => {
     playButton.replaceChildren(icon(clock.playing ? "pause" : "play"));
     attr(playButton, "aria-label", clock.playing ? "Pause" : "Play");
     attr(playButton, "title", `${clock.playing ? "Pause" : "Play"} (Space)`);
@@ -102,7 +95,7 @@ export function buildTransport() {
     attr(loop, "aria-pressed", clock.loop);
     el.classList.toggle("waiting", clock.waiting);
   });
-  on("frame", () => {
+  on(["frame"], () => {
     const last = clock.total - 1;
     text(counter, `${clock.frame} / ${last} · step ${stepsAt(clock.frame)} · ${(clock.frame / fps()).toFixed(2)} s`);
     attr(live, "aria-pressed", clock.follow);
@@ -112,6 +105,7 @@ export function buildTransport() {
   return el;
 }
 
+/** @param {Event} event */
 function slower(event) {
   event.preventDefault();
   changeSpeed(-1);
