@@ -1,4 +1,4 @@
-# Verbs: install demo test test-all coverage lint house serve bench chaos docs clean. Each sets up what it needs.
+# Verbs: install demo test test-all coverage lint lint-page house serve bench chaos docs clean. Each sets up what it needs.
 # Needed beforehand: Python 3.11 or newer, make, a C library. Nothing else: no curl, git or jq.
 #
 #   make demo ARGS=--exit        arguments go to the command
@@ -10,6 +10,8 @@ RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BROWSER := $(VENV)/.browser
 ALLOCATOR := $(VENV)/.allocator
+PAGE_TOOLS := node_modules/.package-lock.json
+NPM = PATH="$(abspath $(RUN)):$$PATH" $(RUN)/npm --silent
 PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 # Processes that tests are shared out to, each with servers of its own; 0: this one process, for a debugger.
@@ -17,7 +19,7 @@ PROCESSES ?= 3
 PARALLEL = -n $(PROCESSES) --dist loadgroup
 COVERED = tests/sdk tests/store tests/ledger tests/queue tests/media
 
-.PHONY: install demo test test-all coverage lint house format serve bench chaos docs clean
+.PHONY: install demo test test-all coverage lint lint-page house format serve bench chaos docs clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
@@ -45,13 +47,20 @@ chaos: $(INSTALLED)
 bench: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
 	$(RUN)/arc-fabric bench $(ARGS)
 
-lint: $(INSTALLED)
+lint: $(INSTALLED) lint-page
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 
 # Circles, arrows that look up, crowded folders.
 house: $(INSTALLED)
 	$(RUN)/python -m tools.house $(ARGS)
+
+# The page: types (JSDoc, checked by TypeScript against the server's own schemas) and rules. Node comes with the dev extra.
+lint-page: $(INSTALLED) $(PAGE_TOOLS)
+	$(RUN)/python -m tools.page_types build/page/openapi.json
+	$(NPM) run types
+	$(NPM) run check
+	$(NPM) run lint
 
 format: $(INSTALLED)
 	$(RUN)/ruff check --fix .
@@ -62,7 +71,7 @@ docs: $(INSTALLED)
 	$(RUN)/python -m pytest -q -k "docs or documented" $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist demo_output .pytest_cache .ruff_cache .hypothesis arc_fabric.egg-info
+	rm -rf $(VENV) node_modules build dist demo_output .pytest_cache .ruff_cache .hypothesis arc_fabric.egg-info
 
 $(RUN)/python:
 	@test -n "$(PYTHON)" || { echo "No python3.11 on PATH. Install Python 3.11, or: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -77,6 +86,12 @@ $(INSTALLED): pyproject.toml constraints.txt | $(RUN)/python
 	$(PIP) install --constraint constraints.txt torch==2.13.0
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	$(PIP) install --no-deps openpi-client==0.1.2
+	@touch $@
+
+# What checks the page, as pinned by package-lock.json; the page itself has no build step and ships none of it.
+$(PAGE_TOOLS): package.json package-lock.json .npmrc | $(INSTALLED)
+	$(NPM) ci --no-audit --no-fund \
+	  || { echo "The checkers of the page could not be installed (see above): make lint-page needs a package registry, once."; exit 1; }
 	@touch $@
 
 # Workers without a GPU are a tenth faster with tcmalloc (arc_fabric/services/allocator.py); nothing needs it.
