@@ -61,7 +61,7 @@ ROOMS = (
     Room("arc_fabric/base"),
     Room(
         "arc_fabric:ground",
-        packages="numpy pydantic pydantic_settings",
+        packages="numpy pydantic",
         files="__init__ errors extras ids scoring settings",
         holds="errors, ids, settings, extras: what every room stands on",
     ),

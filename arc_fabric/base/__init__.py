@@ -1,1 +1,1 @@
-"""Small things that every room may use: terminal states and other terms, keys of given pictures, one cache order."""
+"""Small things that every room may use: terms, keys of given pictures, one cache order, one way to try again."""

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from arc_fabric import errors
+from arc_fabric.base.retry import retry
 from arc_fabric.client.transport import PAUSES_S, named_error
 from arc_fabric.media.frames import decode_png, unpack_live
 
@@ -147,14 +147,7 @@ class Stream:
             return
         if not self._reconnect:
             raise errors.ServiceError("the stream ended")
-        for pause in (*RECONNECT_S, None):
-            try:
-                self.open()
-                return
-            except errors.ServiceError:
-                if pause is None:
-                    raise
-                time.sleep(pause)
+        retry(self.open, on=(errors.ServiceError,), pauses=RECONNECT_S)
 
 
 def _refusal(refused: InvalidStatus) -> errors.ArcFabricError:

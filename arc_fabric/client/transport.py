@@ -5,12 +5,12 @@ A POST carries an Idempotency-Key, so sending it again never does the work twice
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import httpx
 
 from arc_fabric import errors
+from arc_fabric.base.retry import retry
 from arc_fabric.ids import new_id
 
 PAUSES_S = (0.1, 0.3, 1.0, 2.0, 4.0)
@@ -44,24 +44,34 @@ class Transport:
 
     def send(self, method: str, path: str, **request: Any) -> httpx.Response:
         """One request, tried again where that is safe. Raises ServiceError or the error that the server names."""
-        pauses = iter(PAUSES_S)
-        while True:
-            pause = next(pauses, None)
-            try:
-                answer = self._http.request(method, path, **request)
-            except httpx.TransportError as broken:
-                if pause is None:
-                    raise errors.ServiceError(
-                        f"{self.url} does not answer: {type(broken).__name__}",
-                        hint="Check that 'arc-fabric up' runs and that the URL is right.",
-                        url=self.url,
-                    ) from broken
-            else:
-                if not answer.is_error:
-                    return answer
-                if answer.status_code not in _BUSY or pause is None:
-                    raise error_of(answer)
-            time.sleep(pause)
+
+        def once() -> httpx.Response:
+            answer = self._http.request(method, path, **request)
+            if answer.status_code in _BUSY:
+                raise _Busy(answer)
+            return answer
+
+        try:
+            answer = retry(once, on=(httpx.TransportError, _Busy), pauses=PAUSES_S)
+        except _Busy as busy:
+            answer = busy.answer
+        except httpx.TransportError as broken:
+            raise errors.ServiceError(
+                f"{self.url} does not answer: {type(broken).__name__}",
+                hint="Check that 'arc-fabric up' runs and that the URL is right.",
+                url=self.url,
+            ) from broken
+        if answer.is_error:
+            raise error_of(answer)
+        return answer
+
+
+class _Busy(Exception):
+    """The server may take the same request a moment later."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(answer.status_code)
+        self.answer = answer
 
 
 def error_of(answer: httpx.Response) -> errors.ArcFabricError:

@@ -6,7 +6,6 @@ request leaves nothing but, at most, a stored picture that nobody names; the col
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from arc_fabric.base.input_keys import new_key
+from arc_fabric.base.retry import retry
 from arc_fabric.errors import InvalidImage, StoreUnavailable
 from arc_fabric.media.frames import decode_png, pack_views
 from webapp.context import ctx
@@ -23,7 +23,7 @@ from webapp.work.uploads import read_base64, size_of_base64
 SAMPLE = "sample:"
 MAX_PIXELS = 1 << 26
 """Of all pictures of one request: 64 million, 200 MB once decoded."""
-READ_TRIES, READ_PAUSE_S = 30, 0.1
+READ_PAUSES_S = (0.1,) * 30
 Picture = str | list[str]
 """`sample:<name>` or base64; a list has one per camera."""
 
@@ -116,13 +116,11 @@ def _store(data: bytes) -> str:
     write into a new bucket, and the job reads the picture at once."""
     backend, key = ctx().backend, new_key(data)
     backend.put(key, data)
-    for _ in range(READ_TRIES):
-        try:
-            backend.get(key, 0, 1)
-            return key
-        except KeyError:
-            time.sleep(READ_PAUSE_S)
-    raise StoreUnavailable(f"the object store does not give {key} back after it was written")
+    try:
+        retry(lambda: backend.get(key, 0, 1), on=(KeyError,), pauses=READ_PAUSES_S)
+    except KeyError:
+        raise StoreUnavailable(f"the object store does not give {key} back after it was written") from None
+    return key
 
 
 def _fitting(width: int, height: int) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from arc_fabric.base.retry import retry, within
 from arc_fabric.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -26,15 +26,10 @@ def through_outages(
 
     `call` must be safe to repeat (the ledger's scripts are).
     """
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            return call()
-        except of as error:
-            if time.monotonic() > deadline:
-                raise
-            log.warning("waiting for %s: %s", type(error).__name__, error)
-            time.sleep(_PAUSE_S)
+    return retry(
+        call, on=of, pauses=within(patience_s, _PAUSE_S),
+        told=lambda error: log.warning("waiting for %s: %s", type(error).__name__, error),
+    )  # fmt: skip
 
 
 def through_store_outages(call: Callable[[], T]) -> T:

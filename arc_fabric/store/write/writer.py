@@ -7,7 +7,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
+from arc_fabric.base.retry import doubling, retry
 from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.read.manifest_cache import ManifestCache
@@ -167,20 +169,15 @@ class Writer:
                 raise StoreError(f"{job.checkpoint_id} shares pieces with {needed}, which could not be stored.")
 
     def _upload_until_stored(self, job: WriteJob) -> None:
-        pause = _RETRY_FIRST_S
-        while True:
-            try:
-                self._uploader.upload(job)
-            except StoreUnavailable as error:
-                if self._down is None:
-                    self._down = time.time(), error.message
-                    log.warning("storing %s: %s Trying again until it does.", job.checkpoint_id, error.message)
-                if self._closing.wait(pause):
-                    raise
-                pause = min(2 * pause, _RETRY_MOST_S)
-            else:
-                self._down = None
-                return
+        def note(error: Exception) -> None:
+            if self._down is None:
+                self._down = time.time(), str(error)
+                log.warning("storing %s: %s Trying again until it does.", job.checkpoint_id, error)
+
+        pauses = doubling(_RETRY_FIRST_S, _RETRY_MOST_S)
+        upload = partial(self._uploader.upload, job)
+        retry(upload, on=(StoreUnavailable,), pauses=pauses, sleep=self._closing.wait, told=note)
+        self._down = None
 
     def _sleep(self, seconds: float) -> None:
         if self._closing.wait(seconds):
