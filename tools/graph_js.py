@@ -1,6 +1,6 @@
 """What the page's modules import from each other: `python -m tools.graph_js` prints it.
 
-tests/page/test_rooms.py asserts that there are no circles and no upward imports.
+tests/page/units/test_rooms.py asserts that there are no circles and no upward imports.
 
 A room is a folder of `webapp/static/js`. Rooms only look down: a module imports from its own room and from those before
 it in `ROOMS`. Types named in comments are no imports: they are gone when the page runs.

@@ -16,7 +16,6 @@ MOST_FILES = 16
 """Source files in one folder, its `__init__.py` not counted."""
 CROWDED = {
     "arc_fabric/models/tabletop": "is rebuilt in rooms of its own",
-    "tests/page": "one file more than that, to be sorted by the page's rooms",
 }
 """Folders that may hold more than MOST_FILES, and why."""
 

