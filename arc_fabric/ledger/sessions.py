@@ -74,7 +74,8 @@ class Sessions:
         label: str | None = None,
         idempotency_key: str | None = None,
     ) -> JobRequest:
-        """A new session whose head is an existing checkpoint; `steps` > 0 also runs that many steps.
+        """A new session whose head is an existing checkpoint; `steps` > 0 also runs that many steps. Without steps the
+        job has succeeded when it is accepted.
 
         No tensor is copied and no node is made. Prompt and seed default to the checkpoint's. A bulk fork does
         not count as open, runs after interactive work and is closed when its job ends. Raises InvalidRequest.
@@ -87,7 +88,7 @@ class Sessions:
             "actions": actions,
         }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, bulk=bulk, label=label)  # type: ignore[arg-type]
-        return self._request(session, "fork", params, checkpoint_id, prompt_mode, max(steps, 1), idempotency_key)
+        return self._request(session, "fork", params, checkpoint_id, prompt_mode, steps, idempotency_key)
 
     def _accept(self, request: JobRequest) -> tuple[SessionRecord, JobRecord]:
         accepted = self._jobs.accept(request)
@@ -101,7 +102,7 @@ class Sessions:
         params: dict[str, object],
         source: str,
         prompt_mode: str,
-        total: int,
+        steps: int,
         idempotency_key: str | None,
     ) -> JobRequest:
         session.id = new_id("ses")
@@ -112,13 +113,14 @@ class Sessions:
             session.id,
             codec.pack(session.to_dict() | hidden),
             job.id,
-            codec.pack(job.to_dict() | {"_total": total, "_done": 0}),
+            codec.pack(job.to_dict() | {"_total": max(steps, 1), "_done": 0}),
             idempotency_key or "",
             digest(kind, by_content(params), session.label, session.bulk) if idempotency_key else "",
             source,
             self._core.limits.max_open_sessions,
             self._core.limits.max_jobs_total,
             self._core.limits.affinity_queue_bound,
+            codec.dumps({"session_id": session.id, "checkpoint_id": source}) if source and not steps else "",
         ))  # fmt: skip
 
     def close(self, session_id: str) -> SessionRecord:

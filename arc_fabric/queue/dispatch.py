@@ -105,7 +105,7 @@ class Dispatcher:
 
     def _tell(self, answers: Sequence[Accepted]) -> None:
         """Tell monitors of tickets that the ledger has sent; a worker may be at work on them already."""
-        sent = [answer.job for answer in answers if not answer.job.replayed]
+        sent = [job for job in (answer.job for answer in answers) if not (job.replayed or job.finished_for_good)]
         for start in range(0, len(sent), PER_ROUND_TRIP):
             events = _events([self._ticket_of(job) for job in sent[start : start + PER_ROUND_TRIP]])
             try:

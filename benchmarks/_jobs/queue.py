@@ -101,7 +101,9 @@ def forks(report: Report, world: World) -> None:
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(world.workers(settings, ("gpu.0",), 1))
         fabric = stack.enter_context(ArcFabric(stack.enter_context(world.web(settings))))
-        head = client.ledger.sessions.get(client.create("fork", any_sample())).head
+        session = client.create("fork", any_sample())
+        head = client.ledger.sessions.get(session).head
+        _fork_alone(report, client, session, head)
         fabric.submit([{"kind": "fork", "params": {"checkpoint_id": head, "bulk": True}}])
         before, start = world.cpu_seconds(), time.perf_counter()
         accepted = client.dispatcher.accept_many(
@@ -122,6 +124,24 @@ def forks(report: Report, world: World) -> None:
         report.add("enqueue of 500 forks over HTTP, in one list", took, "s", at_most=2.0, baselines=cpu)
         for job in jobs:
             client.ledger.jobs.cancel(job.id)
+
+
+def _fork_alone(report: Report, client: Client, session: str, head: str) -> None:
+    """A fork without steps from request to done, in turns with an empty job, which goes to a worker and back."""
+
+    def fork() -> None:
+        made = client.dispatcher.accept(client.ledger.sessions.fork_request(checkpoint_id=head))
+        client.ledger.sessions.close(client.done(made.job).session_id)
+
+    ways = {"fork": fork, "no-op": lambda: client.run(session, "noop")}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(BLOCKS):
+        for name, once in ways.items():
+            times[name] += round_trips(once, 5, warm=2)
+    facts = {f"{name} p50_ms": round(median(found), 3) for name, found in times.items()}
+    facts |= {f"{name} redis commands": _commands(client.ledger.redis, once) for name, once in ways.items()}
+    ratio = median(times["fork"]) / median(times["no-op"])
+    report.add("fork without steps and its close / no-op job round trip", ratio, "ratio", at_most=1.0, baselines=facts)
 
 
 def interactive(report: Report, world: World) -> None:

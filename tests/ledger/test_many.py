@@ -31,9 +31,9 @@ def test_many_requests_are_accepted_in_order_each_by_itself(ledger: Ledger, hand
     assert [a.job.id for a in again] == [step.job.id, fork.job.id]
     assert all(a.job.replayed for a in again) and again[1].session.id == fork.session.id
     room = ledger.limits.max_jobs_total - 3
-    many = ledger.jobs.accept_many([ledger.sessions.fork_request(checkpoint_id=session.head, bulk=True)] * 1)
+    many = ledger.jobs.accept_many([ledger.sessions.fork_request(checkpoint_id=session.head, steps=1, bulk=True)] * 1)
     many += ledger.jobs.accept_many(
-        [ledger.sessions.fork_request(checkpoint_id=session.head, bulk=True, seed=i) for i in range(room + 5)]
+        [ledger.sessions.fork_request(checkpoint_id=session.head, steps=1, bulk=True, seed=i) for i in range(room + 5)]
     )
     refused = [m for m in many if not isinstance(m, Accepted)]
     assert len(refused) == 6 and {type(r) for r in refused} == {TooManyJobs}

@@ -77,6 +77,28 @@ def test_a_fork_points_at_its_checkpoint_and_copies_nothing(ledger: Ledger, hand
     assert {s.id for s in ledger.nodes.tree(trunk.tree_id).sessions} == {trunk.id, fork.id}
 
 
+def test_a_fork_without_steps_is_done_when_it_is_accepted(ledger: Ledger, hand: Hand) -> None:
+    """No worker takes part: the job has succeeded with the events of any other, and the session can be stepped at once;
+    a repeated key brings the same job back, once done."""
+    trunk = hand.stepped(hand.opened())
+    request = ledger.sessions.fork_request(checkpoint_id=trunk.head, idempotency_key="k")
+    fork, job = (accepted := ledger.jobs.accept(request.with_ticket("a ticket"))).session, accepted.job
+    assert (job.state, job.worker, job.progress) == ("succeeded", None, {"done": 1, "total": 1})
+    assert job.result == {"session_id": fork.id, "checkpoint_id": trunk.head}
+    assert (fork.head, fork.worker, fork.queued, fork.running_job) == (trunk.head, "gpu.0", 0, None)
+    assert ledger.redis.llen("gpu.0") == 0, "no ticket is sent"
+    kinds = [event.kind for event in ledger.events.read([fork.id], "0")]
+    assert kinds == ["session.created", "job.queued", "job.started", "job.finished", "session.updated"]
+    assert ledger.jobs.unfinished(fork.id) == []
+    assert ledger.counts()["jobs_unfinished"] == 0
+    again = ledger.jobs.accept(ledger.sessions.fork_request(checkpoint_id=trunk.head, idempotency_key="k"))
+    assert (again.job.id, again.job.replayed, again.session.id) == (job.id, True, fork.id)
+    assert ledger.jobs.accept(request).job.id == job.id, "a script that is sent twice does nothing the second time"
+    assert hand.stepped(fork).frame_index == 2
+    bulk, ended = ledger.sessions.fork(checkpoint_id=trunk.head, bulk=True)
+    assert (bulk.state, ended.state) == ("closed", "succeeded")
+
+
 def test_a_fork_needs_a_usable_checkpoint(ledger: Ledger, hand: Hand) -> None:
     """Unknown and deleted checkpoints are refused."""
     trunk = hand.opened()

@@ -93,7 +93,7 @@ def _requests(ledger: Ledger) -> dict[str, JobRequest]:
     )
     return {
         "gpu.0": ledger.jobs.request(session.id, "step"),
-        "bulk\x06\x166": ledger.sessions.fork_request(checkpoint_id=head, bulk=True),
+        "bulk\x06\x166": ledger.sessions.fork_request(checkpoint_id=head, steps=1, bulk=True),
         "media": ledger.media.request("video", session.id, {"checkpoint_id": head}, target="videos/x", total=9),
     }
 

@@ -7,14 +7,15 @@ from flask import Response
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors
-from webapp.schemas.ids import SessionPath, WorkHeaders
+from webapp.schemas.ids import CheckpointPath, SessionPath, WorkHeaders
 from webapp.schemas.views import SessionAccepted, WorkAccepted
 from webapp.work import requests
 from webapp.work.accepted import accepted, wait_seconds
-from webapp.work.bodies import CheckpointBody, ForkBody, RewindBody, StepBody
+from webapp.work.bodies import CheckpointBody, ForkBody, ForkOptions, RewindBody, StepBody
 
 work = blueprint("work", "work", "Jobs of one session take effect one at a time, in the order they were accepted.")
 _ANSWERS = {200: WorkAccepted, 202: WorkAccepted, **errors(409, 413, 415)}
+_FORKED = {200: SessionAccepted, 202: SessionAccepted, **errors(409, 413, 415)}
 
 
 @work.post("/sessions/<string:session_id>/step", responses=_ANSWERS)
@@ -48,15 +49,22 @@ def checkpoint(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: C
     return accepted(ctx().dispatcher.accept(request), wait_seconds(header, query.wait))
 
 
-@work.post(
-    "/sessions/<string:session_id>/fork",
-    responses={200: SessionAccepted, 202: SessionAccepted, **errors(409, 413, 415)},
-)
+@work.post("/checkpoints/<string:checkpoint_id>/fork", responses=_FORKED)
+def fork_checkpoint(path: CheckpointPath, header: WorkHeaders, query: WaitQuery, body: ForkOptions) -> Response:
+    """Fork this checkpoint into a new session
+
+    The source is never disturbed. Prompt and seed default to the checkpoint's and apply from the fork's next step.
+    Without steps there is nothing to wait for: the job in the answer has succeeded.
+    """
+    request = requests.fork(ForkBody(checkpoint_id=path.checkpoint_id, **body.model_dump()), header.idempotency_key)
+    return accepted(ctx().dispatcher.accept(request), wait_seconds(header, query.wait))
+
+
+@work.post("/sessions/<string:session_id>/fork", responses=_FORKED)
 def fork(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: ForkBody) -> Response:
     """Fork a checkpoint into a new session
 
-    The checkpoint may be any one of any tree; the source is never disturbed. Prompt and seed default to the
-    checkpoint's and apply from the fork's next step.
+    As POST /api/checkpoints/{checkpoint_id}/fork; the checkpoint may be any one of any tree.
     """
     ctx().ledger.sessions.get(path.session_id)
     request = requests.fork(body, header.idempotency_key)

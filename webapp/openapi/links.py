@@ -27,10 +27,14 @@ _OF_SESSION = (
     *("get_session", "step", "rewind", "checkpoint", "close_session"),
     *("get_tree", "get_frame", "get_session_video", "get_events"),
 )
-_OF_NODE = ("get_checkpoint", "pin_checkpoint", "patch_node", "get_strip", "get_checkpoint_video", "get_thumbnail")
+_OF_NODE = (
+    *("get_checkpoint", "fork_checkpoint", "pin_checkpoint", "patch_node"),
+    *("get_strip", "get_checkpoint_video", "get_thumbnail"),
+)
 LINKS: dict[str, list[Link]] = {
     "create_session": [*_OF_JOB, *_all(_SESSION, *_OF_SESSION)],
     "fork": [*_OF_JOB, *_all(_SESSION, *_OF_SESSION)],
+    "fork_checkpoint": [*_OF_JOB, *_all(_SESSION, *_OF_SESSION)],
     "step": [*_OF_JOB, *_all(_SAME, "get_session", "get_latents", "get_sprite", "get_tree")],
     "rewind": [*_OF_JOB, *_all(_SAME, "get_session", "step")],
     "checkpoint": [*_OF_JOB, *_all(_SAME, "get_tree")],

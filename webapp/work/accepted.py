@@ -39,10 +39,11 @@ def opened(accepted: Accepted) -> dict[str, Any]:
 
 
 def accepted(answer: Accepted, seconds: float, extra: dict[str, Any] | None = None) -> Response:
-    """202 with the job and where to poll it; 200 when it finished while the client waited."""
+    """202 with the job and where to poll it; 200 when the client waited, or asked again, and it has finished."""
     job = wait_for(answer.job, seconds)
     headers = {"Location": f"/api/jobs/{job.id}"}
     if answer.job.replayed:
         headers["Idempotency-Replayed"] = "true"
     body = opened(answer) | (extra or {}) | {"job": job.to_dict()}
-    return json_answer(body, 200 if job.finished_for_good else 202, headers)
+    known = job.finished_for_good and (seconds > 0 or answer.job.replayed)
+    return json_answer(body, 200 if known else 202, headers)

@@ -184,12 +184,9 @@ class CheckpointBody(Body):
     if_head: IfHead | None = None
 
 
-class ForkBody(Body):
-    """A new session from a checkpoint. No tensor is copied."""
+class ForkOptions(Body):
+    """What a new session from a checkpoint has of its own. No tensor is copied."""
 
-    model_config = ConfigDict(openapi_extra={"required": True})
-
-    checkpoint_id: CheckpointId
     new_prompt: Prompt | None = None
     new_seed: Seed | None = None
     prompt_mode: PromptMode = "keep"
@@ -201,6 +198,14 @@ class ForkBody(Body):
     )
     bulk: bool = Field(False, description="Evaluation run: low priority, needs no session slot, closes at its end.")
     label: Label | None = None
+
+
+class ForkBody(ForkOptions):
+    """A new session from a checkpoint. No tensor is copied."""
+
+    model_config = ConfigDict(openapi_extra={"required": True})
+
+    checkpoint_id: CheckpointId
 
 
 class NodePatch(Body):

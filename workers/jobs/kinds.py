@@ -56,7 +56,7 @@ def fork(run: JobRun) -> None:
     result: dict[str, Any] = {"session_id": run.session.id, "checkpoint_id": run.job.params["checkpoint_id"]}
     if run.job.params["steps"]:
         take_steps(run, run.job.params["steps"], result)
-    else:
+    else:  # a fork that an older version accepted: today it ends when it is accepted
         run.succeed(result)
 
 

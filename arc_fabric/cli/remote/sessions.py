@@ -96,9 +96,9 @@ def fork(
     """Fork a new session from a checkpoint; no tensor is copied."""
     remote = remote_of(context)
     source = remote.session(session)
-    body = {"checkpoint_id": checkpoint or checkpoint_at(remote, source, at), "new_prompt": prompt, "new_seed": seed}
-    path = f"/api/sessions/{source['id']}/fork"
-    answer = remote.post(path, **body, steps=steps or None, bulk=bulk or None, label=label)
+    path = f"/api/checkpoints/{checkpoint or checkpoint_at(remote, source, at)}/fork"
+    body = {"new_prompt": prompt, "new_seed": seed, "steps": steps or None, "bulk": bulk or None, "label": label}
+    answer = remote.post(path, **body)
     job = remote.finish(answer["job"], "fork", quiet=as_json)
     _tell(remote.get(f"/api/sessions/{answer['session_id']}"), job, as_json)
 

@@ -65,6 +65,22 @@ def test_latents_as_safetensors_equal_the_npy(session: Made) -> None:
     assert np.array_equal(npy, tensors["latents"])
 
 
+def test_a_checkpoint_is_forked_at_its_own_address(session: Made) -> None:
+    """Without steps the fork is done in the answer, and a repeated key brings it back; with steps it is a job;
+    what is wrong is refused as on the older route."""
+    web, head = session.web, session.step()["result"]["head"]
+    path = f"/api/checkpoints/{head}/fork"
+    key = {"Idempotency-Key": head}
+    answer = web.http.post(path, headers=key)
+    made = answer.json()
+    assert (answer.status_code, made["job"]["state"], made["session"]["head"]) == (202, "succeeded", head)
+    assert web.http.post(path, headers=key).json()["session_id"] == made["session_id"]
+    stepped = web.ok("POST", f"{path}?wait=60", json={"new_prompt": "push the cup", "steps": 2, "bulk": True})
+    assert len(stepped["job"]["result"]["steps"]) == 2
+    assert web.problem(404, "POST", f"/api/checkpoints/{'ckp_' + '0' * 26}/fork")["code"] == "CheckpointNotFound"
+    assert web.problem(422, "POST", path, json={"checkpoint_id": head})["code"] == "InvalidRequest"
+
+
 def test_fork_with_the_same_seed_equals_the_trunk(session: Made) -> None:
     """A fork that changes nothing repeats the trunk's bits; with another prompt it parts at the first step."""
     session.step()

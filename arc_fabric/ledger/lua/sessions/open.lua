@@ -1,7 +1,8 @@
 -- needs: base placement jobs
 -- A new session and its first job (create or fork). ARGV: session, packed session fields, job, packed job fields,
 -- idempotency key, digest, source checkpoint ('' = create), max open sessions, max jobs in all, affinity bound,
--- ticket ('' = the caller sends it).
+-- result ('' = a worker does the job; else that of a job which has nothing left to do: it ends here), ticket ('' = the
+-- caller sends it).
 local sid, jid, idempotency, digest, source = ARGV[1], ARGV[3], ARGV[5], ARGV[6], ARGV[7]
 if redis.call('EXISTS', keys.job(jid)) == 1 then return { 'ok', jid } end
 local again = replay(idempotency, digest)
@@ -55,5 +56,12 @@ if source ~= '' then
 end
 emit_session(sid, 'session.created', fields)
 local job = accept(sid, fields, jid, cjson.decode(ARGV[4]), idempotency, digest, name, reason, bulk)
-send(job, ARGV[11])
+if ARGV[11] == '' then
+  send(job, ARGV[12])
+else
+  change(keys.job(jid), job, { state = '"running"', started = now })
+  emit(sid, 'job.started', shown(job))
+  finish(sid, fields, jid, job, 'succeeded', ARGV[11], 'null')
+  emit_session(sid, 'session.updated', fields)
+end
 return { 'ok', jid, whole(job), whole(fields) }
