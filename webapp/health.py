@@ -29,8 +29,8 @@ health = APIBlueprint(
 _PLAIN = {"description": "Prometheus text format 0.0.4.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
-Values = Mapping[tuple[str, ...], float]
-"""Samples by the values of their labels."""
+Values = Mapping[Any, float]
+"""Samples by the values of their labels (a tuple of texts)."""
 
 disable_created_metrics()
 _requests = CollectorRegistry()

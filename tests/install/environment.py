@@ -39,7 +39,7 @@ class Environment:
     def run(self, *arguments: str, code: int = 0, **env: str) -> str:
         """The output of `python <arguments>`, standard error included; it must end with `code`."""
         done = subprocess.run(
-            [self.python, *arguments], env=self.env(**env), cwd=self.folder, text=True, timeout=120, check=False,
+            [self.python, *arguments], env=self.env(**env), cwd=self.folder, text=True, timeout=240, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert done.returncode == code, done.stdout
