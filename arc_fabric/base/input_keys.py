@@ -1,7 +1,7 @@
 """Object keys of given pictures: `inputs/<sha256>-<unique>.png`; `sample:<name>` names one of the package.
 
 A key is never used again: a stored picture that neither a job nor a node names, and that is too old for a request
-under way, will never be named. That is what makes it safe to delete (store/upkeep/inputs.py).
+under way, will never be named. That is what makes it safe to delete (store/upkeep/unnamed_inputs.py).
 """
 
 from __future__ import annotations

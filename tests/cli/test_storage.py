@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from arc_fabric.ids import new_id
+from arc_fabric.ledger import Ledger
 from arc_fabric.manager import StateManager
 from arc_fabric.services.find_servers import reachable_store
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import load_settings
-from arc_fabric.store import SnapshotStore
+from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import Backend, backend_from_settings
-from arc_fabric.store.format.manifest import TENSORS, is_rebuildable, key_of
+from arc_fabric.store.backends.marks import storage_time
+from arc_fabric.store.format.manifest import MANIFEST, TENSORS, is_rebuildable, key_of
 from arc_fabric.store.read.reader import load_manifest
+from arc_fabric.upkeep import orphans
 from tests.cli.conftest import Cli
 from tests.sdk.worlds import new_session, run
 from tests.workers.faulty import make_model
@@ -39,6 +44,31 @@ def test_fsck_finds_damage_and_gc_then_deletes_nothing(cli: Cli, data: Path) -> 
     report = cli(*here, "gc", "--grace", "0", "--json").json
     assert report["unreadable"] == ["ckp_0000000000000000000000000a"]
     assert report["deleted"] == 0
+
+
+def test_gc_by_hand_finds_what_the_janitor_finds(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint that no node names: a dry run tells of it, a run deletes it."""
+    monkeypatch.setattr(orphans, "UNCOMMITTED_S", 0.0)
+    folder, orphan = tmp_path / "data", new_id("ckp")
+    WeedServer(folder, bucket="arc-fabric")
+    with reachable_store(load_settings(data_dir=folder), ledger=True) as settings:
+        backend, ledger = backend_from_settings(settings), Ledger(settings.redis_url)
+        began = storage_time(backend)
+        ledger.inputs.knows_since(began - 2)
+        ledger.close()
+        store = SnapshotStore(backend)
+        store.put(orphan, [TensorEntry("latent_video", torch.ones(1, 2, 3), axis=None, unit=1)], {})
+        store.close()
+        stored = backend.head(key_of(orphan, MANIFEST)).modified
+        while storage_time(backend) <= stored:
+            pass
+    here = ("--set", f"data_dir={folder}", "gc", "--grace", "0")
+    told = cli(*here, "--dry-run", "--json").json
+    assert told["orphans"] == 1 and told["orphan_bytes"] > 0
+    assert "1 checkpoints that no node names" in cli(*here, "--dry-run").out
+    assert cli(*here, "--json").json["orphans"] == 1
+    after = cli(*here, "--json").json
+    assert after["orphans"] == 0 and after["deleted"] > 0
 
 
 def test_a_data_directory_without_a_store_is_a_clear_error(cli: Cli, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def _answer(clip: Clip, session_id: str, header: WaitHeaders, query: VideoQuery,
         job = ctx().dispatcher.accept(request(ctx().ledger, clip, session_id)).job
         job = wait_for(job, wait_seconds(header, query.wait))
         _raise_failure(job)
-        made = find(ctx(), clip) if job.state == "succeeded" else None
+        made = find(context.backend, clip) if job.state == "succeeded" else None
     if made is None:
         headers = {"Location": f"/api/jobs/{job.id}", "Retry-After": "1"}
         return json_answer({"job": job.to_dict()}, 202, headers)

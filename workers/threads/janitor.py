@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from arc_fabric.errors import StoreError
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import MANIFEST, key_of
-from arc_fabric.upkeep.collecting import collect
+from arc_fabric.upkeep.collect import collect
 from workers.process.process import WorkerProcess
 
 log = logging.getLogger(__name__)

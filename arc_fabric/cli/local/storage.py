@@ -37,21 +37,20 @@ def gc(
 ) -> None:
     """Delete stored data that nothing refers to, and old KV beyond the storage budget. Safe while the system runs.
 
-    What it finds new waits out the grace. Given pictures (initial and observed frames) go when no job and no node
-    names them; for that it needs the Redis that belongs to the store.
+    It does what the janitor of a running system does. What it finds new waits out the grace. Checkpoints that no node
+    names, and given pictures (initial and observed frames) that no job and no node names, go too; for that it needs
+    the Redis that belongs to the store.
     """
     from arc_fabric.services.find_servers import knows_ledger, reachable_store
     from arc_fabric.store.backends import backend_from_settings
-    from arc_fabric.store.upkeep.collector import Collector
+    from arc_fabric.upkeep.collect import collect
 
     settings = settings_of(context, gc_grace_s=grace)
     with reachable_store(settings, ledger=bool(settings.storage_budget_bytes) or knows_ledger(settings)) as settings:
         backend = backend_from_settings(settings)
         with _ledger(settings) as ledger:
-            known = _known_inputs(ledger, backend)
-            report = Collector(backend, grace_s=settings.gc_grace_s, **known).run(dry_run=dry_run)
-            thinned = _thin(settings, backend, ledger, dry_run)
-    emit(report.to_dict() | {"budget": thinned}, as_json, _gc)
+            report = collect(ledger, backend, settings, dry_run=dry_run)
+    emit(report.to_dict(), as_json, _gc)
 
 
 @app.command()
@@ -164,32 +163,13 @@ def _ledger(settings: Settings) -> Iterator[Ledger | None]:
             ledger.close()
 
 
-def _known_inputs(ledger: Ledger | None, backend: Backend) -> dict[str, Any]:
-    """What the collector may know of given pictures."""
-    if ledger is None:
-        return {}
-    from arc_fabric.store.backends.marks import storage_time
-
-    return {"named_inputs": ledger.inputs.named, "inputs_since": ledger.inputs.knows_since(storage_time(backend))}
-
-
-def _thin(settings: Settings, backend: Backend, ledger: Ledger | None, dry_run: bool) -> dict[str, Any] | None:
-    """Keep storage within its budget; None where the settings or the model do not allow for it."""
-    if ledger is None or not settings.storage_budget_bytes:
-        return None
-    from arc_fabric.upkeep.thinning import thin
-
-    report = thin(ledger, backend, settings, dry_run=dry_run)
-    return None if report is None else report.to_dict()
-
-
 def _repair(settings: Settings, backend: Backend, report: CheckReport) -> dict[str, Any]:
     """Mend what can be; the report keeps the rest."""
     if not any(problem.rebuildable for problem in report.problems):
         return {"repaired": [], "why": {}}
     with extra("sdk"):
         from arc_fabric.store.upkeep.repair import repair_kv
-        from arc_fabric.upkeep.rebuilding import Rebuilder
+        from arc_fabric.upkeep.rebuilder import Rebuilder
 
     rebuilder = Rebuilder(settings, backend)
     try:
@@ -207,10 +187,14 @@ def _gc(facts: dict[str, Any]) -> None:
     if waiting:
         rest = facts["candidate_bytes"] - facts["freed_bytes"]
         out.print(f"{size(rest)} in {waiting} objects wait until their grace period is over")
+    if facts["orphans"]:
+        fate = "would be deleted" if facts["dry_run"] else "are deleted now; their data waits as above"
+        out.print(f"{facts['orphans']} checkpoints that no node names, {size(facts['orphan_bytes'])}, {fate}")
     if facts["inputs"]:
         out.print(f"{size(facts['input_bytes'])} of these in {facts['inputs']} given pictures that nothing names")
     if facts["inputs"] is None:
-        out.print("given pictures were left alone: no Redis that says which are in use (name it with redis_url)")
+        out.print("given pictures and checkpoints without a node were left alone: no Redis that says which are in use")
+        out.print("(name it with redis_url)")
     if facts["budget"] is not None:
         _budget(facts["budget"], verb)
     for key in facts["unreadable"]:

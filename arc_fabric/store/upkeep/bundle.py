@@ -27,7 +27,7 @@ from arc_fabric.errors import (
     UnknownFormat,
 )
 from arc_fabric.store.backends.base import Backend
-from arc_fabric.store.backends.marks import LISTING_VALID_S, condemned
+from arc_fabric.store.backends.marks import LISTING_VALID_S, marks
 from arc_fabric.store.format.manifest import (
     MANIFEST,
     ROOT,
@@ -114,7 +114,7 @@ def import_bundle(path: Path, backend: Backend) -> Bundle:
         for key, here in wanted.items():
             if not here:
                 backend.put(key, archive.read(key))
-        if condemned(backend).keys() & bundle.objects.keys():
+        if marks(backend).keys() & bundle.objects.keys():
             # As a writer does (upload.py): a listing older than the manifests may still be acted on.
             time.sleep(LISTING_VALID_S)
             for key in wanted:

@@ -1,17 +1,17 @@
-"""The collector: finds payloads nobody needs, condemns them, and deletes them after a grace period.
+"""The collector: finds payloads nobody needs, marks them, and deletes them after a grace period.
 
 Safe beside writers and other collectors on any machine, without a lock:
 
 - What a stored manifest refers to is live. Everything else below `checkpoints/` is a candidate: payloads deleted by
   their owner, files without a manifest that are older than the grace period.
-- Phase one condemns a candidate by writing a mark. Phase two, at least `grace_s` later (by the storage's clock),
+- Phase one marks a candidate. Phase two, at least `grace_s` later (by the storage's clock),
   deletes it, if a listing begun less than half of LISTING_VALID_S ago still finds it unneeded. A candidate that is
   needed again loses its mark, but only once older listings have expired.
 - A writer puts its manifest, then looks for marks on the files it refers to. It finds none, and the files are there:
   then any mark comes later, and the listing before the deletion sees the manifest. It finds one: it waits until
   listings older than its manifest have expired, and stores again what was deleted in between (upload.py). A mark
   outlives its object by longer than a writer trusts what it has seen, so that it need not look at every file each time.
-- Given pictures (`inputs/`) go the same way, where the caller knows which are named (inputs.py).
+- Given pictures (`inputs/`) go the same way, where the caller knows which are named (unnamed_inputs.py).
 - All phases can be cut off and repeated. A manifest that cannot be read might refer to anything: nothing is deleted
   while there is one.
 """
@@ -29,15 +29,15 @@ from arc_fabric.store.backends.base import Backend, ObjectInfo
 from arc_fabric.store.backends.marks import (
     LISTING_VALID_S,
     Mark,
-    condemn,
-    condemned,
     delete_marked,
-    spare,
+    mark,
+    marks,
     storage_time,
+    unmark,
 )
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS
-from arc_fabric.store.upkeep.inputs import Named, unnamed
 from arc_fabric.store.upkeep.scan import Scan, scan
+from arc_fabric.store.upkeep.unnamed_inputs import Named, unnamed
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +51,8 @@ class GcReport:
     candidates: int = 0
     candidate_bytes: int = 0
     """What would be freed once every candidate's grace period has passed."""
-    condemned: int = 0
-    spared: int = 0
+    marked: int = 0
+    unmarked: int = 0
     """Marks taken back because the object is needed again."""
     deleted: int = 0
     freed_bytes: int = 0
@@ -90,9 +90,9 @@ class Collector:
         self._inputs_since = inputs_since
 
     def run(self, *, dry_run: bool = False) -> GcReport:
-        """Condemn what is not needed, delete what was condemned long enough ago. Raises StoreUnavailable."""
+        """Mark what is not needed, delete what was marked long enough ago. Raises StoreUnavailable."""
         report, began = GcReport(dry_run), time.monotonic()
-        marks = condemned(self._backend)
+        known = marks(self._backend)
         now = storage_time(self._backend)
         found = scan(self._backend)
         report.checkpoints, report.unreadable = len(found.manifests), sorted(found.unreadable)
@@ -101,10 +101,10 @@ class Collector:
         report.candidates = len(candidates)
         report.candidate_bytes = sum(info.size for info in candidates.values())
         if not dry_run:
-            self._condemn(candidates, marks, report)
-            self._spare(candidates, _known(marks, report), now, report)
+            self._mark(candidates, known, report)
+            self._unmark(candidates, _looked_at(known, report), now, report)
             report.swept = self._backend.sweep(now - self._grace_s)
-        due = [info for key, info in candidates.items() if key in marks and now - marks[key].since >= self._grace_s]
+        due = [info for key, info in candidates.items() if key in known and now - known[key].since >= self._grace_s]
         if not found.unreadable:
             self._delete(due, found, report)
         report.seconds = time.monotonic() - began
@@ -132,17 +132,17 @@ class Collector:
         report.inputs, report.input_bytes = len(found), sum(info.size for info in found)
         return {info.key: info for info in found}
 
-    def _condemn(self, candidates: dict[str, ObjectInfo], marks: dict[str, Mark], report: GcReport) -> None:
+    def _mark(self, candidates: dict[str, ObjectInfo], known: dict[str, Mark], report: GcReport) -> None:
         for key in candidates:
-            if key not in marks:
-                condemn(self._backend, key)
-                report.condemned += 1
+            if key not in known:
+                mark(self._backend, key)
+                report.marked += 1
 
-    def _spare(self, candidates: dict[str, ObjectInfo], marks: dict[str, Mark], now: float, report: GcReport) -> None:
-        for key, mark in marks.items():
+    def _unmark(self, candidates: dict[str, ObjectInfo], known: dict[str, Mark], now: float, report: GcReport) -> None:
+        for key, given in known.items():
             if key not in candidates:
-                spare(self._backend, key, mark, now)
-                report.spared += mark.state == "condemned"
+                unmark(self._backend, key, given, now)
+                report.unmarked += given.state == "marked"
 
     def _delete(self, due: list[ObjectInfo], found: Scan, report: GcReport) -> None:
         for info in due:
@@ -155,6 +155,6 @@ class Collector:
             report.freed_bytes += info.size
 
 
-def _known(marks: dict[str, Mark], report: GcReport) -> dict[str, Mark]:
+def _looked_at(known: dict[str, Mark], report: GcReport) -> dict[str, Mark]:
     """The marks of what was looked at."""
-    return {key: mark for key, mark in marks.items() if report.inputs is not None or not key.startswith(INPUTS)}
+    return {key: given for key, given in known.items() if report.inputs is not None or not key.startswith(INPUTS)}

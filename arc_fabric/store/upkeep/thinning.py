@@ -49,7 +49,7 @@ class ThinReport:
     excess_bytes: int = 0
     """Over the budget still, once everything chosen is gone: raise the budget, unpin or delete."""
     marked: int = 0
-    spared: int = 0
+    unmarked: int = 0
     dropped: int = 0
     freed_bytes: int = 0
     """Taken away now; in a dry run: could be taken away now."""
@@ -93,7 +93,7 @@ class Thinner:
             report.marked += 1
         for checkpoint_id in marks.keys() - chosen.keys():
             self._backend.delete(MARKS + checkpoint_id)
-            report.spared += 1
+            report.unmarked += 1
 
     def _drop(self, due: Mapping[str, int], report: ThinReport) -> None:
         for checkpoint_id, size in due.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 from arc_fabric.errors import CheckpointUnavailable, Conflict, StoreError
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.backends.marks import DELETED_MARK_S, LISTING_VALID_S, condemned
+from arc_fabric.store.backends.marks import DELETED_MARK_S, LISTING_VALID_S, marks
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, Piece, TensorRecord, digest_of, key_of
 from arc_fabric.store.format.pieces import byte_view
 from arc_fabric.store.read.reader import load_manifest
@@ -27,7 +27,7 @@ class Uploader:
     """Stores the new pieces, the attachments, then the manifest: what lies around without a manifest is an orphan.
 
     Afterwards it makes sure that no collector took a file the manifest refers to (see collector.py): a file not
-    condemned now and still there cannot be deleted any more, because every later listing sees the manifest.
+    marked now and still there cannot be deleted any more, because every later listing sees the manifest.
     """
 
     def __init__(self, backend: Backend, host: HostTier, *, sleep: Sleep) -> None:
@@ -91,7 +91,7 @@ class Uploader:
         now = time.monotonic()
         needed = manifest.references()
         keys, own = {key_of(i, TENSORS) for i in needed}, key_of(manifest.checkpoint_id, "")
-        if any(key in keys or key.startswith(own) for key in condemned(self._backend)):
+        if any(key in keys or key.startswith(own) for key in marks(self._backend)):
             return True
         unsure = {i for i in needed if now - self._seen.get(i, -DELETED_MARK_S) > DELETED_MARK_S / 2}
         gone = self._missing(unsure)

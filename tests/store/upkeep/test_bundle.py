@@ -94,13 +94,13 @@ def test_what_is_here_in_the_same_state_stays_as_it_is(backend: Backend, open_st
 def test_a_collector_at_work_on_the_same_objects_is_waited_for(
     open_store: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What an import that was cut off left behind is condemned; the next import does not rely on it."""
+    """What an import that was cut off left behind is marked; the next import does not rely on it."""
     backend, elsewhere = MemoryBackend(), MemoryBackend()
     states = _lineage(open_store(backend))
     export_bundle(backend, ["c0", "c1", "c2"], tmp_path / "world.arc")
     key = "checkpoints/c1/tensors.safetensors"
     elsewhere.put(key, backend.get(key))
-    assert Collector(elsewhere, grace_s=0).run().condemned == 1
+    assert Collector(elsewhere, grace_s=0).run().marked == 1
     # A collector acts on what it listed before the import, while the import waits.
     monkeypatch.setattr(bundle.time, "sleep", lambda seconds: delete_marked(elsewhere, key))
     import_bundle(tmp_path / "world.arc", elsewhere)

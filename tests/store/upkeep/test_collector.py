@@ -9,7 +9,7 @@ import pytest
 from arc_fabric.errors import CheckpointUnavailable, StoreError
 from arc_fabric.store import SnapshotReader, SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
-from arc_fabric.store.backends.marks import condemned
+from arc_fabric.store.backends.marks import marks
 from arc_fabric.store.upkeep.collector import Collector
 from arc_fabric.store.write import upload
 from tests.store.faulty import FaultyBackend
@@ -45,16 +45,16 @@ def test_a_payload_that_others_share_is_kept_until_they_go(backend: Backend, ope
     assert same_bits(open_store(backend).get("b")[0], states["b"].tensors)
     store.delete_payload("b")
     store.delete_payload("c")
-    assert collector.run().deleted == 0, "the first pass only condemns"
+    assert collector.run().deleted == 0, "the first pass only marks"
     report = collector.run()
     assert report.freed_bytes > 0
     assert _keys(backend) == {"checkpoints/r/manifest.json", "checkpoints/r/tensors.safetensors"}
     assert same_bits(open_store(backend).get("r")[0], states["r"].tensors)
-    assert {mark.state for mark in condemned(backend).values()} == {"deleted"}
+    assert {mark.state for mark in marks(backend).values()} == {"deleted"}
 
 
 def test_nothing_goes_before_the_grace_period_is_over(open_store: Open) -> None:
-    """A condemned payload stays through the grace period, however often the collector runs."""
+    """A marked payload stays through the grace period, however often the collector runs."""
     backend = MemoryBackend()
     store = open_store(backend)
     _tree(store)
@@ -72,9 +72,9 @@ def test_a_dry_run_changes_nothing_and_tells_what_would_go(open_store: Open) -> 
     store = open_store(backend)
     _tree(store)
     store.delete_payload("b")
-    assert not condemned(backend)
+    assert not marks(backend)
     Collector(backend, grace_s=0).run(dry_run=True)
-    assert not condemned(backend)
+    assert not marks(backend)
     Collector(backend, grace_s=0).run()
     before = _keys(backend)
     told = Collector(backend, grace_s=0).run(dry_run=True)

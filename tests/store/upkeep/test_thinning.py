@@ -90,8 +90,8 @@ def test_what_is_used_again_within_the_grace_keeps_its_kv(backend: Backend, open
     size = stored_bytes(scan(backend))
     assert _thin(backend, size - 1, used={"t3": 1.0}).marked == 1
     report = _thin(backend, size - 1, used={"b3": 1.0})
-    assert (report.chosen, report.marked, report.spared, report.dropped) == (["b3"], 1, 1, 0)
-    assert _thin(backend, size, used={}).spared == 1
+    assert (report.chosen, report.marked, report.unmarked, report.dropped) == (["b3"], 1, 1, 0)
+    assert _thin(backend, size, used={}).unmarked == 1
     assert _thin(backend, size - 1, used={"b3": 1.0}).dropped == 0
     report = _thin(backend, size - 1, used={"b3": 1.0}, grace=3600)
     assert (report.chosen, report.dropped) == (["b3"], 0)

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _CHUNK = 500
 
 
-def thin(ledger: Ledger, backend: Backend, settings: Settings, *, dry_run: bool = False) -> ThinReport | None:
+def keep_to_budget(ledger: Ledger, backend: Backend, settings: Settings, *, dry_run: bool = False) -> ThinReport | None:
     """One pass; None where there is no budget, KV is not kept as it pays, or the model cannot rebuild it.
 
     Raises StoreUnavailable and Redis errors; may be cut off and repeated.

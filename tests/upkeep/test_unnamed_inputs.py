@@ -16,8 +16,8 @@ from arc_fabric.base.input_keys import new_key
 from arc_fabric.ledger import JobRecord, Ledger, Limits
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend, MemoryBackend, backend_from_settings
-from arc_fabric.store.backends.marks import condemned
-from arc_fabric.store.upkeep import inputs
+from arc_fabric.store.backends.marks import marks
+from arc_fabric.store.upkeep import unnamed_inputs
 from arc_fabric.store.upkeep.collector import Collector
 from tests.ledger.conftest import Hand
 from tests.store.victims import Slow
@@ -36,7 +36,7 @@ def ledger(redis_url: str) -> Iterator[Ledger]:
 @pytest.fixture(autouse=True)
 def _short_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let pictures be old at once; the race test sets what it needs."""
-    monkeypatch.setattr(inputs, "REQUEST_S", 0.0)
+    monkeypatch.setattr(unnamed_inputs, "REQUEST_S", 0.0)
 
 
 def _put(backend: Backend, data: bytes = b"png") -> str:
@@ -89,10 +89,10 @@ def test_young_pictures_and_those_of_an_unknown_ledger_stay(ledger: Ledger, monk
     ledger.sessions.open(prompt="p", seed=1, input_key="sample:table")
     for _ in range(3):
         assert _collector(backend, ledger, grace_s=3600).run().inputs == 0
-    monkeypatch.setattr(inputs, "REQUEST_S", 600.0)
+    monkeypatch.setattr(unnamed_inputs, "REQUEST_S", 600.0)
     for _ in range(3):
         assert _collector(backend, ledger).run().inputs == 0
-    assert _inputs(backend) == {key} and not condemned(backend)
+    assert _inputs(backend) == {key} and not marks(backend)
 
 
 def test_a_picture_named_again_loses_its_mark(ledger: Ledger) -> None:
@@ -102,11 +102,11 @@ def test_a_picture_named_again_loses_its_mark(ledger: Ledger) -> None:
     ledger.sessions.open(prompt="p", seed=1, input_key="sample:table")
     _collector(backend, ledger).run()
     Collector(backend, grace_s=0).run()
-    assert condemned(backend)[key].state == "condemned"
+    assert marks(backend)[key].state == "marked"
     ledger.sessions.open(prompt="p", seed=1, input_key=key)
     for _ in range(3):
         _collector(backend, ledger).run()
-    assert _inputs(backend) == {key} and condemned(backend)[key].state == "spared"
+    assert _inputs(backend) == {key} and marks(backend)[key].state == "unmarked"
 
 
 def test_equal_pictures_are_one_request(ledger: Ledger) -> None:
@@ -180,7 +180,7 @@ def test_pictures_named_while_a_collector_runs_are_kept(
     ledger: Ledger, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four clients beside two collectors without grace: all that is named is there, all that is not goes."""
-    monkeypatch.setattr(inputs, "REQUEST_S", 3.0)  # a stored picture is named within 50 ms here
+    monkeypatch.setattr(unnamed_inputs, "REQUEST_S", 3.0)  # a stored picture is named within 50 ms here
     backend = backend_from_settings(settings)
     hand = Hand.up(ledger, "gpu.0")
     stop = threading.Event()
@@ -209,7 +209,7 @@ def test_pictures_named_while_a_collector_runs_are_kept(
 
 
 def _collect_for_ever(path: str, redis_url: str, told: Connection) -> None:
-    inputs.REQUEST_S = 0.0
+    unnamed_inputs.REQUEST_S = 0.0
     collector = _collector(Slow(Path(path), sync=False), Ledger(redis_url))
     told.send("ready")
     while True:

@@ -1,4 +1,4 @@
-"""The media worker's collecting, on a real store and ledger."""
+"""The pass that the janitor and `arc-fabric gc` make, on a real store and ledger."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from arc_fabric.settings import Settings
 from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.backends.marks import storage_time
-from arc_fabric.store.upkeep import inputs
-from arc_fabric.upkeep.collecting import bury_orphans, collect
+from arc_fabric.store.upkeep import unnamed_inputs
+from arc_fabric.upkeep import orphans
+from arc_fabric.upkeep.collect import collect
+from arc_fabric.upkeep.orphans import delete_orphans, find_orphans
 from tests.ledger.conftest import Hand
 
 
@@ -50,17 +52,42 @@ def begun_before(ledger: Ledger, backend: Backend) -> None:
     ledger.inputs.knows_since(storage_time(backend) - 2)
 
 
-def test_only_old_payloads_without_a_node_are_buried(settings: Settings, backend: Backend) -> None:
+def delete_old(ledger: Ledger, backend: Backend, grace_s: float) -> int:
+    """Find orphans and delete them; how many."""
+    found = find_orphans(ledger, backend, grace_s)
+    delete_orphans(backend, found)
+    return len(found.manifests)
+
+
+@pytest.fixture
+def young_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No step is under way: what was stored just now may be an orphan, too."""
+    monkeypatch.setattr(orphans, "UNCOMMITTED_S", -3600.0)
+
+
+@pytest.mark.usefixtures("young_too")
+def test_only_old_payloads_without_a_node_are_orphans(settings: Settings, backend: Backend) -> None:
     """A committed checkpoint stays, an uncommitted one goes once it is old enough."""
     ledger = Ledger(settings.redis_url)
     begun_before(ledger, backend)
     committed, orphan = Hand.up(ledger, "gpu.0").opened().head, new_id("ckp")
     stored(backend, committed, orphan)
-    assert bury_orphans(ledger, backend, grace_s=3600) == 0
-    assert bury_orphans(ledger, backend, grace_s=-5) == 1
+    assert find_orphans(ledger, backend, grace_s=-5).bytes > 0
+    assert durability(backend, orphan) == ["durable"], "looking changes nothing"
+    assert delete_old(ledger, backend, grace_s=3600) == 0
+    assert delete_old(ledger, backend, grace_s=-5) == 1
     assert durability(backend, committed, orphan) == ["durable", "absent"]
     assert not backend.exists(f"checkpoints/{orphan}/frames.png")
-    assert bury_orphans(ledger, backend, grace_s=-5) == 0
+    assert delete_old(ledger, backend, grace_s=-5) == 0
+
+
+def test_a_step_under_way_is_no_orphan(settings: Settings, backend: Backend) -> None:
+    """However short the grace: its payload is stored before its node is committed."""
+    ledger = Ledger(settings.redis_url)
+    begun_before(ledger, backend)
+    stored(backend, orphan := new_id("ckp"))
+    assert not find_orphans(ledger, backend, grace_s=0.0).manifests
+    assert durability(backend, orphan) == ["durable"]
 
 
 @pytest.fixture
@@ -72,8 +99,9 @@ def redis(tmp_path: Path) -> Iterator[list[ValkeyServer]]:
     servers[-1].stop()
 
 
+@pytest.mark.usefixtures("young_too")
 @pytest.mark.parametrize("used_again", [False, True])
-def test_a_redis_that_lost_its_data_buries_nothing(
+def test_a_redis_that_lost_its_data_makes_no_orphans(
     used_again: bool,
     redis: list[ValkeyServer],
     settings: Settings,
@@ -83,7 +111,7 @@ def test_a_redis_that_lost_its_data_buries_nothing(
 ) -> None:
     """It comes up empty, also with new sessions in it: neither checkpoints nor pictures go, however old; orphans and
     unnamed pictures of its own time still do."""
-    monkeypatch.setattr(inputs, "REQUEST_S", 0.0)
+    monkeypatch.setattr(unnamed_inputs, "REQUEST_S", 0.0)
     picture = new_key(b"png")
     backend.put(picture, b"png")
     ledger = Ledger(redis[0].url)
@@ -97,7 +125,7 @@ def test_a_redis_that_lost_its_data_buries_nothing(
     ledger, now = Ledger(redis[1].url), settings.replaced(gc_grace_s=0.0)
     if used_again:
         Hand.up(ledger, "gpu.0").opened()
-    assert bury_orphans(ledger, backend, grace_s=-3600) == 0
+    assert delete_old(ledger, backend, grace_s=-3600) == 0
     for _ in range(3):
         collect(ledger, backend, now)
     assert durability(backend, session.head) == ["durable"]
@@ -108,7 +136,7 @@ def test_a_redis_that_lost_its_data_buries_nothing(
     orphan, unnamed = new_id("ckp"), new_key(b"other")
     stored(backend, orphan)
     backend.put(unnamed, b"other")
-    assert bury_orphans(ledger, backend, grace_s=-5) == 1
+    assert delete_old(ledger, backend, grace_s=-5) == 1
     for _ in range(3):
         collect(ledger, backend, now)
     assert durability(backend, session.head, orphan) == ["durable", "absent"]
@@ -116,7 +144,8 @@ def test_a_redis_that_lost_its_data_buries_nothing(
     ledger.close()
 
 
-def test_a_redis_that_is_emptied_meanwhile_buries_nothing(
+@pytest.mark.usefixtures("young_too")
+def test_a_redis_that_is_emptied_meanwhile_makes_no_orphans(
     settings: Settings, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it said before is not acted on."""
@@ -126,5 +155,5 @@ def test_a_redis_that_is_emptied_meanwhile_buries_nothing(
     begun_before(ledger, backend)
     head = Hand.up(ledger, "gpu.0").opened().head
     stored(backend, head)
-    assert bury_orphans(ledger, backend, grace_s=-5) == 0
+    assert delete_old(ledger, backend, grace_s=-5) == 0
     assert durability(backend, head) == ["durable"]

@@ -1,7 +1,7 @@
 """Given pictures (`inputs/`): which of them nothing names any more.
 
 A picture is stored before the request that names it is accepted, and its key is never used again. So one that is named
-by nothing and older than any request under way stays unnamed for good; the collector (collector.py) condemns it, and
+by nothing and older than any request under way stays unnamed for good; the collector (collector.py) marks it, and
 deletes it in a later run if it is unnamed still.
 """
 

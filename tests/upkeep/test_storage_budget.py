@@ -12,7 +12,7 @@ from arc_fabric.ledger import SessionRecord
 from arc_fabric.settings import Settings
 from arc_fabric.store.format.manifest import is_rebuildable
 from arc_fabric.store.read.reader import load_manifest
-from arc_fabric.upkeep.thinning import thin
+from arc_fabric.upkeep.storage_budget import keep_to_budget
 from tests.workers.conftest import ROOT, Fleet, eventually
 
 
@@ -52,11 +52,11 @@ def test_heads_and_marked_checkpoints_keep_their_kv_and_the_others_go_on_all_the
     fleet.ledger.nodes.update(path[2], label="good")
     window = fleet.ledger.nodes.get(path[-1]).window_start
     settings = _settings(fleet)
-    plan = thin(fleet.ledger, fleet.store, settings, dry_run=True)
+    plan = keep_to_budget(fleet.ledger, fleet.store, settings, dry_run=True)
     assert plan is not None and plan.chosen and not plan.freed_bytes
     assert all(_whole(fleet, node) for node in path)
     for _ in range(2):
-        report = thin(fleet.ledger, fleet.store, settings)
+        report = keep_to_budget(fleet.ledger, fleet.store, settings)
     assert report is not None and report.freed_bytes > 0 and report.excess_bytes > 0
     kept = {path[0], *path[1:3], *path[window + 1 :]}
     assert {node for node in path if _whole(fleet, node)} == kept
@@ -73,14 +73,14 @@ def test_there_is_no_thinning_without_a_budget_a_model_that_rebuilds_or_the_poli
     """KV that nobody could make again is never taken away."""
     fleet.start("gpu.0")
     _, path = _trunk(fleet, 2)
-    assert thin(fleet.ledger, fleet.store, _settings(fleet, budget=0)) is None
-    assert thin(fleet.ledger, fleet.store, _settings(fleet, snapshot_policy="full")) is None
+    assert keep_to_budget(fleet.ledger, fleet.store, _settings(fleet, budget=0)) is None
+    assert keep_to_budget(fleet.ledger, fleet.store, _settings(fleet, snapshot_policy="full")) is None
     card = fleet.ledger.model_card.read()
     fleet.ledger.model_card.write(card | {"identity": {"name": "another"}})
-    report = thin(fleet.ledger, fleet.store, _settings(fleet))
+    report = keep_to_budget(fleet.ledger, fleet.store, _settings(fleet))
     assert report is not None and report.kept == len(path) and not report.chosen
     fleet.ledger.model_card.write(card | {"abilities": card["abilities"] | {"rebuilds_kv": False}})  # type: ignore[operator]
-    assert thin(fleet.ledger, fleet.store, _settings(fleet)) is None
+    assert keep_to_budget(fleet.ledger, fleet.store, _settings(fleet)) is None
 
 
 def test_gc_shows_and_keeps_the_budget(fleet: Fleet) -> None:
