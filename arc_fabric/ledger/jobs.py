@@ -39,8 +39,7 @@ class Jobs:
 
     def accept(self, request: JobRequest) -> Accepted:
         """Accept one request. Raises the error with which it is refused."""
-        script, args = request.call()
-        return self._accepted(request, self._core.scripts.run(script, *args))
+        return self._accepted(request, self._core.scripts.run(request.script, *request.args, request.ticket))
 
     def accept_many(self, requests: Sequence[JobRequest]) -> list[Accepted | ArcFabricError]:
         """Accept requests in this order; each by itself: one that is refused does not stop the others.
@@ -50,7 +49,7 @@ class Jobs:
         found: list[Accepted | ArcFabricError] = []
         for start in range(0, len(requests), PER_ROUND_TRIP):
             part = requests[start : start + PER_ROUND_TRIP]
-            answers = self._core.scripts.run_many([r.call() for r in part])
+            answers = self._core.scripts.run_many([(r.script, (*r.args, r.ticket)) for r in part])
             found += [refusal(a) or self._accepted(r, a) for r, a in zip(part, answers, strict=True)]
         return found
 
@@ -167,7 +166,3 @@ class Jobs:
             forgotten += int(count)
             if not after:
                 return forgotten
-
-    def unfinished(self, session_id: str) -> list[str]:
-        """Ids of the session's unfinished jobs in accepted order."""
-        return list(self._core.redis.lrange(keys.mailbox(session_id), 0, -1))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.ledger.core.scripts import Call
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 
 QUEUE, PRIORITY = "<queue>", "<priority>"
@@ -30,10 +29,6 @@ class JobRequest:
     def with_ticket(self, ticket: str) -> JobRequest:
         """The same request, to be sent by the ledger."""
         return replace(self, ticket=ticket)
-
-    def call(self) -> Call:
-        """Script and arguments."""
-        return self.script, (*self.args, self.ticket)
 
 
 @dataclass(frozen=True)

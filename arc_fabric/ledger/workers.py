@@ -66,10 +66,8 @@ class Workers:
 
     def _lengths(self, queues: list[str]) -> dict[str, int]:
         pipe = self._core.redis.pipeline(transaction=False)
-        lists = [(queue, key) for queue in queues for key in keys.queue_keys(queue)]
-        for _, key in lists:
-            pipe.llen(key)
-        lengths = dict.fromkeys(queues, 0)
-        for (queue, _), length in zip(lists, pipe.execute(), strict=True):
-            lengths[queue] += length
-        return lengths
+        for queue in queues:
+            for key in keys.queue_keys(queue):
+                pipe.llen(key)
+        found = iter(pipe.execute())
+        return {queue: sum(next(found) for _ in keys.queue_keys(queue)) for queue in queues}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from arc_fabric.errors import CheckpointNotFound, HeadMoved, TooManyJobs
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import Accepted, Ledger
+from arc_fabric.ledger.core import keys
 from tests.ledger.conftest import Clock, Hand
 
 
@@ -23,7 +24,7 @@ def test_many_requests_are_accepted_in_order_each_by_itself(ledger: Ledger, hand
     assert (step.job.seq, rewind.job.seq) == (2, 3) and step.session is None
     assert isinstance(moved, HeadMoved) and isinstance(absent, CheckpointNotFound)
     assert fork.session.parent_checkpoint == session.head and fork.job.session_id == fork.session.id
-    assert ledger.jobs.unfinished(session.id) == [step.job.id, rewind.job.id]
+    assert ledger.redis.lrange(keys.mailbox(session.id), 0, -1) == [step.job.id, rewind.job.id]
     again = ledger.jobs.accept_many([
         ledger.jobs.request(session.id, "step", {"steps": 1}, idempotency_key="a"),
         ledger.sessions.fork_request(checkpoint_id=session.head, bulk=True, steps=2, idempotency_key="b"),

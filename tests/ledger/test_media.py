@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from arc_fabric.ledger import JobRecord, Ledger
+from arc_fabric.ledger.core import keys
 from tests.ledger.conftest import Hand
 
 TARGET = "videos/ckp/0-9-8fps.mp4"
@@ -84,7 +85,7 @@ def test_a_cancelled_job_is_told_at_the_next_report(ledger: Ledger, job: JobReco
     assert not media.commit(job, 5)
     assert not media.commit(job, 9, "succeeded")
     assert ledger.jobs.get(job.id).state == "cancelled"
-    assert ledger.jobs.unfinished(job.session_id) == [step.id]
+    assert ledger.redis.lrange(keys.mailbox(job.session_id), 0, -1) == [step.id]
     assert ledger.sessions.get(job.session_id).internal["_pending"] == 3
     assert media.claim(job) == "done"
 

@@ -24,8 +24,6 @@ from arc_fabric.base.terms import TERMINAL
 from arc_fabric.ledger.core import keys
 
 _HERE = Path(__file__).parent.parent / "lua"
-Call = tuple[str, Sequence[str | int | float]]
-"""Name and arguments of a script."""
 
 
 def refusal(answer: list[Any]) -> errors.ArcFabricError | None:
@@ -78,9 +76,9 @@ class Scripts:
             raise refused
         return answer
 
-    def run_many(self, calls: Sequence[Call]) -> list[list[Any]]:
-        """Run scripts one after the other in one round trip; other clients may be served in between. Refusals are
-        answers among the others."""
+    def run_many(self, calls: Sequence[tuple[str, Sequence[str | int | float]]]) -> list[list[Any]]:
+        """Run scripts (name, arguments) in this order in one round trip; other clients may be served in between.
+        Refusals are answers among the others."""
         pipe = self._client.pipeline(transaction=False)
         for name in {name for name, _ in calls}:
             pipe.script_load(source(name))  # after a restart of Redis they are unknown
