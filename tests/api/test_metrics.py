@@ -20,7 +20,7 @@ NAMES = {
 
 def test_a_scrape_has_every_figure_and_escapes_labels(settings: Settings) -> None:
     """A name with quotes and backslashes comes back as it is; every figure has its name, a type and a description."""
-    Ledger(settings.redis_url).serve(
+    Ledger(settings.redis_url).leases.take(
         NAME, "boot", {
             "name": NAME, "boot_id": "boot", "role": "gpu", "state": "idle", "device": "cuda:0", "host": "here",
             "memory": {"host": 7}, "machine": {"cpu_percent": 12.5},
