@@ -1,8 +1,7 @@
-/** What the reader can make the server do. Each answers true when the request was accepted; failures become toasts. */
+/** What the reader can make the server do. Failures become toasts. */
 
 import * as api from "../net/api.js";
 import { openTreeOf } from "../net/load.js";
-import { followLive } from "../state/clock.js";
 import { putJob, putNode, putSession } from "../state/events.js";
 import { cameToNothing } from "../state/jobs.js";
 import { followHead, open, openBeside } from "../state/panes.js";
@@ -23,10 +22,8 @@ import { showTab } from "./tabs.js";
 async function attempt(work) {
   try {
     await work();
-    return true;
   } catch (error) {
     problem(error, wayOut(/** @type {Problem} */ (error)));
-    return false;
   }
 }
 
@@ -56,7 +53,6 @@ export function step(sessionId, body) {
   return attempt(async () => {
     putJob((await api.post(`/api/sessions/${sessionId}/step`, body)).job);
     followHead();
-    followLive();
   });
 }
 
@@ -93,8 +89,7 @@ export function checkpoint(sessionId) {
 /** @param {Job} job */
 export async function cancel(job) {
   const detail = "The session stays at its last committed checkpoint; steps that are done are kept.";
-  if (!await confirm(`Cancel this ${job.kind}?`, detail, "Cancel the job")) return false;
-  return attempt(async () => putJob(await api.remove(`/api/jobs/${job.id}`)));
+  if (await confirm(`Cancel this ${job.kind}?`, detail, "Cancel the job")) await attempt(async () => putJob(await api.remove(`/api/jobs/${job.id}`)));
 }
 
 /** Send a failed or cancelled job once more. Steps that are committed are not run again. @param {Job} job */
@@ -123,8 +118,8 @@ export function canRetry(job) {
 /** @param {Session} session */
 export async function closeSession(session) {
   const detail = "Its slot becomes free and unfinished jobs are cancelled. The tree and all checkpoints stay; it can be opened again.";
-  if (!await confirm("Close this session?", detail, "Close it")) return false;
-  return attempt(async () => putSession((await api.remove(`/api/sessions/${session.id}`)).session));
+  if (!await confirm("Close this session?", detail, "Close it")) return;
+  await attempt(async () => putSession((await api.remove(`/api/sessions/${session.id}`)).session));
 }
 
 /** @param {Session} session */

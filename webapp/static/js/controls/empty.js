@@ -50,7 +50,7 @@ function loading() {
 function plantingWords() {
   const job = [...state.jobs.values()].find((one) => one.session_id === state.awaited && one.kind === "create");
   if (job?.state === "failed") return `The session could not be created: ${job.error?.message ?? "unknown reason"}`;
-  return job?.state === "running" ? "The model looks at the first frame …" : "Waiting for a worker …";
+  return job?.state === "running" ? "The model looks at the initial frame …" : "Waiting for a worker …";
 }
 
 function planting() {

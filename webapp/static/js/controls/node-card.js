@@ -12,6 +12,7 @@ import { patchNode, rewind, setPinned } from "./actions.js";
 import { showTab } from "./tabs.js";
 
 /** @import { Node, Session } from "../state/types.js" */
+/** @import { IconName } from "../ui/icons.js" */
 
 export function buildNodeCard() {
   const el = h("section", { class: "node-card", "aria-label": "Selected checkpoint", hidden: true });
@@ -78,7 +79,7 @@ function marks(node) {
       pinned ? "Unpin: its state may leave the workers' memory (it stays stored)" : "Pin: keep its state in a worker's memory, for instant forks")];
 }
 
-/** @param {Parameters<typeof icon>[0]} name @param {string} label @param {boolean} pressed @param {() => void} onclick */
+/** @param {IconName} name @param {string} label @param {boolean} pressed @param {() => void} onclick */
 function mark(name, label, pressed, onclick, title = label) {
   return iconButton(name, label, onclick, { class: `icon-button mark ${pressed ? "on" : ""}`, title, "aria-pressed": String(Boolean(pressed)) });
 }

@@ -7,11 +7,8 @@ export class Problem extends Error {
   /** @param {number} status @param {Record<string, string>} body */
   constructor(status, body) {
     super(body.detail || body.title || `The server answered ${status}.`);
-    this.status = status;
-    this.title = body.title || "Request failed";
     this.code = body.code || "";
     this.whatToDo = body.what_to_do || "";
-    this.body = body;
   }
 }
 
@@ -66,8 +63,7 @@ export async function list(path, limit = 20) {
   const items = [];
   let cursor = null;
   for (let page = 0; page < limit; page += 1) {
-    const mark = path.includes("?") ? "&" : "?";
-    const body = await get(cursor ? `${path}${mark}cursor=${encodeURIComponent(cursor)}` : path);
+    const body = await get(cursor ? `${path}?cursor=${encodeURIComponent(cursor)}` : path);
     items.push(...body.items);
     cursor = body.next;
     if (!cursor) break;

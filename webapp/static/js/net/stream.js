@@ -79,8 +79,7 @@ function onOpen() {
 }
 
 function onClose() {
-  state.connection = stream.opened ? "lost" : "connecting";
-  if (stream.attempts > 0) state.connection = "lost";
+  state.connection = stream.opened || stream.attempts ? "lost" : "connecting";
   const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** stream.attempts) * (0.75 + Math.random() / 2);
   stream.attempts += 1;
   stream.retryAt = Date.now() + pause;

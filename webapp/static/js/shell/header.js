@@ -3,8 +3,8 @@
 import { showTab } from "../controls/tabs.js";
 import { activeSession, on, state } from "../state/store.js";
 import { attr, fill, h, text } from "../ui/dom.js";
-import { bytes, clip, count, sessionName } from "../ui/format.js";
 import { iconButton } from "../ui/fields.js";
+import { bytes, clip, count, sessionName } from "../ui/format.js";
 import { toggleTheme } from "../ui/theme.js";
 import { help } from "./help.js";
 

@@ -86,6 +86,11 @@ export function selectedNode() {
   return state.nodes.get(state.selected ?? "") ?? null;
 }
 
+/** Letters of the panes that end at a node. @param {string} nodeId */
+export function lettersAt(nodeId) {
+  return state.panes.map((pane, i) => (pane.nodeId === nodeId ? LETTERS[i] : "")).join("");
+}
+
 /** Letter of the pane that shows this session, or null. @param {string|null} sessionId */
 export function letterOf(sessionId) {
   const index = state.panes.findIndex((pane) => pane.sessionId === sessionId);

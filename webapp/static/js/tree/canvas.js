@@ -3,7 +3,7 @@
 import { lineage } from "../state/lineage.js";
 import { branchNames } from "../state/names.js";
 import { openNode, select } from "../state/selection.js";
-import { LETTERS, on, state, touch } from "../state/store.js";
+import { lettersAt, on, state, touch } from "../state/store.js";
 import { sessionColour } from "../ui/colours.js";
 import { h, svg } from "../ui/dom.js";
 import { clip } from "../ui/format.js";
@@ -198,7 +198,7 @@ function show(item) {
   updateItem(entry.dot, item, node, {
     selected: item.run ? false : item.id === state.selected, heads: heads.get(item.id) ?? [], running: running.has(item.id),
     found: item.run ? item.run.some((id) => found.has(id)) : found.has(item.id), faded: found.size > 0,
-    letters: letters(item.id), name: item.leaf ? clip(nameOf(node), room(item)) : "",
+    letters: lettersAt(item.id), name: item.leaf ? clip(nameOf(node), room(item)) : "",
   });
   if (entry.edge && item.from) edgePath(entry.edge, item, item.from, sessionColour(node.session_id), path.has(item.id));
 }
@@ -207,11 +207,6 @@ function show(item) {
 function room(item) {
   const free = (size.width - view.applyX(item.own)) / (view.k * LETTER_WIDTH);
   return Math.max(14, Math.floor(free / 3) * 3);
-}
-
-/** @param {string} id */
-function letters(id) {
-  return state.panes.map((pane, i) => (pane.nodeId === id ? LETTERS[i] : "")).join("");
 }
 
 function selectedItem() {

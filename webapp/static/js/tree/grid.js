@@ -1,10 +1,10 @@
 /** All branches of the tree as thumbnails, sortable and filterable; a click opens one in a pane. */
 
+import { pictureOf } from "../net/api.js";
 import { leaves } from "../state/lineage.js";
 import { branchNames } from "../state/names.js";
 import { openNode } from "../state/selection.js";
-import { LETTERS, on, state } from "../state/store.js";
-import { pictureOf } from "../net/api.js";
+import { lettersAt, on, state } from "../state/store.js";
 import { badge, sessionColour } from "../ui/colours.js";
 import { arrange, fill, h, text } from "../ui/dom.js";
 import { clip, count, short } from "../ui/format.js";
@@ -64,7 +64,7 @@ function isRunning(node) {
 /** @param {Node} node */
 function cardOf(node) {
   const slot = cards.get(node.id) ?? h("div", { role: "listitem", class: "card-slot" });
-  const letters = state.panes.map((pane, i) => (pane.nodeId === node.id ? LETTERS[i] : "")).join("");
+  const letters = lettersAt(node.id);
   const { failed, bookmarked, pinned, durability, score } = node;
   const key = [failed, bookmarked, pinned, durability, score, nameOf(node), letters, isRunning(node), sessionColour(node.session_id)];
   fill(slot, key.join("|"), () => [card(node, letters)]);

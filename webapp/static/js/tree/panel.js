@@ -4,8 +4,8 @@ import { openTreeOf } from "../net/load.js";
 import { leaves } from "../state/lineage.js";
 import { on, state } from "../state/store.js";
 import { fill, h, text } from "../ui/dom.js";
-import { clip, count, sessionName } from "../ui/format.js";
 import { iconButton } from "../ui/fields.js";
+import { clip, count, sessionName } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { buildTreeCanvas, find, fitAll, nextMatch } from "./canvas.js";
 

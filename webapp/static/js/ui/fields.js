@@ -3,6 +3,8 @@
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
+/** @import { IconName } from "./icons.js" */
+
 let serial = 0;
 
 /** A labelled field. @param {string} label @param {HTMLElement} control */
@@ -35,7 +37,7 @@ export function segments(label, ...buttons) {
   return h("div", { class: "segments", role: "group", "aria-label": label }, ...buttons);
 }
 
-/** @param {Parameters<typeof icon>[0]} name @param {string} label @param {(event: MouseEvent) => unknown} onclick */
+/** @param {IconName} name @param {string} label @param {(event: MouseEvent) => unknown} onclick */
 export function iconButton(name, label, onclick, props = {}) {
   return h("button", { class: "icon-button", title: label, "aria-label": label, onclick, ...props }, icon(name));
 }

@@ -29,7 +29,9 @@ const PATHS = {
 };
 const FILLED = new Set(["play", "pause", "grid", "pixels"]);
 
-/** @param {keyof typeof PATHS} name */
+/** @typedef {keyof typeof PATHS} IconName */
+
+/** @param {IconName} name */
 export function icon(name) {
   const solid = FILLED.has(name);
   return svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true", focusable: "false" },

@@ -7,8 +7,8 @@ import { activate, close } from "../state/panes.js";
 import { LETTERS, emit, state } from "../state/store.js";
 import { paneColour } from "../ui/colours.js";
 import { attr, h, text } from "../ui/dom.js";
-import { clip, sessionName, short } from "../ui/format.js";
 import { iconButton } from "../ui/fields.js";
+import { clip, sessionName, short } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { context, keepFitted, paint } from "./draw.js";
 
