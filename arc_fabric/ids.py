@@ -11,7 +11,16 @@ import re
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_FORM = re.compile(rf"[a-z]+_[{_ALPHABET}]{{26}}")
+_BODY = "[0-9a-hjkmnp-tv-z]{26}"
+
+
+def pattern(prefix: str) -> str:
+    """The regular expression of the ids with this prefix, for schemas.
+
+    >>> pattern("ckp")
+    '^ckp_[0-9a-hjkmnp-tv-z]{26}$'
+    """
+    return f"^{prefix}_{_BODY}$"
 
 
 def new_id(prefix: str) -> str:
@@ -22,4 +31,4 @@ def new_id(prefix: str) -> str:
 
 def is_id(text: object, prefix: str) -> bool:
     """Whether `text` has the form of an id with this prefix (safe to use in an object key)."""
-    return isinstance(text, str) and text.startswith(prefix + "_") and _FORM.fullmatch(text) is not None
+    return isinstance(text, str) and re.fullmatch(f"{prefix}_{_BODY}", text) is not None

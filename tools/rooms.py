@@ -64,9 +64,10 @@ ROOMS = (
         files="__init__ errors extras ids scoring settings",
         holds="errors, ids, settings, extras: what every room stands on",
     ),
+    Room("arc_fabric/records", "", "pydantic typing_extensions"),
     Room("arc_fabric/media", "", "PIL imageio_ffmpeg numpy"),
     Room("arc_fabric/ledger/core", "", "redis"),
-    Room("arc_fabric/ledger", "arc_fabric/ledger/core", "redis"),
+    Room("arc_fabric/ledger", "arc_fabric/records arc_fabric/ledger/core", "redis"),
     Room("arc_fabric/queue", "arc_fabric/ledger/core arc_fabric/ledger", "celery kombu redis"),
     Room(
         "arc_fabric/models:contract",
@@ -113,7 +114,9 @@ ROOMS = (
         f" {STORE}:snapshots {STORE}/backends {STORE}/format {STORE}/upkeep",
         "torch",
     ),
-    Room("arc_fabric/client", "arc_fabric/media", "gymnasium httpx numpy safetensors torch websockets"),
+    Room(
+        "arc_fabric/client", "arc_fabric/records arc_fabric/media", "gymnasium httpx numpy safetensors torch websockets"
+    ),
     Room(
         "arc_fabric/openpi",
         "arc_fabric/client arc_fabric/models:contract arc_fabric/models:registry arc_fabric:sdk",
@@ -144,10 +147,10 @@ ROOMS = (
     ),
     Room("workers", "workers/startup", files="__init__ __main__", holds="`python -m workers`"),
     Room("webapp/http", "", "flask flask_openapi3 gunicorn itsdangerous pydantic redis werkzeug"),
-    Room("webapp/schemas", packages="pydantic"),
+    Room("webapp/schemas", "arc_fabric/records", "pydantic"),
     Room(
         "webapp/stream",
-        "arc_fabric/ledger/core arc_fabric/ledger arc_fabric/media webapp/http webapp/schemas",
+        "arc_fabric/records arc_fabric/ledger/core arc_fabric/ledger arc_fabric/media webapp/http",
         "pydantic redis simple_websocket werkzeug",
     ),
     Room(
@@ -164,8 +167,8 @@ ROOMS = (
     ),
     Room(
         "webapp/work",
-        "arc_fabric/ledger/core arc_fabric/ledger arc_fabric/media webapp/http webapp/schemas"
-        " webapp/content webapp:context",
+        "arc_fabric/records arc_fabric/ledger/core arc_fabric/ledger arc_fabric/media webapp/http"
+        " webapp/schemas webapp/content webapp:context",
         "PIL flask numpy pydantic pydantic_core",
     ),
     Room("webapp/openapi", "webapp/schemas webapp:context webapp/work", "flask_openapi3 pydantic"),

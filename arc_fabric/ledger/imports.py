@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any
 
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.ids import is_id
 from arc_fabric.ledger.core import Core, codec
 from arc_fabric.ledger.records import NodeRecord, SessionRecord
+from arc_fabric.records import Node, Session, brought
 
-_NODE_TYPES: Mapping[str, tuple[type, ...]] = {
-    "parent": (str, NoneType), "session_id": (str,), "tree_id": (str,), "frame_index": (int,), "created": (int, float),
-    "prompt": (str,), "seed": (int, NoneType), "prompt_mode": (str,), "action_source": (str, NoneType),
-    "actions": (list, NoneType), "state": (list, NoneType), "label": (str, NoneType), "bookmarked": (bool,),
-    "failed": (bool,), "score": (int, float, NoneType), "bytes_new": (int,), "bytes_total": (int,),
-    "wall_s": (int, float), "window_start": (int, NoneType), "n_frames": (int,),
-}  # fmt: skip
 View = Mapping[str, Any]
 
 
@@ -64,18 +56,15 @@ def _node(view: View) -> NodeRecord:
     """A checked node; what only its first home knew (worker, job, pin) is left out."""
     if not isinstance(view, Mapping) or not is_id(view.get("id"), "ckp"):
         raise InvalidRequest("The bundle lists a node without a checkpoint id.", hint="Export it again.")
-    wrong = [n for n, types in _NODE_TYPES.items() if n not in view or not _is(view[n], types)]
-    wrong += [n for n in ("parent", "tree_id") if view.get(n) is not None and not is_id(view[n], "ckp")]
-    wrong += [] if is_id(view.get("session_id"), "ses") else ["session_id"]
+    given, wrong = brought(Node, view)
     root = view.get("parent") is None
     if root != (view.get("frame_index") == 0) or (root and view.get("tree_id") != view["id"]):
-        wrong.append("frame_index")
+        wrong.add("frame_index")
     if wrong:
         raise InvalidRequest(
-            f"Node {view['id']} of the bundle is not usable: {', '.join(sorted(set(wrong)))}.", checkpoint_id=view["id"]
+            f"Node {view['id']} of the bundle is not usable: {', '.join(sorted(wrong))}.", checkpoint_id=view["id"]
         )
-    known = {name: view[name] for name in ("id", *_NODE_TYPES, "steered", "observed") if name in view}
-    return NodeRecord(**known, durability="durable")
+    return NodeRecord(**given, durability="durable")
 
 
 def _sessions(nodes: Sequence[NodeRecord], views: Iterable[View]) -> list[tuple[View, NodeRecord]]:
@@ -91,29 +80,14 @@ def _sessions(nodes: Sequence[NodeRecord], views: Iterable[View]) -> list[tuple[
 
 
 def _session(view: View, head: NodeRecord) -> SessionRecord:
-    here = view.get("head") == head.id
-    per_step = head.n_frames if head.frame_index else 0
-    text = {name: view[name] for name in ("label", "model") if isinstance(view.get(name), str)}
-    times = {n: float(view[n]) if _is(view.get(n), (int, float)) else head.created for n in ("created", "updated")}
-    record = SessionRecord(
-        id=view["id"], state="closed", bulk=view.get("bulk") is True, prompt=head.prompt, seed=head.seed,
-        head=head.id, root=head.tree_id, tree_id=head.tree_id, frame_index=head.frame_index,
-        n_frames=1 + per_step * head.frame_index, **text, **times,
-    )  # fmt: skip
-    if here and _is(view.get("prompt"), (str,)) and _is(view.get("seed"), (int, NoneType)):
-        record.prompt, record.seed = view["prompt"], view["seed"]
-    if _is(view.get("embodiment_id"), (int,)):
-        record.embodiment_id = view["embodiment_id"]
-    if is_id(view.get("parent_checkpoint"), "ckp") and _is(view.get("forked_at"), (int,)):
-        record.parent_checkpoint, record.forked_at = view["parent_checkpoint"], view["forked_at"]
-        record.parent_session = view["parent_session"] if is_id(view.get("parent_session"), "ses") else None
-    return record
-
-
-def _is(value: object, types: tuple[type, ...]) -> bool:
-    """isinstance, but a truth value is no number, and every number is finite, also in lists."""
-    if isinstance(value, bool):
-        return bool in types
-    if isinstance(value, list):
-        return list in types and all(_is(item, (int, float, list)) for item in value)
-    return isinstance(value, types) and not (isinstance(value, float) and not math.isfinite(value))
+    """A closed session at a head that is here; what its view says of itself is taken where it fits."""
+    given, wrong = brought(Session, view)
+    if view.get("head") != head.id or wrong & {"prompt", "seed"}:
+        given |= {"prompt": head.prompt, "seed": head.seed}
+    if given.get("parent_checkpoint") is None or given.get("forked_at") is None:
+        given |= dict.fromkeys(("parent_session", "parent_checkpoint", "forked_at"))
+    times = {name: float(given.get(name, head.created)) for name in ("created", "updated")}
+    return SessionRecord(**given | times | {
+        "id": view["id"], "state": "closed", "head": head.id, "root": head.tree_id, "tree_id": head.tree_id,
+        "frame_index": head.frame_index, "n_frames": head.frames_to_end,
+    })  # fmt: skip

@@ -127,7 +127,7 @@ class Jobs:
         deadline = time.monotonic() + timeout
         now = self.get(job) if isinstance(job, str) else job
         stream, last = keys.session_events(now.session_id), now.internal.get("_event", "0")
-        while not now.finished_for_good and (left := deadline - time.monotonic()) > 0:
+        while not now.ended and (left := deadline - time.monotonic()) > 0:
             try:
                 answer = self._core.blocking.xread({stream: last}, block=max(1, int(min(left, BLOCK_S) * 1000)))
                 if not answer:  # also finds a job whose last event was trimmed off the stream

@@ -75,7 +75,7 @@ class Dispatcher:
 
     def send_many(self, jobs: Sequence[JobRecord]) -> None:
         """Publish several in few round trips; those of one queue in the order given. Raises redis-py's errors."""
-        waiting = [job for job in jobs if not job.finished_for_good]
+        waiting = [job for job in jobs if not job.ended]
         for start in range(0, len(waiting), PER_ROUND_TRIP):
             self._push([self._ticket_of(job) for job in waiting[start : start + PER_ROUND_TRIP]])
 
@@ -105,7 +105,7 @@ class Dispatcher:
 
     def _tell(self, answers: Sequence[Accepted]) -> None:
         """Tell monitors of tickets that the ledger has sent; a worker may be at work on them already."""
-        sent = [job for job in (answer.job for answer in answers) if not (job.replayed or job.finished_for_good)]
+        sent = [job for job in (answer.job for answer in answers) if not (job.replayed or job.ended)]
         for start in range(0, len(sent), PER_ROUND_TRIP):
             events = _events([self._ticket_of(job) for job in sent[start : start + PER_ROUND_TRIP]])
             try:

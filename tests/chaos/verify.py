@@ -66,7 +66,7 @@ class Audit:
             self._check(promise.job_id in jobs, f"accepted job {promise.job_id} is gone")
         for job in jobs.values():
             self.facts[job.state] += 1
-            self._check(job.finished_for_good, f"job {job.id} is stuck: {job.state} {job.progress} {job.placement}")
+            self._check(job.ended, f"job {job.id} is stuck: {job.state} {job.progress} {job.placement}")
             if job.state == "failed":
                 self.failures[job.error["type"]] += 1
                 self._check(job.error["type"] in EXPECTED_FAILURES, f"job {job.id} failed: {job.error}")

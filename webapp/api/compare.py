@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response
 from pydantic import Field
 
+from arc_fabric.ids import pattern
 from webapp.content.comparison import compare
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, tagged_json
@@ -12,7 +13,7 @@ from webapp.schemas.ids import Query
 from webapp.schemas.nodes import CompareAnswer
 
 comparisons = blueprint("compare", "compare", "Where branches part, and how far.")
-_ID = "ckp_[0-9a-hjkmnp-tv-z]{26}"
+_ID = pattern("ckp")[1:-1]
 
 
 class CompareQuery(Query):

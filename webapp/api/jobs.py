@@ -10,6 +10,7 @@ from pydantic import Field
 
 from arc_fabric.base.terms import JobState
 from arc_fabric.errors import ArcFabricError
+from arc_fabric.ids import pattern
 from arc_fabric.ledger import Accepted
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
@@ -27,12 +28,12 @@ jobs = blueprint("jobs", "jobs", "Accepted work and how far it is.")
 class JobsQuery(Query):
     """Which jobs to list."""
 
-    session: str | None = Field(None, pattern=r"^ses_[0-9a-hjkmnp-tv-z]{26}$", description="Of this session only.")
+    session: str | None = Field(None, pattern=pattern("ses"), description="Of this session only.")
     state: JobState | None = Field(None, description="Only those.")
     kind: Literal["create", "step", "rewind", "checkpoint", "fork", "close", "video"] | None = Field(
         None, description="Only those."
     )
-    cursor: str | None = Field(None, pattern=r"^job_[0-9a-hjkmnp-tv-z]{26}$", description="`next` of the page before.")
+    cursor: str | None = Field(None, pattern=pattern("job"), description="`next` of the page before.")
     limit: int = Field(50, ge=1, le=500, description="Jobs per page.")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
-from webapp.schemas.ids import CheckpointId, JobId, SessionId
-from webapp.schemas.views import NEXT, Epoch, View
+from arc_fabric.records import Worker
+from arc_fabric.records.types import Epoch
+from webapp.schemas.views import NEXT, View, shows
 
 
 class GeometryView(View):
@@ -99,51 +100,9 @@ class SamplePage(View):
     items: list[SampleView] = Field(description="At most `limit`.")
 
 
-class GpuView(View):
-    """How busy a device is."""
-
-    name: str = Field(description="As its driver calls it.", examples=["NVIDIA H100 80GB HBM3"])
-    utilisation_percent: int | None = Field(
-        description="0 to 100, by NVML; null where it does not answer.", examples=[61]
-    )
-    memory_used_bytes: int = Field(description="By all processes on the device.", examples=[31_138_512_896])
-    memory_total_bytes: int = Field(description="Bytes of the device.", examples=[85_520_809_984])
-
-
+@shows(Worker)
 class WorkerView(View):
-    """A worker process as its last heartbeat described it."""
-
-    name: str = Field(description="Its name; also its queue's.", examples=["gpu.0"])
-    state: Literal["starting", "idle", "busy", "draining", "down"] = Field(
-        description="starting: loads its model; draining: ends after its step; down: its lease has run out."
-    )
-    role: Literal["gpu", "media"] = Field(
-        description="gpu: has a model and owns sessions, also on a CPU; media: clips."
-    )
-    device: str = Field(description="Where its model is.", examples=["cuda:0"])
-    model: str | None = Field(description="The model it has loaded; null for media.", examples=["tabletop"])
-    boot_id: str = Field(description="Of this very process, whatever its name.", examples=["9f2c51e07ab4d318"])
-    host: str = Field(description="Its machine.", examples=["robot-lab-1"])
-    pid: int = Field(description="Its process id there.", examples=[4242])
-    started: Epoch = Field(description="Epoch seconds, UTC.")
-    last_seen: Epoch = Field(description="Its last heartbeat; epoch seconds, UTC.")
-    current_job: JobId | None = Field(description="What it works on; null while idle.")
-    current_session: SessionId | None = Field(description="The session of that job; null while idle.")
-    resident: list[SessionId] = Field(description="Sessions whose state is in its memory.")
-    pinned: list[CheckpointId] = Field(description="Pinned checkpoints that it keeps in host memory.")
-    steps_done: int = Field(description="Steps since it started.", examples=[320])
-    memory: dict[str, int] = Field(
-        description="Bytes of this process: rss, device, tiers of the store.",
-        examples=[{"rss": 812_646_400, "device": 0, "host": 42_000_000}],
-    )
-    gpu: GpuView | None = Field(description="Its device; null on a CPU.")
-    machine: dict[str, float] = Field(
-        description="{cpu_percent, memory_used_bytes, memory_total_bytes} of the machine it runs on; empty before the "
-        "first heartbeat.",
-        examples=[{"cpu_percent": 37.5, "memory_used_bytes": 4_100_000_000, "memory_total_bytes": 16_400_000_000}],
-    )
-    queued: int = Field(description="Tickets in its own queue.", examples=[0])
-    sessions: list[SessionId] = Field(description="Open sessions that it owns.")
+    """A worker as HTTP shows it."""
 
 
 class WorkerPage(View):

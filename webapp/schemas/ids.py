@@ -1,30 +1,10 @@
-"""Ids, paths and headers shared by many routes."""
+"""Paths, queries and headers shared by many routes."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import BaseModel, ConfigDict, Field
 
-_BODY = "[0-9a-hjkmnp-tv-z]{26}"
-SESSION_EXAMPLE = "ses_01jd6xy0m8v9k2q4r6t8w0y2z4"
-CHECKPOINT_EXAMPLE = "ckp_01jd6xy0m8v9k2q4r6t8w0y2z4"
-JOB_EXAMPLE = "job_01jd6xy0m8v9k2q4r6t8w0y2z4"
-
-SessionId = Annotated[
-    str, Field(pattern=rf"^ses_{_BODY}$", description="Session id.", json_schema_extra={"example": SESSION_EXAMPLE})
-]
-CheckpointId = Annotated[
-    str,
-    Field(
-        pattern=rf"^ckp_{_BODY}$",
-        description="Checkpoint (node) id.",
-        json_schema_extra={"example": CHECKPOINT_EXAMPLE},
-    ),
-]
-JobId = Annotated[
-    str, Field(pattern=rf"^job_{_BODY}$", description="Job id.", json_schema_extra={"example": JOB_EXAMPLE})
-]
+from arc_fabric.records.types import CheckpointId, JobId, SessionId
 
 
 class SessionPath(BaseModel):

@@ -6,65 +6,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from webapp.schemas.ids import CHECKPOINT_EXAMPLE, SESSION_EXAMPLE, CheckpointId, JobId, SessionId
-from webapp.schemas.views import NEXT, Epoch, Prompt, SeedShown, SessionView, View, Worker
+from arc_fabric.records import Node
+from arc_fabric.records.types import CHECKPOINT_EXAMPLE, SESSION_EXAMPLE, CheckpointId, Epoch, Prompt, Seed, SessionId
+from webapp.schemas.views import NEXT, SessionView, View, shows
 
-Durability = Literal["pending", "durable", "deleted", "damaged"]
 _PAIR = f"{CHECKPOINT_EXAMPLE}|{CHECKPOINT_EXAMPLE[:-1]}5"
 
 
+@shows(Node)
 class NodeView(View):
-    """A checkpoint in a trajectory tree."""
-
-    id: CheckpointId
-    parent: CheckpointId | None = Field(description="The checkpoint before it; null for a root.")
-    session_id: SessionId
-    tree_id: CheckpointId = Field(description="The tree it belongs to, named by the tree's root.")
-    frame_index: int = Field(description="Steps from the root.", examples=[8])
-    created: Epoch = Field(description="Epoch seconds, UTC.")
-    prompt: Prompt = Field(description="The prompt of its step.")
-    seed: SeedShown | None = Field(description="The seed of its step; null: the model's own.")
-    prompt_mode: str = Field(
-        description="What a new prompt did to the window's older KV: keep, recache or reset.", examples=["keep"]
-    )
-    action_source: Literal["given", "predicted"] | None = Field(
-        description="Who chose the actions: the client or the policy; null for a root."
-    )
-    steered: bool | None = Field(
-        description="Whether the given actions steered the world; false: the model recorded them and followed its own "
-        "prediction. Null where none were given."
-    )
-    actions: list[list[float]] | None = Field(
-        description="float [action_horizon][action_dim] in the model's own units (GET /api/model names them); null "
-        "for a root.",
-        examples=[[[0.1, -0.02, 1.0]]],
-    )
-    state: list[float] | None = Field(
-        description="Robot state given with the step, float [state_dim] in the model's own units.",
-        examples=[[0.5, 0.5, 0.0]],
-    )
-    observed: int = Field(
-        description="Real frames given with this step in place of the imagined ones (closed loop); 0: none. "
-        "GET /api/checkpoints/{id}/observed has them.",
-        examples=[0],
-    )
-    durability: Durability = Field(
-        description="pending: on its way to object storage; durable: stored; deleted: dropped by its owner; damaged: "
-        "what is stored does not have its digests."
-    )
-    failed: bool = Field(description="Marked as failed from here.")
-    label: str | None = Field(description="A name for people.", examples=["grasped"])
-    bookmarked: bool = Field(description="Marked by a person, to find it again.")
-    pinned: bool = Field(description="Its pieces stay in a worker's host memory and its KV is never dropped.")
-    score: float | None = Field(description="Score of an evaluation, in its own unit.", examples=[0.83])
-    bytes_new: int = Field(description="Bytes this step added to storage.", examples=[161_280])
-    bytes_total: int = Field(description="Bytes of the whole snapshot, shared ones included.", examples=[1_290_240])
-    wall_s: float = Field(description="Seconds the step took.", examples=[0.083])
-    job_id: JobId | None = Field(description="The job that made it; null for an imported one.")
-    worker: Worker | None = Field(description="The worker that made it.")
-    window_start: int | None = Field(description="frame_index at which its window of latents began.", examples=[0])
-    n_frames: int = Field(description="Video frames this node adds.", examples=[8])
-    children: list[CheckpointId] = Field(description="The checkpoints that follow it, in the order they were made.")
+    """A checkpoint as HTTP shows it."""
 
 
 class CheckpointStorage(View):
@@ -142,7 +93,7 @@ class ComparedNode(View):
     session_id: SessionId
     frame_index: int = Field(description="Steps from the root.", examples=[8])
     prompt: Prompt = Field(description="The prompt of its step.")
-    seed: SeedShown | None = Field(description="The seed of its step; null: the model's own.")
+    seed: Seed | None = Field(description="The seed of its step; null: the model's own.")
 
 
 class SeriesStart(View):

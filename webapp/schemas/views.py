@@ -1,26 +1,35 @@
-"""Answers about sessions and jobs, as OpenAPI shows them; the ledger's records render to exactly these members."""
+"""Answers about sessions and jobs, as OpenAPI shows them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from arc_fabric.base.terms import JobState
-from webapp.schemas.ids import CHECKPOINT_EXAMPLE, JOB_EXAMPLE, SESSION_EXAMPLE, CheckpointId, JobId, SessionId
+from arc_fabric.records import Job, Record, Session, hints, members
+from arc_fabric.records.types import JOB_EXAMPLE, SESSION_EXAMPLE, SessionId
 
-Epoch = Annotated[float, Field(examples=[1735689600.25])]
-"""A time in epoch seconds, UTC."""
-Prompt = Annotated[str, Field(examples=["pick up the red cup"])]
-SeedShown = Annotated[int, Field(examples=[42])]
 NEXT = "Pass it as `cursor` for the page that follows; null at the end."
-Worker = Annotated[str, Field(examples=["gpu.0"])]
+V = TypeVar("V", bound="View")
 
 
 class View(BaseModel):
     """Base of answers."""
 
     model_config = ConfigDict(extra="allow")
+
+
+def shows(record: type[Record]) -> Callable[[type[V]], type[V]]:
+    """Make a view show a record: what it is, and every member as its definition describes it, always there."""
+
+    def made(view: type[V]) -> type[V]:
+        shown = {name: (hint, members(record)[name].metadata["schema"]) for name, hint in hints(record).items()}
+        return create_model(  # type: ignore[call-overload,no-any-return]
+            view.__name__, __base__=view, __module__=view.__module__, __doc__=record.__doc__, **shown
+        )
+
+    return made
 
 
 class Problem(View):
@@ -48,81 +57,14 @@ class Problem(View):
     )
 
 
+@shows(Session)
 class SessionView(View):
-    """A session: a head in a trajectory tree, and who works on it."""
-
-    id: SessionId
-    state: Literal["open", "closed"] = Field(description="A closed session takes no work until it is reopened.")
-    bulk: bool = Field(description="An evaluation fork: low priority, needs no slot.")
-    label: str | None = Field(description="A name for people.", examples=["grasp from the left"])
-    model: str | None = Field(description="The model it was opened with (setting `model`).", examples=["tabletop"])
-    prompt: Prompt = Field(description="Applies from the next step.")
-    seed: SeedShown | None = Field(description="Seed of the sampler; null: the model's own.")
-    embodiment_id: int = Field(description="Robot the actions are for.", examples=[0])
-    head: CheckpointId | None = Field(description="Current checkpoint; null until the create job has run.")
-    root: CheckpointId | None = Field(description="First checkpoint of its tree; null until the create job has run.")
-    tree_id: CheckpointId | None = Field(description="The tree it grows in, named by the tree's root.")
-    frame_index: int = Field(description="Steps from the root.", examples=[8])
-    n_frames: int = Field(
-        description="Video frames from the root to the head, the initial frame included.", examples=[65]
-    )
-    parent_session: SessionId | None = Field(description="The session it was forked from; null for a new one.")
-    parent_checkpoint: CheckpointId | None = Field(description="The checkpoint it was forked at; null for a new one.")
-    forked_at: int | None = Field(description="frame_index at which it was forked.", examples=[4])
-    created: Epoch = Field(description="Epoch seconds, UTC.")
-    updated: Epoch = Field(description="Epoch seconds, UTC.")
-    worker: Worker | None = Field(description="The worker that owns it; null while none does.")
-    queued: int = Field(description="Jobs waiting.", examples=[0])
-    running_job: JobId | None = Field(description="The job that is being done; null while none is.")
+    """A session as HTTP shows it."""
 
 
-class JobError(View):
-    """Why a job failed."""
-
-    type: str = Field(description="Stable error name, as `code` of a problem.", examples=["NonFiniteLatents"])
-    message: str = Field(description="What happened.", examples=["step 5 gave latents that are not finite"])
-    what_to_do: str = Field(description="The way out, in words.", examples=["Rewind, or try another seed."])
-    context: dict[str, Any] = Field(description="The error's own facts by name.", examples=[{"frame_index": 5}])
-
-
-class Progress(View):
-    """How far a job is."""
-
-    done: int = Field(description="Steps committed; frames for a video.", examples=[3])
-    total: int = Field(description="Steps (frames for a video) in all.", examples=[8])
-
-
+@shows(Job)
 class JobView(View):
-    """A piece of accepted work."""
-
-    id: JobId
-    kind: str = Field(description="create, step, rewind, checkpoint, fork, close or video.", examples=["step"])
-    session_id: SessionId
-    state: JobState = Field(description="The last three never change again.")
-    seq: int = Field(description="Place in the session's order.", examples=[2])
-    params: dict[str, Any] = Field(description="What was asked for, as accepted.", examples=[{"steps": 8}])
-    progress: Progress = Field(description="How far it is.")
-    worker: Worker | None = Field(description="Who works, or worked, on it; null while queued.")
-    placement: dict[str, Any] = Field(
-        description="{worker, reason}: where it went and why; worker is null while none is up.",
-        examples=[{"worker": "gpu.0", "reason": "least loaded"}],
-    )
-    created: Epoch = Field(description="Accepted; epoch seconds, UTC.")
-    started: Epoch | None = Field(description="Epoch seconds, UTC; null while queued.")
-    finished: Epoch | None = Field(description="Epoch seconds, UTC; null until it has ended.")
-    timings: dict[str, float] = Field(
-        description="Seconds per phase; `restored_<how>` counts restores.",
-        examples=[{"queued_s": 0.004, "run_s": 1.31}],
-    )
-    result: dict[str, Any] | None = Field(
-        description="What it made; null until it has succeeded. step: {head, frame_index, steps: [{checkpoint_id, "
-        "frame_index, wall_s, bytes_new, action_source, steered}]}; create and fork: {session_id, checkpoint_id}; "
-        "rewind: {head, frame_index}; checkpoint: {checkpoint_id, durability}; video: {href, bytes, frames}.",
-        examples=[{"head": CHECKPOINT_EXAMPLE, "frame_index": 8}],
-    )
-    error: JobError | None = Field(description="Why it failed; null otherwise.")
-    if_head: CheckpointId | None = Field(description="The head that the client asked for; null: any.")
-    bulk: bool = Field(description="Done after interactive work.")
+    """A job as HTTP shows it."""
 
 
 class SessionAnswer(View):

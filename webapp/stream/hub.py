@@ -86,7 +86,7 @@ class Hub:
 
     def wait_job(self, job_id: str, seconds: float) -> JobRecord:
         """The job once it has finished, or as it is after `seconds`. Raises JobNotFound."""
-        self._wait(FINISHED + job_id, lambda: self._ledger.jobs.get(job_id).finished_for_good, seconds)
+        self._wait(FINISHED + job_id, lambda: self._ledger.jobs.get(job_id).ended, seconds)
         return self._ledger.jobs.get(job_id)
 
     def wait_durable(self, checkpoint_id: str, seconds: float) -> None:

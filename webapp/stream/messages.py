@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from arc_fabric.errors import ArcFabricError
+from arc_fabric.records.types import SessionId
 from webapp.http.problems import of_error
-from webapp.schemas.ids import SessionId
 
 MOST_PANES = 64
 EVENT_ID = r"^\d{1,15}(-\d{1,15})?$"

@@ -26,7 +26,7 @@ def wait_seconds(header: WaitHeaders | None, wait: float | None) -> float:
 
 def wait_for(job: JobRecord, seconds: float) -> JobRecord:
     """The job after at most `seconds`; at once if too many requests wait already."""
-    if seconds <= 0 or job.finished_for_good:
+    if seconds <= 0 or job.ended:
         return job
     with ctx().polls.seat() as free:
         return ctx().hub.wait_job(job.id, seconds) if free else job
@@ -45,5 +45,5 @@ def accepted(answer: Accepted, seconds: float, extra: dict[str, Any] | None = No
     if answer.job.replayed:
         headers["Idempotency-Replayed"] = "true"
     body = opened(answer) | (extra or {}) | {"job": job.to_dict()}
-    known = job.finished_for_good and (seconds > 0 or answer.job.replayed)
+    known = job.ended and (seconds > 0 or answer.job.replayed)
     return json_answer(body, 200 if known else 202, headers)

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from arc_fabric.base import terms
 from arc_fabric.media.video import Form
+from arc_fabric.records.types import CheckpointId, SessionId
 from webapp.model import sample_names
-from webapp.schemas.ids import CheckpointId, SessionId
 from webapp.work import checks
 
 MOST = 4096

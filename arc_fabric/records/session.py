@@ -1,0 +1,40 @@
+"""What is known of a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from arc_fabric.records.record import Record, member
+from arc_fabric.records.types import CheckpointId, Epoch, JobId, Prompt, Seed, SessionId, WorkerName
+
+
+@dataclass
+class Session(Record):
+    """A session: a head in a trajectory tree, and who works on it."""
+
+    id: SessionId = member()
+    state: Literal["open", "closed"] = member("A closed session takes no work until it is reopened.", "open", home=True)
+    bulk: bool = member("An evaluation fork: low priority, needs no slot.", False)
+    label: str | None = member("A name for people.", None, example="grasp from the left")
+    model: str | None = member("The model it was opened with (setting `model`).", None, example="tabletop")
+    prompt: Prompt = member("Applies from the next step.", "")
+    seed: Seed | None = member("Seed of the sampler; null: the model's own.", None)
+    embodiment_id: int = member("Robot the actions are for.", 0, example=0)
+    head: CheckpointId | None = member("Current checkpoint; null until the create job has run.", None, home=True)
+    root: CheckpointId | None = member(
+        "First checkpoint of its tree; null until the create job has run.", None, home=True
+    )
+    tree_id: CheckpointId | None = member("The tree it grows in, named by the tree's root.", None, home=True)
+    frame_index: int = member("Steps from the root.", 0, example=8, home=True)
+    n_frames: int = member(
+        "Video frames from the root to the head, the initial frame included.", 0, example=65, home=True
+    )
+    parent_session: SessionId | None = member("The session it was forked from; null for a new one.", None)
+    parent_checkpoint: CheckpointId | None = member("The checkpoint it was forked at; null for a new one.", None)
+    forked_at: int | None = member("frame_index at which it was forked.", None, example=4)
+    created: Epoch = member("Epoch seconds, UTC.", 0.0)
+    updated: Epoch = member("Epoch seconds, UTC.", 0.0)
+    worker: WorkerName | None = member("The worker that owns it; null while none does.", None, home=True)
+    queued: int = member("Jobs waiting.", 0, example=0, home=True)
+    running_job: JobId | None = member("The job that is being done; null while none is.", None, home=True)
