@@ -15,6 +15,7 @@ from arc_fabric.errors import (
     SessionNotFound,
 )
 from arc_fabric.ledger import Ledger
+from arc_fabric.ledger.core import keys
 from tests.ledger.conftest import Hand
 
 
@@ -89,7 +90,7 @@ def test_a_fork_without_steps_is_done_when_it_is_accepted(ledger: Ledger, hand: 
     assert ledger.redis.llen("gpu.0") == 0, "no ticket is sent"
     kinds = [event.kind for event in ledger.events.read([fork.id], "0")]
     assert kinds == ["session.created", "job.queued", "job.started", "job.finished", "session.updated"]
-    assert ledger.jobs.unfinished(fork.id) == []
+    assert ledger.redis.lrange(keys.mailbox(fork.id), 0, -1) == []
     assert ledger.counts()["jobs_unfinished"] == 0
     again = ledger.jobs.accept(ledger.sessions.fork_request(checkpoint_id=trunk.head, idempotency_key="k"))
     assert (again.job.id, again.job.replayed, again.session.id) == (job.id, True, fork.id)
