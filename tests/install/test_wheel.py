@@ -59,6 +59,7 @@ def test_alone_it_is_a_client_and_a_command_line(installed: Installed) -> None:
     assert "site-packages" in base.run("-c", "import arc_fabric.client; print(arc_fabric.__file__)")
     assert "rewind" in base.run(*CLI, "--help")
     assert base.run(*CLI, "--version") == f"arc-fabric {__version__}\n"
+    assert "pip install 'arc-fabric[sdk]'" in base.run(*CLI, "doctor")
     findings = json.loads(base.run(*CLI, "doctor", "--json"))["findings"]
     mend = {finding["name"]: finding["mend"] for finding in findings if finding["state"] == "warning"}
     assert mend["torch"] == "pip install 'arc-fabric[sdk]'"

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import typer
+from rich.markup import escape
 
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.output import JsonFlag, emit, out
@@ -27,6 +28,6 @@ def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
 
 def _lines(findings: list[checkup.Finding]) -> Any:
     for finding in findings:
-        out.print(f"{_MARKS[finding.state]}  {finding.name:<13} {finding.message}", soft_wrap=True)
+        out.print(f"{_MARKS[finding.state]}  {finding.name:<13} {escape(finding.message)}", soft_wrap=True)
         if finding.mend:
-            out.print(f"      {'':<13} [dim]{finding.mend}[/]", soft_wrap=True)
+            out.print(f"      {'':<13} [dim]{escape(finding.mend)}[/]", soft_wrap=True)
