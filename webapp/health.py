@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import WorkerRecord
+from arc_fabric.store.backends import Backend
 from webapp.context import Context, ctx
 from webapp.http.answers import error, json_answer
 from webapp.schemas.views import Health
@@ -59,7 +60,7 @@ def readyz() -> Response:
     context = ctx()
     checks = {
         "redis": _check(context.ledger.ping),
-        "object_store": _check(lambda: context.backend.exists("probe/ready") or True),
+        "object_store": _check(lambda: _bucket_is_there(context.backend)),
         "worker": _check(lambda: _worker_is_up(context)),
     }
     good = all(check == "ok" for check in checks.values())
@@ -77,6 +78,13 @@ def _check(probe: Callable[[], Any]) -> str:
         return "ok" if probe() else "missing"
     except (ArcFabricError, RedisError, OSError) as problem:
         return type(problem).__name__
+
+
+def _bucket_is_there(backend: Backend) -> bool:
+    """True; StoreUnavailable where the object store does not answer or its bucket is gone: that of one object tells no
+    difference between a missing object and a missing bucket."""
+    next(iter(backend.list("probe/")), None)
+    return True
 
 
 def _worker_is_up(context: Context) -> bool:

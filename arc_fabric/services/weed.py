@@ -91,6 +91,8 @@ class WeedServer:
             **self._ports,
             "s3.config": self._identities,
             "bucket": self.bucket,
+            # Its filer would read, write and delete for anyone who reaches its port, a page in a browser included.
+            "disableHttp": "true",
             "admin.ui": "false",
             "webdav": "false",
             "s3.port.iceberg": 0,

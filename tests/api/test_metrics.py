@@ -1,4 +1,4 @@
-"""`/metrics` as Prometheus reads it."""
+"""What supervisors ask: `/metrics` as Prometheus reads it, and `/readyz`."""
 
 from __future__ import annotations
 
@@ -37,3 +37,12 @@ def test_a_scrape_has_every_figure_and_escapes_labels(settings: Settings) -> Non
     assert samples["worker_state"].labels == {"worker": NAME, "state": "idle", "device": "cuda:0"}
     assert samples["worker_memory_bytes"].value == 7
     assert samples["http_responses_total"].labels == {"class": "2xx"}
+
+
+def test_a_bucket_that_is_gone_is_not_ready(settings: Settings) -> None:
+    """/readyz asks for the bucket, not for one object of it."""
+    ready = create_app(settings).test_client().get("/readyz", base_url="http://127.0.0.1")
+    assert ready.json["checks"]["object_store"] == "ok"
+    gone = create_app(settings.replaced(s3_bucket="nowhere-to-be-found")).test_client()
+    answer = gone.get("/readyz", base_url="http://127.0.0.1")
+    assert (answer.status_code, answer.json["checks"]["object_store"]) == (503, "StoreUnavailable")

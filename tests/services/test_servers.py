@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import redis
@@ -68,6 +70,28 @@ def test_nothing_listens_beyond_loopback(redis_server: ValkeyServer, s3_server: 
     for server in (redis_server, s3_server):
         assert server.child.pid is not None
         assert {address for address, _ in listening(server.child.pid)} <= LOOPBACK
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_no_port_of_the_object_store_serves_a_stranger(s3_server: WeedServer, s3_client: Minio, method: str) -> None:
+    """Without the key nothing is read, written or deleted by HTTP, whatever port and whoever asks (it was: the filer of
+    version 0.1.0 deleted a bucket for any page in a browser)."""
+    s3_client.put_object("arc-fabric", "mine", io.BytesIO(b"kept"), 4)
+    # "/" of the master is a page about itself, whatever the method.
+    paths = ("/", "/buckets", "/buckets/arc-fabric/mine", "/buckets/arc-fabric/?recursive=true", "/arc-fabric/mine")
+    assert s3_server.child.pid is not None
+    ports = {port for _, port in listening(s3_server.child.pid)}
+    assert s3_server.port in ports and len(ports) > 4
+    headers = {"Origin": "http://elsewhere.example", "Host": "elsewhere.example"}
+    for port in ports:
+        for path in paths:
+            with contextlib.suppress(httpx.HTTPError):
+                answer = httpx.request(method, f"http://127.0.0.1:{port}{path}", headers=headers, timeout=5)
+                assert answer.status_code >= 400 or b"mine" not in answer.content, (port, path, answer.text)
+                assert answer.status_code >= 400 or path == "/" or method == "GET", (port, path)
+                assert answer.status_code >= 400 or "access-control-allow-origin" not in answer.headers, (port, path)
+    with s3_client.get_object("arc-fabric", "mine") as answer:
+        assert answer.read() == b"kept"
 
 
 def test_object_store_refuses_other_keys(s3_server: WeedServer) -> None:
