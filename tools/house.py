@@ -117,7 +117,7 @@ def needless_exemptions() -> list[str]:
 
 
 def table() -> str:
-    """The rooms as ARCHITECTURE.md shows them, from the bottom up."""
+    """The rooms as docs/reference/rooms.md shows them, from the bottom up."""
     rows = ["| room | holds | may use |", "|---|---|---|"]
     rows += [f"| `{room.name}` | {room.description()} | {_may_use(room)} |" for room in ROOMS]
     return "\n".join(rows)
@@ -157,7 +157,7 @@ def main() -> int:
     """Print the report; 1 when something is wrong."""
     parser = argparse.ArgumentParser(description="Circles, arrows that look up and crowded folders.")
     parser.add_argument("--json", action="store_true", help="the whole report as JSON")
-    parser.add_argument("--table", action="store_true", help="the rooms as ARCHITECTURE.md shows them")
+    parser.add_argument("--table", action="store_true", help="the rooms as docs/reference/rooms.md shows them")
     asked = parser.parse_args()
     if asked.table:
         print(table())

@@ -1,7 +1,7 @@
 """The rooms of the house: the one table of what lies where and what may import what.
 
-`tests/test_layers.py` asserts it, `python -m tools.house` prints what breaks it, and the table in ARCHITECTURE.md is
-made from it (`python -m tools.house --table`). A room uses only rooms that stand before it here, and of those only the
+`tests/test_layers.py` asserts it, `python -m tools.house` prints what breaks it, and the table in docs/reference/rooms.md
+is made from it (`python -m tools.house --table`). A room uses only rooms that stand before it here, and of those only the
 ones it names; the same goes for packages from elsewhere.
 """
 

@@ -16,7 +16,6 @@ from redis.exceptions import RedisError
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import WorkerRecord
-from arc_fabric.store.backends import Backend
 from webapp.context import Context, ctx
 from webapp.http.answers import error, json_answer
 from webapp.schemas.views import Health
@@ -60,7 +59,7 @@ def readyz() -> Response:
     context = ctx()
     checks = {
         "redis": _check(context.ledger.ping),
-        "object_store": _check(lambda: _bucket_is_there(context.backend)),
+        "object_store": _check(lambda: _bucket_is_there(context)),
         "worker": _check(lambda: _worker_is_up(context)),
     }
     good = all(check == "ok" for check in checks.values())
@@ -80,10 +79,10 @@ def _check(probe: Callable[[], Any]) -> str:
         return type(problem).__name__
 
 
-def _bucket_is_there(backend: Backend) -> bool:
+def _bucket_is_there(context: Context) -> bool:
     """True; StoreUnavailable where the object store does not answer or its bucket is gone: that of one object tells no
     difference between a missing object and a missing bucket."""
-    next(iter(backend.list("probe/")), None)
+    next(iter(context.backend.list("probe/")), None)
     return True
 
 
