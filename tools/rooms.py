@@ -1,8 +1,8 @@
 """The rooms of the house: the one table of what lies where and what may import what.
 
-`tests/test_layers.py` asserts it, `python -m tools.house` prints what breaks it, and the table in docs/reference/rooms.md
-is made from it (`python -m tools.house --table`). A room uses only rooms that stand before it here, and of those only the
-ones it names; the same goes for packages from elsewhere.
+`tests/test_layers.py` asserts it, `python -m tools.house` prints what breaks it, and docs/reference/rooms.md shows it
+(`python -m tools.house --table`). A room uses only rooms that stand before it here, and of those only the ones it
+names; the same goes for packages from elsewhere.
 """
 
 from __future__ import annotations
