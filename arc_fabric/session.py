@@ -35,8 +35,10 @@ import torch
 from torch import Tensor
 
 from arc_fabric.advance import StepRequest, advance, root_snapshot
+from arc_fabric.base.frames import frame_count
+from arc_fabric.base.rewind import step_before
 from arc_fabric.base.terms import PROMPT_MODES, PromptMode
-from arc_fabric.errors import InvalidRequest, ModelOutOfMemory, RewindBeyondRoot
+from arc_fabric.errors import InvalidRequest, ModelOutOfMemory
 from arc_fabric.ids import new_id
 from arc_fabric.manager import Attachments, StateManager
 from arc_fabric.models.contract import Geometry, WorldModel
@@ -202,15 +204,7 @@ class Session:
 
         Raises RewindBeyondRoot, and CheckpointUnavailable where no checkpoint was made at that step.
         """
-        if not isinstance(n_steps, int) or n_steps < 1:
-            raise InvalidRequest(f"n_steps must be a positive whole number, got {n_steps!r}.")
-        target = self.frame_index - n_steps
-        if target < 0:
-            raise RewindBeyondRoot(
-                f"Cannot rewind {n_steps} steps: the session is at step {self.frame_index}.",
-                hint=f"n_steps can be at most {self.frame_index}.",
-                frame_index=self.frame_index,
-            )
+        target = step_before(self.frame_index, n_steps)
         checkpoint_id = self.trajectory.checkpoint_at(target)
         self.snapshot = self.manager.load(checkpoint_id)
         self.trajectory.rewind(target)
@@ -250,7 +244,7 @@ class Session:
             "embodiment_id": self.snapshot.embodiment_id,
             "head": self.head,
             "frame_index": self.frame_index,
-            "n_frames": 1 + self.frame_index * self.model.geometry.frames_per_step,
+            "n_frames": frame_count(self.frame_index, self.model.geometry.frames_per_step),
             "window_start": self.snapshot.window_start,
             "model": self.manager.identity["name"],
         }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from arc_fabric.base.frames import frame_count, place_in_step, step_of
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
 from arc_fabric.manager import StateManager
 from arc_fabric.state import WorldStateSnapshot
@@ -67,11 +68,10 @@ class Trajectory:
     def frame(self, i: int) -> np.ndarray:
         """Video frame `i` counted from the initial frame, uint8 [H, W, 3]. Raises FrameNotFound."""
         per_step = self._manager.model.geometry.frames_per_step
-        count = 1 + self._head * per_step
+        count = frame_count(self._head, per_step)
         if not 0 <= i < count:
             raise FrameNotFound(f"Frame {i} does not exist; the lineage has {count} frames.", n_frames=count)
-        step, within = (0, 0) if i == 0 else ((i - 1) // per_step + 1, (i - 1) % per_step)
-        return self._frames(step)[within].copy()
+        return self._frames(step_of(i, per_step))[place_in_step(i, per_step)].copy()
 
     def video(self) -> np.ndarray:
         """All frames, uint8 [F, H, W, 3]."""

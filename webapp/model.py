@@ -31,7 +31,7 @@ def observed_counts(sizes: dict[str, Any] | None = None) -> list[int]:
     sizes = geometry() if sizes is None else sizes
     if not sizes:
         return []
-    usual = sizes.get("observed_frames") or sizes["frames_per_latent"] * sizes["latents_per_block"]
+    usual = sizes.get("observed_frames") or sizes["frames_per_step"]
     return sorted({usual, *sizes.get("observed_counts", ())})
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arc_fabric.base.frames import first_frame_of
 from arc_fabric.client.pictures import Frames, frames_of
 from arc_fabric.client.server import Progress, Server
 from arc_fabric.client.views import Job, Node, SessionInfo, Step
@@ -199,7 +200,7 @@ class RemoteSession:
         return self._fabric.wait(job.id, timeout=max(deadline - time.monotonic(), 0.0))
 
     def _deliver(self, node: Node, on_frame: OnFrame) -> None:
-        first = 1 + (node.frame_index - 1) * node.n_frames
+        first = first_frame_of(node.frame_index, node.n_frames)
         for number, image in enumerate(self.strip(node.id), first):
             on_frame(number, image)
 

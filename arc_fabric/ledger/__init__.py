@@ -57,7 +57,7 @@ class Ledger:
         self.redis_url, self.redis, self.limits = redis_url, core.redis, core.limits
         self.model_card = ModelCard(core)
         self.jobs = Jobs(core)
-        self.sessions = Sessions(core, self.jobs, self.model_card)
+        self.sessions = Sessions(core, self.jobs)
         self.nodes = Nodes(core)
         self.events = Events(core)
         self.frames = Frames(core)

@@ -10,6 +10,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from arc_fabric.base.input_keys import by_content
+from arc_fabric.base.rewind import check_n_steps
 from arc_fabric.base.terms import KINDS
 from arc_fabric.errors import ArcFabricError, InvalidRequest, JobNotFound
 from arc_fabric.ids import new_id
@@ -104,9 +105,7 @@ class Jobs:
     def _total(self, kind: str, params: dict[str, Any]) -> int:
         """How many commits the job will make."""
         if kind == "rewind" and not params.get("checkpoint_id"):
-            n_steps = params.get("n_steps", 1)
-            if isinstance(n_steps, bool) or not isinstance(n_steps, int) or n_steps < 1:
-                raise InvalidRequest(f"n_steps is a whole number of at least 1, not {n_steps!r}.")
+            check_n_steps(params.get("n_steps", 1))
         if kind != "step":
             return 1
         steps = params.get("steps", 1)

@@ -10,7 +10,6 @@ from arc_fabric.errors import InvalidRequest, SessionNotFound
 from arc_fabric.ids import new_id
 from arc_fabric.ledger.core import Core, Page, codec, keys
 from arc_fabric.ledger.jobs import Jobs
-from arc_fabric.ledger.model_card import ModelCard
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 from arc_fabric.ledger.requests import JobRequest, check_steps, digest
 
@@ -18,8 +17,8 @@ from arc_fabric.ledger.requests import JobRequest, check_steps, digest
 class Sessions:
     """Heads in trees, and who works on them."""
 
-    def __init__(self, core: Core, jobs: Jobs, model_card: ModelCard) -> None:
-        self._core, self._jobs, self._model_card = core, jobs, model_card
+    def __init__(self, core: Core, jobs: Jobs) -> None:
+        self._core, self._jobs = core, jobs
 
     def get(self, session_id: str) -> SessionRecord:
         """One session, or SessionNotFound."""
@@ -108,7 +107,6 @@ class Sessions:
         session.id = new_id("ses")
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session.id, params=params, bulk=session.bulk)
         hidden = {"_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": prompt_mode}
-        hidden["_frames_per_step"] = self._model_card.frames_per_step()
         return JobRequest("sessions/open", job, (
             session.id,
             codec.pack(session.to_dict() | hidden),

@@ -1,9 +1,8 @@
 """A clip of a branch: which video frames of which steps, and the name under which it is kept.
 
->>> path = [Span("ckp_root", 1), Span("ckp_a", 8), Span("ckp_b", 8)]
->>> clip = plan(path, 0, 5, fps=8, form="mp4")
->>> clip.key, len(clip), [span.id for span in clip.path]
-('videos/ckp_a/0-5-8fps.mp4', 5, ['ckp_root', 'ckp_a'])
+>>> clip = plan(["ckp_root", "ckp_a", "ckp_b"], 8, 0, 5, fps=8, form="mp4")
+>>> clip.key, len(clip), clip.path
+('videos/ckp_a/0-5-8fps.mp4', 5, ('ckp_root', 'ckp_a'))
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from arc_fabric.base.frames import first_frame_of, frame_count, step_of
 from arc_fabric.errors import FrameNotFound, InvalidRequest
 from arc_fabric.media.video import Form
 
@@ -22,18 +22,13 @@ MAX_ANIMATION_FRAMES = 1_000
 
 
 @dataclass(frozen=True)
-class Span:
-    """A step of the path: its checkpoint and how many video frames it adds."""
-
-    id: str
-    n_frames: int
-
-
-@dataclass(frozen=True)
 class Clip:
     """Video frames `start` to `end` (exclusive) of the path, which ends with the step that holds the last of them."""
 
-    path: tuple[Span, ...]
+    path: tuple[str, ...]
+    """Checkpoints from the root on."""
+    per_step: int
+    """Video frames that each of them but the root adds."""
     start: int
     end: int
     fps: float
@@ -42,7 +37,7 @@ class Clip:
     @property
     def key(self) -> str:
         """Object key: equal keys hold equal clips, for every session that shares the path."""
-        return f"videos/{self.path[-1].id}/{self.start}-{self.end}-{self.fps:g}fps.{self.form}"
+        return f"videos/{self.path[-1]}/{self.start}-{self.end}-{self.fps:g}fps.{self.form}"
 
     def __len__(self) -> int:
         return self.end - self.start
@@ -52,18 +47,17 @@ class Clip:
 
         `of_step` loads those of a checkpoint, [F, H, W, 3]; it is asked only for the steps that are needed, in order.
         """
-        first = 0
-        for span in self.path:
-            if first >= end:
-                return
-            if first + span.n_frames > start:
-                yield from of_step(span.id)[max(start - first, 0) : end - first]
-            first += span.n_frames
+        for step in range(step_of(start, self.per_step), step_of(end - 1, self.per_step) + 1):
+            first = first_frame_of(step, self.per_step)
+            yield from of_step(self.path[step])[max(start - first, 0) : end - first]
 
 
-def plan(path: Sequence[Span], start: int, end: int | None, *, fps: float, form: Form) -> Clip:
-    """Frames `start` to `end` (None: all there are) of a path from the root. Raises FrameNotFound, InvalidRequest."""
-    total = sum(span.n_frames for span in path)
+def plan(path: Sequence[str], per_step: int, start: int, end: int | None, *, fps: float, form: Form) -> Clip:
+    """Frames `start` to `end` (None: all there are) of a path of checkpoints from the root, each adding `per_step`.
+
+    Raises FrameNotFound, InvalidRequest.
+    """
+    total = frame_count(len(path) - 1, per_step)
     end = total if end is None else end
     if not start < end <= total:
         raise FrameNotFound(
@@ -77,8 +71,4 @@ def plan(path: Sequence[Span], start: int, end: int | None, *, fps: float, form:
             hint="Ask for a part of it with from and to" + ("." if form == "mp4" else ", or for an mp4."),
             limit=limit,
         )
-    count, needed = 0, 0
-    while count < end:
-        count += path[needed].n_frames
-        needed += 1
-    return Clip(tuple(path[:needed]), start, end, fps, form)
+    return Clip(tuple(path[: step_of(end - 1, per_step) + 1]), per_step, start, end, fps, form)

@@ -90,7 +90,7 @@ def test_sprites_fill_rows(clip: np.ndarray) -> None:
 
 def test_a_clip_asks_only_for_the_steps_it_needs() -> None:
     """A part of a path loads what holds it; too much is refused before anything is loaded."""
-    path = [clips.Span("root", 1), *(clips.Span(f"s{i}", 8) for i in range(1, 5))]
+    path = ["root", *(f"s{i}" for i in range(1, 5))]
     loaded = []
 
     def of_step(name: str) -> np.ndarray:
@@ -99,14 +99,14 @@ def test_a_clip_asks_only_for_the_steps_it_needs() -> None:
         count = 1 if name == "root" else 8
         return np.arange(start, start + count).reshape(-1, 1, 1, 1)
 
-    part = clips.plan(path, 5, 12, fps=8, form="mp4")
+    part = clips.plan(path, 8, 5, 12, fps=8, form="mp4")
     assert [int(frame[0, 0, 0]) for frame in part.frames(of_step, part.start, part.end)] == list(range(5, 12))
     assert loaded == ["s1", "s2"]
     assert part.key == "videos/s2/5-12-8fps.mp4"
     for start, end in ((33, None), (4, 4), (0, 34)):
         with pytest.raises(FrameNotFound):
-            clips.plan(path, start, end, fps=8, form="mp4")
-    long = [clips.Span("root", 1), *(clips.Span(f"s{i}", 8) for i in range(1, 200))]
-    assert len(clips.plan(long, 0, None, fps=8, form="mp4")) == 1593
+            clips.plan(path, 8, start, end, fps=8, form="mp4")
+    long = ["root", *(f"s{i}" for i in range(1, 200))]
+    assert len(clips.plan(long, 8, 0, None, fps=8, form="mp4")) == 1593
     with pytest.raises(InvalidRequest, match="1000"):
-        clips.plan(long, 0, None, fps=8, form="gif")
+        clips.plan(long, 8, 0, None, fps=8, form="gif")

@@ -49,9 +49,6 @@ def get_model() -> Response:
     card = ctx().ledger.model_card.read()
     if not card:
         raise ModelUnavailable("no worker has loaded the model yet", hint="Try again in a moment; see /api/workers.")
-    geometry = card.get("geometry")
-    if isinstance(geometry, dict) and "frames_per_step" not in geometry:
-        geometry["frames_per_step"] = geometry["frames_per_latent"] * geometry["latents_per_block"]
     return tagged_json(card)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arc_fabric.ledger import JobRequest, Ledger
-from arc_fabric.media.clip import Clip, Span
+from arc_fabric.media.clip import Clip
 from arc_fabric.media.clip import plan as plan_path
 from arc_fabric.media.video import Form, encode
 from arc_fabric.store.backends import Backend
@@ -21,8 +21,8 @@ _encoder = threading.Lock()
 
 def plan(pictures: Pictures, head: str, start: int, end: int | None, *, fps: float, form: Form) -> Clip:
     """A clip of the lineage of `head`. Raises FrameNotFound, InvalidRequest."""
-    path = [Span(node.id, node.n_frames) for node in pictures.lineage(head)]
-    return plan_path(path, start, end, fps=fps, form=form)
+    path = pictures.lineage(head)
+    return plan_path([node.id for node in path], path[-1].n_frames, start, end, fps=fps, form=form)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def make_short(backend: Backend, pictures: Pictures, clip: Clip, *, at_most: int
 def request(ledger: Ledger, clip: Clip, session_id: str) -> JobRequest:
     """The media job that makes a clip: a new one, or the one that is on it already."""
     params: dict[str, Any] = {
-        "checkpoint_id": clip.path[-1].id,
+        "checkpoint_id": clip.path[-1],
         "from": clip.start,
         "to": clip.end,
         "fps": clip.fps,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from arc_fabric.base.frames import frame_count
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot
 from arc_fabric.media import series
 from webapp.content.pictures import Ancestor, Pictures
@@ -25,7 +26,7 @@ def compare(pictures: Pictures, ids: Sequence[str], *, limit: int) -> dict[str, 
     tails = [path[shared:][:limit] for path in paths]
     _load_ahead(pictures, tails)
     ancestor = paths[0][shared - 1] if shared else None
-    first_frame = sum(node.n_frames for node in paths[0][:shared])
+    first_frame = frame_count(ancestor.frame_index, ancestor.n_frames) if ancestor else 0
     pairs = {f"{ids[i]}|{ids[j]}": (tails[i], tails[j]) for i, j in combinations(range(len(ids)), 2)}
     latent = {key: _latents(pictures, *pair) for key, pair in pairs.items()}
     pixel = {key: _pixels(pictures, *pair) for key, pair in pairs.items()}

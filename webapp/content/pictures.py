@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from arc_fabric.base.frames import frame_count, place_in_step, step_of
 from arc_fabric.base.lru import Lru
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
 from arc_fabric.ledger import Ledger, NodeRecord
@@ -93,11 +94,10 @@ class Pictures:
     def locate(self, head: str, n: int) -> tuple[str, int]:
         """Video frame `n` of the lineage of `head` as (checkpoint id, frame within its step)."""
         path = self.lineage(head)
-        total = 0
-        for node in path:
-            if n < total + node.n_frames:
-                return node.id, n - total
-            total += node.n_frames
+        per_step = path[-1].n_frames
+        total = frame_count(len(path) - 1, per_step)
+        if n < total:
+            return path[step_of(n, per_step)].id, place_in_step(n, per_step)
         raise FrameNotFound(
             f"there is no video frame {n}: the session has frames 0 to {total - 1}",
             hint="Step the session further, or ask for a frame it has.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from arc_fabric.errors import Conflict, RewindBeyondRoot, SessionClosed
+from arc_fabric.base.rewind import step_before, step_of_checkpoint
+from arc_fabric.errors import SessionClosed
 from arc_fabric.ledger import JobRequest, SessionRecord
 from arc_fabric.ledger.core import keys
 from webapp.content import clips
@@ -91,20 +92,10 @@ def _check_rewind(session: SessionRecord, body: RewindBody) -> None:
         ctx().ledger.nodes.get(body.checkpoint_id)
     if session.state != "open" or session.queued or session.running_job or session.head is None:
         return
-    steps = session.frame_index
-    if (body.n_steps or 1) > steps and body.checkpoint_id is None:
-        raise RewindBeyondRoot(
-            f"the session is {steps} steps from its root and n_steps is {body.n_steps or 1}",
-            hint=f"Rewind by at most {steps} steps, or name a checkpoint_id." if steps else "It is at its root.",
-            frame_index=steps,
-        )
-    if body.checkpoint_id is not None:
-        path = ctx().pictures.lineage(session.head)
-        if all(node.id != body.checkpoint_id for node in path):
-            raise Conflict(
-                f"checkpoint {body.checkpoint_id} is not on the session's lineage",
-                hint="Fork it instead (POST .../fork), or name an ancestor of the head.",
-            )
+    if body.checkpoint_id is None:
+        step_before(session.frame_index, body.n_steps or 1)
+    else:
+        step_of_checkpoint([node.id for node in ctx().pictures.lineage(session.head)], body.checkpoint_id)
 
 
 def _answered_before(key: str | None) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from arc_fabric.errors import InvalidRequest, RewindBeyondRoot, StoreError, StoreUnavailable
+from arc_fabric.base.frames import frame_count
+from arc_fabric.base.rewind import step_before, step_of_checkpoint
+from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
@@ -63,27 +65,13 @@ def fork(run: JobRun) -> None:
 def rewind(run: JobRun) -> None:
     """Move the head up its lineage. Nodes stay, and so do the session's prompt and seed."""
     ledger, params = run.process.ledger, run.job.params
-    path = ledger.nodes.path(run.session.head)
-    target = params.get("checkpoint_id")
-    if target is None:
-        n_steps = params.get("n_steps", 1)
-        if n_steps >= len(path):
-            raise RewindBeyondRoot(
-                f"Cannot rewind {n_steps} steps: the session is at step {len(path) - 1}.",
-                hint=f"n_steps can be at most {len(path) - 1}.", frame_index=len(path) - 1,
-            )  # fmt: skip
-        target = path[n_steps]
-    elif target not in path:
-        raise InvalidRequest(
-            f"Checkpoint {target} is not on the session's lineage.",
-            hint="Rewind goes to an ancestor of the head; fork the checkpoint to continue from elsewhere.",
-        )
-    frame_index = len(path) - 1 - path.index(target)
-    frames_per_step = run.runtime.model.geometry.frames_per_step
-    run.succeed(
-        {"head": target, "frame_index": frame_index},
-        head=target, frame_index=frame_index, n_frames=1 + frames_per_step * frame_index,
-    )  # fmt: skip
+    lineage = ledger.nodes.path(run.session.head)[::-1]
+    if params.get("checkpoint_id") is None:
+        step = step_before(len(lineage) - 1, params.get("n_steps", 1))
+    else:
+        step = step_of_checkpoint(lineage, params["checkpoint_id"])
+    place = {"head": lineage[step], "frame_index": step}
+    run.succeed(place, **place, n_frames=frame_count(step, run.runtime.model.geometry.frames_per_step))
 
 
 def checkpoint(run: JobRun) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from arc_fabric.errors import ArcFabricError, CheckpointUnavailable, ServiceError
 from arc_fabric.ledger import JobRecord
 from arc_fabric.ledger.execution import ATTEMPTS
-from arc_fabric.media.clip import Clip, Span, plan
+from arc_fabric.media.clip import Clip, plan
 from arc_fabric.media.frames import unpack_strip
 from arc_fabric.media.video import encode
 from arc_fabric.store.backends import Backend
@@ -73,8 +73,9 @@ class MediaJobs:
     def _make(self, job: JobRecord) -> dict[str, object]:
         """Make and store the clip; what the job's record says of it."""
         wanted = job.params
-        path = [Span(node.id, node.n_frames) for node in self._process.ledger.nodes.lineage(wanted["checkpoint_id"])]
-        clip = plan(path, wanted["from"], wanted["to"], fps=wanted["fps"], form=wanted["format"])
+        nodes, end = self._process.ledger.nodes, wanted["checkpoint_id"]
+        path, per_step = nodes.path(end)[::-1], nodes.get(end).n_frames
+        clip = plan(path, per_step, wanted["from"], wanted["to"], fps=wanted["fps"], form=wanted["format"])
         if self._backend.exists(clip.key):
             size = self._backend.head(clip.key).size
         else:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from arc_fabric.base.frames import first_frame_of
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
 from arc_fabric.session import Session, StepResult
@@ -161,7 +162,7 @@ class _Commits:
             run.process.side.submit(self._show, taken)
 
     def _show(self, taken: StepResult, kept: tuple[str, bytes] | None = None) -> None:
-        first = 1 + len(taken.frames) * (taken.frame_index - 1)
+        first = first_frame_of(taken.frame_index, len(taken.frames))
         send_live(self._run.process.ledger, self._run.session.id, taken.frames, first, kept=kept)
 
 
@@ -177,7 +178,7 @@ def _commit(run: JobRun, node: NodeRecord, result: dict[str, Any] | None) -> Non
     changes = {
         "head": node.id,
         "frame_index": node.frame_index,
-        "n_frames": 1 + node.n_frames * node.frame_index,
+        "n_frames": node.frames_to_end,
         "prompt": node.prompt,
         "seed": node.seed,
     }

@@ -10,14 +10,14 @@ from pathlib import Path
 from PIL import Image
 
 from arc_fabric.ledger import JobRecord
-from arc_fabric.media.clip import Span, plan
+from arc_fabric.media.clip import plan
 from tests.workers.conftest import Fleet, eventually
 
 
 def clip_of(fleet: Fleet, checkpoint_id: str, form: str = "gif", fps: int = 8) -> tuple[JobRecord, str]:
     """Ask for the whole branch as the web does; the job (its ticket is sent) and the object it makes."""
-    path = [Span(node.id, node.n_frames) for node in fleet.ledger.nodes.lineage(checkpoint_id)]
-    clip = plan(path, 0, None, fps=fps, form=form)
+    path = fleet.ledger.nodes.path(checkpoint_id)[::-1]
+    clip = plan(path, fleet.ledger.nodes.get(checkpoint_id).n_frames, 0, None, fps=fps, form=form)
     params = {"checkpoint_id": checkpoint_id, "from": 0, "to": len(clip), "fps": fps, "format": form}
     session_id = fleet.ledger.nodes.get(checkpoint_id).session_id
     request = fleet.ledger.media.request("video", session_id, params, target=clip.key, total=len(clip))

@@ -37,7 +37,7 @@ def test_bad_inputs_fail_with_their_own_error(two: Fleet) -> None:
     assert beyond.error["type"] == "RewindBeyondRoot" and beyond.error["context"]["frame_index"] == 1
     other = two.create()
     off = two.done(two.submit(session, "rewind", checkpoint_id=other.head), state="failed")
-    assert off.error["type"] == "InvalidRequest"
+    assert off.error["type"] == "Conflict" and "lineage" in off.error["message"]
     lost, job = two.ledger.sessions.open(prompt="p", input_key="inputs/none.png")
     two.dispatcher.send(job)
     assert two.done(job, state="failed").error["type"] == "InvalidImage"

@@ -11,7 +11,8 @@ local fields = cjson.decode(ARGV[2])
 local bulk = fields.bulk == 'true'
 local prefer
 if source ~= '' then
-  local node = redis.call('HMGET', keys.node(source), 'durability', 'tree_id', 'frame_index', 'prompt', 'seed', 'session_id')
+  local node = redis.call('HMGET', keys.node(source), 'durability', 'tree_id', 'frame_index', 'prompt', 'seed',
+    'session_id', 'n_frames')
   if not node[1] then
     return refuse('CheckpointNotFound', 'No checkpoint ' .. source .. '.', { checkpoint_id = source })
   end
@@ -24,14 +25,13 @@ if source ~= '' then
   fields.root, fields.tree_id = node[2], node[2]
   fields.frame_index, fields.forked_at = node[3], node[3]
   fields.parent_session = quote(parent)
-  fields.n_frames = tostring(1 + tonumber(node[3]) * tonumber(fields._frames_per_step))
+  fields.n_frames = tostring(1 + tonumber(node[3]) * tonumber(node[7])) -- base/frames.py: frame_count
   if fields.prompt == 'null' then fields.prompt = node[4] end
   if fields.seed == 'null' then fields.seed = node[5] end
   local inherited = redis.call('HMGET', keys.session(parent), 'model', 'embodiment_id')
   fields.model, fields.embodiment_id = inherited[1] or 'null', inherited[2] or '0'
   prefer = bare(get(keys.session(parent), 'worker'))
 end
-fields._frames_per_step = nil
 if not bulk then
   local open, limit = redis.call('SCARD', keys.SESSIONS_OPEN), tonumber(ARGV[8])
   if open >= limit then
