@@ -6,7 +6,7 @@
 >>> [node.id for node in tree.get_lineage("d")], [node.id for node in tree.get_branch("d")]
 (['a', 'b', 'd'], ['d'])
 >>> tree.to_d3_tree()["children"][0]["name"]
-'frame 1'
+'step 1'
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from arc_fabric.base.nested import nested_json, step_name
 from arc_fabric.errors import InvalidRequest, NodeNotFound
 
 
@@ -149,7 +150,7 @@ class TrajectoryTree:
 
         A very long lineage nests deeper than `json.dumps` can follow: use `to_d3_json`.
         """
-        nested = {node.id: node.to_dict() | {"name": _name(node), "children": []} for node in self}
+        nested = {node.id: self._shown(node.id) | {"children": []} for node in self}
         for node in self:
             if node.parent is not None:
                 nested[node.parent]["children"].append(nested[node.id])
@@ -158,29 +159,12 @@ class TrajectoryTree:
 
     def to_d3_json(self) -> str:
         """`to_d3_tree` as JSON text, for any depth."""
-        tops = self._children[None]
-        if len(tops) == 1:
-            return self._d3_text(tops[0])
-        return '{"id": null, "name": "worlds", "children": [' + ", ".join(map(self._d3_text, tops)) + "]}"
+        tops = [nested_json(top, self._shown, self._children.__getitem__) for top in self._children[None]]
+        return tops[0] if len(tops) == 1 else '{"id":null,"name":"worlds","children":[' + ",".join(tops) + "]}"
 
-    def _d3_text(self, root: str) -> str:
-        parts: list[str] = []
-        todo: list[str | TreeNode] = [self._nodes[root]]
-        while todo:
-            item = todo.pop()
-            if isinstance(item, str):
-                parts.append(item)
-                continue
-            body = json.dumps(item.to_dict() | {"name": _name(item)})
-            parts.append(body[:-1] + ', "children": [')
-            todo.append("]}")
-            for i, child in enumerate(reversed(self._children[item.id])):
-                todo += [", "] * bool(i) + [self._nodes[child]]
-        return "".join(parts)
-
-
-def _name(node: TreeNode) -> str:
-    return node.label or ("root" if node.parent is None else f"frame {node.frame_index}")
+    def _shown(self, node_id: str) -> dict[str, Any]:
+        node = self._nodes[node_id]
+        return node.to_dict() | {"name": step_name(node.label, node.frame_index)}
 
 
 def _require_json(node: TreeNode) -> None:

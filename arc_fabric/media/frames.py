@@ -23,6 +23,8 @@ from PIL import Image
 
 from arc_fabric.media import png
 
+STRIP = "frames.png"
+"""Under this name a checkpoint's strip is attached to it."""
 JPEG_QUALITY = 85
 JPEG_FRAME = 1
 LIVE_HEADER = struct.Struct("<BBHId")

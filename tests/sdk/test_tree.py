@@ -73,7 +73,7 @@ def test_d3_export_is_nested_and_equals_its_text(tree: TrajectoryTree) -> None:
     """Every node once, with name and children."""
     nested = tree.to_d3_tree()
     assert [child["id"] for child in nested["children"][0]["children"]] == ["c", "e"]
-    assert nested["name"] == "root"
+    assert nested["name"] == "step 0"
     assert json.loads(tree.to_d3_json()) == nested
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
+from arc_fabric.store.format.manifest import key_of
 from webapp.api.pictures import LatentsQuery, frame_answer, latents_answer
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer, tagged_json
@@ -125,7 +126,7 @@ def get_manifest(path: CheckpointPath) -> Response:
 def _stored(checkpoint_id: str) -> dict[str, Any]:
     """What the object store says; empty while nothing is stored."""
     found: dict[str, Any] = {"objects": {}, "manifest": f"{request.path}/manifest"}
-    prefix = f"checkpoints/{checkpoint_id}/"
+    prefix = key_of(checkpoint_id, "")
     with suppress(CheckpointUnavailable):
         found["objects"] = {info.key.removeprefix(prefix): info.size for info in ctx().backend.list(prefix)}
     return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import Literal
+from typing import Any, Literal
 
 from flask import Response
 from pydantic import Field
 
+from arc_fabric.base.nested import nested_json, step_name
 from arc_fabric.errors import SessionNotFound
-from arc_fabric.ledger import NodeRecord, TreeView
+from arc_fabric.ledger import TreeView
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, json_answer, tagged_json
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath
@@ -80,29 +80,14 @@ def _whole(tree_id: str) -> TreeView:
 
 
 def nested(tree: TreeView) -> str:
-    """The tree as nested JSON text. Written with a stack of its own: a trunk may be deeper than Python recurses."""
-    by_id = {node.id: node for node in tree.nodes}
-    if tree.root not in by_id:
+    """The tree as nested JSON text."""
+    known = {node.id: node for node in tree.nodes}
+    if tree.root not in known:
         raise SessionNotFound(f"the tree {tree.tree_id} has no root")
-    parts: list[str] = []
-    stack: list[str | NodeRecord] = [by_id[tree.root]]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            parts.append(item)
-            continue
-        parts.append(_opening(item))
-        children = [by_id[child] for child in item.children if child in by_id]
-        stack.append("]}")
-        for position, child in enumerate(reversed(children)):
-            stack.append(child)
-            if position < len(children) - 1:
-                stack.append(",")
-    return "".join(parts)
 
+    def shown(node_id: str) -> dict[str, Any]:
+        view = known[node_id].to_dict()
+        del view["children"]
+        return {"id": node_id, "name": step_name(view["label"], view["frame_index"])} | view
 
-def _opening(node: NodeRecord) -> str:
-    view = node.to_dict()
-    del view["children"]
-    fields = {"id": node.id, "name": node.label or f"step {node.frame_index}"} | view
-    return json.dumps(fields, separators=(",", ":"))[:-1] + ',"children":['
+    return nested_json(tree.root, shown, lambda node_id: [child for child in known[node_id].children if child in known])

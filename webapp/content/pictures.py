@@ -13,11 +13,10 @@ from arc_fabric.base.frames import frame_count, place_in_step, step_of
 from arc_fabric.base.lru import Lru
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
 from arc_fabric.ledger import Ledger, NodeRecord
-from arc_fabric.media.frames import unpack_strip
+from arc_fabric.media.frames import STRIP, unpack_strip
 from arc_fabric.store.read.reader import SnapshotReader
 from webapp.stream.hub import Hub
 
-STRIP = "frames.png"
 WAIT_S = 10.0
 """How long a reader waits for a checkpoint that is still on its way to storage."""
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from arc_fabric.errors import ArcFabricError, CheckpointUnavailable, ServiceErro
 from arc_fabric.ledger import JobRecord
 from arc_fabric.ledger.execution import ATTEMPTS
 from arc_fabric.media.clip import Clip, plan
-from arc_fabric.media.frames import unpack_strip
+from arc_fabric.media.frames import STRIP, unpack_strip
 from arc_fabric.media.video import encode
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.read.reader import SnapshotReader
@@ -24,7 +24,6 @@ from workers.process.process import WorkerProcess, fenced
 from workers.process.retry import through_outages, through_store_outages
 
 log = logging.getLogger(__name__)
-STRIP = "frames.png"
 _TELL_EVERY_S = 0.5
 _PENDING_S = 60.0
 """How long a step that is on its way to storage is waited for."""

@@ -19,7 +19,7 @@ import torch
 from arc_fabric.advance import StepRequest, root_snapshot
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, InvalidImage
 from arc_fabric.ledger import Ledger, NodeRecord
-from arc_fabric.media.frames import pack_strip, unpack_views
+from arc_fabric.media.frames import STRIP, pack_strip, unpack_views
 from arc_fabric.models import tabletop
 from arc_fabric.session import Session
 from workers.process.retry import through_store_outages
@@ -27,7 +27,6 @@ from workers.process.runtime import Runtime
 
 log = logging.getLogger(__name__)
 SAMPLE = "sample:"
-STRIP = "frames.png"
 _SAMPLES = Path(tabletop.__file__).parent / "samples"
 _POLL_S = 0.02
 _MAKER_PATIENCE_S = 120.0

@@ -14,9 +14,9 @@ import numpy as np
 
 from arc_fabric.base.frames import first_frame_of
 from arc_fabric.ledger import NodeRecord
-from arc_fabric.media.frames import pack_strip
+from arc_fabric.media.frames import STRIP, pack_strip
 from arc_fabric.session import Session, StepResult
-from workers.jobs.payloads import STRIP, digest_of
+from workers.jobs.payloads import digest_of
 from workers.jobs.publish import send_live
 from workers.jobs.run import GivesWay, JobRun, NotOurs
 from workers.process.retry import through_outages, through_store_outages

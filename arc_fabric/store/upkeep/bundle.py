@@ -250,7 +250,7 @@ def _index(archive: zipfile.ZipFile, path: Path) -> Bundle:
 
 
 def _verify(archive: zipfile.ZipFile, key: str, facts: Mapping[str, Any], path: Path) -> None:
-    owner, _, name = key.removeprefix("checkpoints/").partition("/")
+    owner, _, name = key.removeprefix(ROOT).partition("/")
     check_id(owner)
     check_id(name)
     hasher = blake3()
