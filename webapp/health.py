@@ -121,7 +121,8 @@ def _of_workers(workers: Sequence[WorkerRecord]) -> Iterator[Metric]:
     shares = {(name,): gpu["utilisation_percent"] for name, gpu in gpus.items()}
     busy = {name: share for name, share in shares.items() if share is not None}
     yield from _gauge("worker_gpu_utilisation_percent", "How busy a worker's GPU is.", busy, "worker")
-    used = {(name, kind): gpu[f"memory_{kind}_bytes"] for name, gpu in gpus.items() for kind in ("used", "total")}
+    used = {(name, "used"): gpu["memory_used_bytes"] for name, gpu in gpus.items()}
+    used |= {(name, "total"): gpu["memory_total_bytes"] for name, gpu in gpus.items()}
     yield from _gauge("worker_gpu_memory_bytes", "Memory of a worker's GPU.", used, "worker", "kind")
     hosts = {(w.host,): w.machine["cpu_percent"] for w in workers if w.machine and w.state != "down"}
     yield from _gauge("host_cpu_percent", "CPU use of a worker's machine.", hosts, "host")

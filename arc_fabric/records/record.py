@@ -24,7 +24,7 @@ def member(
     `home`: only the installation where it came to be knows it, a bundle does not bring it. `later`: it came after
     version 0.1, bundles made before lack it; it takes its default then.
     """
-    said = {"description": description, "examples": None if example is MISSING else [example]}
+    said: dict[str, Any] = {"description": description, "examples": None if example is MISSING else [example]}
     shown = Field(**{name: value for name, value in said.items() if value is not None})
     metadata = {"schema": shown, "home": home, "later": later}
     return field(default=default, default_factory=make, metadata=metadata)
@@ -40,13 +40,13 @@ class Record:
 
 
 @cache
-def members(record: type[Record]) -> dict[str, dataclasses.Field[Any]]:
+def members(record: type[Any]) -> dict[str, dataclasses.Field[Any]]:
     """The members of a record by name, in their order; what else a subclass holds is not among them."""
     return {f.name: f for f in fields(record) if "schema" in f.metadata}
 
 
 @cache
-def hints(record: type[Record]) -> dict[str, Any]:
+def hints(record: type[Any]) -> dict[str, Any]:
     """The types of a record's members by name, with what pydantic needs to check and describe them."""
     known = get_type_hints(record, include_extras=True)
     return {name: known[name] for name in members(record)}

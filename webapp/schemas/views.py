@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from arc_fabric.records import Job, Record, Session, hints, members
+from arc_fabric.records import Job, Session, hints, members
 from arc_fabric.records.types import JOB_EXAMPLE, SESSION_EXAMPLE, SessionId
 
 NEXT = "Pass it as `cursor` for the page that follows; null at the end."
@@ -20,7 +20,7 @@ class View(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-def shows(record: type[Record]) -> Callable[[type[V]], type[V]]:
+def shows(record: type[Any]) -> Callable[[type[V]], type[V]]:
     """Make a view show a record: what it is, and every member as its definition describes it, always there."""
 
     def made(view: type[V]) -> type[V]:

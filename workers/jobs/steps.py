@@ -190,7 +190,7 @@ def _commit(run: JobRun, node: NodeRecord, result: dict[str, Any] | None) -> Non
 
 def _node(run: JobRun, session: Session, taken: StepResult, parent: str, observed: str | None) -> NodeRecord:
     info = run.runtime.manager.info(taken.checkpoint_id)
-    snapshot = session.snapshot
+    snapshot, given = session.snapshot, taken.action_source == "given"
     return NodeRecord(
         id=taken.checkpoint_id,
         parent=parent,
@@ -200,8 +200,8 @@ def _node(run: JobRun, session: Session, taken: StepResult, parent: str, observe
         prompt=snapshot.prompt_text,
         seed=snapshot.seed,
         prompt_mode=taken.prompt_mode or "keep",
-        action_source=taken.action_source,
-        steered=taken.steered if taken.action_source == "given" else None,
+        action_source="given" if given else "predicted",
+        steered=taken.steered if given else None,
         actions=taken.actions.tolist(),
         state=snapshot.state,
         observed=0 if snapshot.observed is None else len(snapshot.observed),
