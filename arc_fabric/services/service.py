@@ -28,6 +28,7 @@ class Service:
     detail: str = ""
     state: State = "starting"
     restarts: int = 0
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     _delay_s: float = field(default=_FIRST_DELAY_S, repr=False)
     _due: float = field(default=0.0, repr=False)
     _since: float = field(default=0.0, repr=False)
@@ -38,7 +39,7 @@ class Service:
             self._check_external()
         else:
             self.child.start()
-            self._since = time.monotonic()
+            self._since = self.clock()
             self.child.wait_ready(self.probe, self.ready_s)
         self.state = "healthy"
 
@@ -53,7 +54,7 @@ class Service:
         if self.child is None:
             return False
         before = (self.state, self.restarts)
-        now = time.monotonic()
+        now = self.clock()
         if self.child.running:
             self._look(now)
         elif self.state != "restarting" or self._started_and_died_again():

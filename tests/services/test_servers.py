@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -24,6 +23,7 @@ from arc_fabric.services.ports import choose_port, free_ports, is_free
 from arc_fabric.services.process import Child
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
+from tests.support.waiting import eventually
 
 LOOPBACK = {"127.0.0.1", "::1"}
 
@@ -160,9 +160,11 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     script = (
         "import sys, threading, time\nfrom pathlib import Path\n"
         "from arc_fabric.services.process import Child\n"
-        "child = Child('c', [sys.executable, '-c', 'import time; time.sleep(60)'], Path(sys.argv[1]))\n"
+        "child = Child('c', ['/bin/sh', '-c', 'echo up; exec sleep 600'], Path(sys.argv[1]))\n"
         "thread = threading.Thread(target=child.start); thread.start(); thread.join()\n"
-        "time.sleep(0.5); print(child.pid, child.running, flush=True); time.sleep(60)"
+        "child.wait_ready(lambda: 'up' in child.log_tail(), 60)\n"
+        "while Path(f'/proc/self/task/{thread.native_id}').exists(): pass\n"
+        "print(child.pid, child.running, flush=True); time.sleep(600)"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -171,7 +173,4 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     orphan = psutil.Process(int(pid))
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 5
-    while orphan.is_running() and orphan.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+    eventually(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)

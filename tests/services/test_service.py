@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,21 +14,25 @@ from arc_fabric.services import devices, lock
 from arc_fabric.services.lock import DataDirLock, forget_running, read_running, write_running
 from arc_fabric.services.process import Child
 from arc_fabric.services.service import Service
+from tests.support.waiting import eventually
 
 
 def test_a_part_that_keeps_dying_is_started_with_growing_pauses(tmp_path: Path) -> None:
     """It is tried again after 0.5 s, then 1 s, then 2 s, and each time there is news to tell."""
     child = Child("moody", [sys.executable, "-I", "-S", "-c", "print('tried', flush=True)"], tmp_path / "log")
-    service = Service("moody", "worker", lambda: False, child=child)
+    now = 0.0
+    service = Service("moody", "worker", lambda: False, child=child, clock=lambda: now)
     child.start()
-    child.wait(20)
     service.state = "healthy"
-    began, news = time.monotonic(), 0
-    while service.restarts < 3 and time.monotonic() - began < 60:
-        news += service.tend()
-        time.sleep(0.02)
-    assert time.monotonic() - began >= 1.5  # two pauses lie between the first death and the third
-    assert (service.state, news) == ("restarting", 3)
+    for death, pause in enumerate((0.5, 1.0, 2.0), start=1):
+        assert child.wait(60) == 0
+        assert service.tend()
+        assert (service.state, service.restarts) == ("restarting", death)
+        now += pause / 2
+        assert not service.tend() and not child.running
+        now += pause / 2
+        assert not service.tend() and child.wait(60) == 0
+        assert child.log_tail().count("tried") == death + 1
     child.stop()
 
 
@@ -39,10 +42,7 @@ def test_a_part_that_is_well_again_is_healthy(tmp_path: Path) -> None:
     service = Service("part", "worker", lambda: child.running, child=child)
     service.start()
     child.stop()
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not (service.restarts and service.state == "healthy"):
-        service.tend()
-        time.sleep(0.02)
+    eventually(lambda: service.tend() is not None and service.restarts and service.state == "healthy")
     assert (service.state, service.restarts, service.view()["restarts"]) == ("healthy", 1, 1)
     service.stop()
     assert service.state == "stopped"

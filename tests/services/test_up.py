@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -20,18 +19,9 @@ import redis
 from arc_fabric.services.ports import free_ports
 from arc_fabric.settings import Settings
 from tests.services.stack import RunningStack
+from tests.support.waiting import eventually
 
 UP = [sys.executable, "-m", "arc_fabric", "up", "--json"]
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Whether a condition comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def gone(pid: int) -> bool:
@@ -132,10 +122,11 @@ def test_it_survives_deaths_and_keeps_its_data(own_stack: RunningStack) -> None:
     own_stack.start()
     _remember(own_stack)
     assert httpx.get(own_stack.facts["openpi_url"].replace("ws:", "http:") + "/healthz").status_code == 200
-    for service in ("web", "redis"):
-        os.kill(own_stack.pid(service), signal.SIGKILL)
-    time.sleep(0.3)
-    assert eventually(lambda: _answers(own_stack.url + "/readyz")), own_stack.logs()
+    killed = [own_stack.pid(service) for service in ("web", "redis")]
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: all(gone(pid) for pid in killed))
+    eventually(lambda: _answers(own_stack.url + "/readyz"), 120)
     assert _remembers(own_stack)
 
     assert own_stack.process is not None

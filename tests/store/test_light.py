@@ -11,7 +11,8 @@ from arc_fabric.store.backends import Backend, MemoryBackend
 from arc_fabric.store.format.pieces import cut, matches
 from arc_fabric.store.upkeep.check import Checker
 from tests.store.faulty import FaultyBackend
-from tests.store.states import State, kv_names, same_bits, wait_until
+from tests.store.states import State, kv_names, same_bits
+from tests.support.waiting import eventually
 
 Open = Callable[..., SnapshotStore]
 
@@ -105,4 +106,4 @@ def test_the_file_of_a_step_holds_its_kv_last(open_store: Open) -> None:
     _lineage(store, 1)
     keys = [piece.key for _, piece in store.manifest("c1").own_parts()]
     assert keys == sorted(keys, key=lambda key: key.startswith("kv_"))
-    wait_until(lambda: store.status()["in_flight_bytes"] == 0)
+    eventually(lambda: store.status()["in_flight_bytes"] == 0)

@@ -11,7 +11,8 @@ from arc_fabric.store import SnapshotStore
 from arc_fabric.store.format.manifest import Piece, TensorRecord
 from arc_fabric.store.tiers import DeviceTier, HostTier
 from tests.store.faulty import FaultyBackend
-from tests.store.states import State, kv_names, same_bits, wait_until
+from tests.store.states import State, kv_names, same_bits
+from tests.support.waiting import eventually
 
 Open = Callable[..., SnapshotStore]
 
@@ -61,7 +62,7 @@ def test_host_memory_is_asked_before_storage(open_store: Open) -> None:
     store = open_store(backend)
     first, _ = store.get("c3")
     size = sum(tensor.nbytes for name, tensor in first.items() if "cross" not in name)
-    wait_until(lambda: store.usage()["host"]["bytes"] >= size)
+    eventually(lambda: store.usage()["host"]["bytes"] >= size)
     del first
     backend.reads.clear()
     assert same_bits(store.get("c3")[0], states[3].tensors)

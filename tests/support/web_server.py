@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from arc_fabric.services.parts import gunicorn_command
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.process import Child
 from arc_fabric.settings import Settings
+from tests.support.waiting import eventually
 
 TOY = "python:tests.support.toy_model:load"
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,14 +98,14 @@ class WebServer:
         threads = int(float(facts['arc_fabric_web_threads{kind="other"}']))
         return threads, int(float(facts["arc_fabric_http_requests_under_way"])) - 1
 
-    def idle(self, threads: int, seconds: float = 15.0) -> bool:
-        """Whether it comes to hold no request and at most so many threads."""
-        deadline = time.monotonic() + seconds
-        while (held := self.busy())[0] > threads or held[1]:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.3)
-        return True
+    def wait_idle(self, threads: int) -> None:
+        """Until it holds no request and at most so many threads."""
+
+        def idle() -> bool:
+            others, requests = self.busy()
+            return others <= threads and not requests
+
+        eventually(idle, what=f"no request and {threads} threads; there are {self.busy()}")
 
     def _answers(self) -> bool:
         try:

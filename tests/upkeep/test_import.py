@@ -19,8 +19,9 @@ from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import MemoryBackend
 from arc_fabric.store.upkeep.bundle import export_bundle
+from tests.support.waiting import eventually
 from tests.support.web_server import WebServer
-from tests.workers.conftest import ROOT, TOY, Fleet, eventually
+from tests.workers.conftest import ROOT, TOY, Fleet
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from arc_fabric.settings import Settings
 from arc_fabric.store.format.manifest import is_rebuildable
 from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.upkeep.storage_budget import keep_to_budget
-from tests.workers.conftest import ROOT, Fleet, eventually
+from tests.support.waiting import eventually
+from tests.workers.conftest import ROOT, Fleet
 
 
 def _settings(fleet: Fleet, budget: int = 1, **changes: Any) -> Settings:

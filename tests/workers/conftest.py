@@ -9,8 +9,7 @@ import io
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,19 +24,11 @@ from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import backend_from_settings
 from tests.support.children import end_all
 from tests.support.toy_model import ToyModel
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = "python:tests.workers.faulty:make_model"
 INPUT = "inputs/toy.png"
-
-
-def eventually(condition: Callable[[], object], timeout: float = 15.0, what: str = "") -> object:
-    """Poll until `condition` is true; its value."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {timeout} s: {what or condition}"
-        time.sleep(0.05)
-    return value
 
 
 class Fleet:
@@ -109,7 +100,7 @@ class Fleet:
         accepted = self.dispatcher.accept(self.ledger.sessions.fork_request(checkpoint_id=checkpoint_id, **kwargs))
         return accepted.session, accepted.job
 
-    def done(self, job: JobRecord, timeout: float = 30.0, state: str = "succeeded") -> JobRecord:
+    def done(self, job: JobRecord, timeout: float = 90.0, state: str = "succeeded") -> JobRecord:
         """The finished job; the test fails if it ends otherwise."""
         finished = self.ledger.jobs.wait(job.id, timeout)
         assert finished.state == state, (finished, self.logs())

@@ -47,5 +47,6 @@ class FaultyModel(ToyModel):
 
 def make_model(device: str) -> FaultyModel:
     """For the setting `model = python:tests.workers.faulty:make_model`."""
+    print("the model loads", flush=True)
     time.sleep(float(os.environ.get("ARC_TEST_LOAD_S", "0")))
     return FaultyModel(device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from flask import Request
@@ -25,14 +25,16 @@ MAX_DRAIN = 512 << 20
 class RateLimiter:
     """A token bucket per client. Thread-safe; forgets clients whose bucket is full again."""
 
-    def __init__(self, rate: float = RATE_PER_SECOND, burst: float = BURST) -> None:
-        self._rate, self._burst = rate, burst
+    def __init__(
+        self, rate: float = RATE_PER_SECOND, burst: float = BURST, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rate, self._burst, self._clock = rate, burst, clock
         self._buckets: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
 
     def check(self, client: str) -> None:
         """Take one request's worth from `client`'s bucket; RateLimited when it is empty."""
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             if len(self._buckets) > 4096:
                 self._forget(now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import pytest
 from arc_fabric.store.backends import backend_from_settings
 from tests.api.conftest import Made
 from tests.support.relay import Relay
+from tests.support.waiting import eventually
 from tests.support.web_server import WebServer
 
 SIZE = 6_000_001
@@ -24,7 +24,7 @@ HEADERS = 200_000
 class Clip(NamedTuple):
     """A long clip behind a web server whose object store is reached through a relay."""
 
-    http: httpx.Client
+    server: WebServer
     path: str
     data: bytes
     relay: Relay
@@ -32,7 +32,9 @@ class Clip(NamedTuple):
     def get(self, **headers: str) -> tuple[httpx.Response, int]:
         """The answer, and how many bytes the web server read from the object store for it."""
         before = self.relay.received
-        answer = self.http.get(self.path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        answer = self.server.http.get(
+            self.path, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
         return answer, self.relay.received - before
 
 
@@ -55,7 +57,7 @@ def clip(session: Made, relayed: tuple[WebServer, Relay]) -> Clip:
     data = np.random.default_rng(3).bytes(SIZE)
     backend_from_settings(session.web.settings).put(f"videos/{head}/0-9-8fps.mp4", data)
     server, relay = relayed
-    return Clip(server.http, f"/api/checkpoints/{head}/video?fps=8", data, relay)
+    return Clip(server, f"/api/checkpoints/{head}/video?fps=8", data, relay)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_what_is_no_single_range_of_bytes_gets_the_whole(clip: Clip, asked: str)
 
 def test_if_range_keeps_parts_of_one_version_together(clip: Clip) -> None:
     """The part for the present ETag; the whole for another one, a weak one or a date."""
-    etag = clip.http.head(clip.path).headers["etag"]
+    etag = clip.server.http.head(clip.path).headers["etag"]
     answer, read = clip.get(Range="bytes=5-9", If_Range=etag)
     assert (answer.status_code, answer.content) == (206, clip.data[5:10])
     assert read < HEADERS
@@ -110,7 +112,7 @@ def test_if_range_keeps_parts_of_one_version_together(clip: Clip) -> None:
 
 def test_preconditions_come_before_ranges(clip: Clip) -> None:
     """If-None-Match of the present version is 304 whatever the range, If-Match of another one 412; neither reads."""
-    etag = clip.http.head(clip.path).headers["etag"]
+    etag = clip.server.http.head(clip.path).headers["etag"]
     for headers in ({}, {"Range": "bytes=0-9"}, {"Range": "bytes=99999999-"}):
         answer, read = clip.get(If_None_Match=etag, **headers)
         assert (answer.status_code, answer.content) == (304, b"")
@@ -126,7 +128,7 @@ def test_head_tells_the_size_and_reads_nothing(clip: Clip) -> None:
     """HEAD has the headers of the whole file; a range is of GET only."""
     before = clip.relay.received
     for headers in ({}, {"Range": "bytes=0-9"}):
-        answer = clip.http.head(clip.path, headers=headers)
+        answer = clip.server.http.head(clip.path, headers=headers)
         assert answer.status_code == 200
         assert (answer.headers["content-length"], answer.headers["accept-ranges"]) == (str(SIZE), "bytes")
     assert clip.relay.received - before < HEADERS
@@ -137,10 +139,10 @@ def test_a_reader_that_goes_away_stops_the_reading(clip: Clip, session: Made) ->
     size = 40_000_000
     backend_from_settings(session.web.settings).put(f"videos/{session.now()['head']}/0-9-9fps.mp4", bytes(size))
     before = clip.relay.received
-    with clip.http.stream("GET", clip.path.replace("fps=8", "fps=9")) as answer:
+    with clip.server.http.stream("GET", clip.path.replace("fps=8", "fps=9")) as answer:
         assert answer.headers["content-length"] == str(size)
         assert next(answer.iter_raw(1000)) == bytes(1000)
-    time.sleep(0.5)
+    eventually(lambda: clip.server.busy()[1] == 0, what="the request has ended")
     assert clip.relay.received - before < size / 2
 
 

@@ -83,7 +83,7 @@ def test_a_bomb_costs_no_memory() -> None:
 
 def test_broken_uploads_leave_nothing_behind(web: WebServer) -> None:
     """Half-closed, reset, of a false length, badly chunked: refused or dropped, and no thread or request stays."""
-    assert web.idle(before := web.busy()[0]), web.busy()
+    web.wait_idle(before := web.busy()[0])
     host, port = web.url.removeprefix("http://").split(":")
     head = f"POST /api/sessions HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
     endings = (
@@ -104,7 +104,7 @@ def test_broken_uploads_leave_nothing_behind(web: WebServer) -> None:
                 with contextlib.suppress(ConnectionError):
                     answer = sock.recv(4096)
                     assert not answer or answer.startswith(b"HTTP/1.1 4"), answer[:200]
-    assert web.idle(before, 30), f"{before} threads before; after: threads, requests {web.busy()}"
+    web.wait_idle(before)
     assert "Traceback" not in web.web.log_tail(200)
 
 

@@ -1,6 +1,6 @@
 """Generated requests against the served OpenAPI document: no 5xx, no answer outside its schema, no invalid input taken.
 
-All of schemathesis' checks; tests/api/schemathesis.toml names the things that a schema cannot express.
+All of schemathesis' checks; tests/api/openapi/schemathesis.toml names the things that a schema cannot express.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from arc_fabric.media.frames import decode_png, unpack_live
 from tests.api.conftest import Made
+from tests.support.waiting import PATIENCE_S, eventually
 from tests.support.web_server import WebServer
 
 
@@ -26,7 +27,7 @@ class Watch:
 
     def __init__(self, url: str, path: str = "/ws/stream", **options: Any) -> None:
         self.ws: ClientConnection = connect("ws" + url[4:] + path, compression=None, **options).__enter__()
-        self.hello = json.loads(self.ws.recv(timeout=5))
+        self.hello = json.loads(self.ws.recv(timeout=PATIENCE_S))
         assert self.hello["type"] == "hello"
         self.events: list[dict[str, Any]] = []
         self.frames: list[bytes] = []
@@ -35,23 +36,32 @@ class Watch:
     def say(self, **message: Any) -> None:
         self.ws.send(json.dumps(message))
 
-    def read(self, seconds: float) -> None:
-        """Take what comes within so long."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            try:
-                self._take(self.ws.recv(timeout=left))
-            except TimeoutError:
-                return
+    def read_until(self, condition: Callable[[], object]) -> None:
+        """Take what comes until the condition holds."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            self._take(self.ws.recv(timeout=max(deadline - time.monotonic(), 0.01)))
 
-    def until(self, kind: str, session_id: str, seconds: float = 20) -> dict[str, Any]:
-        """Read up to an event of this kind."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            self._take(self.ws.recv(timeout=max(until - time.monotonic(), 0.01)))
-            if self.events and (self.events[-1]["kind"], self.events[-1]["session_id"]) == (kind, session_id):
-                return self.events[-1]
-        raise AssertionError(f"no {kind} came")
+    def settle(self) -> None:
+        """Until what was said so far has been heard, and its answers are here."""
+        pongs = self.pongs
+        self.say(type="ping")
+        self.read_until(lambda: self.pongs > pongs)
+
+    def until(self, kind: str, session_id: str) -> dict[str, Any]:
+        """Read up to an event of this kind; what has been read already does not count."""
+        read = len(self.events)
+
+        def new() -> list[dict[str, Any]]:
+            return [e for e in self.events[read:] if (e["kind"], e["session_id"]) == (kind, session_id)]
+
+        self.read_until(new)
+        return new()[0]
+
+    @property
+    def pongs(self) -> int:
+        """Answers to pings so far."""
+        return sum(other["type"] == "pong" for other in self.others)
 
     def _take(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
@@ -107,8 +117,9 @@ def test_reconnecting_with_the_last_id_loses_and_repeats_nothing(session: Made, 
     back.say(type="subscribe", session_ids=[session.id], last_id=last)
     worker.join()
     session.step()
+    newest = session.web.ok("GET", f"{session.path}/events?last_id={last}&limit=1000")["items"][-1]["id"]
     for viewer in (whole, back):
-        viewer.read(1.5)
+        viewer.read_until(lambda viewer=viewer: viewer.events and viewer.events[-1]["id"] == newest)
     seen = [event["id"] for event in broken.events + back.events]
     assert len(seen) == len(set(seen))
     expected = [event["id"] for event in whole.events]
@@ -119,16 +130,23 @@ def test_frames_come_by_credit_and_the_latest_wins(session: Made, watch: Any) ->
     """Two frames without credit, then as many as were drawn; each says its pane and number."""
     viewer = watch()
     viewer.say(type="subscribe", session_ids=[session.id, session.id])
-    viewer.read(0.3)
+    viewer.settle()
     session.step(3)
-    viewer.read(1.0)
-    headers = [unpack_live(message)[0] for message in viewer.frames]
-    assert sorted({header.pane for header in headers}) == [0, 1]
-    assert [header.pane for header in headers].count(0) == 2
-    viewer.say(type="credit", pane=0, n=1)
-    viewer.read(0.5)
-    last, jpeg = unpack_live(viewer.frames[-1])
-    assert (last.pane, last.number, last.last) == (0, 24, True)
+    viewer.until("job.finished", session.id)
+    viewer.read_until(lambda: len(viewer.frames) >= 4)
+    viewer.settle()
+    assert sorted(unpack_live(message)[0].pane for message in viewer.frames) == [0, 0, 1, 1]
+    number = 0
+    while number < 24:  # the first credit may come before the last frame does
+        viewer.frames.clear()
+        viewer.say(type="credit", pane=0, n=1)
+        viewer.read_until(lambda: viewer.frames)
+        viewer.settle()
+        assert len(viewer.frames) == 1
+        last, jpeg = unpack_live(viewer.frames[0])
+        assert last.pane == 0 and last.number > number
+        number = last.number
+    assert last.last
     assert decode_png(jpeg).ndim == 3
 
 
@@ -141,7 +159,7 @@ def test_other_sessions_do_not_reach_a_sessions_own_stream(session: Made, watch:
     viewer.until("job.finished", session.id)
     assert {event["session_id"] for event in viewer.events} == {session.id}
     viewer.say(type="subscribe", session_ids=[other.id])
-    viewer.read(0.5)
+    viewer.read_until(lambda: viewer.others)
     assert viewer.others[-1]["code"] == "InvalidRequest"
 
 
@@ -166,8 +184,7 @@ def test_bad_messages_get_an_error_and_the_stream_goes_on(watch: Any, message: s
     """Each is answered with a problem; a ping still works afterwards."""
     viewer = watch()
     viewer.ws.send(message)
-    viewer.say(type="ping")
-    viewer.read(0.4)
+    viewer.settle()
     assert [other["type"] for other in viewer.others] == ["error", "pong"]
     assert viewer.others[0]["what_to_do"]
 
@@ -178,7 +195,7 @@ def test_many_mistakes_end_the_stream(watch: Any) -> None:
     with pytest.raises(ConnectionClosed) as closed:
         for _ in range(40):
             viewer.ws.send("nonsense")
-            viewer.read(0.05)
+        viewer.read_until(lambda: False)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1008
 
@@ -222,7 +239,7 @@ def test_places_are_limited_and_given_back(web: WebServer) -> None:
         assert refused.value.response.status_code == 503
         assert web.http.get("/healthz").status_code == 200
         viewers[0].ws.close()
-        time.sleep(1.5)
+        eventually(lambda: web.busy()[1] < len(viewers), what="the place is free")
         Watch(web.url).ws.close()
 
 
@@ -230,8 +247,8 @@ def test_a_stuck_viewer_and_broken_ones_leave_nothing_behind(session: Made, watc
     """Viewers that stop reading, vanish or send broken frames: others see everything, and no thread stays."""
     web = session.web
     watch().ws.close()  # the threads that follow Redis start with the first viewer
-    time.sleep(0.5)
-    assert web.idle(before := web.busy()[0]), web.busy()
+    eventually(lambda: web.busy()[1] == 0, what="the viewer is gone")
+    web.wait_idle(before := web.busy()[0])
     host, port = web.url.removeprefix("http://").split(":")
     raw = [_handshake(host, int(port)) for _ in range(12)]
     for number, sock in enumerate(raw):
@@ -251,7 +268,7 @@ def test_a_stuck_viewer_and_broken_ones_leave_nothing_behind(session: Made, watc
     for sock in raw:
         sock.close()
     viewer.ws.close()
-    assert web.idle(before), f"{before} threads before; after: threads, requests {web.busy()}"
+    web.wait_idle(before)
     assert "Traceback" not in web.web.log_tail(200)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import time
 
 import numpy as np
 from PIL import Image
 
 from tests.api.conftest import Made
+from tests.support.waiting import eventually
 from tests.support.web_server import WebServer
 
 
@@ -224,9 +224,9 @@ def test_operators_routes_answer(session: Made) -> None:
         worker["name"] == "gpu.0" and worker["state"] != "down" for worker in web.ok("GET", "/api/workers")["items"]
     )
     assert web.ok("GET", "/api/queues")["counts"]["sessions_open"] == 1
-    deadline = time.monotonic() + 20  # counted at most every 15 s
-    while "inputs" not in (kinds := web.ok("GET", "/api/storage")["kinds"]) and time.monotonic() < deadline:
-        time.sleep(0.5)
+    kinds = eventually(  # counted at most every 15 s
+        lambda: "inputs" in (kinds := web.ok("GET", "/api/storage")["kinds"]) and kinds, what="pictures are counted"
+    )
     assert kinds["inputs"]["objects"] >= 1
     assert web.ok("GET", "/healthz")["status"] == "ok"
     assert web.ok("GET", "/readyz")["checks"] == {"redis": "ok", "object_store": "ok", "worker": "ok"}

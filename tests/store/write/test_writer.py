@@ -13,7 +13,8 @@ from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import MemoryBackend, ObjectInfo
 from arc_fabric.store.backends.base import Buffer
 from tests.store.faulty import FaultyBackend
-from tests.store.states import State, same_bits, wait_until
+from tests.store.states import State, same_bits
+from tests.support.waiting import eventually
 
 Open = Callable[..., SnapshotStore]
 
@@ -32,7 +33,7 @@ def test_a_put_does_not_wait_for_storage(open_store: Open) -> None:
     store.put("a", state.entries(), {"n": 1})
     assert store.durability("a") == "pending"
     assert same_bits(store.get("a")[0], state.tensors)
-    wait_until(lambda: store.status()["in_flight_bytes"] == store.manifest("a").bytes_new)
+    eventually(lambda: store.status()["in_flight_bytes"] == store.manifest("a").bytes_new)
     assert same_bits(store.get("a")[0], state.tensors)
     backend.gate.set()
     store.wait_durable("a", 10)
@@ -51,7 +52,7 @@ def test_durability_is_reported_once_per_checkpoint(open_store: Open) -> None:
     for i in range(5):
         store.put(f"c{i}", _whole(1000, i), {})
     store.flush(10)
-    wait_until(lambda: len(told) == 5)
+    eventually(lambda: len(told) == 5)
     assert sorted(told) == [(f"c{i}", True) for i in range(5)]
 
 
@@ -62,12 +63,12 @@ def test_a_full_budget_holds_the_next_put_back_and_says_why(open_store: Open) ->
     backend.down = True
     for i in range(2):
         store.put(f"c{i}", _whole(1000, i), {})
-    wait_until(lambda: store.status()["state"] == "storage_down")
+    eventually(lambda: store.status()["state"] == "storage_down")
     with pytest.raises(StoreUnavailable, match="has not answered"):
         store.put("late", _whole(1000, 8), {}, timeout=0.2)
     waiting = threading.Thread(target=lambda: store.put("c2", _whole(1000, 2), {}))
     waiting.start()
-    wait_until(lambda: store.status()["waiting"] == 1)
+    eventually(lambda: store.status()["waiting"] == 1)
     assert store.status()["in_flight_bytes"] <= 2500
     with pytest.raises(DeadlineExceeded):
         store.wait_durable("c0", 0.1)
@@ -103,11 +104,11 @@ def test_writing_into_a_tensor_before_it_is_copied_off_fails_loudly(open_store: 
     hold.set()
     with pytest.raises(StoreError, match="in place"):
         store.wait_durable("a", 10)
-    wait_until(lambda: failed == ["a"])
+    eventually(lambda: failed == ["a"])
     assert store.durability("a") == "absent"
     store.put("a", [TensorEntry("frames", slow)], {})
     store.wait_durable("a", 10)
-    wait_until(lambda: store.status()["in_flight_bytes"] == 0)
+    eventually(lambda: store.status()["in_flight_bytes"] == 0)
     assert store.usage()["host"]["pinned_bytes"] == 0
     store.evict("a")
     assert store.usage()["host"]["pieces"] == 0, "what failed holds nothing in host memory"
@@ -219,7 +220,7 @@ def test_a_known_id_is_still_refused(open_store: Open) -> None:
     """What another process stored under the id is never overwritten by a put that does not vouch for its id."""
     backend = MemoryBackend()
     open_store(backend).put("a", State.root(1).entries(), {})
-    wait_until(lambda: backend.exists("checkpoints/a/manifest.json"))
+    eventually(lambda: backend.exists("checkpoints/a/manifest.json"))
     other = open_store(backend)
     other.put("a", State.root(2).entries(), {})
     with pytest.raises(Conflict):

@@ -10,7 +10,8 @@ from arc_fabric.manager import StateManager
 from arc_fabric.media.frames import pack_views
 from arc_fabric.session import Session
 from tests.support.toy_model import ToyModel
-from tests.workers.conftest import Fleet, eventually
+from tests.support.waiting import eventually
+from tests.workers.conftest import Fleet
 from tests.workers.threads.test_failover import progress_of
 from workers.jobs.payloads import digest_of
 

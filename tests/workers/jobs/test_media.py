@@ -11,7 +11,8 @@ from PIL import Image
 
 from arc_fabric.ledger import JobRecord
 from arc_fabric.media.clip import plan
-from tests.workers.conftest import Fleet, eventually
+from tests.support.waiting import eventually
+from tests.workers.conftest import Fleet
 
 
 def clip_of(fleet: Fleet, checkpoint_id: str, form: str = "gif", fps: int = 8) -> tuple[JobRecord, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from arc_fabric.errors import HeadMoved
-from tests.workers.conftest import Fleet, eventually
+from tests.support.waiting import eventually
+from tests.workers.conftest import Fleet
 
 
 def test_jobs_of_many_clients_take_effect_in_accepted_order(two: Fleet) -> None:
@@ -105,7 +105,6 @@ def test_cancel_stops_a_running_job_at_the_next_step(two: Fleet) -> None:
     cancelled = two.ledger.jobs.cancel(running.id)
     assert cancelled.state == "cancelled"
     done = cancelled.progress["done"]
-    time.sleep(0.3)
     assert two.ledger.sessions.get(session.id).frame_index == done
     after = two.step(session)
     assert after.result["frame_index"] == done + 1

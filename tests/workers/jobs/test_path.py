@@ -11,7 +11,8 @@ from arc_fabric.ledger.core import keys
 from arc_fabric.manager import StateManager
 from arc_fabric.session import Session
 from tests.support.toy_model import ToyModel
-from tests.workers.conftest import Fleet, eventually
+from tests.support.waiting import eventually
+from tests.workers.conftest import Fleet
 from workers.jobs.payloads import digest_of
 
 

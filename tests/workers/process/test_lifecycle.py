@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-import time
 
-from tests.workers.conftest import Fleet, eventually
+from tests.support.waiting import eventually
+from tests.workers.conftest import Fleet
 from workers.threads.watchdog import STOP_PATIENCE_S
 
 
@@ -21,13 +21,10 @@ def test_sigterm_yields_the_running_job_stores_and_hands_over(fleet: Fleet) -> N
     owner = fleet.ledger.sessions.get(session.id).worker
     child = fleet.children[owner]
     child.send(signal.SIGTERM)
-    asked = time.monotonic()
-    assert child.wait(10) == 0
-    ended_s = time.monotonic() - asked
-    assert ended_s < 5, ended_s
+    assert child.wait(60) == 0
     made = [n for n in fleet.ledger.nodes.lineage(fleet.ledger.sessions.get(session.id).head) if n.worker == owner]
     assert {n.durability for n in made} == {"durable"}
-    eventually(lambda: fleet.ledger.jobs.get(job.id).worker != owner, 3)
+    eventually(lambda: fleet.ledger.jobs.get(job.id).worker != owner)
     done = fleet.done(job)
     assert [s["frame_index"] for s in done.result["steps"]] == list(range(1, 31))
     assert fleet.ledger.workers.find(owner).state == "down"
@@ -48,7 +45,7 @@ def test_a_worker_whose_celery_hangs_at_its_end_is_ended_in_order(fleet: Fleet) 
     assert {n.durability for n in made} == {"durable"}
     fleet.start("gpu.1")
     done = fleet.ledger.jobs.get(job.id).progress["done"]
-    eventually(lambda: fleet.ledger.jobs.get(job.id).progress["done"] > done + 1, 20)
+    eventually(lambda: fleet.ledger.jobs.get(job.id).progress["done"] > done + 1)
     fleet.ledger.jobs.cancel(job.id)
 
 
@@ -74,9 +71,9 @@ def test_a_closed_session_leaves_memory_and_reopens_at_its_head(fleet: Fleet) ->
     fleet.step(twin, steps=2)
     eventually(lambda: len(fleet.ledger.workers.find("gpu.0").resident) == 2)
     fleet.ledger.sessions.close(session.id)
-    eventually(lambda: session.id not in fleet.ledger.workers.find("gpu.0").resident, 10)
+    eventually(lambda: session.id not in fleet.ledger.workers.find("gpu.0").resident)
     fleet.ledger.sessions.reopen(session.id)
-    eventually(lambda: fleet.ledger.workers.find("gpu.0").resident == [], 15, "parked")
+    eventually(lambda: fleet.ledger.workers.find("gpu.0").resident == [], what="parked")
     assert fleet.ledger.sessions.get(twin.id).state == "open"
     a, b = fleet.step(session), fleet.step(twin)
     assert fleet.latents(a.result["head"]) == fleet.latents(b.result["head"])

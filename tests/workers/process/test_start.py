@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 
 from tests.workers.conftest import Fleet
 
@@ -31,8 +30,8 @@ def test_a_worker_that_loads_is_starting_and_gets_nothing(fleet: Fleet) -> None:
 def test_sigterm_while_the_model_loads_ends_at_once(fleet: Fleet) -> None:
     """There is nothing to put away; the record says down."""
     child = fleet.start("gpu.0", wait=False, ARC_TEST_LOAD_S="60")
-    child.wait_ready(lambda: [w.state for w in fleet.ledger.workers.all()] == ["starting"], 30)
-    time.sleep(1)
+    child.wait_ready(lambda: "the model loads" in child.log_tail(), 60)
+    assert [w.state for w in fleet.ledger.workers.all()] == ["starting"]
     child.send(signal.SIGTERM)
-    assert child.wait(10) == 0
+    assert child.wait(30) == 0  # the model would take twice as long
     assert fleet.ledger.workers.find("gpu.0").state == "down"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.workers.conftest import Fleet, eventually
+from tests.support.waiting import eventually
+from tests.workers.conftest import Fleet
 
 
 def kept_by(fleet: Fleet, checkpoint_id: str) -> list[str]:
@@ -19,6 +20,6 @@ def test_pins_follow_the_ledger_and_survive_their_keeper(fleet: Fleet) -> None:
     eventually(lambda: kept_by(fleet, head) == ["gpu.0"], what="gpu.0 keeps it")
     fleet.start("gpu.1")
     fleet.kill("gpu.0")
-    eventually(lambda: kept_by(fleet, head) == ["gpu.1"], 30, what="gpu.1 keeps it")
+    eventually(lambda: kept_by(fleet, head) == ["gpu.1"], what="gpu.1 keeps it")
     fleet.ledger.nodes.unpin(head)
     eventually(lambda: kept_by(fleet, head) == [], what="nobody keeps it")
