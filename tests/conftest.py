@@ -30,7 +30,8 @@ __all__ = ["picture", "web", "web_server"]
 
 GROUPS = {"stack", "page_stack"}
 """Fixtures that start the whole system."""
-_databases = itertools.cycle(range(1, 64))
+_databases = itertools.cycle(range(1, 63))
+"""Database 0 is the web server's, 63 that of the workers that a module shares."""
 
 
 @pytest.fixture(scope="session")

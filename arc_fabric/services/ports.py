@@ -1,13 +1,16 @@
 """Free TCP ports on loopback.
 
 Ports are drawn below the kernel's ephemeral range (32768 on Linux), so that no outgoing connection takes
-one between our look and the server's bind.
+one between our look and the server's bind. Nor does another process of ours: on Linux a drawn port is claimed by an
+abstract socket of that name, until this process has drawn many more or ends.
 """
 
 from __future__ import annotations
 
 import random
 import socket
+import sys
+from collections import deque
 from contextlib import ExitStack, suppress
 
 from arc_fabric.errors import ServiceError
@@ -15,6 +18,9 @@ from arc_fabric.errors import ServiceError
 _LOWEST, _HIGHEST = 10_000, 32_000
 _draw = random.SystemRandom()
 """Not the seedable generator: processes that were seeded alike would all try the same ports."""
+_KEPT = 64
+"""Claims: a server has bound its port long before so many more are drawn."""
+_claims: deque[socket.socket] = deque()
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -35,6 +41,7 @@ def free_ports(count: int, host: str = "127.0.0.1", *, pair: int = 0) -> list[in
             if len(found) == count:
                 return found
             with suppress(OSError):
+                _claim(port)
                 for part in {port, port + pair}:
                     held.enter_context(_probe(host)).bind((host, part))
                 found.append(port)
@@ -54,6 +61,21 @@ def choose_port(wanted: int, preferred: int | None = None, host: str = "127.0.0.
     if preferred and is_free(preferred, host):
         return preferred
     return free_ports(1, host)[0]
+
+
+def _claim(port: int) -> None:
+    """Take a socket that one process at a time can have; OSError while it is taken, here or elsewhere."""
+    if sys.platform != "linux":
+        return
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0arc-fabric-port-{port}")
+    except OSError:
+        claim.close()
+        raise
+    _claims.append(claim)
+    if len(_claims) > _KEPT:
+        _claims.popleft().close()
 
 
 def _probe(host: str) -> socket.socket:

@@ -119,6 +119,15 @@ def test_a_busy_port_is_a_clear_error(redis_server: ValkeyServer, tmp_path: Path
         late.start()
 
 
+def test_a_drawn_port_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the draw and the server's bind another process does not draw it, although it looks free."""
+    (drawn,) = free_ports(1)
+    assert is_free(drawn)
+    other = "import sys; from arc_fabric.services import ports; ports._claim(int(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", other, str(drawn)], capture_output=True, text=True, check=False)
+    assert done.returncode and "already in use" in done.stderr
+
+
 def test_free_ports_are_different_and_free() -> None:
     """Ports asked for together are distinct."""
     ports = free_ports(40)

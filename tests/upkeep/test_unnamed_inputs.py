@@ -195,7 +195,7 @@ def test_pictures_named_while_a_collector_runs_are_kept(
         thread.start()
     for client in clients:
         client.join(120)
-    monkeypatch.setattr(inputs, "REQUEST_S", 0.0)  # no request is under way any more
+    monkeypatch.setattr(unnamed_inputs, "REQUEST_S", 0.0)  # no request is under way any more
     stop.set()
     for cleaner in cleaners:
         cleaner.join(30)

@@ -17,7 +17,7 @@ from tests.api.http.test_security import WRITER, bearer, guarded
 from tests.support.web_server import WebServer
 
 __all__ = ["guarded"]
-HERE = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent
 
 
 def run(url: str, folder: Path, *options: str) -> tuple[int, int, str]:
