@@ -88,7 +88,7 @@ def advance(manager: StateManager, before: WorldStateSnapshot, request: StepRequ
     out = model.lazy_joint_video_action_causal(inputs, pending)
     _require_finite(out["video_pred"], out["action_pred"])
     after = _collect(manager, before, request, opening, out["video_pred"], out["action_pred"])
-    manager.adopt(after)
+    manager.set_resident(after)
     return after
 
 
@@ -101,7 +101,7 @@ def _open(manager: StateManager, before: WorldStateSnapshot, request: StepReques
         seen = before.frames.numpy() if request.observed is None else request.observed
         return _Opening(seen[-1:], prompt_mode=None if ends else "reset")
     manager.make_resident(before)
-    manager.adopt(None)
+    manager.set_resident(None)
     return _continue_window(manager, before, request, changed)
 
 

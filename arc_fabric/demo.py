@@ -5,7 +5,7 @@
     fork B  "push the cup to the left"
     fork C  same prompt, seed 42
     judge   the action-magnitude heuristic marks failures (arc_fabric.scoring)
-    rewind  a failed branch goes back to frame 8 and tries "carefully pick up the red cup"
+    rewind  a failed branch goes back to step 8 and tries "carefully pick up the red cup"
 
 It needs a running Arc Fabric; `arc-fabric demo` starts one. It writes to its output folder an MP4 per branch,
 `contact_sheet.png`, `tree.json` and `report.json`.
@@ -40,7 +40,7 @@ CAREFUL = "carefully pick up the red cup"
 SAMPLE = "sample:cup-and-block"
 SEED, OTHER_SEED = 7, 42
 STEPS = 8
-_STREAM_PATIENCE_S = 2.0
+_STREAM_TIMEOUT_S = 2.0
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Demo:
         self.fork_point = self.branches["T"].leaf
 
     def _grow_forks(self) -> None:
-        self._say(f"Three forks at frame {STEPS} (no tensor is copied), and the trunk continued without a fork")
+        self._say(f"Three forks at step {STEPS} (no tensor is copied), and the trunk continued without a fork")
         trunk = self.branches["T"].session
         for letter, prompt, seed in (("A", PICK, SEED), ("B", PUSH, SEED), ("C", PICK, OTHER_SEED)):
             session = trunk.fork(
@@ -146,7 +146,7 @@ class Demo:
         worst = max(forks, key=lambda branch: branch.score)
         if not worst.failed:
             self.console.print("  no branch failed by itself: the one with the worst score is rewound to show how")
-        self._say(f'Rewind branch {worst.letter} to frame {STEPS} and retry: "{CAREFUL}"')
+        self._say(f'Rewind branch {worst.letter} to step {STEPS} and retry: "{CAREFUL}"')
         worst.session.rewind(STEPS)
         retry = Branch("R", CAREFUL, worst.seed, worst.session)
         self.branches["R"] = retry
@@ -163,7 +163,7 @@ class Demo:
             bars = {id_: progress.add_task(branch.title, total=STEPS) for id_, branch in by_session.items()}
             jobs = {id_: branch.session.submit("step", steps=STEPS, **params) for id_, branch in by_session.items()}
             while jobs:
-                item = stream.next(timeout=_STREAM_PATIENCE_S)
+                item = stream.next(timeout=_STREAM_TIMEOUT_S)
                 if isinstance(item, LiveFrame):
                     self.live_frames += 1
                     continue

@@ -117,7 +117,7 @@ class SessionLimitReached(Conflict):
 
 
 class PinLimitReached(Conflict):
-    """As many checkpoints are pinned as may be."""
+    """No more checkpoints may be pinned."""
 
     hint = "Unpin a checkpoint (POST /api/checkpoints/{id}/unpin) or raise max_pinned."
 
@@ -143,7 +143,7 @@ class CheckpointUnavailable(Conflict):
 
 
 class IdempotencyMismatch(Conflict):
-    """The same Idempotency-Key came with another request."""
+    """An Idempotency-Key came again, with another request."""
 
     hint = "Use a fresh Idempotency-Key for a different request."
 

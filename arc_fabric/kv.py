@@ -84,7 +84,7 @@ class KvRestorer:
         log.info("KV of %s: read %d bytes from storage in %.3f s", snapshot.checkpoint_id, cost.storage_bytes, seconds)
 
     def rebuild(self, snapshot: WorldStateSnapshot) -> None:
-        """The same from the latents, whatever is stored. Raises KVRebuildMismatch."""
+        """Give a snapshot its KV from its latents, whatever is stored. Raises KVRebuildMismatch."""
         started = time.perf_counter()
         rebuild_kv(self._model, snapshot, [call.prompt for call in snapshot.calls])
         head = self._model.action_head

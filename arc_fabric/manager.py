@@ -119,7 +119,7 @@ class StateManager:
 
         KV that the snapshot came without is read from the store or rebuilt. Tensors on another device are copied over.
         """
-        self.adopt(None)
+        self.set_resident(None)
         self._set_tensors(snapshot)
         if not snapshot.has_kv and not snapshot.is_root:
             self._kv.fill(snapshot)
@@ -130,7 +130,7 @@ class StateManager:
             setattr(self.model.action_head, attribute, [self._on_device(t) for t in getattr(snapshot, name)])
         for name in HEAD_SCALARS:
             setattr(self.model.action_head, name, getattr(snapshot, name))
-        self.adopt(snapshot)
+        self.set_resident(snapshot)
 
     def rebuilt_kv(self, checkpoint_id: str) -> dict[str, Tensor]:
         """A checkpoint's KV by its names in the store, made from its latents whatever is stored of it and checked
@@ -139,7 +139,7 @@ class StateManager:
         if not self.model.abilities.rebuilds_kv:
             raise CheckpointUnavailable("This model cannot rebuild its KV from latents.", checkpoint_id=checkpoint_id)
         snapshot = self.load(checkpoint_id)
-        self.adopt(None)
+        self.set_resident(None)
         self._set_tensors(snapshot)
         if not snapshot.is_root:
             self._kv.rebuild(snapshot)
@@ -161,7 +161,7 @@ class StateManager:
 
     def clear(self) -> None:
         """Empty the head, so that the next call starts a window; frees what only the head held."""
-        self.adopt(None)
+        self.set_resident(None)
         for attribute in LIST_FIELDS.values():
             setattr(self.model.action_head, attribute, [])
         self.model.action_head.language = None
@@ -174,7 +174,7 @@ class StateManager:
         if self.model.abilities.remembers:
             self.model.action_head.memory = None if snapshot.ys is None else self._on_device(snapshot.ys)
 
-    def adopt(self, snapshot: WorldStateSnapshot | None) -> None:
+    def set_resident(self, snapshot: WorldStateSnapshot | None) -> None:
         """Note that the head holds this snapshot, which was just extracted from it (None: that it will change)."""
         left, self._resident = self._resident, snapshot
         if left is not None and left is not snapshot:

@@ -101,7 +101,7 @@ class TrajectoryTree:
             raise NodeNotFound(f"Node {node_id} is not in the tree.", node=node_id) from None
 
     def get_children(self, node_id: str) -> list[TreeNode]:
-        """Its children, oldest first."""
+        """The children of a node, oldest first."""
         self.get_node(node_id)
         return [self._nodes[i] for i in self._children[node_id]]
 

@@ -100,13 +100,13 @@ class Tree:
     def _state(self) -> dict[str, Any]:
         return self._page.evaluate("window.arc && window.arc.state()")
 
-    def _until(self, met: Any, patience_ms: int = 60_000) -> None:
-        for _ in range(patience_ms // 50):
+    def _until(self, met: Any, timeout_ms: int = 60_000) -> None:
+        for _ in range(timeout_ms // 50):
             state = self._state()
             if state and met(state):
                 return
             self._page.wait_for_timeout(50)
-        raise RuntimeError(f"the page did not get there within {patience_ms / 1000:g} s: {self._state()}")
+        raise RuntimeError(f"the page did not get there within {timeout_ms / 1000:g} s: {self._state()}")
 
     def _spent(self) -> float:
         metrics = {metric["name"]: metric["value"] for metric in self._cdp.send("Performance.getMetrics")["metrics"]}

@@ -55,7 +55,7 @@ def sample_names() -> tuple[str, ...]:
 
 
 def sample_png(name: str) -> bytes:
-    """One of them."""
+    """A sample picture by its name, as PNG. Raises InvalidImage."""
     check_sample(name)
     return (_SAMPLES / f"{name}.png").read_bytes()
 

@@ -1,4 +1,4 @@
-"""`python -m workers <name> [device]`: the same as `arc-fabric worker`, without the command line's extras."""
+"""`python -m workers <name> [device]`: what `arc-fabric worker` does, without the command line's extras."""
 
 import sys
 

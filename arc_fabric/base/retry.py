@@ -50,7 +50,7 @@ def doubling(first: float, most: float) -> Iterator[float]:
 
 
 def within(seconds: float, pause: float) -> Iterator[float]:
-    """The same pause again and again, until so many seconds have passed since the first was asked for."""
+    """One and the same pause again and again, until so many seconds have passed since the first was asked for."""
     deadline = time.monotonic() + seconds
     while time.monotonic() <= deadline:
         yield pause

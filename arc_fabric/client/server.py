@@ -14,7 +14,7 @@ from arc_fabric.client.views import Comparison, Job, Node, SessionInfo
 from arc_fabric.ids import new_id
 
 FORMS_PER_REQUEST = 500
-"""As many job forms as the server takes in one list."""
+"""The most job forms that the server takes in one list."""
 Progress = Callable[[Job], None]
 
 

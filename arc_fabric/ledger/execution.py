@@ -17,7 +17,7 @@ from arc_fabric.ledger.records import JobRecord, NodeRecord, SessionRecord
 
 ATTEMPTS = 6
 """Times in a row that a job may lose its worker without any commit before it fails."""
-TICKET_PATIENCE_S = 3.0
+TICKET_TIMEOUT_S = 3.0
 """Silence after which the ticket of waiting work counts as lost (if no queue holds it and nobody runs it)."""
 SESSIONS_PER_SWEEP = 200
 
@@ -106,6 +106,6 @@ class Execution:
     def sweep(self) -> list[JobRecord]:
         """One round of the reaper; the jobs whose tickets must be sent (again)."""
         bound = self._core.limits.affinity_queue_bound
-        ids = self._core.scripts.run("jobs/sweep", bound, TICKET_PATIENCE_S, SESSIONS_PER_SWEEP)
-        found = self._core.hashes(keys.job(job_id) for job_id in (*ids, *self._media.sweep(TICKET_PATIENCE_S)))
+        ids = self._core.scripts.run("jobs/sweep", bound, TICKET_TIMEOUT_S, SESSIONS_PER_SWEEP)
+        found = self._core.hashes(keys.job(job_id) for job_id in (*ids, *self._media.sweep(TICKET_TIMEOUT_S)))
         return [JobRecord.from_fields(fields) for fields in found if fields]

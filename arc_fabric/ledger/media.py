@@ -52,6 +52,6 @@ class Media:
         told = (codec.dumps(result), codec.dumps(error), codec.dumps(timings or {}))
         return self._core.scripts.run("media/commit", worker, boot_id, job_id, done, final, *told)[0] == "ok"
 
-    def sweep(self, patience_s: float) -> list[str]:
+    def sweep(self, timeout_s: float) -> list[str]:
         """Ids of the media jobs whose ticket must be sent again."""
-        return self._core.scripts.run("media/sweep", patience_s)
+        return self._core.scripts.run("media/sweep", timeout_s)

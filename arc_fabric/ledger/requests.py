@@ -20,14 +20,14 @@ class JobRequest:
 
     script: str
     job: JobRecord
-    """As it was asked for: neither numbered nor routed."""
+    """The job that was asked for, neither numbered nor routed yet."""
     args: tuple[str | int | float, ...]
     ticket: str = ""
     """A message of the broker, with QUEUE and PRIORITY in it, that is sent in the moment in which the job is accepted;
     without one, whoever asks for the job sends its ticket."""
 
     def with_ticket(self, ticket: str) -> JobRequest:
-        """The same request, to be sent by the ledger."""
+        """This request with a ticket, which the ledger sends when it accepts the job."""
         return replace(self, ticket=ticket)
 
 

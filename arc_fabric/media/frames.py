@@ -122,5 +122,5 @@ def unpack_live(message: bytes) -> tuple[LiveHeader, bytes]:
 
 
 def set_pane(message: bytes, pane: int) -> bytes:
-    """The same live message for another pane (workers publish pane 0; each viewer has its own panes)."""
+    """A live message addressed to another pane (workers publish pane 0; each viewer has its own panes)."""
     return message[:1] + bytes((pane,)) + message[2:]

@@ -79,9 +79,9 @@ class Dispatcher:
         for start in range(0, len(waiting), PER_ROUND_TRIP):
             self._push([self._ticket_of(job) for job in waiting[start : start + PER_ROUND_TRIP]])
 
-    def heal(self, checkpoint_ids: list[str]) -> None:
+    def remake(self, checkpoint_ids: list[str]) -> None:
         """Ask any worker to make the payloads of committed checkpoints again, after all other work."""
-        self._push([(self._envelope("arc.heal", "bulk", 9), new_id("heal"), [checkpoint_ids], {})])
+        self._push([(self._envelope("arc.remake", "bulk", 9), new_id("remake"), [checkpoint_ids], {})])
 
     def _with_ticket(self, request: JobRequest) -> JobRequest:
         job = request.job

@@ -112,11 +112,11 @@ class Child:
         """Ask it to end, then insist; returns when it is gone. Also ends what it left in its session."""
         if self._process is None:
             return
-        for number, patience in self._stop_signals:
+        for number, timeout in self._stop_signals:
             if not self.running:
                 break
             self.send(number)
-            self.wait(patience)
+            self.wait(timeout)
         _kill_group(self._process.pid)
         self._process.wait()
 

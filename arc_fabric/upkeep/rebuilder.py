@@ -41,7 +41,7 @@ class Rebuilder:
         self._store.close()
 
     def _load(self) -> StateManager:
-        """As a worker does: the same device kind and threads give the same bits."""
+        """Load the model as a worker does: the same device kind and threads give the same bits."""
         devices = worker_devices(self._settings.devices)
         set_threads(threads_per_worker(len(devices), self._settings.worker_threads))
         return StateManager(load_model(self._settings.model, devices[0]), max_checkpoints=1, store=self._store)

@@ -34,8 +34,8 @@ class Sink(Backend):
     def rest(self, key: str, offset: int) -> bytes:
         return self._kept.rest(key, offset)
 
-    def head(self, key: str) -> ObjectInfo:
-        return self._kept.head(key)
+    def stat(self, key: str) -> ObjectInfo:
+        return self._kept.stat(key)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return self._kept.list(prefix)

@@ -129,8 +129,8 @@ class Counting(Backend):
     def rest(self, key: str, offset: int) -> bytes:
         return self.inner.rest(key, offset)
 
-    def head(self, key: str) -> ObjectInfo:
-        return self.inner.head(key)
+    def stat(self, key: str) -> ObjectInfo:
+        return self.inner.stat(key)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return self.inner.list(prefix)

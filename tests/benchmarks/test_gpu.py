@@ -39,7 +39,7 @@ def test_storage_that_costs_nothing_keeps_all_but_the_tensors() -> None:
     sink.put("checkpoints/a/tensors.safetensors", b"1234")
     sink.put("checkpoints/a/manifest.json", b"{}")
     assert sink.get("checkpoints/a/manifest.json") == b"{}"
-    assert sink.head("checkpoints/a/tensors.safetensors").size == 0
+    assert sink.stat("checkpoints/a/tensors.safetensors").size == 0
 
 
 def test_a_rebuild_is_held_against_both_loads() -> None:

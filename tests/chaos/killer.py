@@ -15,8 +15,8 @@ WEIGHTS = {
 }  # fmt: skip
 
 
-PATIENCE_S = 4.0
-JAM, JAM_PATIENCE_S = 40, 20.0
+TIMEOUT_S = 4.0
+JAM, JAM_TIMEOUT_S = 40, 20.0
 
 
 class Killer:
@@ -57,7 +57,7 @@ class Killer:
     def _victim(self) -> str:
         """A worker in the middle of a job, if one is found within a few seconds."""
         names = self._random.sample(("gpu.0", "gpu.1"), 2)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
             busy = [name for name in names if self._world.runs_a_job(name)]
             if busy:
@@ -69,6 +69,6 @@ class Killer:
     def rest(self) -> None:
         """A while in which work may go on; longer when it lags behind, so that kills meet work and not a jam."""
         time.sleep(self._random.uniform(0.1, 1.2))
-        deadline = time.monotonic() + JAM_PATIENCE_S
+        deadline = time.monotonic() + JAM_TIMEOUT_S
         while self._unfinished() > JAM and time.monotonic() < deadline:
             time.sleep(0.2)

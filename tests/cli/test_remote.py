@@ -27,7 +27,7 @@ def test_the_main_job_in_a_terminal(remote_cli: Cli, trunk: str, tmp_path: Path)
     assert fork["session"]["frame_index"] == 4
     assert fork["session"]["parent_session"] == trunk
     assert remote_cli("step", trunk, "-n", "1", "--json").json["job"]["result"]["frame_index"] == 4
-    assert "at frame 3" in remote_cli("rewind", trunk).out
+    assert "at step 3" in remote_cli("rewind", trunk).out
     retry = remote_cli("step", trunk, "--prompt", "carefully pick up the red cup", "--json").json
     assert retry["session"]["prompt"] == "carefully pick up the red cup"
     remote_cli("checkpoint", trunk, "--label", "here it goes well")
@@ -86,7 +86,7 @@ def test_the_server_s_refusals_reach_the_terminal(remote_cli: Cli, trunk: str, t
     """What happened and what to do, exit code 1, in both forms; nothing half-done stays."""
     error = remote_cli("rewind", trunk, "-n", "99", "--json", code=1).json["error"]
     assert error["type"] == "RewindBeyondRoot"
-    assert "no frame index 99" in remote_cli("fork", trunk, "--at", "99", code=1).err
+    assert "no step 99" in remote_cli("fork", trunk, "--at", "99", code=1).err
     (tmp_path / "text.png").write_text("no image")
     assert (
         remote_cli("new", "x", "--frame", str(tmp_path / "text.png"), "--json", code=1).json["error"]["type"]

@@ -59,7 +59,7 @@ def test_gc_by_hand_finds_what_the_janitor_finds(cli: Cli, tmp_path: Path, monke
         store = SnapshotStore(backend)
         store.put(orphan, [TensorEntry("latent_video", torch.ones(1, 2, 3), axis=None, unit=1)], {})
         store.close()
-        stored = backend.head(key_of(orphan, MANIFEST)).modified
+        stored = backend.stat(key_of(orphan, MANIFEST)).modified
         while storage_time(backend) <= stored:
             pass
     here = ("--set", f"data_dir={folder}", "gc", "--grace", "0")

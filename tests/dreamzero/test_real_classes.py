@@ -185,7 +185,7 @@ def test_observed_frames_are_encoded_as_the_vla_does(model: ToyDreamZero, trunk:
     fork = session.fork(steps[0].checkpoint_id)
     closed = fork.step(observed=seen)
     manager.restore(steps[0].checkpoint_id)
-    manager.adopt(None)
+    manager.set_resident(None)
     inputs = model.make_inputs(seen, PROMPT)
     with quiet(), torch.inference_mode():
         plain = model.vla.lazy_joint_video_action_causal(inputs, latent_video=None)["video_pred"]

@@ -153,7 +153,7 @@ def test_the_object_store_gives_way_to_the_models(s3_server: WeedServer, redis_s
 
 
 def test_a_stubborn_child_is_killed(tmp_path: Path) -> None:
-    """A child that ignores SIGTERM is gone after its patience is over, with whatever it started."""
+    """A child that ignores SIGTERM is gone once its timeout is over, with whatever it started."""
     script = (
         "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)"
     )

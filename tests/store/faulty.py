@@ -39,9 +39,9 @@ class FaultyBackend(Backend):
         self.reads.append((key, offset, len(data)))
         return data
 
-    def head(self, key: str) -> ObjectInfo:
+    def stat(self, key: str) -> ObjectInfo:
         self._check()
-        return self.inner.head(key)
+        return self.inner.stat(key)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         self._check()

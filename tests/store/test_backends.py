@@ -26,12 +26,12 @@ def test_what_is_put_is_read(backend: Backend) -> None:
     first, second = bytearray(2), bytearray(3)
     backend.readinto("a/b", 1, [memoryview(first), memoryview(second)])
     assert bytes(first + second) == b"ello "
-    assert backend.head("a/b").size == 11
+    assert backend.stat("a/b").size == 11
 
 
 def test_a_missing_object_is_a_key_error_and_a_short_one_a_value_error(backend: Backend) -> None:
     """The two are told apart, and deleting what is not there is no error."""
-    for read in (lambda: backend.get("no"), lambda: backend.get("no", 0, 4), lambda: backend.head("no")):
+    for read in (lambda: backend.get("no"), lambda: backend.get("no", 0, 4), lambda: backend.stat("no")):
         with pytest.raises(KeyError):
             read()
     backend.put("short", b"123")
@@ -98,7 +98,7 @@ def test_a_large_object_goes_up_in_parts(s3_backend: S3Backend) -> None:
     data = bytearray(70 << 20)
     data[(64 << 20) - 2 : (64 << 20) + 2] = b"edge"
     s3_backend.put("large", data)
-    assert s3_backend.head("large").size == len(data)
+    assert s3_backend.stat("large").size == len(data)
     assert s3_backend.get("large", (64 << 20) - 2, 4) == b"edge"
 
 
@@ -106,7 +106,7 @@ def test_a_store_that_does_not_answer_is_unavailable() -> None:
     """A refused connection is StoreUnavailable, which is worth retrying, with the endpoint named."""
     backend = S3Backend(f"127.0.0.1:{free_ports(1)[0]}", "key", "secret-key", "bucket")
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1"):
-        backend.head("x")
+        backend.stat("x")
 
 
 def test_a_bucket_that_does_not_exist_is_told(s3_server: WeedServer) -> None:
@@ -127,7 +127,7 @@ def test_a_long_listing_is_whole_and_in_order(s3_backend: S3Backend) -> None:
     found = list(s3_backend.list("many/"))
     assert [info.key for info in found] == keys and {info.size for info in found} == {len(keys[0])}
     assert all(abs(info.modified - time.time()) < 600 for info in found)
-    assert s3_backend.head(keys[7]) == found[7]
+    assert s3_backend.stat(keys[7]) == found[7]
 
 
 def test_keys_cannot_leave_the_directory(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Collection
 from arc_fabric.services.process import Child
 
 
-def end_all(children: Collection[Child], patience_s: float) -> None:
-    """SIGTERM to all at once, also to frozen ones; what has not ended after `patience_s` is stopped as `Child.stop`
+def end_all(children: Collection[Child], timeout_s: float) -> None:
+    """SIGTERM to all at once, also to frozen ones; what has not ended after `timeout_s` is stopped as `Child.stop`
     does."""
     for child in children:
         if child.running:
             child.send(signal.SIGCONT)
             child.send(signal.SIGTERM)
     for child in children:
-        child.wait(patience_s)
+        child.wait(timeout_s)
         child.stop()

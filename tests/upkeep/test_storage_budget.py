@@ -33,7 +33,7 @@ def _whole(fleet: Fleet, checkpoint_id: str) -> bool:
 
 
 def _holds(fleet: Fleet, owner: str, end: int) -> bool:
-    return bool(owner) and fleet.store.head(f"checkpoints/{owner}/tensors.safetensors").size >= end
+    return bool(owner) and fleet.store.stat(f"checkpoints/{owner}/tensors.safetensors").size >= end
 
 
 def _trunk(fleet: Fleet, steps: int) -> tuple[SessionRecord, list[str]]:

@@ -64,7 +64,7 @@ def list_samples(query: NamesQuery) -> Response:
     "/samples/<string:name>", responses={200: binary("image/png", description="The picture."), **errors(304)}
 )
 def get_sample(path: SamplePath) -> Response:
-    """One of them, as PNG"""
+    """One sample picture, as PNG"""
     if path.name not in sample_names():
         raise NotFound(f"there is no sample {path.name!r}", hint="GET /api/samples lists them.")
     return immutable(sample_png(path.name), "image/png", name=f"sample/{path.name}")

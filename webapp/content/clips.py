@@ -36,7 +36,7 @@ class Made:
 def find(backend: Backend, clip: Clip) -> Made | None:
     """The clip in object storage; None when it was never made. Only what `read` is asked for is fetched."""
     try:
-        size = backend.head(clip.key).size
+        size = backend.stat(clip.key).size
     except KeyError:
         return None
     return Made(size, lambda start, length: backend.get(clip.key, start, length))

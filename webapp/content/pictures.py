@@ -75,7 +75,7 @@ class Pictures:
         return self._strips.get(checkpoint_id, lambda: self._load_strip(checkpoint_id))
 
     def frames(self, checkpoint_id: str) -> np.ndarray:
-        """The same, decoded: uint8 [F, H, W, 3]; do not write into it."""
+        """The frames a checkpoint added, uint8 [F, H, W, 3]; do not write into them."""
         return self._frames.get(checkpoint_id, lambda: unpack_strip(self.strip(checkpoint_id)))
 
     def latents(self, checkpoint_id: str) -> tuple[str, tuple[int, ...], bytes]:
@@ -83,7 +83,7 @@ class Pictures:
         return self._latents.get(checkpoint_id, lambda: self._when_stored(checkpoint_id, self._reader.latents))
 
     def latents_array(self, checkpoint_id: str) -> np.ndarray:
-        """The same as a numpy array (bfloat16 widened to float32, exactly)."""
+        """The latents a checkpoint added as a numpy array [B, K, C, h, w] (bfloat16 widened to float32, exactly)."""
         return to_numpy(*self.latents(checkpoint_id))
 
     def lineage(self, checkpoint_id: str) -> tuple[Ancestor, ...]:

@@ -143,7 +143,7 @@ def _by_camera(frames: dict[str, Any], cameras: int) -> dict[str, Any]:
 
 
 def _multipart(schema: dict[str, Any], field: str) -> dict[str, Any]:
-    """The same members as a form, the pictures as files."""
+    """A body's schema for multipart/form-data: its members, with the pictures as files."""
     form = copy.deepcopy(schema)
     for member in form["properties"].values():
         _without_null({"schema": member})

@@ -83,15 +83,15 @@ class GuardedSocket:
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def recv(self, size: int) -> bytes:
-        """As of the socket."""
+        """Read at most `size` bytes, like socket.recv."""
         return self._sock.recv(size)
 
     def fileno(self) -> int:
-        """As of the socket."""
+        """The file descriptor, like socket.fileno."""
         return self._sock.fileno()
 
     def close(self) -> None:
-        """As of the socket."""
+        """Close the socket, like socket.close."""
         self._sock.close()
 
 

@@ -111,12 +111,12 @@ class Viewer:
         self._sender.push()
 
     def _read(self) -> None:
-        patience = time.monotonic() + SUBSCRIBE_SECONDS
+        deadline = time.monotonic() + SUBSCRIBE_SECONDS
         while not self._hub.stopping.is_set() and not self._box.overflowed:
             message = self._ws.receive(timeout=SUBSCRIBE_SECONDS)
             if message is not None:
                 self._hear(message)
-            if self._held is not None and time.monotonic() > patience:
+            if self._held is not None and time.monotonic() > deadline:
                 self._begin(None)
             if self._mistakes > MOST_MISTAKES:
                 return

@@ -233,21 +233,21 @@ class _Form(Body):
 
 
 class CreateForm(_Form):
-    """As POST /api/sessions."""
+    """A job that POST /api/sessions would accept."""
 
     kind: Literal["create"] = Field(description="What to do.")
     params: CreateSession
 
 
 class ForkForm(_Form):
-    """As POST /api/sessions/{id}/fork."""
+    """A job that POST /api/sessions/{id}/fork would accept."""
 
     kind: Literal["fork"] = Field(description="What to do.")
     params: ForkBody
 
 
 class StepForm(_Form):
-    """As POST /api/sessions/{id}/step."""
+    """A job that POST /api/sessions/{id}/step would accept."""
 
     kind: Literal["step"] = Field(description="What to do.")
     session_id: SessionId
@@ -255,7 +255,7 @@ class StepForm(_Form):
 
 
 class RewindForm(_Form):
-    """As POST /api/sessions/{id}/rewind."""
+    """A job that POST /api/sessions/{id}/rewind would accept."""
 
     kind: Literal["rewind"] = Field(description="What to do.")
     session_id: SessionId
@@ -263,7 +263,7 @@ class RewindForm(_Form):
 
 
 class CheckpointForm(_Form):
-    """As POST /api/sessions/{id}/checkpoint."""
+    """A job that POST /api/sessions/{id}/checkpoint would accept."""
 
     kind: Literal["checkpoint"] = Field(description="What to do.")
     session_id: SessionId

@@ -40,17 +40,17 @@ def steps(count: int) -> int:
 
 
 def state(values: list[float]) -> list[float]:
-    """As long as the model's state."""
+    """A state has as many numbers as the model's."""
     return _sized(values, "state_dim", "numbers")
 
 
 def row(values: list[float]) -> list[float]:
-    """As long as one action of the model."""
+    """An action has as many numbers as the model's."""
     return _sized(values, "action_dim", "numbers")
 
 
 def chunk(rows: list[list[float]]) -> list[list[float]]:
-    """As many actions as the model takes per step."""
+    """A chunk has as many actions as the model takes per step."""
     return _sized(rows, "action_horizon", "actions")
 
 
@@ -80,7 +80,7 @@ def cameras(picture: str | list[str]) -> str | list[str]:
 
 
 def observed(frames: list[Any]) -> list[Any]:
-    """As many frames as the model takes per step, if it can observe at all."""
+    """There are as many frames as the model takes per step, if it can observe at all."""
     if abilities().get("observes") is False:
         raise ValueError("this model cannot take observed frames (abilities.observes is false): step without them")
     counts = observed_counts()
@@ -92,10 +92,10 @@ def observed(frames: list[Any]) -> list[Any]:
 
 def _like_base64(text: str) -> bool:
     """Whether it fits the schema's pattern. Not by that pattern: on long texts made for it, it takes very long."""
-    head, comma, payload = text.partition(",")
+    prefix, comma, payload = text.partition(",")
     body = (payload if comma else text).strip()
     bare = body.rstrip("=")
-    if (comma and head not in _DATA_URLS) or len(body) - len(bare) > 2 or len(bare) < _SHORTEST or not bare.isascii():
+    if (comma and prefix not in _DATA_URLS) or len(body) - len(bare) > 2 or len(bare) < _SHORTEST or not bare.isascii():
         return False
     return not bare.encode().translate(None, _ALPHABET)
 

@@ -76,7 +76,7 @@ class MediaJobs:
         path, per_step = nodes.path(end)[::-1], nodes.get(end).n_frames
         clip = plan(path, per_step, wanted["from"], wanted["to"], fps=wanted["fps"], form=wanted["format"])
         if self._backend.exists(clip.key):
-            size = self._backend.head(clip.key).size
+            size = self._backend.stat(clip.key).size
         else:
             data = encode(self._frames(job, clip), fps=clip.fps, form=clip.form)
             through_store_outages(lambda: self._backend.put(clip.key, data))

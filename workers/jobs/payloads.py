@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 SAMPLE = "sample:"
 _SAMPLES = Path(tabletop.__file__).parent / "samples"
 _POLL_S = 0.02
-_MAKER_PATIENCE_S = 120.0
+_MAKER_TIMEOUT_S = 120.0
 
 
 def digest_of(latents: torch.Tensor) -> str:
@@ -66,7 +66,7 @@ class Payloads:
 
     def _from_maker(self, node: NodeRecord) -> str | None:
         """Wait for the upload of a living maker; None when there is none."""
-        deadline = time.monotonic() + _MAKER_PATIENCE_S
+        deadline = time.monotonic() + _MAKER_TIMEOUT_S
         while self._ledger.workers.is_alive(node.worker, node.boot) and time.monotonic() < deadline:
             if self._ledger.nodes.get(node.id).durability == "durable":
                 return "waited"

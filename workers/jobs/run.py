@@ -61,7 +61,7 @@ class JobRun:
         finally:
             self.timings[name] = round(self.timings.get(name, 0.0) + time.perf_counter() - start, 6)
 
-    def head(self) -> Session:
+    def at_head(self) -> Session:
         """The SDK session at the ledger's head, loaded or made again if it is not in memory."""
         if not self.runtime.holds(self.session):
             with self.timed("restore_s"):

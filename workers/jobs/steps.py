@@ -32,7 +32,7 @@ def take_steps(run: JobRun, total: int, result: dict[str, Any]) -> None:
 
 def _take_each(run: JobRun, total: int, result: dict[str, Any]) -> None:
     _take_up_inputs(run)
-    session = run.head()
+    session = run.at_head()
     done, parent = run.job.progress["done"], run.session.head
     line = _Commits(run)
     if run.job.bulk and _should_give_way(run):  # who came while the state was loaded does not wait for a step as well

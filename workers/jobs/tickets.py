@@ -50,7 +50,7 @@ class Tickets:
             if run.ended and run.job.id == job_id:
                 return True
 
-    def heal(self, checkpoint_ids: list[str]) -> None:
+    def remake(self, checkpoint_ids: list[str]) -> None:
         """Make payloads of committed checkpoints again (see payloads.py), until other work waits; the janitor asks
         again for the rest."""
         for checkpoint_id in checkpoint_ids:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-PATIENCE_S = 0.05
+LONGEST_WAIT_S = 0.05
 """A thread waits no longer than this; who did opens them for all."""
 
 
@@ -32,6 +32,6 @@ class GilTurns:
         self._open.set()
 
     def wait(self) -> None:
-        """Return once it is open, after `PATIENCE_S` at the latest."""
-        if not self._open.wait(PATIENCE_S):
+        """Return once it is open, after `LONGEST_WAIT_S` at the latest."""
+        if not self._open.wait(LONGEST_WAIT_S):
             self._open.set()

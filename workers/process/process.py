@@ -51,7 +51,7 @@ class WorkerProcess:
     ending: threading.Event = field(default_factory=threading.Event)
     """The orderly end has begun: the running step is finished, everything is stored and handed over."""
     ended: threading.Event = field(default_factory=threading.Event)
-    """It is over: only the process itself is left to end."""
+    """The orderly end is over: only the process itself is left to end."""
     serving: bool = False
     draining: bool = False
     runtime: Runtime | None = None

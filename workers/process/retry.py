@@ -15,23 +15,23 @@ from arc_fabric.errors import StoreUnavailable
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 REDIS_OUTAGE = (RedisConnectionError, RedisTimeoutError, ConnectionError, TimeoutError)
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 _PAUSE_S = 0.3
 
 
 def through_outages(
-    call: Callable[[], T], *, of: tuple[type[Exception], ...] = REDIS_OUTAGE, patience_s: float = PATIENCE_S
+    call: Callable[[], T], *, of: tuple[type[Exception], ...] = REDIS_OUTAGE, timeout_s: float = TIMEOUT_S
 ) -> T:
-    """`call()`, again and again while it fails with one of `of`, for at most `patience_s` seconds.
+    """`call()`, again and again while it fails with one of `of`, for at most `timeout_s` seconds.
 
     `call` must be safe to repeat (the ledger's scripts are).
     """
     return retry(
-        call, on=of, pauses=within(patience_s, _PAUSE_S),
+        call, on=of, pauses=within(timeout_s, _PAUSE_S),
         told=lambda error: log.warning("waiting for %s: %s", type(error).__name__, error),
     )  # fmt: skip
 
 
 def through_store_outages(call: Callable[[], T]) -> T:
-    """The same for the object store."""
+    """`call()`, again and again while the object store does not answer, for at most `TIMEOUT_S` seconds."""
     return through_outages(call, of=(StoreUnavailable,))

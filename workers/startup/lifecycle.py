@@ -138,11 +138,11 @@ class ServeStep(bootsteps.StartStopStep):
             return
         me.ending.set()
         try:
-            self._put_away(me)
+            self._shut_down(me)
         finally:
             me.ended.set()
 
-    def _put_away(self, me: worker_process.WorkerProcess) -> None:
+    def _shut_down(self, me: worker_process.WorkerProcess) -> None:
         me.stopping.set()
         self._heartbeat.beat()  # the record says draining: nobody gives us sessions from here on
         while me.current_job is not None:
@@ -152,7 +152,7 @@ class ServeStep(bootsteps.StartStopStep):
         if me.runtime is not None:
             from workers.startup import loading
 
-            loading.put_away(me, FLUSH_S)
+            loading.shut_down(me, FLUSH_S)
         self._heartbeat.end()
         try:
             me.ledger.leases.release(me.name, me.boot_id)

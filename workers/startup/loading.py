@@ -85,11 +85,11 @@ def open_store(settings: Settings, process: WorkerProcess, model: WorldModel) ->
     )
 
 
-def put_away(process: WorkerProcess, patience_s: float) -> None:
+def shut_down(process: WorkerProcess, timeout_s: float) -> None:
     """Store what is pending and report it."""
     assert process.runtime is not None
     try:
-        process.runtime.store.flush(patience_s)
+        process.runtime.store.flush(timeout_s)
     except DeadlineExceeded as error:
         log.warning("%s", error)
     process.reporter.close()

@@ -30,7 +30,7 @@ def tickets() -> Tickets:
 
 
 def media_jobs() -> MediaJobs:
-    """The same for a media worker; it loads no torch."""
+    """What a media worker runs its tickets with, made at its first ticket; it loads no torch."""
     global _media
     if _media is None:
         from arc_fabric.store.backends import backend_from_settings
@@ -60,7 +60,7 @@ for _kind in MEDIA_KINDS:
     app.task(run_media_ticket, name=TASK_PREFIX + _kind)
 
 
-@app.task(name="arc.heal")
-def heal(checkpoint_ids: list[str]) -> None:
+@app.task(name="arc.remake")
+def remake(checkpoint_ids: list[str]) -> None:
     """Make lost payloads again."""
-    tickets().heal(checkpoint_ids)
+    tickets().remake(checkpoint_ids)

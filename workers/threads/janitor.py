@@ -21,7 +21,7 @@ from workers.process.process import WorkerProcess
 log = logging.getLogger(__name__)
 ROUND_S = 5.0
 COLLECT_EVERY_S = 600.0
-_HEAL_EVERY_S = 10.0
+_REMAKE_EVERY_S = 10.0
 _PER_ROUND = 100
 
 
@@ -58,8 +58,8 @@ class Janitor(threading.Thread):
             else:
                 lost.append(node.id)
         # One request at a time: while workers are busy with other things, requests must not pile up.
-        if lost and ledger.leases.hold("heal", f"{process.boot_id}-{time.time()}", _HEAL_EVERY_S):
-            process.dispatcher.heal(lost)
+        if lost and ledger.leases.hold("remake", f"{process.boot_id}-{time.time()}", _REMAKE_EVERY_S):
+            process.dispatcher.remake(lost)
 
     def _collect_now_and_then(self) -> None:
         """The collector is safe beside others, but one pass per period for all janitors is enough."""

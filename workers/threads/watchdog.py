@@ -18,7 +18,7 @@ from workers.process.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 EXIT_DEADLINE = 70
-STOP_PATIENCE_S = 8.0
+STOP_TIMEOUT_S = 8.0
 """How long Celery may take to begin the orderly end, and to be gone after it. Its consumer may hang when it is told to
 end while it connects to the broker again."""
 
@@ -52,7 +52,7 @@ class Watchdog(threading.Thread):
         process.stopping.set()
         if self._asked_at is None or (process.ending.is_set() and not process.ended.is_set()):
             self._asked_at = time.monotonic()  # a long step is finished in peace: its limit is the step deadline
-        if time.monotonic() - self._asked_at > STOP_PATIENCE_S:
+        if time.monotonic() - self._asked_at > STOP_TIMEOUT_S:
             log.warning("Celery does not end: ending in its place")
             try:
                 self._end_process()

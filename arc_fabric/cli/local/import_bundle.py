@@ -12,7 +12,7 @@ from arc_fabric.store.backends import backend_from_settings
 from arc_fabric.store.upkeep.bundle import Bundle, import_bundle, read_bundle
 
 
-def take_in(settings: Settings, file: Path) -> tuple[Bundle, Imported]:
+def import_file(settings: Settings, file: Path) -> tuple[Bundle, Imported]:
     """Everything is checked first. May be cut off and repeated: until the nodes are known, payloads are orphans that
     the collector removes after its grace period. Raises InvalidRequest, Conflict, DamagedSnapshot, StoreUnavailable."""
     backend = backend_from_settings(settings)

@@ -123,11 +123,11 @@ def import_(
 
     Its sessions come closed: fork a checkpoint, or reopen one.
     """
-    from arc_fabric.cli.local.import_bundle import take_in
+    from arc_fabric.cli.local.import_bundle import import_file
     from arc_fabric.services.find_servers import reachable_store
 
     with reachable_store(settings_of(context), ledger=True) as settings:
-        bundle, imported = take_in(settings, file)
+        bundle, imported = import_file(settings, file)
     facts = {"file": str(file), "bytes": bundle.size, "checkpoints": list(bundle.checkpoints)}
     emit(facts | {"nodes": list(imported.nodes), "sessions": list(imported.sessions)}, as_json, _bundle)
 

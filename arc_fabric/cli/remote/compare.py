@@ -45,9 +45,9 @@ def _report(facts: dict[str, Any]) -> None:
     names = {node["id"]: chr(ord("A") + index) for index, node in enumerate(facts["nodes"])}
     for node in facts["nodes"]:
         out.print(
-            f"{names[node['id']]}  {node['id']}  frame {node['frame_index']}  {node['prompt']}  seed {node['seed']}"
+            f"{names[node['id']]}  {node['id']}  step {node['frame_index']}  {node['prompt']}  seed {node['seed']}"
         )
-    out.print(f"common ancestor {facts['common_ancestor']} at frame {facts['common_frame_index']}")
+    out.print(f"common ancestor {facts['common_ancestor']} at step {facts['common_frame_index']}")
     first = facts["first_differing_frame_index"]
     out.print("no difference found" if first is None else f"first difference at step {first}")
     table = Table(box=None, header_style="bold", pad_edge=False)

@@ -29,7 +29,7 @@ from arc_fabric.errors import ArcFabricError, InvalidRequest
 def evaluate(
     context: typer.Context,
     session: SessionName,
-    at: Annotated[int | None, typer.Option(help="Frame index to fork at; default: the head.")] = None,
+    at: Annotated[int | None, typer.Option(help="Step to fork at, counted from the root; default: the head.")] = None,
     prompts: Annotated[list[str] | None, typer.Option("--prompt", help="A prompt to try; may be repeated.")] = None,
     seeds: Annotated[str, typer.Option(help="Seeds to try with each prompt: 1,2,3 or 0-7.")] = "0-3",
     steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="Steps per run.")] = 8,

@@ -41,4 +41,4 @@ def _head(session: dict[str, Any]) -> str:
 def _lines(facts: dict[str, Any]) -> None:
     for node in facts["items"]:
         state = "pinned" if node["pinned"] else "not pinned"
-        out.print(f"{node['id']} at frame {node['frame_index']}  {state}", soft_wrap=True)
+        out.print(f"{node['id']} at step {node['frame_index']}  {state}", soft_wrap=True)

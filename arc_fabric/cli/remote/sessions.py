@@ -84,7 +84,7 @@ def step(
 def fork(
     context: typer.Context,
     session: SessionName,
-    at: Annotated[int | None, typer.Option(help="Frame index to fork at; default: the head.")] = None,
+    at: Annotated[int | None, typer.Option(help="Step to fork at, counted from the root; default: the head.")] = None,
     checkpoint: Annotated[str | None, typer.Option(help="Checkpoint to fork at, instead of --at.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Prompt of the fork.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the fork.")] = None,
@@ -148,7 +148,7 @@ def _line(facts: dict[str, Any]) -> None:
     took = f"{job['finished'] - job['started']:.1f} s" if job["finished"] and job["started"] else job["state"]
     label = f" ({escape(session['label'])})" if session["label"] else ""
     out.print(
-        f"[bold]{session['id']}[/]{label} at frame {session['frame_index']}, head {session['head']}  "
+        f"[bold]{session['id']}[/]{label} at step {session['frame_index']}, head {session['head']}  "
         f"[dim]{job['kind']} {took}[/]",
         soft_wrap=True,
     )
@@ -162,7 +162,7 @@ def _table(items: list[dict[str, Any]]) -> None:
         out.print("No sessions. Start one: arc-fabric new 'pick up the red cup'")
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("session", "label", "state", "frame", "prompt", "seed", "worker", "updated"):
+    for column in ("session", "label", "state", "step", "prompt", "seed", "worker", "updated"):
         table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=30 if column == "session" else None)
     for item in items:
         style = None if item["state"] == "open" else "dim"
@@ -190,7 +190,7 @@ def _frame(text: str) -> str:
 
 
 def checkpoint_at(remote: Remote, session: dict[str, Any], index: int | None) -> str:
-    """The checkpoint of a session's lineage with this frame index; its head for None."""
+    """The checkpoint of a session's lineage after this many steps; its head for None."""
     if index is None:
         return str(session["head"])
     nodes = {node["id"]: node for node in remote.get(f"/api/sessions/{session['id']}/tree")["nodes"]}
@@ -199,7 +199,7 @@ def checkpoint_at(remote: Remote, session: dict[str, Any], index: int | None) ->
         node = nodes.get(node["parent"])
     if node is None:
         raise InvalidRequest(
-            f"{session['id']} has no frame index {index}; its head is at {session['frame_index']}.",
+            f"{session['id']} has no step {index}; its head is at step {session['frame_index']}.",
             hint="'arc-fabric tree' shows the checkpoints.",
         )
     return str(node["id"])

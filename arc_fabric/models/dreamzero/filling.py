@@ -27,7 +27,7 @@ class Call:
     given: frozenset[str]
     """Parameters of the module that it was given."""
     missing: frozenset[str]
-    """Those that it was not given; buffers are computed."""
+    """Parameters of the module that it was not given; buffers are computed."""
     unplaced: frozenset[str]
     """Names that the module has no place for, also none under an adapter, and does not compute itself."""
 

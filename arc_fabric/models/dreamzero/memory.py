@@ -25,7 +25,7 @@ UNKNOWN = 24 << 30
 CONFIG_14B = {"dim": 5120, "ffn_dim": 13824, "num_layers": 40, "frame_seqlen": 880, "max_chunk_size": 4,
               "num_frame_per_block": 2}  # fmt: skip
 CONFIG_5B = CONFIG_14B | {"dim": 3072, "ffn_dim": 14336, "num_layers": 30, "frame_seqlen": 50}
-"""As shipped upstream (diffusion_model_cfg)."""
+"""The values that DreamZero ships (diffusion_model_cfg)."""
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,7 @@ def _geometry(vla: Any, transforms: Transforms, image_size: tuple[int, int]) -> 
 
 
 def _observed_counts(latents_per_block: int) -> tuple[int, ...]:
-    """As its own server gives them; a whole block; a block with the frame before it."""
+    """How many real frames a step takes: as many as DreamZero's own server gives, a block, a block and a frame."""
     span = FRAMES_PER_LATENT * latents_per_block
     return FRAMES_PER_LATENT, span, span + 1
 

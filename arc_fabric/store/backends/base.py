@@ -39,7 +39,7 @@ class Backend(ABC):
         """All bytes from `offset` on, of one write, also where another one replaces the object meanwhile."""
 
     @abstractmethod
-    def head(self, key: str) -> ObjectInfo:
+    def stat(self, key: str) -> ObjectInfo:
         """Size and time of an object."""
 
     @abstractmethod
@@ -63,7 +63,7 @@ class Backend(ABC):
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
         try:
-            self.head(key)
+            self.stat(key)
         except KeyError:
             return False
         return True

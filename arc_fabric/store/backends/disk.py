@@ -51,7 +51,7 @@ class DiskBackend(Backend):
             file.seek(offset)
             return file.read()
 
-    def head(self, key: str) -> ObjectInfo:
+    def stat(self, key: str) -> ObjectInfo:
         try:
             status = self._path(key).stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -64,7 +64,7 @@ class DiskBackend(Backend):
             key = path.relative_to(self._root).as_posix()
             if key.startswith(prefix) and not path.name.startswith(_TEMPORARY) and path.is_file():
                 try:
-                    yield self.head(key)
+                    yield self.stat(key)
                 except KeyError:
                     continue  # deleted while we listed
 

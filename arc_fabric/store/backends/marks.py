@@ -54,4 +54,4 @@ def delete_marked(backend: Backend, key: str) -> None:
 def storage_time(backend: Backend) -> float:
     """Now, by the clock that dates stored objects."""
     backend.put(CLOCK, b"")
-    return backend.head(CLOCK).modified
+    return backend.stat(CLOCK).modified

@@ -33,7 +33,7 @@ class MemoryBackend(Backend):
     def rest(self, key: str, offset: int) -> bytes:
         return self._find(key)[0][offset:]
 
-    def head(self, key: str) -> ObjectInfo:
+    def stat(self, key: str) -> ObjectInfo:
         data, modified = self._find(key)
         return ObjectInfo(key, len(data), modified)
 

@@ -105,7 +105,7 @@ class S3Backend(Backend):
         options = {"range": {"offset": offset}} if offset else None
         return self._ask(key, lambda: bytes(obstore.get(self._bytes, key, options=options).bytes()))
 
-    def head(self, key: str) -> ObjectInfo:
+    def stat(self, key: str) -> ObjectInfo:
         return _info(self._ask(key, lambda: obstore.head(self._bytes, key)))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:

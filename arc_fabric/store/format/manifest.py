@@ -92,7 +92,7 @@ class Piece:
         return replace(self, checkpoint="", offset=0, key="")
 
     def to_json(self) -> dict[str, Any]:
-        """Its form in a manifest."""
+        """The JSON object that stands for it in a manifest."""
         if self.zero:
             return {"extent": self.extent, "length": self.length, "zero": True}
         body: dict[str, Any] = {"extent": self.extent, "length": self.length, "digest": self.digest}
@@ -137,7 +137,7 @@ class TensorRecord:
         return (*self.shape[: self.axis], piece.extent, *self.shape[self.axis + 1 :])
 
     def to_json(self) -> dict[str, Any]:
-        """Its form in a manifest."""
+        """The JSON object that stands for it in a manifest."""
         return {
             "dtype": self.dtype,
             "shape": list(self.shape),
@@ -197,7 +197,7 @@ class Manifest:
         return sorted(found.values(), key=lambda part: part[1].offset)
 
     def without_kv_of(self, checkpoints: Set[str]) -> Manifest:
-        """The same with the KV pieces that lie in these checkpoints' files dropped."""
+        """A manifest without the KV pieces that lie in these checkpoints' files."""
         tensors = {
             name: replace(record, pieces=tuple(piece.dropped_with(checkpoints) for piece in record.pieces))
             for name, record in self.tensors.items()

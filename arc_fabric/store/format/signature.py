@@ -11,7 +11,7 @@ class Form(NamedTuple):
     """A tensor without its elements."""
 
     dtype: str
-    """Its safetensors name."""
+    """The dtype's name in safetensors."""
     shape: tuple[int, ...]
     axis: int | None
     """The axis it grows on; None: it is one piece."""

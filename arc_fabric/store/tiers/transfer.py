@@ -39,7 +39,7 @@ def copied(view: torch.Tensor) -> torch.Tensor | None:
 
 
 def _copied_by_numpy(view: torch.Tensor) -> torch.Tensor | None:
-    """The same with few calls of torch, each of which lets go of the interpreter's lock and fetches it back."""
+    """What `copied` gives, with few calls of torch: each lets go of the interpreter's lock and fetches it back."""
     flat = view.detach() if view.dim() else view.detach().reshape(1)
     rows = (flat if flat.stride(-1) == 1 else flat.contiguous()).view(torch.uint8).numpy()
     if not rows[(0,) * (rows.ndim - 1)].any() and not rows.any():

@@ -193,7 +193,7 @@ def _copy_in(backend: Backend, key: str, parts: Iterable[Part], archive: zipfile
     """Copy one object, checking what is known of it; its length and digest."""
     hasher, check = blake3(), PartCheck(key, parts)
     try:
-        length = backend.head(key).size
+        length = backend.stat(key).size
         with archive.open(key, "w", force_zip64=True) as out:
             for at in range(0, length, _CHUNK):
                 data = backend.get(key, at, min(_CHUNK, length - at))
@@ -221,7 +221,7 @@ def _raise_if_dropped(backend: Backend, key: str, error: DamagedSnapshot) -> Non
 
 
 def _copy_manifest_in(backend: Backend, checkpoint_id: str, archive: zipfile.ZipFile) -> dict[str, dict[str, Any]]:
-    """As it is stored now: its KV may have left storage since it was read first."""
+    """Copy a manifest as it is stored now: its KV may have left storage since it was read first."""
     data = _live(backend, checkpoint_id).encode()
     key = key_of(checkpoint_id, MANIFEST)
     archive.writestr(key, data)

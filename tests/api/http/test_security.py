@@ -168,7 +168,7 @@ def test_one_client_cannot_flood() -> None:
 
 
 def test_sigterm_ends_the_web_app_in_order_beside_an_open_stream(web_server: WebServer, session: Made) -> None:
-    """It ends by itself although a viewer is connected, before the patience of who stops it is over (without our stop
+    """It ends by itself although a viewer is connected, before who stops it insists (without our stop
     flag it took 30 s and was killed)."""
     server = WebServer(web_server.settings, worker=False).start()
     viewer = connect("ws" + server.url[4:] + "/ws/stream").__enter__()

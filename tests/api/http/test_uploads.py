@@ -112,14 +112,14 @@ def test_broken_uploads_leave_nothing_behind(web: WebServer) -> None:
 def test_a_trickle_of_a_body_is_cut_off(web: WebServer) -> None:
     """A client that sends one byte a second gets 408 (or is cut off) after BODY_SECONDS, and its thread is free."""
     host, port = web.url.removeprefix("http://").split(":")
-    patience = time.monotonic() + limits.BODY_SECONDS + 60
+    deadline = time.monotonic() + limits.BODY_SECONDS + 60
     with socket.create_connection((host, int(port)), timeout=60) as sock:
         head = f"POST /api/sessions HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
         sock.sendall((head + "Content-Length: 5000\r\n\r\n{").encode())
         answer = b""
         try:
             while True:
-                assert time.monotonic() < patience, "still reading"
+                assert time.monotonic() < deadline, "still reading"
                 sock.sendall(b" ")
                 sock.settimeout(1.0)
                 try:

@@ -173,9 +173,9 @@ class Counting(FaultyBackend):
         self.asked.append(f"GET {key}")
         return self.inner.get(key, offset, length)
 
-    def head(self, key: str) -> ObjectInfo:
+    def stat(self, key: str) -> ObjectInfo:
         self.asked.append(f"HEAD {key}")
-        return super().head(key)
+        return super().stat(key)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         self.asked.append(f"LIST {prefix}")

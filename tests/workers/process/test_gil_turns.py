@@ -34,7 +34,7 @@ def test_a_model_that_announces_nothing_holds_nobody_up() -> None:
 
 def test_who_waits_goes_on_when_the_model_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is closed holds threads up until it is opened."""
-    monkeypatch.setattr("workers.process.gil_turns.PATIENCE_S", 60.0)
+    monkeypatch.setattr("workers.process.gil_turns.LONGEST_WAIT_S", 60.0)
     turns = _announced()
     turns.close()
     thread = _waiter(turns)
@@ -46,7 +46,7 @@ def test_who_waits_goes_on_when_the_model_computes(monkeypatch: pytest.MonkeyPat
 
 
 def test_turns_that_nobody_opens_are_opened_by_who_waited() -> None:
-    """Patience ends, for all others as well."""
+    """The longest wait ends it for all others as well."""
     turns = _announced()
     turns.close()
     _waiter(turns).join(10)

@@ -6,7 +6,7 @@ import signal
 
 from tests.support.waiting import eventually
 from tests.workers.conftest import Fleet
-from workers.threads.watchdog import STOP_PATIENCE_S
+from workers.threads.watchdog import STOP_TIMEOUT_S
 
 
 def test_sigterm_yields_the_running_job_stores_and_hands_over(fleet: Fleet) -> None:
@@ -38,7 +38,7 @@ def test_a_worker_whose_celery_hangs_at_its_end_is_ended_in_order(fleet: Fleet) 
     job = fleet.submit(session, steps=400)
     eventually(lambda: fleet.ledger.jobs.get(job.id).progress["done"] >= 2)
     child.send(signal.SIGTERM)
-    assert child.wait(STOP_PATIENCE_S + 30) == 0
+    assert child.wait(STOP_TIMEOUT_S + 30) == 0
     assert "ending in its place" in child.log_tail(200)
     assert fleet.ledger.workers.find("gpu.0").state == "down"
     made = fleet.ledger.nodes.lineage(fleet.ledger.sessions.get(session.id).head)
@@ -49,14 +49,14 @@ def test_a_worker_whose_celery_hangs_at_its_end_is_ended_in_order(fleet: Fleet) 
     fleet.ledger.jobs.cancel(job.id)
 
 
-def test_a_step_longer_than_the_watchdogs_patience_is_finished_at_sigterm(fleet: Fleet) -> None:
+def test_a_step_longer_than_the_watchdogs_timeout_is_finished_at_sigterm(fleet: Fleet) -> None:
     """The end waits for the running step, however long it takes (up to the step deadline): it is committed, stored."""
     child = fleet.start("gpu.0")
-    session = fleet.create(f"sleep {STOP_PATIENCE_S + 2}")
+    session = fleet.create(f"sleep {STOP_TIMEOUT_S + 2}")
     job = fleet.submit(session)
     eventually(lambda: fleet.ledger.jobs.get(job.id).state == "running")
     child.send(signal.SIGTERM)
-    assert child.wait(STOP_PATIENCE_S + 30) == 0
+    assert child.wait(STOP_TIMEOUT_S + 30) == 0
     assert fleet.ledger.jobs.get(job.id).state == "succeeded", fleet.ledger.jobs.get(job.id)
     assert fleet.ledger.nodes.get(fleet.ledger.sessions.get(session.id).head).durability == "durable"
 

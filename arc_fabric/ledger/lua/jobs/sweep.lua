@@ -2,7 +2,7 @@
 -- The reaper's round: note dead workers, give their sessions to live ones, find work whose ticket was lost.
 -- ARGV: affinity bound, seconds without a sign of life before a ticket counts as lost, most silent sessions to look at.
 -- Answers with the jobs to send tickets for.
-local bound, patience, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local bound, timeout, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local resend = {}
 
 -- One ticket, for the first job; the others follow it (see follow()).
@@ -47,7 +47,7 @@ local function may_come(head, owner)
   return queue_length(queue) > 0 or (owner and get(keys.worker(owner), 'current_job') ~= 'null')
 end
 
-local quiet = redis.call('ZRANGEBYSCORE', keys.BUSY, '-inf', now_s - patience, 'LIMIT', 0, most)
+local quiet = redis.call('ZRANGEBYSCORE', keys.BUSY, '-inf', now_s - timeout, 'LIMIT', 0, most)
 for _, sid in ipairs(quiet) do
   local session = keys.session(sid)
   local head = redis.call('LINDEX', keys.mailbox(sid), 0)
@@ -57,7 +57,7 @@ for _, sid in ipairs(quiet) do
   elseif not owner_works_on_it(sid, owner) and not may_come(head, owner) then
     local resends = tonumber(redis.call('HGET', session, '_resends') or '0')
     local last = tonumber(redis.call('ZSCORE', keys.BUSY, sid))
-    if now_s - last >= math.min(patience * 2 ^ resends, 60) then
+    if now_s - last >= math.min(timeout * 2 ^ resends, 60) then
       redis.call('HINCRBY', session, '_resends', 1)
       send_again(sid, owner, 'sent again: the first ticket was lost')
     end

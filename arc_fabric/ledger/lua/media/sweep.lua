@@ -1,8 +1,8 @@
 -- needs: base placement jobs media
 -- The reaper's look at media jobs: those whose worker died, and those whose ticket was lost, get a new ticket. ARGV:
 -- seconds without a sign of life. Answers with the jobs to send tickets for.
-local patience, resend = tonumber(ARGV[1]), {}
-for _, jid in ipairs(redis.call('ZRANGEBYSCORE', keys.MEDIA, '-inf', now_s - patience, 'LIMIT', 0, 100)) do
+local timeout, resend = tonumber(ARGV[1]), {}
+for _, jid in ipairs(redis.call('ZRANGEBYSCORE', keys.MEDIA, '-inf', now_s - timeout, 'LIMIT', 0, 100)) do
   local key = keys.job(jid)
   if not unfinished(get(key, 'state')) then
     redis.call('ZREM', keys.MEDIA, jid)
