@@ -5,32 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from arc_fabric.base.terms import TERMINAL, JobState
 from arc_fabric.records.record import Record, member
-from arc_fabric.records.types import CHECKPOINT_EXAMPLE, CheckpointId, Epoch, JobId, SessionId, WorkerName
+from arc_fabric.records.types import CHECKPOINT_EXAMPLE, CheckpointId, Epoch, JobId, SessionId, WorkerName, says
 
 
 @with_config(ConfigDict(extra="allow"))
 class JobError(TypedDict):
     """Why a job failed."""
 
-    type: Annotated[str, Field(description="Stable error name, as `code` of a problem.", examples=["NonFiniteLatents"])]
-    message: Annotated[str, Field(description="What happened.", examples=["step 5 gave latents that are not finite"])]
-    what_to_do: Annotated[str, Field(description="The way out, in words.", examples=["Rewind, or try another seed."])]
-    context: Annotated[
-        dict[str, Any], Field(description="The error's own facts by name.", examples=[{"frame_index": 5}])
-    ]
+    type: Annotated[str, says("Stable error name, as `code` of a problem.", "NonFiniteLatents")]
+    message: Annotated[str, says("What happened.", "step 5 gave latents that are not finite")]
+    what_to_do: Annotated[str, says("The way out, in words.", "Rewind, or try another seed.")]
+    context: Annotated[dict[str, Any], says("The error's own facts by name.", {"frame_index": 5})]
 
 
 @with_config(ConfigDict(extra="allow"))
 class Progress(TypedDict):
     """How far a job is."""
 
-    done: Annotated[int, Field(description="Steps committed; frames for a video.", examples=[3])]
-    total: Annotated[int, Field(description="Steps (frames for a video) in all.", examples=[8])]
+    done: Annotated[int, says("Steps committed; frames for a video.", 3)]
+    total: Annotated[int, says("Steps (frames for a video) in all.", 8)]
 
 
 @dataclass

@@ -5,23 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from arc_fabric.records.record import Record, member
-from arc_fabric.records.types import CheckpointId, Epoch, JobId, SessionId
+from arc_fabric.records.types import CheckpointId, Epoch, JobId, SessionId, says
 
 
 @with_config(ConfigDict(extra="allow"))
 class GpuView(TypedDict):
     """How busy a device is."""
 
-    name: Annotated[str, Field(description="As its driver calls it.", examples=["NVIDIA H100 80GB HBM3"])]
-    utilisation_percent: Annotated[
-        int | None, Field(description="0 to 100, by NVML; null where it does not answer.", examples=[61])
-    ]
-    memory_used_bytes: Annotated[int, Field(description="By all processes on the device.", examples=[31_138_512_896])]
-    memory_total_bytes: Annotated[int, Field(description="Bytes of the device.", examples=[85_520_809_984])]
+    name: Annotated[str, says("As its driver calls it.", "NVIDIA H100 80GB HBM3")]
+    utilisation_percent: Annotated[int | None, says("0 to 100, by NVML; null where it does not answer.", 61)]
+    memory_used_bytes: Annotated[int, says("By all processes on the device.", 31_138_512_896)]
+    memory_total_bytes: Annotated[int, says("Bytes of the device.", 85_520_809_984)]
 
 
 @dataclass

@@ -131,15 +131,7 @@ class Pictures:
 def ancestor_of(node: NodeRecord) -> Ancestor:
     """The unchanging part of a node."""
     actions = None if node.actions is None else tuple(tuple(row) for row in node.actions)
-    return Ancestor(
-        id=node.id,
-        frame_index=node.frame_index,
-        n_frames=node.n_frames,
-        actions=actions,
-        seed=node.seed,
-        prompt=node.prompt,
-        session_id=node.session_id,
-    )
+    return Ancestor(node.id, node.frame_index, node.n_frames, actions, node.seed, node.prompt, node.session_id)
 
 
 def to_numpy(dtype: str, shape: tuple[int, ...], data: bytes) -> np.ndarray:

@@ -167,14 +167,8 @@ class _Commits:
 
 
 def _commit(run: JobRun, node: NodeRecord, result: dict[str, Any] | None) -> None:
-    facts = {
-        "checkpoint_id": node.id,
-        "frame_index": node.frame_index,
-        "wall_s": node.wall_s,
-        "bytes_new": node.bytes_new,
-        "action_source": node.action_source,
-        "steered": node.steered,
-    }
+    told = ("frame_index", "wall_s", "bytes_new", "action_source", "steered")
+    facts = {"checkpoint_id": node.id} | {name: getattr(node, name) for name in told}
     changes = {
         "head": node.id,
         "frame_index": node.frame_index,
