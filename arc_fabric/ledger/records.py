@@ -23,7 +23,7 @@ class Stored(Record):
     @classmethod
     def from_fields(cls, values: Mapping[str, Any]) -> Self:
         """Build from decoded hash fields; absent ones take their defaults, unknown ones are ignored."""
-        known = members(cls)
+        known = members(cls)  # type: ignore[arg-type]
         shown = {name: value for name, value in values.items() if name in known}
         return cls(**shown, internal={name: value for name, value in values.items() if name[0] == "_"})
 

@@ -12,7 +12,7 @@ from arc_fabric.records.record import hints, members
 
 
 @cache
-def import_type(record: type[Any]) -> type[BaseModel]:
+def import_type(record: type) -> type[BaseModel]:
     """What a bundle brings of a record: the members that are not only known where it came to be, strictly checked."""
     shown = {
         name: (hints(record)[name], Field(default=None) if one.metadata["later"] else ...)
@@ -23,7 +23,7 @@ def import_type(record: type[Any]) -> type[BaseModel]:
     return create_model(record.__name__, __config__=config, **shown)  # type: ignore[no-any-return,call-overload]
 
 
-def brought(record: type[Any], view: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+def brought(record: type, view: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
     """The members of a view that can be taken, and the names of those that are wrong or missing."""
     wrong: set[str] = set()
     try:

@@ -36,17 +36,17 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON view: the members."""
-        return {name: getattr(self, name) for name in members(type(self))}
+        return {name: getattr(self, name) for name in members(type(self))}  # type: ignore[arg-type]
 
 
 @cache
-def members(record: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+def members(record: type) -> dict[str, dataclasses.Field[Any]]:
     """The members of a record by name, in their order; what else a subclass holds is not among them."""
     return {f.name: f for f in fields(record) if "schema" in f.metadata}
 
 
 @cache
-def hints(record: type[Any]) -> dict[str, Any]:
+def hints(record: type) -> dict[str, Any]:
     """The types of a record's members by name, with what pydantic needs to check and describe them."""
     known = get_type_hints(record, include_extras=True)
     return {name: known[name] for name in members(record)}

@@ -20,7 +20,7 @@ class View(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-def shows(record: type[Any]) -> Callable[[type[V]], type[V]]:
+def shows(record: type) -> Callable[[type[V]], type[V]]:
     """Make a view show a record: what it is, and every member as its definition describes it, always there."""
 
     def made(view: type[V]) -> type[V]:
