@@ -2,7 +2,7 @@
 
 The SDK works in one process, without a server:
 
->>> from arc_fabric import Session, StateManager
+>>> from arc_fabric import World
 
 It needs the extra `sdk`. Names are loaded on first use, so that parts without torch stay without it.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from arc_fabric.session import Session, StepResult
     from arc_fabric.state import WorldStateSnapshot
     from arc_fabric.tree import TrajectoryTree, TreeNode
+    from arc_fabric.world import World
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "StepResult",
     "TrajectoryTree",
     "TreeNode",
+    "World",
     "WorldStateSnapshot",
     "__version__",
 ]
@@ -37,6 +39,7 @@ _HOMES = {
     "StepResult": "session",
     "TrajectoryTree": "tree",
     "TreeNode": "tree",
+    "World": "world",
     "WorldStateSnapshot": "state",
 }
 

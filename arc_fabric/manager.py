@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary, finalize
 
-import numpy as np
 from torch import Tensor
 
 from arc_fabric.base.lru import Lru
@@ -234,12 +233,13 @@ class StateManager:
         snapshot = self._live.get(checkpoint_id)
         return self.store.manifest(checkpoint_id).meta if snapshot is None else snapshot.meta()
 
-    def load_frames(self, checkpoint_id: str) -> np.ndarray:
-        """The video frames a checkpoint's step added, uint8 [F, H, W, 3]."""
+    def load_step(self, checkpoint_id: str) -> WorldStateSnapshot:
+        """A checkpoint's snapshot to read what its step added; where nobody uses it, it comes without KV, in host
+        memory, and is not kept. May be called from any thread."""
         snapshot = self._live.get(checkpoint_id)
         if snapshot is None:
-            return self.store.get(checkpoint_id, "cpu", kv=False)[0]["frames"].numpy()
-        return snapshot.frames.numpy()
+            snapshot = WorldStateSnapshot.from_entries(*self.store.get(checkpoint_id, "cpu", kv=False))
+        return snapshot
 
     def delete_checkpoint(self, checkpoint_id: str) -> None:
         """Drop a checkpoint's payload. Its node stays in the tree; checkpoints that share its pieces keep
@@ -302,6 +302,17 @@ class StateManager:
 
 def _copy_of(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else owned(tensor)
+
+
+def node_of_meta(meta: Mapping[str, Any], frames_per_step: int) -> TreeNode:
+    """The tree's node for a stored checkpoint, as far as its facts alone say it: without the step's actions."""
+    steps = meta["frame_index"]
+    return TreeNode(
+        id=meta["checkpoint_id"], parent=meta["parent_checkpoint_id"], session_id=meta["session_id"], frame_index=steps,
+        created=meta["timestamp"], prompt=meta["prompt_text"], seed=meta["seed"], prompt_mode=meta["prompt_mode"],
+        action_source=meta["action_source"], steered=meta["steered"] if meta["action_source"] == "given" else None,
+        n_frames=frames_per_step if steps else 1, window_start=steps - len(meta["calls"]),
+    )  # fmt: skip
 
 
 def node_of(snapshot: WorldStateSnapshot, metadata: Mapping[str, Any]) -> TreeNode:

@@ -13,7 +13,7 @@
 >>> fork.step().frame_index, trunk.frame_index            # the trunk is not disturbed
 (3, 3)
 >>> again = trunk.fork(steps[1].checkpoint_id).step()     # same prompt, same seed: same bits
->>> bool((again.latents == steps[2].latents).all())
+>>> bool((again.step_latents == steps[2].step_latents).all())
 True
 >>> trunk.rewind(2) == steps[0].checkpoint_id             # nothing is lost: later checkpoints stay
 True
@@ -26,6 +26,7 @@ Several sessions of one manager may be stepped in any order: the head is swapped
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,11 +64,17 @@ class StepResult:
     """Whether given actions changed the video; False for models that only record them."""
     prompt_mode: str | None
     """How a prompt change within the window was taken up; None where there was none."""
-    latents: Tensor
-    """[C, K, h, w] on the CPU."""
+    step_latents: Tensor
+    """[B, K, C, h, w] on the CPU, as in snapshots."""
     wall_s: float
     bytes_new: int
     """Bytes this checkpoint added to the store."""
+
+    @property
+    def latents(self) -> Tensor:
+        """The latents as version 0.1.0 gave them, [C, K, h, w]. Deprecated: use `step_latents`."""
+        warnings.warn("StepResult.latents is [C, K, h, w]; use step_latents, [B, K, C, h, w]", DeprecationWarning, 2)
+        return self.step_latents[0].transpose(0, 1)
 
 
 class Session:
@@ -96,7 +103,7 @@ class Session:
         self._bind(session_id, model, state_manager)
         self.prompt = _require_text(prompt)
         self.seed = state_manager.default_seed if seed is None else int(seed)
-        first = _array(state, (model.geometry.state_dim,), "state")
+        first = array_of(state, (model.geometry.state_dim,), "state")
         request = StepRequest(session_id, self.prompt, self.seed, state=first)
         self.snapshot = root_snapshot(model, request, np.asarray(initial_frame), embodiment_id)
         self.trajectory = Trajectory(state_manager, self.snapshot)
@@ -262,7 +269,7 @@ class Session:
             int(self.seed),
             _require_mode(self.prompt_mode),
             _actions(action, geometry),
-            _array(given_state, (geometry.state_dim,), "state"),
+            array_of(given_state, (geometry.state_dim,), "state"),
             observed,
         )
 
@@ -276,7 +283,7 @@ class Session:
             action_source=snapshot.action_source,
             steered=snapshot.steered,
             prompt_mode=snapshot.prompt_mode,
-            latents=snapshot.step_latents[0].transpose(0, 1).clone(),
+            step_latents=snapshot.step_latents.clone(),
             wall_s=wall_s,
             bytes_new=info.bytes_new if info else 0,
         )
@@ -288,10 +295,10 @@ def _actions(action: Any, geometry: Geometry) -> np.ndarray | None:
         return None
     shape = (geometry.action_horizon, geometry.action_dim)
     held = np.ndim(action) == 1 and np.shape(action) == shape[1:]
-    return _array(np.broadcast_to(action, shape) if held else action, shape, "action")
+    return array_of(np.broadcast_to(action, shape) if held else action, shape, "action")
 
 
-def _array(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray | None:
+def array_of(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray | None:
     """`value` as a finite float32 array of this shape, owned by us. Raises InvalidRequest."""
     if value is None:
         return None

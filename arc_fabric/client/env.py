@@ -79,7 +79,7 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self.close()
             self._session = self._fabric.new_session(self._prompt, self._frame, seed=self._seed)
         elif self._session.head != self._session.info.root:
-            self._session.rewind(checkpoint_id=self._session.info.root)
+            self._session.rewind(to=self._session.info.root)
         self._steps = 0
         self._last = self._session.frame(0)
         return self._last, {"frame_index": 0, "frames": self._last[None]}
@@ -117,7 +117,7 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         session = self._running()
         lineage = self._fabric.checkpoint(str(session.head)).lineage
         if state in lineage:
-            session.rewind(checkpoint_id=state)
+            session.rewind(to=state)
         else:
             session.close()
             self._session = session.fork(state)

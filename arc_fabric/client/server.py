@@ -12,6 +12,7 @@ from arc_fabric.client.stream import Stream
 from arc_fabric.client.transport import Transport, named_error
 from arc_fabric.client.views import Comparison, Job, Node, SessionInfo
 from arc_fabric.ids import new_id
+from arc_fabric.protocol import SessionProtocol, head_of
 
 FORMS_PER_REQUEST = 500
 """The most job forms that the server takes in one list."""
@@ -96,9 +97,9 @@ class Server:
         """Undo `pin`; no error when it is not pinned."""
         return Node.of(self.transport.json("POST", f"/api/checkpoints/{checkpoint_id}/unpin"))
 
-    def compare(self, *checkpoint_ids: str, limit: int = 256) -> Comparison:
-        """Where two to eight branches part, and how far."""
-        params = {"nodes": ",".join(checkpoint_ids), "limit": limit}
+    def compare(self, *branches: SessionProtocol | str, limit: int = 256) -> Comparison:
+        """Where two to eight branches part, and how far: sessions (their heads) or checkpoints."""
+        params = {"nodes": ",".join(map(head_of, branches)), "limit": limit}
         return Comparison.of(self.transport.json("GET", "/api/compare", params=params))
 
     def clip(

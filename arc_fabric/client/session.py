@@ -1,4 +1,4 @@
-"""RemoteSession: one session on a server; the same words as the SDK's Session."""
+"""RemoteSession: one session on a server, in the form of `arc_fabric.protocol`."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arc_fabric.base.frames import first_frame_of
+from arc_fabric.base.renamed import renamed
+from arc_fabric.base.terms import PromptMode
 from arc_fabric.client.pictures import Frames, frames_of
 from arc_fabric.client.server import Progress, Server
 from arc_fabric.client.views import Job, Node, SessionInfo, Step
+from arc_fabric.errors import FrameNotFound
 from arc_fabric.extras import extra
 from arc_fabric.media.frames import decode_png, unpack_strip, unpack_views
+from arc_fabric.protocol import Actions, At, SessionProtocol
 
 if TYPE_CHECKING:
     import torch
 OnFrame = Callable[[int, np.ndarray], None]
-Actions = Sequence[Sequence[Sequence[float]] | np.ndarray | None] | np.ndarray
 
 
-class RemoteSession:
+class RemoteSession(SessionProtocol):
     """A session. `info` is what the server last said; methods that do work wait for it and refresh it."""
 
     def __init__(self, fabric: Server, info: SessionInfo) -> None:
         self._fabric = fabric
         self.info = info
-
-    def __repr__(self) -> str:
-        return f"RemoteSession({self.id}, frame_index={self.info.frame_index}, prompt={self.info.prompt!r})"
+        self._path: list[str] = []
+        """The lineage that was asked for last; that of a checkpoint never changes."""
 
     @property
     def id(self) -> str:
@@ -42,6 +44,21 @@ class RemoteSession:
     def head(self) -> str | None:
         """Its current checkpoint, as last known."""
         return self.info.head
+
+    @property
+    def frame_index(self) -> int:
+        """Steps from the root, as last known."""
+        return self.info.frame_index
+
+    @property
+    def prompt(self) -> str:
+        """Its prompt, as last known."""
+        return self.info.prompt
+
+    @property
+    def seed(self) -> int | None:
+        """Its seed, as last known."""
+        return self.info.seed
 
     @property
     def path(self) -> str:
@@ -67,9 +84,7 @@ class RemoteSession:
         on_progress: Progress | None = None,
         timeout: float = 600.0,
     ) -> list[Step]:
-        """Run `n` steps and wait. `actions` per step: [horizon, dim] or None to let the policy predict. `observed`
-        per step: the real frames seen since the step before, uint8 [T, H, W, 3] or a list of pictures, in place of
-        the imagined ones (closed loop), or None.
+        """Run `n` steps in one job and wait for it. Entries of `observed` may also be lists of pictures.
 
         `on_frame(number, image)` gets every new video frame, lossless and in order, as steps are committed.
         """
@@ -81,15 +96,16 @@ class RemoteSession:
         else:
             done = self._follow(params, on_frame, on_progress, timeout)
         self.refresh()
-        return [Step.of(entry) for entry in (done.result or {}).get("steps", ())]
+        return [Step.of(entry).of_session(self) for entry in (done.result or {}).get("steps", ())]
 
+    @renamed(checkpoint_id="at")
     def fork(
         self,
-        checkpoint_id: str | None = None,
+        at: At | None = None,
         *,
         prompt: str | None = None,
         seed: int | None = None,
-        prompt_mode: str = "keep",
+        prompt_mode: PromptMode = "keep",
         steps: int = 0,
         bulk: bool = False,
         label: str | None = None,
@@ -97,19 +113,21 @@ class RemoteSession:
         timeout: float = 600.0,
         on_progress: Progress | None = None,
     ) -> RemoteSession:
-        """A new session from a checkpoint (default: the head); `steps` of it run at once."""
-        body = {"checkpoint_id": checkpoint_id or self.refresh().head, "new_prompt": prompt, "new_seed": seed,
-                "prompt_mode": prompt_mode, "steps": steps, "bulk": bulk, "label": label}  # fmt: skip
-        answer = self._fabric.transport.json("POST", f"{self.path}/fork", body=body)
+        """A new session that begins at `at` (default: the head); `steps` of it run at once. A `bulk` fork takes no slot
+        and closes at its end."""
+        body = {"new_prompt": prompt, "new_seed": seed, "prompt_mode": prompt_mode, "steps": steps, "bulk": bulk,
+                "label": label}  # fmt: skip
+        answer = self._fabric.transport.json("POST", f"/api/checkpoints/{self.checkpoint_at(at)}/fork", body=body)
         fork = RemoteSession(self._fabric, SessionInfo.of(answer["session"]))
-        if wait:
+        if wait and not Job.of(answer["job"]).ended:
             self._fabric.wait(answer["job"]["id"], timeout=timeout, on_progress=on_progress)
             fork.refresh()
         return fork
 
-    def rewind(self, n_steps: int = 1, *, checkpoint_id: str | None = None, timeout: float = 120.0) -> str:
-        """Move the head back by steps or to a checkpoint of the lineage; the new head."""
-        where = {"checkpoint_id": checkpoint_id} if checkpoint_id else {"n_steps": n_steps}
+    @renamed(n_steps="n", checkpoint_id="to")
+    def rewind(self, n: int = 1, *, to: At | None = None, timeout: float = 120.0) -> str:
+        """Move the head back by `n` steps, or to `to`, of the lineage; the new head."""
+        where = {"n_steps": n} if to is None else {"checkpoint_id": self.checkpoint_at(to)}
         done = self._fabric.wait(self.submit("rewind", **where).id, timeout=timeout)
         self.refresh()
         return str((done.result or {})["head"])
@@ -133,52 +151,89 @@ class RemoteSession:
         self.info = SessionInfo.of(self._fabric.transport.json("POST", f"{self.path}/reopen")["session"])
         return self.info
 
-    def frame(self, n: int) -> np.ndarray:
-        """Video frame `n` (0 = the initial frame), uint8 [H, W, 3]."""
-        return decode_png(self._fabric.transport.bytes(f"{self.path}/frames/{n}"))
+    @renamed(n="i")
+    def frame(self, i: int) -> np.ndarray:
+        """Video frame `i` (0 = the initial frame), uint8 [H, W, 3]."""
+        return decode_png(self._fabric.transport.bytes(f"{self.path}/frames/{i}"))
 
-    def frames(self, checkpoint_id: str | None = None) -> np.ndarray:
-        """All video frames from the root to the head (or to a checkpoint), uint8 [F, H, W, 3]."""
-        path = self._fabric.checkpoint(checkpoint_id or str(self.refresh().head)).lineage
-        return np.concatenate([self.strip(node) for node in path])
+    @renamed(checkpoint_id="at")
+    def frames(self, at: At | None = None) -> np.ndarray:
+        """All video frames from the root to the head (or to `at`), uint8 [F, H, W, 3]."""
+        return super().frames(at)
 
-    def strip(self, checkpoint_id: str) -> np.ndarray:
-        """The frames that one checkpoint added, uint8 [F, H, W, 3]."""
-        return unpack_strip(self._fabric.transport.bytes(f"/api/checkpoints/{checkpoint_id}/frames"))
+    def lineage_of(self, checkpoint_id: str) -> list[str]:
+        """The checkpoints from the root to any checkpoint."""
+        if self._path[-1:] != [checkpoint_id]:
+            self._path = self._fabric.checkpoint(checkpoint_id).lineage
+        return list(self._path)
+
+    def checkpoint_at(self, at: At | None) -> str:
+        """The checkpoint of a step; the head, as it is now, for None."""
+        return super().checkpoint_at(str(self.refresh().head) if at is None else at)
+
+    @renamed(checkpoint_id="at")
+    def strip(self, at: At) -> np.ndarray:
+        """The frames that one step added, uint8 [F, H, W, 3]."""
+        return unpack_strip(self._part(at, "frames"))
 
     def observed(self, checkpoint_id: str) -> np.ndarray:
         """The real frames that were given with one checkpoint's step, in the size they came, uint8 [T, V, H, W, 3]
         (V cameras)."""
         return unpack_views(self._fabric.transport.bytes(f"/api/checkpoints/{checkpoint_id}/observed"))
 
-    def latents(self, n: int) -> np.ndarray:
-        """The latents that step `n` added, [B, K, C, h, w] (bfloat16 as float32, exactly)."""
-        data = self._fabric.transport.bytes(f"{self.path}/latents/{n}")
-        return np.load(io.BytesIO(data), allow_pickle=False)
+    @renamed(n="at")
+    def latents(self, at: At) -> np.ndarray:
+        """The latents that one step added, [B, K, C, h, w] (bfloat16 as float32, exactly)."""
+        return np.load(io.BytesIO(self._part(at, "latents")), allow_pickle=False)
 
-    def latents_torch(self, n: int) -> torch.Tensor:
-        """The latents that step `n` added as a torch tensor in the stored dtype. Needs the extra `sdk`."""
+    @renamed(n="at")
+    def latents_torch(self, at: At) -> torch.Tensor:
+        """The same as a torch tensor in the stored dtype. Needs the extra `sdk`."""
         with extra("sdk"):
             from safetensors.torch import load
 
-        return load(self._fabric.transport.bytes(f"{self.path}/latents/{n}", format="safetensors"))["latents"]
+        return load(self._part(at, "latents", format="safetensors"))["latents"]
 
-    def video(self, target: Path | str, **options: Any) -> Path:
-        """Save the branch as a clip; options: fps, start, end, format (default: by the file's name).
+    def actions(self, at: At) -> np.ndarray:
+        """The actions of one step, float32 [action_horizon, action_dim]."""
+        node = self._fabric.checkpoint(self.checkpoint_at(at))
+        if node.actions is None:
+            raise FrameNotFound("The root has no actions.", hint="Ask for a later step.")
+        return np.array(node.actions, np.float32)
 
-        A long clip is made by a job on the server: this waits for it (`timeout` seconds, default 600), and
-        `on_progress` gets the job now and then.
+    def save_video(
+        self,
+        target: Path | str,
+        *,
+        fps: float | None = None,
+        start: int = 0,
+        end: int | None = None,
+        format: Any = None,
+        timeout: float = 600.0,
+        on_progress: Progress | None = None,
+    ) -> Path:
+        """Save video frames `start` to `end` (exclusive) of the branch as MP4, GIF or WebP, by the file's name.
+
+        A long clip is made by a job on the server: this waits for it, and `on_progress` gets the job now and then.
         """
         target = Path(target)
-        params = {"fps": options.get("fps"), "from": options.get("start"), "to": options.get("end"),
-                  "format": options.get("format") or target.suffix[1:] or "mp4"}  # fmt: skip
-        wait = {name: options[name] for name in ("timeout", "on_progress") if name in options}
-        target.write_bytes(self._fabric.clip(f"{self.path}/video", params, **wait))
+        params = {"fps": fps, "from": start, "to": end, "format": format or target.suffix[1:] or "mp4"}
+        clip = self._fabric.clip(f"{self.path}/video", params, timeout=timeout, on_progress=on_progress)
+        target.write_bytes(clip)
         return target
+
+    video = save_video
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe facts, as last known."""
+        return self.info.to_dict() | self.info.extra
 
     def tree(self) -> list[Node]:
         """All nodes of the tree it grows in, parents before children."""
         return [Node.of(node) for node in self._fabric.transport.json("GET", f"{self.path}/tree")["nodes"]]
+
+    def _part(self, at: At, name: str, **params: Any) -> bytes:
+        return self._fabric.transport.bytes(f"/api/checkpoints/{self.checkpoint_at(at)}/{name}", **params)
 
     def _follow(self, params: dict[str, Any], on_frame: OnFrame, on_progress: Progress | None, timeout: float) -> Job:
         """Submit, and deliver the frames of each step when its commit is announced on the stream."""

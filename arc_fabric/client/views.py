@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from arc_fabric import records
+from arc_fabric import protocol, records
+from arc_fabric.media import comparison
 
 
 @dataclass(kw_only=True)
@@ -35,16 +36,8 @@ class Job(records.Job, View):
 
 
 @dataclass
-class Step(View):
+class Step(protocol.Step, View):
     """One committed step."""
-
-    checkpoint_id: str
-    frame_index: int
-    wall_s: float = 0.0
-    bytes_new: int = 0
-    action_source: str | None = None
-    steered: bool | None = None
-    """Whether the given actions steered the world (False: recorded only); None where none were given."""
 
 
 @dataclass
@@ -55,15 +48,6 @@ class Node(records.Node, View):
     """Ids from the root to this node; only where one checkpoint was asked for."""
 
 
-@dataclass
-class Comparison(View):
-    """Where branches part and how far; series keys are 'a|b'."""
-
-    nodes: list[dict[str, Any]]
-    common_ancestor: str | None
-    common_frame_index: int | None
-    fork_step: int | None
-    first_differing_frame_index: int | None
-    first_differing_video_frame: int | None
-    series: dict[str, dict[str, list[float | None]]]
-    equal: dict[str, bool]
+@dataclass(repr=False)
+class Comparison(comparison.Comparison, View):
+    """Where branches part and how far."""

@@ -142,7 +142,7 @@ class Audit:
             action = np.asarray(node.actions, np.float32) if node.action_source == "given" else None
             result = again.step(action, node.state)
             sessions[node.id] = result.checkpoint_id
-            wrong += digest_of(result.latents) != node.internal["_digest"]
+            wrong += digest_of(result.step_latents) != node.internal["_digest"]
         manager.store.close()
         self._check(wrong == 0, f"{wrong} of {len(by_depth)} steps have other bits than undisturbed ones")
 
@@ -174,5 +174,5 @@ def _restore(store: SnapshotStore, node: NodeRecord) -> str | None:
         return f"does not load: {error!r}"
     if node.parent is None:
         return None if snapshot.frame_index == 0 else "is no root"
-    latents: torch.Tensor = snapshot.step_latents[0].transpose(0, 1)
+    latents: torch.Tensor = snapshot.step_latents
     return None if digest_of(latents) == node.internal["_digest"] else "loads with other latents"

@@ -163,3 +163,12 @@ def test_close_and_reopen(fabric: ArcFabric, trunk: RemoteSession) -> None:
     trunk.reopen()
     trunk.step()
     assert [info.id for info in fabric.sessions("open")] == [trunk.id]
+
+
+def test_older_keywords_work_and_warn(trunk: RemoteSession) -> None:
+    """As version 0.1.0 took them."""
+    steps = trunk.step(2)
+    with pytest.warns(DeprecationWarning, match="at now"):
+        assert trunk.fork(checkpoint_id=steps[0].checkpoint_id).frame_index == 1
+    with pytest.warns(DeprecationWarning, match="n now"):
+        assert trunk.rewind(n_steps=1) == steps[0].checkpoint_id

@@ -60,9 +60,9 @@ def test_the_run_is_that_of_the_vla_driven_by_hand(model: ToyDreamZero, trunk: t
         inputs = {k: v for k, v in model.make_inputs(frames, PROMPT).items() if k != "robot_state"}
         with quiet(), torch.inference_mode():
             latents = model.vla.lazy_joint_video_action_causal(inputs, latent_video=latents)["video_pred"]
-        assert torch.equal(latents[0, :, -2:].cpu(), step.latents)
+        assert torch.equal(latents[0, :, -2:].cpu(), step.step_latents[0].transpose(0, 1))
         frames = np.repeat(picture()[None], 4, 0)
-    assert np.isfinite(trunk[2][3].latents.float().numpy()).all()
+    assert np.isfinite(trunk[2][3].step_latents.float().numpy()).all()
 
 
 def test_a_rollout_goes_on_from_where_it_is_at_a_windows_end(model: ToyDreamZero, trunk: tuple) -> None:
@@ -189,7 +189,7 @@ def test_observed_frames_are_encoded_as_the_vla_does(model: ToyDreamZero, trunk:
     inputs = model.make_inputs(seen, PROMPT)
     with quiet(), torch.inference_mode():
         plain = model.vla.lazy_joint_video_action_causal(inputs, latent_video=None)["video_pred"]
-    assert torch.equal(plain[0].cpu(), closed.latents)
+    assert torch.equal(plain[0].cpu(), closed.step_latents[0].transpose(0, 1))
     assert all(map(torch.equal, model.action_head.kv_cache1, fork.snapshot.kv_cache))
     with pytest.raises(InvalidRequest, match="observed frames"):
         fork.step(observed=seen[:3])

@@ -26,7 +26,7 @@ backend, *where = json.loads(place)
 store = SnapshotStore(getattr(backends, backend)(*where))
 manager = StateManager(getattr(import_module(module), maker)(*arguments), store=store)
 session = Session.from_checkpoint("elsewhere", manager.model, manager, checkpoint)
-print("LATENTS", session.step().latents.float().numpy().tobytes().hex())
+print("LATENTS", session.step().step_latents.float().numpy().tobytes().hex())
 store.close()
 """
 
@@ -51,7 +51,7 @@ def assert_next_elsewhere(expected: StepResult, place: Place, checkpoint: str, *
     command = [sys.executable, "-c", _STEP_ELSEWHERE, json.dumps(place), checkpoint, *maker]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("LATENTS ")[1].strip() == expected.latents.float().numpy().tobytes().hex()
+    assert done.stdout.split("LATENTS ")[1].strip() == expected.step_latents.float().numpy().tobytes().hex()
 
 
 def assert_light_is_rebuilt(model: WorldModel, world: Callable[[StateManager], Session], *, changed: bool) -> None:

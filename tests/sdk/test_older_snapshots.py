@@ -27,7 +27,7 @@ def sha256(tensor: Tensor) -> str:
 def continued(manager: StateManager, snapshot: WorldStateSnapshot) -> str:
     """The digest of the next step's latents; the identity names the torch of then, so it is not asked for."""
     session = Session.from_snapshot("again", manager.model, manager, snapshot)
-    return sha256(session.step(auto_checkpoint=False).latents)
+    return sha256(session.step(auto_checkpoint=False).step_latents[0].transpose(0, 1))
 
 
 def computes_as_then() -> bool:

@@ -26,14 +26,14 @@ def run(session: Session, steps: int, **options) -> list[StepResult]:
 def assert_same(a: StepResult, b: StepResult) -> None:
     """Two steps have the same bits: latents, frames and actions."""
     assert a.frame_index == b.frame_index
-    assert torch.equal(a.latents, b.latents)
+    assert torch.equal(a.step_latents, b.step_latents)
     assert np.array_equal(a.frames, b.frames)
     assert np.array_equal(a.actions, b.actions)
 
 
 def same_bits(a: StepResult, b: StepResult) -> bool:
     """Whether two steps have the same latents."""
-    return torch.equal(a.latents, b.latents)
+    return torch.equal(a.step_latents, b.step_latents)
 
 
 def uninterrupted(steps: int, **options) -> list[StepResult]:

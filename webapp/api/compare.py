@@ -6,7 +6,7 @@ from flask import Response
 from pydantic import Field
 
 from arc_fabric.ids import pattern
-from webapp.content.comparison import compare
+from arc_fabric.media.comparison import compare
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, tagged_json
 from webapp.schemas.ids import Query
@@ -33,5 +33,4 @@ def compare_nodes(query: CompareQuery) -> Response:
 
     Series start at `series_start`; a null means that a payload could not be read (still pending, or deleted).
     """
-    ids = list(dict.fromkeys(query.nodes.split(",")))
-    return tagged_json(compare(ctx().pictures, ids, limit=query.limit))
+    return tagged_json(compare(ctx().pictures, query.nodes.split(","), limit=query.limit))

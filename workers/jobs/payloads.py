@@ -33,8 +33,8 @@ _MAKER_TIMEOUT_S = 120.0
 
 
 def digest_of(latents: torch.Tensor) -> str:
-    """What a replayed step must reproduce: BLAKE2b over the bytes of the step's latents."""
-    return hashlib.blake2b(latents.contiguous().numpy().tobytes(), digest_size=16).hexdigest()
+    """What a replayed step must reproduce: BLAKE2b over the bytes of the step's latents [B, K, C, h, w], by channel."""
+    return hashlib.blake2b(latents[0].transpose(0, 1).contiguous().numpy().tobytes(), digest_size=16).hexdigest()
 
 
 class Payloads:
@@ -111,7 +111,7 @@ class Payloads:
             action, node.state, observed=seen and self.read_observed(seen), checkpoint_id=node.id,
             attachments=lambda frames: {STRIP: pack_strip(frames)},
         )  # fmt: skip
-        if digest_of(result.latents) != node.internal.get("_digest"):
+        if digest_of(result.step_latents) != node.internal.get("_digest"):
             self._ledger.nodes.set_durability(node.id, "damaged")
             raise DamagedSnapshot(
                 f"Checkpoint {node.id} was lost with its worker and could not be made again bit for bit.",

@@ -206,5 +206,5 @@ def _node(run: JobRun, session: Session, taken: StepResult, parent: str, observe
         worker=run.process.name,
         window_start=snapshot.window_start,
         n_frames=len(taken.frames),
-        internal={"_digest": digest_of(taken.latents), "_mode": session.prompt_mode, "_observed": observed},
+        internal={"_digest": digest_of(taken.step_latents), "_mode": session.prompt_mode, "_observed": observed},
     )
