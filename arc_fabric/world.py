@@ -23,10 +23,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from arc_fabric.base.rewind import step_of_checkpoint
 from arc_fabric.base.terms import PromptMode
 from arc_fabric.errors import (
     CheckpointNotFound,
-    Conflict,
     FrameNotFound,
     InvalidImage,
     InvalidRequest,
@@ -35,7 +35,7 @@ from arc_fabric.errors import (
 from arc_fabric.ids import new_id
 from arc_fabric.manager import StateManager, node_of_meta
 from arc_fabric.media import video
-from arc_fabric.media.clip import Span, plan
+from arc_fabric.media.clip import plan
 from arc_fabric.media.comparison import Comparison, compare
 from arc_fabric.media.frames import decode_png
 from arc_fabric.models.contract import WorldModel
@@ -254,13 +254,7 @@ class WorldSession(SessionProtocol):
     def rewind(self, n: int = 1, *, to: At | None = None) -> str:
         self._require_open()
         if to is not None:
-            target = self.checkpoint_at(to)
-            n = self.frame_index - self.world.node(target).frame_index
-            if target not in self.lineage():
-                raise Conflict(
-                    f"Checkpoint {target} is not on the session's lineage.",
-                    hint="Rewind goes to an ancestor of the head; fork the checkpoint to continue from elsewhere.",
-                )
+            n = self.frame_index - step_of_checkpoint(self.lineage(), self.world.node(self.checkpoint_at(to)).id)
             if n == 0:
                 return self.head
         return self.session.rewind(n)
@@ -309,8 +303,8 @@ class WorldSession(SessionProtocol):
         form = format or target.suffix[1:] or "mp4"
         if form not in video.FORMS:
             raise InvalidRequest(f"A clip is one of {', '.join(video.FORMS)}, not {form!r}.")
-        spans = [Span(node.id, node.n_frames) for node in self.world.tree.get_lineage(self.head)]
-        clip = plan(spans, start, end, fps=fps or self.world.model.geometry.fps, form=form)
+        geometry = self.world.model.geometry
+        clip = plan(self.lineage(), geometry.frames_per_step, start, end, fps=fps or geometry.fps, form=form)
         target.write_bytes(video.encode(clip.frames(self.strip, clip.start, clip.end), fps=clip.fps, form=form))
         return target
 
