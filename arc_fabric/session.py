@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,7 +165,7 @@ class Session:
         state: Any = None,
         auto_checkpoint: bool = True,
         *,
-        observed: np.ndarray | None = None,
+        observed: np.ndarray | Sequence[np.ndarray] | None = None,
         checkpoint_id: str | None = None,
         attachments: Callable[[np.ndarray], Attachments] | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -256,7 +256,7 @@ class Session:
             "model": self.manager.identity["name"],
         }
 
-    def _request(self, action: Any, state: Any, observed: np.ndarray | None) -> StepRequest:
+    def _request(self, action: Any, state: Any, observed: np.ndarray | Sequence[np.ndarray] | None) -> StepRequest:
         geometry = self.model.geometry
         given_state = self.snapshot.state if state is None and self.snapshot.is_root else state
         if observed is not None:

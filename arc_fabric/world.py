@@ -276,7 +276,7 @@ class WorldSession(SessionProtocol):
         return [node for node in self.world.tree if node.id in known]
 
     def strip(self, at: At) -> np.ndarray:
-        return self._snapshot(at).frames.numpy().copy()
+        return _added(self._snapshot(at).frames, "frames").numpy().copy()
 
     def latents(self, at: At) -> np.ndarray:
         return _numpy(self.latents_torch(at))
@@ -347,7 +347,7 @@ class _Branches:
         return self._world.tree.get_lineage(checkpoint_id)
 
     def frames(self, checkpoint_id: str) -> np.ndarray:
-        return self._world.manager.load_step(checkpoint_id).frames.numpy()
+        return _added(self._world.manager.load_step(checkpoint_id).frames, "frames").numpy()
 
     def latents_array(self, checkpoint_id: str) -> np.ndarray:
         return _numpy(_added(self._world.manager.load_step(checkpoint_id).step_latents, "latents"))

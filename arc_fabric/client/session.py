@@ -76,7 +76,7 @@ class RemoteSession(SessionProtocol):
         *,
         actions: Actions | None = None,
         observed: Sequence[Frames | None] | np.ndarray | None = None,
-        state: Sequence[float] | None = None,
+        state: Sequence[float] | np.ndarray | None = None,
         prompt: str | None = None,
         seed: int | None = None,
         if_head: str | None = None,
@@ -184,7 +184,8 @@ class RemoteSession(SessionProtocol):
     @renamed(n="at")
     def latents(self, at: At) -> np.ndarray:
         """The latents that one step added, [B, K, C, h, w] (bfloat16 as float32, exactly)."""
-        return np.load(io.BytesIO(self._part(at, "latents")), allow_pickle=False)
+        latents: np.ndarray = np.load(io.BytesIO(self._part(at, "latents")), allow_pickle=False)
+        return latents
 
     @renamed(n="at")
     def latents_torch(self, at: At) -> torch.Tensor:
