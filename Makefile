@@ -1,4 +1,4 @@
-# Verbs: install demo test test-all coverage lint lint-page house serve bench chaos docs clean. Each sets up what it needs.
+# Verbs: install demo test test-all coverage lint types lint-page house serve bench chaos docs clean. Each sets up what it needs.
 # Needed beforehand: Python 3.11 or newer, make, a C library. Nothing else: no curl, git or jq.
 #
 #   make demo ARGS=--exit        arguments go to the command
@@ -19,7 +19,7 @@ PROCESSES ?= 3
 PARALLEL = -n $(PROCESSES) --dist loadgroup
 COVERED = tests/sdk tests/store tests/ledger tests/queue tests/media
 
-.PHONY: install demo test test-all coverage lint lint-page house format serve bench chaos docs clean
+.PHONY: install demo test test-all coverage lint types lint-page house format serve bench chaos docs clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
@@ -47,9 +47,13 @@ chaos: $(INSTALLED)
 bench: $(INSTALLED) $(BROWSER) $(ALLOCATOR)
 	$(RUN)/arc-fabric bench $(ARGS)
 
-lint: $(INSTALLED) lint-page
+lint: $(INSTALLED) types lint-page
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
+
+# mypy, strict; the first time takes a minute.
+types: $(INSTALLED)
+	$(RUN)/python -m mypy
 
 # Circles, arrows that look up, crowded folders.
 house: $(INSTALLED)
@@ -71,7 +75,7 @@ docs: $(INSTALLED)
 	$(RUN)/python -m pytest -q -k "docs or documented" $(ARGS)
 
 clean:
-	rm -rf $(VENV) node_modules build dist demo_output .pytest_cache .ruff_cache .hypothesis arc_fabric.egg-info
+	rm -rf $(VENV) node_modules build dist demo_output .pytest_cache .ruff_cache .mypy_cache .hypothesis arc_fabric.egg-info
 
 $(RUN)/python:
 	@test -n "$(PYTHON)" || { echo "No python3.11 on PATH. Install Python 3.11, or: make PYTHON=/path/to/python3.11"; exit 1; }

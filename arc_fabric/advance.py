@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arc_fabric.base.present import present
 from arc_fabric.base.terms import PromptMode
 from arc_fabric.errors import NonFiniteLatents
 from arc_fabric.kv import rebuild_kv
@@ -98,7 +99,7 @@ def _open(manager: StateManager, before: WorldStateSnapshot, request: StepReques
     changed = not before.is_root and request.prompt != before.prompt_text
     if ends or (changed and request.prompt_mode == "reset"):
         manager.begin_window(before)
-        seen = before.frames.numpy() if request.observed is None else request.observed
+        seen = present(before.frames).numpy() if request.observed is None else request.observed
         return _Opening(seen[-1:], prompt_mode=None if ends else "reset")
     manager.make_resident(before)
     manager.set_resident(None)
@@ -108,8 +109,8 @@ def _open(manager: StateManager, before: WorldStateSnapshot, request: StepReques
 def _continue_window(
     manager: StateManager, before: WorldStateSnapshot, request: StepRequest, changed: bool
 ) -> _Opening:
-    model, calls, past = manager.model, before.calls, before.latent_video
-    images = before.frames.numpy()[-model.geometry.frames_per_latent :]
+    model, calls, past = manager.model, before.calls, present(before.latent_video)
+    images = present(before.frames).numpy()[-model.geometry.frames_per_latent :]
     if request.observed is not None:
         seen = model.encode_observed(request.observed).detach().cpu().transpose(1, 2)
         past = torch.cat([past[:, : -seen.shape[1]], seen], 1)

@@ -7,6 +7,7 @@ error: the bits are right, the storage is not.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -15,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arc_fabric.base.present import present
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, KVRebuildMismatch
 from arc_fabric.models.contract import Conditioning, WorldModel
 from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.format.manifest import Manifest, is_rebuildable
+from arc_fabric.store.format.manifest import Manifest, TensorRecord, is_rebuildable
 from arc_fabric.store.format.pieces import cut, matches
 from arc_fabric.store.snapshots import ReadCost
 
@@ -76,7 +78,7 @@ class KvRestorer:
     def _read(self, snapshot: WorldStateSnapshot, cost: ReadCost) -> None:
         """Read the KV; it stays empty when it was dropped from the store meanwhile."""
         started = time.perf_counter()
-        tensors, _ = self._store.get(snapshot.checkpoint_id, self._model.device)
+        tensors, _ = self._store.get(present(snapshot.checkpoint_id), self._model.device)
         for name in KV_FIELDS:
             layers = sorted(key for key in tensors if key.startswith(LIST_FIELDS[name] + "/"))
             setattr(snapshot, name, [tensors[key] for key in layers])
@@ -106,30 +108,35 @@ def rebuild_kv(model: WorldModel, snapshot: WorldStateSnapshot, prompts: Sequenc
 
     The head must hold the snapshot's `clip_feas` and `ys`.
     """
-    actions = snapshot.action_history[-len(snapshot.calls) :].numpy()
+    actions = present(snapshot.action_history)[-len(snapshot.calls) :].numpy()
     blocks = [Conditioning(prompts[0])]
     for prompt, call, action in zip(prompts[1:], snapshot.calls, actions, strict=False):
         state = None if call.state is None else np.asarray(call.state, np.float32)
         blocks.append(Conditioning(prompt, action, state))
-    latents = snapshot.latent_video[:, : frames_in_kv(model, snapshot)].transpose(1, 2)
+    latents = present(snapshot.latent_video)[:, : frames_in_kv(model, snapshot)].transpose(1, 2)
     model.rebuild_kv(latents.contiguous().to(model.device), blocks)
 
 
 def frames_in_kv(model: WorldModel, snapshot: WorldStateSnapshot) -> int:
     """Latent frames that the snapshot's KV holds: all of the window but the pending block."""
-    return snapshot.latent_video.shape[1] - model.geometry.latents_per_block
+    return present(snapshot.latent_video).shape[1] - model.geometry.latents_per_block
+
+
+def _equals(tensor: Tensor, record: TensorRecord) -> bool:
+    """Whether a tensor has the shape and the bytes that were stored."""
+    starts = itertools.accumulate((piece.extent for piece in record.pieces), initial=0)
+    return tuple(tensor.shape) == record.shape and all(
+        matches(cut(tensor, record.axis, start, piece.extent), piece)
+        for start, piece in zip(starts, record.pieces, strict=False)
+    )
 
 
 def _verify(manifest: Manifest, tensors: dict[str, Tensor]) -> None:
     for name, record in manifest.tensors.items():
         if not is_rebuildable(name):
             continue
-        tensor, at = tensors.get(name), 0
-        good = tensor is not None and tuple(tensor.shape) == record.shape
-        for piece in record.pieces:
-            good = good and matches(cut(tensor, record.axis, at, piece.extent), piece)
-            at += piece.extent
-        if not good:
+        tensor = tensors.get(name)
+        if tensor is None or not _equals(tensor, record):
             raise KVRebuildMismatch(
                 f"{name} of checkpoint {manifest.checkpoint_id}, rebuilt from latents, differs from the original.",
                 hint="The model, its settings or the software changed since; restore under the original ones.",

@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary, finalize
 from torch import Tensor
 
 from arc_fabric.base.lru import Lru
+from arc_fabric.base.present import present
 from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
@@ -99,12 +100,11 @@ class StateManager:
         cloned."""
         head = self.model.action_head
         kept = LIST_FIELDS if self.model.abilities.uses_crossattn_cache else KV_FIELDS
-        lists = {name: list(getattr(head, LIST_FIELDS[name]) or ()) for name in kept}
-        tensors = {name: _copy_of(getattr(head, name)) for name in ("clip_feas", "ys")}
+        tensors: dict[str, Any] = {name: list(getattr(head, LIST_FIELDS[name]) or ()) for name in kept}
+        tensors |= {name: _copy_of(getattr(head, name)) for name in ("clip_feas", "ys")}
         return WorldStateSnapshot(
             checkpoint_id=None,
             session_id="",
-            **lists,
             **tensors,
             language=None if head.language is None else head.language.detach().clone(),
             current_start_frame=int(head.current_start_frame),
@@ -261,8 +261,8 @@ class StateManager:
 
     def _remember(self, snapshot: WorldStateSnapshot, bytes_total: int, bytes_new: int) -> None:
         self._keep(snapshot)
-        self._infos[snapshot.checkpoint_id] = CheckpointInfo(
-            snapshot.checkpoint_id, snapshot.session_id, snapshot.frame_index, snapshot.timestamp,
+        self._infos[present(snapshot.checkpoint_id)] = CheckpointInfo(
+            present(snapshot.checkpoint_id), snapshot.session_id, snapshot.frame_index, snapshot.timestamp,
             snapshot.parent_checkpoint_id, snapshot.prompt_text, snapshot.seed, bytes_total, bytes_new,
         )  # fmt: skip
         if len(self._infos) > LISTED:
@@ -270,8 +270,8 @@ class StateManager:
 
     def _keep(self, snapshot: WorldStateSnapshot) -> None:
         """Share this snapshot with whoever asks for its checkpoint while it lives, and keep the latest alive."""
-        self._live[snapshot.checkpoint_id] = snapshot
-        for _, oldest in self._kept.add(snapshot.checkpoint_id, snapshot):
+        self._live[present(snapshot.checkpoint_id)] = snapshot
+        for _, oldest in self._kept.add(present(snapshot.checkpoint_id), snapshot):
             self._let_go(oldest)
 
     def _let_go(self, snapshot: WorldStateSnapshot) -> None:
@@ -317,12 +317,12 @@ def node_of_meta(meta: Mapping[str, Any], frames_per_step: int) -> TreeNode:
 
 def node_of(snapshot: WorldStateSnapshot, metadata: Mapping[str, Any]) -> TreeNode:
     """The tree's node for a checkpointed snapshot."""
-    actions = None if snapshot.is_root else snapshot.action_history[-1].tolist()
+    actions = None if snapshot.is_root else present(snapshot.action_history)[-1].tolist()
     return TreeNode(
-        id=snapshot.checkpoint_id, parent=snapshot.parent_checkpoint_id, session_id=snapshot.session_id,
+        id=present(snapshot.checkpoint_id), parent=snapshot.parent_checkpoint_id, session_id=snapshot.session_id,
         frame_index=snapshot.frame_index, created=snapshot.timestamp, prompt=snapshot.prompt_text,
         seed=snapshot.seed, prompt_mode=snapshot.prompt_mode,
         action_source=snapshot.action_source, actions=actions,
         steered=snapshot.steered if snapshot.action_source == "given" else None,
-        n_frames=len(snapshot.frames), window_start=snapshot.window_start, metadata=dict(metadata),
+        n_frames=len(present(snapshot.frames)), window_start=snapshot.window_start, metadata=dict(metadata),
     )  # fmt: skip

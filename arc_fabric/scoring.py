@@ -27,7 +27,8 @@ def step_magnitudes(actions: np.ndarray) -> np.ndarray:
             f"Actions have shape {actions.shape}; expected [steps, horizon, action_dim] with action_dim of 2 or more.",
             hint="Pass the actions of one or more steps, the gripper opening last.",
         )
-    return np.linalg.norm(actions[:, :, :-1], axis=2).mean(axis=1)
+    magnitudes: np.ndarray = np.linalg.norm(actions[:, :, :-1], axis=2).mean(axis=1)
+    return magnitudes
 
 
 def branch_score(magnitudes: np.ndarray) -> float:
@@ -38,4 +39,4 @@ def branch_score(magnitudes: np.ndarray) -> float:
 def threshold(reference: np.ndarray, k: float = 1.0) -> float:
     """Largest score that still counts as a success, from the step magnitudes [steps] of a reference trajectory."""
     spread = float(np.std(reference, ddof=1)) if len(reference) > 1 else 0.0
-    return float(np.mean(reference)) + k * spread / len(reference) ** 0.5
+    return float(np.mean(reference)) + k * spread / float(len(reference) ** 0.5)

@@ -37,6 +37,7 @@ from torch import Tensor
 
 from arc_fabric.advance import StepRequest, advance, root_snapshot
 from arc_fabric.base.frames import frame_count
+from arc_fabric.base.present import present
 from arc_fabric.base.rewind import step_before
 from arc_fabric.base.terms import PROMPT_MODES, PromptMode
 from arc_fabric.errors import InvalidRequest, ModelOutOfMemory
@@ -184,7 +185,7 @@ class Session:
         before = self.snapshot
         try:
             after = advance(self.manager, before, request)
-            extra = {} if attachments is None else attachments(after.frames.numpy())
+            extra = {} if attachments is None else attachments(present(after.frames).numpy())
             if auto_checkpoint:
                 self.manager.checkpoint(after, checkpoint_id=checkpoint_id, attachments=extra, metadata=metadata)
         except torch.OutOfMemoryError as error:
@@ -278,12 +279,12 @@ class Session:
         return StepResult(
             checkpoint_id=snapshot.checkpoint_id,
             frame_index=snapshot.frame_index,
-            frames=snapshot.frames.numpy().copy(order="K"),  # C order would cost 0.2 ms
-            actions=snapshot.action_history[-1].numpy().copy(),
-            action_source=snapshot.action_source,
+            frames=present(snapshot.frames).numpy().copy(order="K"),  # C order would cost 0.2 ms
+            actions=present(snapshot.action_history)[-1].numpy().copy(),
+            action_source=present(snapshot.action_source),
             steered=snapshot.steered,
             prompt_mode=snapshot.prompt_mode,
-            step_latents=snapshot.step_latents.clone(),
+            step_latents=present(snapshot.step_latents).clone(),
             wall_s=wall_s,
             bytes_new=info.bytes_new if info else 0,
         )
@@ -320,4 +321,5 @@ def _require_text(prompt: Any) -> str:
 def _require_mode(mode: Any) -> PromptMode:
     if mode not in PROMPT_MODES:
         raise InvalidRequest(f"prompt_mode must be one of {', '.join(PROMPT_MODES)}, got {mode!r}.")
-    return mode
+    known: PromptMode = mode
+    return known

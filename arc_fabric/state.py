@@ -42,6 +42,12 @@ KV_FIELDS = ("kv_cache", "kv_cache_neg")
 DEVICE_FIELDS = ("clip_feas", "ys", "language", "prompt_embs")
 HOST_FIELDS = ("latent_video", "step_latents", "frames", "observed", "action_history")
 """Tensors that always live in host memory."""
+META_FIELDS = (
+    "checkpoint_id", "session_id", "frame_index", "timestamp", "current_start_frame", "seed", "prompt_text",
+    "parent_checkpoint_id", "state", "embodiment_id", "prompt_mode", "action_source", "steered", "identity",
+    "tokens_per_latent",
+)  # fmt: skip
+"""What is neither a tensor nor a call."""
 
 
 @dataclass(frozen=True)
@@ -159,11 +165,8 @@ class WorldStateSnapshot:
 
     def meta(self) -> dict[str, Any]:
         """Everything but the tensors, JSON-safe."""
-        names = ("checkpoint_id", "session_id", "frame_index", "timestamp", "current_start_frame", "seed")
-        names += ("prompt_text", "parent_checkpoint_id", "state", "embodiment_id", "prompt_mode")
-        names += ("action_source", "steered", "identity", "tokens_per_latent")
         calls = [vars(call) for call in self.calls]
-        return {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in names}, "calls": calls}
+        return {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in META_FIELDS}, "calls": calls}
 
     @classmethod
     def from_entries(cls, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> WorldStateSnapshot:
@@ -173,10 +176,10 @@ class WorldStateSnapshot:
         if version != FORMAT_VERSION:
             raise UnknownFormat(f"Snapshot format {version!r} is not known; expected {FORMAT_VERSION}.")
         calls = tuple(CallRecord(**call) for call in values.pop("calls"))
-        lists = {name: _layers(tensors, attribute) for name, attribute in LIST_FIELDS.items()}
-        single = {name: tensors.get(name) for name in DEVICE_FIELDS}
-        host = {name: tensors[name].cpu() for name in HOST_FIELDS if name in tensors}
-        return cls(**values, **lists, **single, **host, calls=calls)
+        values |= {name: _layers(tensors, attribute) for name, attribute in LIST_FIELDS.items()}
+        values |= {name: tensors.get(name) for name in DEVICE_FIELDS}
+        values |= {name: tensors[name].cpu() for name in HOST_FIELDS if name in tensors}
+        return cls(**values, calls=calls)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file with the JSON metadata in its header; replaced atomically."""
@@ -203,8 +206,8 @@ class WorldStateSnapshot:
         def move(value: Any) -> Any:
             return None if value is None else value.to(device)
 
-        lists = {name: [move(t) for t in getattr(self, name)] for name in LIST_FIELDS}
-        return replace(self, **lists, **{name: move(getattr(self, name)) for name in DEVICE_FIELDS})
+        moved: dict[str, Any] = {name: [move(t) for t in getattr(self, name)] for name in LIST_FIELDS}
+        return replace(self, **moved, **{name: move(getattr(self, name)) for name in DEVICE_FIELDS})
 
 
 def _layers(tensors: Mapping[str, Tensor], attribute: str) -> list[Tensor]:
@@ -213,7 +216,8 @@ def _layers(tensors: Mapping[str, Tensor], attribute: str) -> list[Tensor]:
 
 def identity_of(model: WorldModel) -> dict[str, Any]:
     """The model's identity as it reads in a stored manifest."""
-    return json.loads(json.dumps(model.identity().to_dict()))
+    identity: dict[str, Any] = json.loads(json.dumps(model.identity().to_dict()))
+    return identity
 
 
 def owned(tensor: Tensor) -> Tensor:

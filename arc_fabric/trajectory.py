@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arc_fabric.base.frames import frame_count, place_in_step, step_of
+from arc_fabric.base.present import present
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
 from arc_fabric.manager import StateManager
 from arc_fabric.state import WorldStateSnapshot
@@ -41,7 +42,7 @@ class Trajectory:
     def append(self, snapshot: WorldStateSnapshot) -> None:
         """Note a step that was taken; it is the head now."""
         self._head = snapshot.frame_index
-        frames = snapshot.frames.numpy()
+        frames = present(snapshot.frames).numpy()
         self._steps[self._head] = _Step(snapshot.checkpoint_id, snapshot.parent_checkpoint_id, frames)
         old = self._steps.get(self._head - KEPT_STEPS)
         if old is not None and old.checkpoint_id is not None:
@@ -71,7 +72,8 @@ class Trajectory:
         count = frame_count(self._head, per_step)
         if not 0 <= i < count:
             raise FrameNotFound(f"Frame {i} does not exist; the lineage has {count} frames.", n_frames=count)
-        return self._frames(step_of(i, per_step))[place_in_step(i, per_step)].copy()
+        found: np.ndarray = self._frames(step_of(i, per_step))[place_in_step(i, per_step)]
+        return found.copy()
 
     def video(self) -> np.ndarray:
         """All frames, uint8 [F, H, W, 3]."""
@@ -81,7 +83,7 @@ class Trajectory:
         step = self._find(frame_index)
         if step.frames is not None:
             return step.frames
-        return self._manager.load_step(step.checkpoint_id).frames.numpy()
+        return present(self._manager.load_step(present(step.checkpoint_id)).frames).numpy()
 
     def _find(self, frame_index: int) -> _Step:
         """The step, after walking up to it through the store where needed."""

@@ -56,10 +56,9 @@ class _Reader:
     def read(self, node: ast.AST, kind: str = "load") -> Iterator[Import]:
         """The imports in a node and below it."""
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for child in node.body:
-                yield from self.read(child, "types")
-            for child in node.orelse:
-                yield from self.read(child, kind)
+            for inside, its_kind in ((node.body, "types"), (node.orelse, kind)):
+                for statement in inside:
+                    yield from self.read(statement, its_kind)
             return
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) and kind == "load":
             kind = "call"

@@ -54,7 +54,8 @@ class Context:
 
 def ctx() -> Context:
     """The context of the running app."""
-    return current_app.extensions[EXTENSION]
+    context: Context = current_app.extensions[EXTENSION]
+    return context
 
 
 def client_name(given: Request | None = None) -> str:

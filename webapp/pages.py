@@ -9,7 +9,8 @@ from flask import Response, current_app, redirect, render_template, request, sen
 from werkzeug.wrappers import Response as AnyResponse
 
 from arc_fabric import errors
-from arc_fabric.errors import Unauthorized
+from arc_fabric.base.present import present
+from arc_fabric.errors import ArcFabricError, Unauthorized
 from webapp.context import ctx
 from webapp.http import auth
 from webapp.model import geometry
@@ -87,9 +88,10 @@ def _openapi_page() -> str:
 
 def _errors_page() -> str:
     """Where the `type` of every problem points to."""
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ArcFabricError)]
     shown = [
-        {"code": k.__name__, "status": k.status, "meaning": k.__doc__.partition("\n")[0], "hint": k.hint} for k in kinds
+        {"code": k.__name__, "status": k.status, "meaning": present(k.__doc__).partition("\n")[0], "hint": k.hint}
+        for k in kinds
     ]
     return render_template("errors.html", errors=sorted(shown, key=lambda error: str(error["code"])))
 

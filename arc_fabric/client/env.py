@@ -137,7 +137,7 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return self._session
 
 
-def _action_space(geometry: dict[str, Any]) -> gymnasium.spaces.Box:
+def _action_space(geometry: dict[str, Any]) -> gymnasium.spaces.Box[np.floating[Any]]:
     shape = (geometry["action_horizon"], geometry["action_dim"])
     low = np.broadcast_to(np.float32(geometry["action_low"] or -1.0), shape)
     high = np.broadcast_to(np.float32(geometry["action_high"] or 1.0), shape)

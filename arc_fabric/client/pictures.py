@@ -22,7 +22,7 @@ def picture_of(views: Views) -> str | list[str]:
     """One picture, or one per camera, as the API takes it."""
     if isinstance(views, (list, tuple)) or (isinstance(views, np.ndarray) and views.ndim == 4):
         return [_text(view) for view in views]
-    return _text(views)
+    return _text(views)  # type: ignore[arg-type]  # a list or tuple was answered above
 
 
 def frames_of(frames: Frames) -> list[str | list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -114,7 +114,8 @@ class Server:
 
     def model(self) -> dict[str, Any]:
         """Geometry, abilities and identity of the model that runs."""
-        return self.transport.json("GET", "/api/model")
+        card: dict[str, Any] = self.transport.json("GET", "/api/model")
+        return card
 
     def samples(self) -> list[str]:
         """Names for `sample:<name>`."""
@@ -142,7 +143,7 @@ def _succeeded(job: Job) -> Job:
     if job.state == "cancelled":
         raise errors.Cancelled(f"job {job.id} was cancelled", job_id=job.id)
     if job.state == "failed":
-        error = job.error or {}
+        error: Mapping[str, Any] = job.error or {}
         context = {"job_id": job.id} | dict(error.get("context") or {})
         raise named_error(
             error.get("type", ""), error.get("message", "the job failed"), error.get("what_to_do", ""), context

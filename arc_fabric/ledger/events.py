@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import cast
 
 from redis.exceptions import RedisError
 
 from arc_fabric.ledger.core import Core, keys
-from arc_fabric.ledger.core.connection import BLOCK_S
+from arc_fabric.ledger.core.connection import BLOCK_S, StreamLines
 from arc_fabric.ledger.records import Event
 
 
@@ -28,7 +28,7 @@ class Events:
     def last_id(self) -> str:
         """Id of the newest event, "0" before the first: where a follower that reads records now goes on."""
         newest = self._core.redis.xrevrange(keys.EVENTS, count=1)
-        return newest[0][0] if newest else "0"
+        return str(newest[0][0]) if newest else "0"
 
     def read(self, session_ids: list[str] | None, last_id: str, limit: int = 500) -> list[Event]:
         """Events after `last_id`, oldest first, without waiting; `session_ids` None = of everything."""
@@ -36,7 +36,7 @@ class Events:
         if not streams:
             return []
         answer = self._core.redis.xread(dict.fromkeys(streams, last_id), count=limit)
-        return _in_order(answer)[:limit]
+        return _in_order(cast(StreamLines, answer))[:limit]
 
     def follow(self, session_ids: list[str] | None = None, last_id: str | None = None) -> Iterator[list[Event]]:
         """Events after `last_id` (None = from now on), for ever, as many at once as there are; ids never go back.
@@ -51,12 +51,12 @@ class Events:
             except (RedisError, OSError):
                 time.sleep(0.2)
                 answer = []
-            batch = _in_order(answer)
+            batch = _in_order(cast(StreamLines, answer))
             last = batch[-1].id if batch else last
             yield batch
 
 
-def _in_order(answer: Any) -> list[Event]:
+def _in_order(answer: StreamLines) -> list[Event]:
     """Merge the lines of several streams by id."""
     merged = [_event(line_id, fields) for _, lines in answer or [] for line_id, fields in lines]
     merged.sort(key=lambda e: tuple(int(part) for part in e.id.split("-")))

@@ -83,7 +83,7 @@ class Execution:
 
     def others_waiting(self, worker: str, session_id: str) -> bool:
         """Whether interactive work of other sessions waits for this worker."""
-        return self._core.scripts.run("jobs/waiting", worker, session_id)[0] == "yes"
+        return bool(self._core.scripts.run("jobs/waiting", worker, session_id)[0] == "yes")
 
     def requeue(
         self, worker: str, boot_id: str, session_id: str, job_id: str, ticket: str, epoch: int, *, failed: bool = False

@@ -6,6 +6,7 @@ import json
 
 from arc_fabric.base import input_keys
 from arc_fabric.ledger.core import Core, keys
+from arc_fabric.ledger.core.connection import texts
 
 _CHUNK = 500
 
@@ -35,7 +36,7 @@ class Inputs:
         if not self._core.redis.exists(keys.SESSIONS):
             return None
         found: set[str] = set()
-        active = sorted(self._core.redis.smembers(keys.JOBS_ACTIVE))
+        active = sorted(texts(self._core.redis.smembers(keys.JOBS_ACTIVE)))
         for start in range(0, len(active), _CHUNK):
             pipe = self._core.redis.pipeline(transaction=False)
             for job_id in active[start : start + _CHUNK]:

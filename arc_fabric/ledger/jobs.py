@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from redis.exceptions import RedisError
 
@@ -15,7 +15,7 @@ from arc_fabric.base.terms import KINDS
 from arc_fabric.errors import ArcFabricError, InvalidRequest, JobNotFound
 from arc_fabric.ids import new_id
 from arc_fabric.ledger.core import Core, codec, keys
-from arc_fabric.ledger.core.connection import BLOCK_S
+from arc_fabric.ledger.core.connection import BLOCK_S, StreamLines
 from arc_fabric.ledger.core.core import SCAN, Page
 from arc_fabric.ledger.core.scripts import refusal
 from arc_fabric.ledger.records import JobRecord, SessionRecord
@@ -128,7 +128,8 @@ class Jobs:
         stream, last = keys.session_events(now.session_id), now.internal.get("_event", "0")
         while not now.ended and (left := deadline - time.monotonic()) > 0:
             try:
-                answer = self._core.blocking.xread({stream: last}, block=max(1, int(min(left, BLOCK_S) * 1000)))
+                block_ms = max(1, int(min(left, BLOCK_S) * 1000))
+                answer = cast(StreamLines, self._core.blocking.xread({stream: last}, block=block_ms))
                 if not answer:  # also finds a job whose last event was trimmed off the stream
                     now = self.get(now.id)
             except (RedisError, OSError):

@@ -27,7 +27,7 @@ class Leases:
     def renew(self, name: str, boot_id: str, record: dict[str, Any]) -> bool:
         """Heartbeat; False when a newer process of the same name holds the lease: this one must end."""
         answer = self._core.scripts.run("workers/renew", name, boot_id, self._core.lease_ms, codec.pack(record))
-        return answer[0] == "ok"
+        return bool(answer[0] == "ok")
 
     def release(self, name: str, boot_id: str) -> None:
         """Give the lease back at a planned end; the next sweep moves the sessions."""
@@ -35,4 +35,4 @@ class Leases:
 
     def hold(self, role: str, holder: str, ttl_s: float) -> bool:
         """Take or keep a named role (the one reaper, the one janitor) for `ttl_s` seconds."""
-        return self._core.scripts.run("workers/hold", role, holder, int(ttl_s * 1000))[0] == "ok"
+        return bool(self._core.scripts.run("workers/hold", role, holder, int(ttl_s * 1000))[0] == "ok")

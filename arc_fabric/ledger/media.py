@@ -50,7 +50,8 @@ class Media:
         """Progress of a running media job; `final` ends it, or gives it back ("queued"). False when it was cancelled or
         another worker has it by now: stop."""
         told = (codec.dumps(result), codec.dumps(error), codec.dumps(timings or {}))
-        return self._core.scripts.run("media/commit", worker, boot_id, job_id, done, final, *told)[0] == "ok"
+        answer = self._core.scripts.run("media/commit", worker, boot_id, job_id, done, final, *told)
+        return bool(answer[0] == "ok")
 
     def sweep(self, timeout_s: float) -> list[str]:
         """Ids of the media jobs whose ticket must be sent again."""

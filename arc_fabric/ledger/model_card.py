@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from arc_fabric.ledger.core import Core, codec, keys
 
 
@@ -19,6 +22,7 @@ class ModelCard:
             sizes["frames_per_step"] = sizes["frames_per_latent"] * sizes["latents_per_block"]
         return card
 
-    def write(self, card: dict[str, object]) -> None:
+    def write(self, card: Mapping[str, object]) -> None:
         """Called by a worker once its model is loaded."""
-        self._core.redis.hset(keys.MODEL, mapping=codec.encode(card))
+        fields: Mapping[Any, str] = codec.encode(card)
+        self._core.redis.hset(keys.MODEL, mapping=fields)

@@ -6,6 +6,7 @@ from types import EllipsisType
 
 from arc_fabric.errors import InvalidRequest, NodeNotFound
 from arc_fabric.ledger.core import Core, codec, keys
+from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.records import NodeRecord, SessionRecord, TreeView
 
 
@@ -45,10 +46,10 @@ class Nodes:
     def tree(self, tree_id: str, cursor: str | None = None, limit: int = 20_000) -> TreeView:
         """A tree's nodes, parents before children, a page at a time, and the sessions that grow in it."""
         start = int(cursor) if cursor else 0
-        ids = list(self._core.redis.zrange(keys.tree(tree_id), start, start + limit - 1))
+        ids = texts(self._core.redis.zrange(keys.tree(tree_id), start, start + limit - 1))
         if not ids and cursor is None:
             raise NodeNotFound(f"No tree {tree_id}.", checkpoint_id=tree_id)
-        session_ids = self._core.redis.zrange(keys.tree_sessions(tree_id), 0, -1)
+        session_ids = texts(self._core.redis.zrange(keys.tree_sessions(tree_id), 0, -1))
         sessions = self._core.hashes(keys.session(i) for i in session_ids)
         return TreeView(
             tree_id,
@@ -104,12 +105,12 @@ class Nodes:
 
     def pinned(self) -> list[str]:
         """Ids of the pinned nodes. Whoever frees storage or memory leaves what they refer to alone."""
-        return list(self._core.redis.zrange(keys.PINNED, 0, -1))
+        return texts(self._core.redis.zrange(keys.PINNED, 0, -1))
 
     def set_durability(self, node_id: str, durability: str) -> bool:
         """Record that a payload is "durable", "deleted" or "damaged"; False when there is no such node."""
-        return self._core.scripts.run("nodes/durability", node_id, durability)[0] == "ok"
+        return bool(self._core.scripts.run("nodes/durability", node_id, durability)[0] == "ok")
 
     def pending(self, limit: int = 1000) -> list[str]:
         """Ids of nodes whose payload is not known to be stored, oldest first."""
-        return list(self._core.redis.zrange(keys.PENDING, 0, limit - 1))
+        return texts(self._core.redis.zrange(keys.PENDING, 0, limit - 1))

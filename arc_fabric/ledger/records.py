@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from arc_fabric.base.terms import PromptMode
 from arc_fabric.records import Job, Node, Record, Session, Worker, members
 
 
@@ -43,9 +44,10 @@ class SessionRecord(Session, Stored):
         return int(self.internal.get("_epoch", 0))
 
     @property
-    def prompt_mode(self) -> str:
+    def prompt_mode(self) -> PromptMode:
         """What a prompt change does to the window's older KV ("keep", "recache" or "reset")."""
-        return str(self.internal.get("_prompt_mode", "keep"))
+        mode: PromptMode = self.internal.get("_prompt_mode", "keep")
+        return mode
 
 
 @dataclass

@@ -47,7 +47,7 @@ class Sessions:
         idempotency_key: str | None = None,
     ) -> JobRequest:
         """A new session and its first job (`create`). Acceptance counts the open sessions atomically."""
-        params = {
+        params: dict[str, object] = {
             "prompt": prompt, "seed": seed, "input_key": input_key, "embodiment_id": embodiment_id, "state": state,
         }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, model=model, embodiment_id=embodiment_id, label=label)
@@ -82,7 +82,7 @@ class Sessions:
         if prompt_mode not in PROMPT_MODES:
             raise InvalidRequest(f"prompt_mode is one of {', '.join(PROMPT_MODES)}, not {prompt_mode!r}.")
         check_steps(steps, 0, self._core.limits.max_steps_per_job)
-        params = {
+        params: dict[str, object] = {
             "checkpoint_id": checkpoint_id, "prompt": prompt, "seed": seed, "prompt_mode": prompt_mode, "steps": steps,
             "actions": actions,
         }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from arc_fabric.ledger.core import Core, Page, codec, keys
+from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.records import WorkerRecord
 
 _LOADING_SEEN_S = 15.0
@@ -18,11 +19,11 @@ class Workers:
 
     def all(self) -> list[WorkerRecord]:
         """Every worker ever seen, by name; one without a live lease is down (or still starting)."""
-        return self._records(sorted(self._core.redis.smembers(keys.WORKERS)))
+        return self._records(sorted(texts(self._core.redis.smembers(keys.WORKERS))))
 
     def page(self, cursor: str | None = None, limit: int = 50) -> Page[WorkerRecord]:
         """Workers by pages; `cursor` is the name after which this one begins."""
-        names = Page.of_names(self._core.redis.smembers(keys.WORKERS), cursor, limit)
+        names = Page.of_names(texts(self._core.redis.smembers(keys.WORKERS)), cursor, limit)
         return Page(self._records(names.items), names.next)
 
     def _records(self, names: list[str]) -> list[WorkerRecord]:
@@ -49,7 +50,7 @@ class Workers:
 
     def sessions_of(self, name: str) -> set[str]:
         """The open sessions that this worker owns."""
-        return set(self._core.redis.smembers(keys.owned(name)))
+        return set(texts(self._core.redis.smembers(keys.owned(name))))
 
     def pins_of(self, name: str) -> set[str]:
         """The pinned nodes whose pieces this worker shall keep at hand."""
@@ -62,7 +63,7 @@ class Workers:
 
     def queues(self) -> dict[str, int]:
         """Tickets waiting per Celery queue (a worker's own queue has the worker's name)."""
-        return self._lengths([*sorted(self._core.redis.smembers(keys.WORKERS)), *SHARED_QUEUES])
+        return self._lengths([*sorted(texts(self._core.redis.smembers(keys.WORKERS))), *SHARED_QUEUES])
 
     def _lengths(self, queues: list[str]) -> dict[str, int]:
         pipe = self._core.redis.pipeline(transaction=False)

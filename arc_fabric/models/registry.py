@@ -38,4 +38,5 @@ def _made_by(place: str, device: str) -> WorldModel:
         factory = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ModelUnavailable(f"The model 'python:{place}' cannot be loaded: {error}.") from error
-    return factory(device)
+    model: WorldModel = factory(device)
+    return model

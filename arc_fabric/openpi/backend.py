@@ -53,7 +53,8 @@ def frames_for(frame: np.ndarray, cameras: int) -> np.ndarray:
     if frame.ndim == 3:
         return frame
     if cameras == 1:
-        return frame[0]
+        only: np.ndarray = frame[0]
+        return only
     missing = max(0, cameras - len(frame))
     return np.concatenate([frame[:cameras], np.zeros((missing, *frame.shape[1:]), frame.dtype)])
 

@@ -46,16 +46,16 @@ class RemoteEpisode:
         """One step job; its actions are read from the committed node."""
         seen = self._seen.and_then([self._given(frame) for frame in observation.frames])
         state = observation.state
-        usable = state is not None and state.shape == (self._geometry["state_dim"],)
+        fitting = state if state is not None and state.shape == (self._geometry["state_dim"],) else None
         prompt = observation.prompt if observation.prompt not in ("", self.session.info.prompt) else None
         closed = self._backend.closed_loop and self.session.info.frame_index > 0
         step = self.session.step(
-            1, state=state.tolist() if usable else None, prompt=prompt,
+            1, state=None if fitting is None else fitting.tolist(), prompt=prompt,
             observed=[seen.window()] if closed else None,
         )[-1]  # fmt: skip
         self._seen = seen
         actions = np.asarray(self._backend.fabric.checkpoint(step.checkpoint_id).actions, np.float32)
-        return Act(actions, self.session.id, step.checkpoint_id, step.frame_index, closed, usable)
+        return Act(actions, self.session.id, step.checkpoint_id, step.frame_index, closed, fitting is not None)
 
     def close(self) -> None:
         """Close the session: its slot is free, its tree stays."""

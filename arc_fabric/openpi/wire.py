@@ -23,7 +23,8 @@ _KINDS = "biufUS"
 
 def pack(value: Any) -> bytes:
     """Encode a message."""
-    return msgpack.packb(value, default=_pack_numpy)
+    packed: bytes = msgpack.packb(value, default=_pack_numpy)
+    return packed
 
 
 def unpack(data: bytes) -> Any:

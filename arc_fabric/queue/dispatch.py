@@ -93,8 +93,8 @@ class Dispatcher:
     def _push(self, tickets: Sequence[_Ticket]) -> None:
         """Messages first, then one event message about all of them, in one round trip."""
         queued: dict[str, list[str]] = {}
-        for envelope, *ticket in tickets:
-            queued.setdefault(envelope.key, []).append(envelope.ticket(*ticket))
+        for envelope, task_id, args, kwargs in tickets:
+            queued.setdefault(envelope.key, []).append(envelope.ticket(task_id, args, kwargs))
         pipe = self._ledger.redis.pipeline(transaction=False)
         for key, messages in queued.items():
             pipe.lpush(key, *messages)
@@ -122,5 +122,5 @@ def _of(job: JobRecord) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _events(tickets: Sequence[_Ticket]) -> str | None:
-    told = [envelope.event(*ticket) for envelope, *ticket in tickets]
+    told = [envelope.event(task_id, args, kwargs) for envelope, task_id, args, kwargs in tickets]
     return tickets[0][0].told(told)

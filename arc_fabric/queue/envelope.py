@@ -12,7 +12,7 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from celery import Celery
 from kombu import Connection, Producer
@@ -54,7 +54,7 @@ class _KeepingTransport(virtual.Transport):
     driver_type = "redis"
     driver_name = "redis"
     implements = virtual.Transport.implements.extend(exchange_type=frozenset(["direct", "topic", "fanout"]))
-    state: ClassVar[virtual.BrokerState] = virtual.BrokerState()
+    state = virtual.BrokerState()
 
 
 class Envelope:

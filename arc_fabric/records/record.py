@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import Field
+
+T = TypeVar("T")
+
+
+def once_per_type(make: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
+    """What `make` says of a class, found out once."""
+    return cache(make)  # type: ignore[return-value]  # classes are hashable, which mypy does not see of type[Any]
 
 
 def member(

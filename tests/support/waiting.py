@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 """How long a busy machine may keep us waiting. No claim about how long anything takes: benchmarks make those."""
 
 
-def eventually(condition: Callable[[], T], patience_s: float = PATIENCE_S, what: str = "") -> T:
+def eventually(condition: Callable[[], T], timeout_s: float = TIMEOUT_S, what: str = "") -> T:
     """The first value of `condition` that counts as true; the test fails if there is none."""
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {patience_s:.0f} s: {what or condition}"
+        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what or condition}"
         time.sleep(0.02)
     return value

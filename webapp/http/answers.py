@@ -9,6 +9,10 @@ from typing import Any
 
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel
+
+Responses = dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]
+"""The answers of an operation by status, as flask_openapi3 takes them."""
 
 
 def error(status: int) -> dict[str, Any]:
@@ -20,7 +24,7 @@ def error(status: int) -> dict[str, Any]:
     }
 
 
-def errors(*statuses: int) -> dict[int, dict[str, Any]]:
+def errors(*statuses: int) -> Responses:
     """Error answers in addition to those every route has."""
     return {status: error(status) for status in statuses}
 
@@ -33,7 +37,7 @@ def binary(*media_types: str, description: str) -> dict[str, Any]:
 
 def blueprint(name: str, tag: str, description: str, **options: Any) -> APIBlueprint:
     """A blueprint below /api whose operations all show the errors that any request can get."""
-    common = {status: error(status) for status in (400, 401, 403, 404, 422, 429, 500, 503)}
+    common: Responses = {status: error(status) for status in (400, 401, 403, 404, 422, 429, 500, 503)}
     return APIBlueprint(
         name,
         __name__,
@@ -56,4 +60,5 @@ def tagged_json(body: Any) -> Response:
     response = json_answer(body)
     response.set_etag(hashlib.blake2b(response.get_data(), digest_size=12).hexdigest())
     response.headers["Cache-Control"] = "no-cache"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

@@ -14,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisDown
 from redis.exceptions import TimeoutError as RedisSlow
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import WebsocketMismatch
+from werkzeug.sansio.response import Response as AnyResponse
 
 from arc_fabric.errors import ArcFabricError, StoreUnavailable
 from webapp.http.validation import of_validation
@@ -79,7 +80,7 @@ def register(app: Flask) -> None:
         return respond(of_error(of_validation(error)))
 
     @app.errorhandler(HTTPException)
-    def _http(error: HTTPException) -> Response:
+    def _http(error: HTTPException) -> Response | AnyResponse:
         if error.response is not None:
             return error.response
         status = error.code or 500

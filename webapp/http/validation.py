@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from arc_fabric.errors import (
     ArcFabricError,
@@ -54,7 +55,7 @@ def of_validation(error: ValidationError) -> ArcFabricError:
     )
 
 
-def _field(item: dict[str, Any], title: str) -> dict[str, Any]:
+def _field(item: ErrorDetails, title: str) -> dict[str, Any]:
     """One refused field."""
     place = [str(part) for part in item["loc"] if part not in _UNION_TAGS]
     rule, facts = item["type"], item.get("ctx", {})

@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from flask_openapi3 import OpenAPI
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from arc_fabric.settings import Settings
 from webapp.model import observed_counts
@@ -72,10 +73,14 @@ def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     """Pydantic's own schemas: flask-openapi3's copies lose `additionalProperties` and `examples`."""
-    given = [(model, "validation") for model in (*bodies.Body.__subclasses__(), bodies.JobForms)]
-    shown = [(model, "serialization") for room in (views, nodes, fleet) for model in _views(room)]
+    taken: list[type[BaseModel]] = [*bodies.Body.__subclasses__(), bodies.JobForms]
+    given: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in taken]
+    shown: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        (model, "serialization") for room in (views, nodes, fleet) for model in _views(room)
+    ]
     _, made = models_json_schema(given + shown, ref_template="#/components/schemas/{model}")
-    return made["$defs"]
+    schemas: dict[str, Any] = made["$defs"]
+    return schemas
 
 
 def _views(room: ModuleType) -> list[type[views.View]]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from redis.exceptions import ResponseError
 from simple_websocket import ConnectionClosed, Server
 
-from arc_fabric.errors import EventsLost, InvalidRequest, SessionNotFound
+from arc_fabric.errors import ArcFabricError, EventsLost, InvalidRequest, SessionNotFound
 from arc_fabric.ledger import Event, Ledger
 from arc_fabric.ledger.core import keys
 from webapp.http.validation import of_validation
@@ -170,7 +170,7 @@ class Viewer:
                 return
             last_id = events[-1].id
 
-    def _complain(self, error: InvalidRequest | SessionNotFound) -> None:
+    def _complain(self, error: ArcFabricError) -> None:
         self._mistakes += 1
         self._box.put_text(error_text(error))
 

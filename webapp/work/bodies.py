@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, model_validator
+from pydantic.config import JsonDict
 
 from arc_fabric.base import terms
 from arc_fabric.media.video import Form
@@ -109,22 +110,27 @@ IfHead = Annotated[
 ]
 
 
-_BOTH = {
+_BOTH: JsonDict = {
     "required": ["n_steps", "checkpoint_id"],
     "properties": {"n_steps": {"type": "integer"}, "checkpoint_id": {"type": "string"}},
 }
 
 
+def _config(*, required: bool, **more: Any) -> ConfigDict:
+    """A body's configuration; `openapi_extra` is flask_openapi3's own key beside pydantic's."""
+    return cast(ConfigDict, {"openapi_extra": {"required": required}, **more})
+
+
 class Body(BaseModel):
     """Base of all bodies; an absent body is an empty object."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, openapi_extra={"required": False})
+    model_config = _config(required=False, extra="forbid", strict=True)
 
 
 class CreateSession(Body):
     """Start a session: an image and a prompt."""
 
-    model_config = ConfigDict(openapi_extra={"required": True})
+    model_config = _config(required=True)
 
     prompt: Prompt
     initial_frame: Picture = Field(
@@ -203,7 +209,7 @@ class ForkOptions(Body):
 class ForkBody(ForkOptions):
     """A new session from a checkpoint. No tensor is copied."""
 
-    model_config = ConfigDict(openapi_extra={"required": True})
+    model_config = _config(required=True)
 
     checkpoint_id: CheckpointId
 
@@ -211,7 +217,7 @@ class ForkBody(ForkOptions):
 class NodePatch(Body):
     """Change what people may change on a node: at least one member."""
 
-    model_config = ConfigDict(openapi_extra={"required": True}, json_schema_extra={"minProperties": 1})
+    model_config = _config(required=True, json_schema_extra={"minProperties": 1})
 
     label: Label | None = None
     bookmarked: bool = Field(False, description="Marked by a person, to find it again.")
@@ -280,7 +286,7 @@ class CloseForm(_Form):
 class VideoBody(Body):
     """A clip of the branch that ends at a checkpoint."""
 
-    model_config = ConfigDict(openapi_extra={"required": True})
+    model_config = _config(required=True)
 
     checkpoint_id: CheckpointId
     fps: float | None = Field(None, ge=1, le=60, description="Frames per second; default: the model's own.")
@@ -305,7 +311,7 @@ _Many = Annotated[list[JobForm], Field(min_length=1, max_length=500)]
 class JobForms(RootModel[Any]):
     """One job, or up to 500 at once, accepted in this order."""
 
-    model_config = ConfigDict(openapi_extra={"required": True})
+    model_config = _config(required=True)
     root: Annotated[
         Annotated[JobForm, Tag("one")] | Annotated[_Many, Tag("many")],
         Discriminator(lambda body: "many" if isinstance(body, list) else "one"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arc_fabric.base.frames import frame_count
+from arc_fabric.base.present import present
 from arc_fabric.base.rewind import step_before, step_of_checkpoint
 from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.ids import new_id
@@ -31,9 +32,9 @@ def create(run: JobRun) -> None:
     )  # fmt: skip
     with run.timed("step_s"):
         session = run.payloads.make_root(node)
-    info = run.runtime.manager.info(node_id)
+    info = present(run.runtime.manager.info(node_id))
     node.bytes_new, node.bytes_total = info.bytes_new, info.bytes_total
-    frames = session.snapshot.frames.numpy()
+    frames = present(session.snapshot.frames).numpy()
     send_live(run.process.ledger, run.session.id, frames, 0, kept=(node_id, pack_strip(frames)))
     changes = {"head": node_id, "root": node_id, "tree_id": node_id, "seed": seed, "n_frames": 1}
     changes["model"] = run.process.settings.model
@@ -65,7 +66,7 @@ def fork(run: JobRun) -> None:
 def rewind(run: JobRun) -> None:
     """Move the head up its lineage. Nodes stay, and so do the session's prompt and seed."""
     ledger, params = run.process.ledger, run.job.params
-    lineage = ledger.nodes.path(run.session.head)[::-1]
+    lineage = ledger.nodes.path(present(run.session.head))[::-1]
     if params.get("checkpoint_id") is None:
         step = step_before(len(lineage) - 1, params.get("n_steps", 1))
     else:
@@ -76,7 +77,7 @@ def rewind(run: JobRun) -> None:
 
 def checkpoint(run: JobRun) -> None:
     """Wait until the head is stored, and label it if asked to."""
-    head, params = run.session.head, run.job.params
+    head, params = present(run.session.head), run.job.params
     try:
         through_store_outages(lambda: run.payloads.fetch(head))
         with run.timed("store_s"):

@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from arc_fabric.advance import StepRequest, root_snapshot
+from arc_fabric.base.present import present
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, InvalidImage
 from arc_fabric.ledger import Ledger, NodeRecord
 from arc_fabric.media.frames import STRIP, pack_strip, unpack_views
@@ -81,7 +83,7 @@ class Payloads:
         store, manager = self._runtime.store, self._runtime.manager
         todo: list[NodeRecord] = []
         for ancestor in self._ledger.nodes.path(checkpoint_id):
-            stored = through_store_outages(lambda i=ancestor: store.durability(i))
+            stored = through_store_outages(partial(store.durability, ancestor))
             if manager.is_resident(ancestor) or stored != "absent":
                 break
             todo.append(self._ledger.nodes.get(ancestor))
@@ -123,18 +125,19 @@ class Payloads:
         """A world in which nothing has happened yet, checkpointed under the node's id."""
         runtime = self._runtime
         state = None if node.state is None else np.asarray(node.state, np.float32)
-        request = StepRequest(node.session_id, node.prompt, node.seed, state=state)
+        request = StepRequest(node.session_id, node.prompt, present(node.seed), state=state)
         picture = self.read_input(node.internal["_input_key"])
         root = root_snapshot(runtime.model, request, picture, node.internal.get("_embodiment_id", 0))
         runtime.manager.checkpoint(
-            root, checkpoint_id=node.id, attachments={STRIP: lambda: pack_strip(root.frames.numpy())}
+            root, checkpoint_id=node.id, attachments={STRIP: lambda: pack_strip(present(root.frames).numpy())}
         )
         return Session.from_checkpoint(node.session_id, runtime.model, runtime.manager, node.id)
 
     def read_input(self, input_key: str) -> np.ndarray:
         """The initial picture, uint8 [h, w, 3], or of several cameras [V, h, w, 3]: a sample of the package, or an
         upload in the object store."""
-        return self.read_observed(input_key)[0]
+        picture: np.ndarray = self.read_observed(input_key)[0]
+        return picture
 
     def read_observed(self, input_key: str) -> np.ndarray:
         """Given frames, uint8 [T, h, w, 3], or of several cameras [T, V, h, w, 3]."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from arc_fabric.base.present import present
 from arc_fabric.ledger import Claim, Commit, JobRecord, NodeRecord, SessionRecord
 from arc_fabric.session import Session
 from workers.jobs.payloads import Payloads
@@ -65,7 +66,7 @@ class JobRun:
         """The SDK session at the ledger's head, loaded or made again if it is not in memory."""
         if not self.runtime.holds(self.session):
             with self.timed("restore_s"):
-                how = through_store_outages(lambda: self.payloads.fetch(self.session.head))
+                how = through_store_outages(lambda: self.payloads.fetch(present(self.session.head)))
                 session = through_store_outages(lambda: self.runtime.session(self.session))
             self.timings["restored_" + how] = self.timings.get("restored_" + how, 0) + 1
             return session

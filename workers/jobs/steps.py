@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from arc_fabric.base.frames import first_frame_of
+from arc_fabric.base.present import present
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import STRIP, pack_strip
 from arc_fabric.session import Session, StepResult
@@ -182,14 +183,15 @@ def _commit(run: JobRun, node: NodeRecord, result: dict[str, Any] | None) -> Non
     run.commit(node=node, changes=changes, step=facts, final=final, result=result)
 
 
-def _node(run: JobRun, session: Session, taken: StepResult, parent: str, observed: str | None) -> NodeRecord:
-    info = run.runtime.manager.info(taken.checkpoint_id)
+def _node(run: JobRun, session: Session, taken: StepResult, parent: str | None, observed: str | None) -> NodeRecord:
+    node_id = present(taken.checkpoint_id)
+    info = run.runtime.manager.info(node_id)
     snapshot, given = session.snapshot, taken.action_source == "given"
     return NodeRecord(
-        id=taken.checkpoint_id,
+        id=node_id,
         parent=parent,
         session_id=run.session.id,
-        tree_id=run.session.tree_id,
+        tree_id=present(run.session.tree_id),
         frame_index=taken.frame_index,
         prompt=snapshot.prompt_text,
         seed=snapshot.seed,

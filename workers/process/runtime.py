@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from arc_fabric.base.present import present
 from arc_fabric.ledger import SessionRecord
 from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import WorldModel
@@ -49,7 +50,7 @@ class Runtime:
         """
         if not self.holds(record):
             self.drop(record.id)
-            made = Session.from_checkpoint(record.id, self.model, self.manager, record.head)
+            made = Session.from_checkpoint(record.id, self.model, self.manager, present(record.head))
             self._residents[record.id] = Resident(made, time.monotonic())
         kept = self._residents[record.id]
         kept.used = time.monotonic()

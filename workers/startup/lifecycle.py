@@ -21,6 +21,7 @@ from typing import Any
 from celery import bootsteps
 from celery.signals import celeryd_init
 
+from arc_fabric.base.present import present
 from workers.process import process as worker_process
 from workers.process.process import DEVICE_VARIABLE, MEDIA
 from workers.process.retry import REDIS_OUTAGE, through_outages
@@ -85,7 +86,7 @@ class ServeStep(bootsteps.StartStopStep):
         from workers.threads.heartbeat import Heartbeat
 
         # kill -USR1 writes where every thread is to the log. Celery has put a logger in the place of sys.stderr.
-        faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
+        faulthandler.register(signal.SIGUSR1, file=present(sys.__stderr__), all_threads=True)
         me = worker_process.start(worker.hostname.split("@", 1)[0], os.environ.get(DEVICE_VARIABLE, "cpu"))
         me.on_drain = _stop_soon
         in_task_thread: Callable[[Callable[[], Any]], Any] = worker.pool.executor.submit

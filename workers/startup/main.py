@@ -18,7 +18,9 @@ from workers.startup.lifecycle import QUEUES, default_device, pin_device
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def run_worker(name: str, device: str | None = None, on_ready: Callable[[dict[str, Any]], None] | None = None) -> None:
+def run_worker(
+    name: str, device: str | None = None, *, on_ready: Callable[[dict[str, Any]], None] | None = None
+) -> None:
     """Run until SIGTERM. `name` is gpu.<n> (device cpu or cuda:<n>) or media (no device, no model).
 
     `on_ready` gets the worker's record once it takes work.

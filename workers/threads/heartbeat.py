@@ -10,6 +10,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from arc_fabric.base.present import present
 from workers.process.process import WorkerProcess, fenced
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Heartbeat(threading.Thread):
 
     def _drop_unused(self) -> None:
         """Runs in the task thread: states leave memory when idle, closed, or owned by another worker."""
-        process, runtime = self._process, self._process.runtime
+        process, runtime = self._process, present(self._process.runtime)
         try:
             owned = process.ledger.workers.sessions_of(process.name)
         except (RedisError, OSError):

@@ -24,4 +24,4 @@ def worker(
     os.environ.update(settings_of(context).to_env())  # Celery's app reads its settings from the environment
     from workers.startup.main import run_worker
 
-    run_worker(name, device, keep_stdout() if as_json else None)
+    run_worker(name, device, on_ready=keep_stdout() if as_json else None)

@@ -40,7 +40,8 @@ def evaluate(
     remote = remote_of(context)
     source = remote.session(session)
     origin = checkpoint_at(remote, source, at)
-    tries = itertools.product(prompts or [None], _seeds(seeds))
+    given: list[str | None] = [*prompts] if prompts else [None]
+    tries = itertools.product(given, _seeds(seeds))
     jobs = _finish(remote, _fork(remote, origin, tries, steps), quiet=as_json)
     runs = _score(whole_tree(remote, source["id"])["nodes"], jobs, origin)
     if mark:

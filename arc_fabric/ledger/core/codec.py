@@ -33,8 +33,8 @@ def encode(fields: Mapping[str, Any]) -> dict[str, str]:
     return {name: dumps(value) for name, value in fields.items()}
 
 
-def decode(stored: Mapping[str, str]) -> dict[str, Any]:
-    """JSON texts -> field values."""
+def decode(stored: Mapping[Any, str | bytes]) -> dict[str, Any]:
+    """JSON texts -> field values; the names are texts (redis-py's types allow for bytes as well)."""
     return {name: json.loads(text) for name, text in stored.items()}
 
 

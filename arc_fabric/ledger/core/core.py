@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from redis import Redis
 
 from arc_fabric.ledger.core import codec
-from arc_fabric.ledger.core.connection import connect, connect_blocking
+from arc_fabric.ledger.core.connection import connect, connect_blocking, texts
 from arc_fabric.ledger.core.scripts import Scripts
 
 T = TypeVar("T")
@@ -112,4 +112,4 @@ class Core:
 
     def _newest_ids(self, key: str, cursor: str | None, count: int) -> list[str]:
         start = f"({cursor}" if cursor else "+"
-        return list(self.redis.zrevrangebylex(key, start, "-", start=0, num=count))
+        return texts(self.redis.zrevrangebylex(key, start, "-", start=0, num=count))

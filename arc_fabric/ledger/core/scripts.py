@@ -74,7 +74,8 @@ class Scripts:
         refused = refusal(answer)
         if refused is not None:
             raise refused
-        return answer
+        found: list[Any] = answer
+        return found
 
     def run_many(self, calls: Sequence[tuple[str, Sequence[str | int | float]]]) -> list[list[Any]]:
         """Run scripts (name, arguments) in this order in one round trip; other clients may be served in between.

@@ -41,7 +41,7 @@ class Loads:
     def unfilled(self, model: nn.Module) -> set[str]:
         """Names of the model's parameters that no call gave, neither to the model nor to a part of it."""
         whole = [call for call in self.calls if call.module is model]
-        left = _plain(name for name, _ in model.named_parameters()).union(*(call.missing for call in whole))
+        left = {*_plain(name for name, _ in model.named_parameters())}.union(*(call.missing for call in whole))
         for prefix, part in model.named_modules():
             for call in self.calls:
                 if call.module is part:

@@ -99,7 +99,7 @@ def parameters_digest(module: torch.nn.Module) -> str:
     for name, tensor in sorted(module.state_dict().items()):
         if isinstance(tensor, torch.Tensor):
             hasher.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-            hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return hasher.hexdigest()
 
 
@@ -127,8 +127,8 @@ def _camera_resolution(policy: Any) -> tuple[int, int]:
 
 def _image_size(head: Any, transforms: PolicyTransforms) -> tuple[int, int]:
     """(height, width) of what the VAE decodes to: the head's own target, or the mosaic that the transforms make."""
-    target = getattr(head.config, "target_video_height", None), getattr(head.config, "target_video_width", None)
-    if None not in target:
-        return int(target[0]), int(target[1])
+    tall, wide = (getattr(head.config, f"target_video_{side}", None) for side in ("height", "width"))
+    if tall is not None and wide is not None:
+        return int(tall), int(wide)
     height, width, _ = transforms.compose(np.zeros((0, 1, 1, 3), np.uint8)).shape
     return height, width

@@ -99,7 +99,8 @@ class DreamZeroModel:
         pixels = head.vae.decode(latents.to(self.device, torch.bfloat16), tiled=head.tiled, **tiles)
         frames = ((pixels[0].float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         first = 0 if start == 0 else 1 + FRAMES_PER_LATENT * (start - 1)
-        return frames[:, first:].permute(1, 2, 3, 0).cpu().numpy()
+        decoded: np.ndarray = frames[:, first:].permute(1, 2, 3, 0).cpu().numpy()
+        return decoded
 
     @torch.inference_mode()
     def encode_observed(self, frames: np.ndarray) -> Tensor:
@@ -117,7 +118,8 @@ class DreamZeroModel:
         pixels = head.normalize_video(pixels.to(head.dtype)).to(torch.bfloat16).transpose(0, 1)[None]
         tiles = {"tile_size": (head.tile_size_height, head.tile_size_width),
                  "tile_stride": (head.tile_stride_height, head.tile_stride_width)}  # fmt: skip
-        return head.vae.encode(pixels, tiled=head.tiled, **tiles)[:, :, -self.geometry.latents_per_block :]
+        latents: Tensor = head.vae.encode(pixels, tiled=head.tiled, **tiles)
+        return latents[:, :, -self.geometry.latents_per_block :]
 
     @torch.inference_mode()
     def rebuild_kv(self, latents: Tensor, blocks: list[Conditioning]) -> None:

@@ -80,7 +80,8 @@ class PolicyTransforms:
         frames = np.zeros((self.cameras, height, width, 3), np.uint8)
         frames[: len(views)] = [_resize(view, height, width) for view in views]
         images = self._apply(frames, NEUTRAL_PROMPT, None)["images"]
-        return np.asarray(images).reshape(-1, *images.shape[-3:])[0].astype(np.uint8)
+        first: np.ndarray = np.asarray(images).reshape(-1, *images.shape[-3:])[0].astype(np.uint8)
+        return first
 
     def condition(self, prompt: str, state: np.ndarray | None) -> dict[str, Tensor]:
         """Everything but the picture, by the checkpoint's own tokenizer and statistics."""
@@ -108,7 +109,8 @@ class PolicyTransforms:
         observation |= {key: value[None] for key, value in self._split(state).items()}
         observation[self._embodiment.language_key] = np.array([prompt])
         made = self._policy.apply(self._batch(obs=observation)).normalized_obs
-        return made.__getstate__() if isinstance(made, self._batch) else made
+        fields: dict[str, Any] = made.__getstate__() if isinstance(made, self._batch) else made
+        return fields
 
     def _split(self, state: np.ndarray | None) -> dict[str, np.ndarray]:
         """Our flat state as float64 [1, width] per key; zeros where none was given, as DreamZero's servers do."""

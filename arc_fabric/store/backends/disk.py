@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 
 from arc_fabric.errors import StoreUnavailable
@@ -88,7 +89,7 @@ class DiskBackend(Backend):
                     continue  # its writer has finished it
         return swept
 
-    def _open(self, key: str):
+    def _open(self, key: str) -> FileIO:
         try:
             return self._path(key).open("rb", buffering=0)
         except (FileNotFoundError, NotADirectoryError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import obstore
 import urllib3
@@ -20,8 +20,12 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from arc_fabric.base.present import present
 from arc_fabric.errors import StoreUnavailable
 from arc_fabric.store.backends.base import Backend, Buffer, ObjectInfo, as_parts, short_object
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
 _MISSING = {"NoSuchKey", "NoSuchObject", "NotFound"}
 _REGION = "us-east-1"
@@ -102,7 +106,7 @@ class S3Backend(Backend):
         self._ask(key, lambda: self._read_range(key, offset, length, buffers))
 
     def rest(self, key: str, offset: int) -> bytes:
-        options = {"range": {"offset": offset}} if offset else None
+        options: GetOptions | None = {"range": {"offset": offset}} if offset else None
         return self._ask(key, lambda: bytes(obstore.get(self._bytes, key, options=options).bytes()))
 
     def stat(self, key: str) -> ObjectInfo:
@@ -130,7 +134,7 @@ class S3Backend(Backend):
         found = self._client._list_multipart_uploads(self.bucket).uploads
         stale = [upload for upload in found if upload.initiated_time and upload.initiated_time.timestamp() < before]
         for upload in stale:
-            self._client._abort_multipart_upload(self.bucket, upload.object_name, upload.upload_id)
+            self._client._abort_multipart_upload(self.bucket, upload.object_name, present(upload.upload_id))
         return len(stale)
 
     def _read_range(self, key: str, offset: int, length: int, buffers: Sequence[memoryview]) -> None:

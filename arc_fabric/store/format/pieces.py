@@ -36,7 +36,7 @@ def cut(tensor: torch.Tensor, axis: int | None, start: int, extent: int) -> torc
 def byte_view(tensor: torch.Tensor) -> memoryview:
     """The bytes of a contiguous CPU tensor, without a copy; writable."""
     flat = tensor.detach().as_strided((tensor.numel(),), (1,))  # axes of length 1 may have any stride
-    return memoryview(flat.view(torch.uint8).numpy())
+    return flat.view(torch.uint8).numpy().data
 
 
 def slabs(tensor: torch.Tensor) -> list[memoryview]:

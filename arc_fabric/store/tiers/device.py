@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -36,7 +37,7 @@ class DeviceTier:
         with self._lock:
             self._forget(me)
             start = _start(record, tensor.device)
-            ref = weakref.ref(tensor, lambda ref, me=me: self._died(me, ref))
+            ref = weakref.ref(tensor, partial(self._died, me))
             self._records[me] = _Alive(ref, version_of(tensor), record, start)
             self._by_start.setdefault(start, {})[me] = None
             if tensor.nbytes <= self.budget:

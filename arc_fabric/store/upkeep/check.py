@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, UnknownFormat
@@ -96,7 +97,7 @@ class Checker:
                 yield _found(Problem("missing", key, "the file is not there", who, _all_rebuildable(pieces, owner)))
                 continue
             if owner is not None and not owner.deleted:
-                yield lambda o=owner, size=info.size: self._check_header(o, size)
+                yield partial(self._check_header, owner, info.size)
             gone = owner is not None and owner.kv_dropped
             for piece, holders in pieces.items():
                 if gone and is_rebuildable(piece.key):
@@ -104,7 +105,7 @@ class Checker:
                 if piece.offset + piece.length > info.size:
                     yield _found(_of_piece("short", piece, f"ends at byte {info.size}", holders))
                 elif self._random.random() < self._share:
-                    yield lambda p=piece, h=holders: self._read_piece(p, h)
+                    yield partial(self._read_piece, piece, holders)
 
     def _attachment_checks(self, found: Scan) -> Iterator[_Task]:
         for manifest in found.manifests.values():
@@ -115,7 +116,7 @@ class Checker:
                 if info is None or info.size != facts["length"]:
                     yield _found(Problem("attachment", key, "it is missing or has another length", who))
                 elif self._random.random() < self._share:
-                    yield lambda k=key, f=facts, w=who: self._read_attachment(k, f, w)
+                    yield partial(self._read_attachment, key, facts, who)
 
     def _check_header(self, owner: Manifest, size: int) -> _Outcome:
         key = key_of(owner.checkpoint_id, TENSORS)

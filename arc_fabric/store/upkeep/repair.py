@@ -119,4 +119,4 @@ def _whole_again(backend: Backend, problem: Problem) -> bool:
     if problem.kind != "short" or problem.piece:
         return False
     owner = load_manifest(backend, problem.object.removeprefix(ROOT).partition("/")[0])
-    return backend.stat(problem.object).size == owner.file["length"]
+    return bool(backend.stat(problem.object).size == owner.file["length"])

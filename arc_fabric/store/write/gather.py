@@ -84,7 +84,7 @@ class Gatherer:
         if buffer is None:
             return Piece(extent, length, "")
         mark = fingerprint(view) if on_accelerator(view) else ""
-        digest = digest_of(memoryview(buffer.numpy()))
+        digest = digest_of(buffer.numpy().data)
         if want_bytes:
             job.buffers[digest] = buffer
         else:

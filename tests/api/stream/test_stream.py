@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from arc_fabric.media.frames import decode_png, unpack_live
 from tests.api.conftest import Made
-from tests.support.waiting import PATIENCE_S, eventually
+from tests.support.waiting import TIMEOUT_S, eventually
 from tests.support.web_server import WebServer
 
 
@@ -27,7 +27,7 @@ class Watch:
 
     def __init__(self, url: str, path: str = "/ws/stream", **options: Any) -> None:
         self.ws: ClientConnection = connect("ws" + url[4:] + path, compression=None, **options).__enter__()
-        self.hello = json.loads(self.ws.recv(timeout=PATIENCE_S))
+        self.hello = json.loads(self.ws.recv(timeout=TIMEOUT_S))
         assert self.hello["type"] == "hello"
         self.events: list[dict[str, Any]] = []
         self.frames: list[bytes] = []
@@ -38,7 +38,7 @@ class Watch:
 
     def read_until(self, condition: Callable[[], object]) -> None:
         """Take what comes until the condition holds."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not condition():
             self._take(self.ws.recv(timeout=max(deadline - time.monotonic(), 0.01)))
 
