@@ -26,14 +26,14 @@ def test_a_value_in_the_place_of_another_is_weighed_again() -> None:
     assert (kept.used, len(kept), kept.pop("a")) == (0, 0, None)
 
 
-def test_what_is_spared_stays_and_what_is_beside_counts() -> None:
+def test_what_is_kept_stays_and_what_is_beside_counts() -> None:
     """Room is made from the oldest that may go; where none may, the budget is passed."""
     kept: Lru[str, int] = Lru(10, int)
     for key in "abc":
         kept.put(key, 3)
     assert kept.shrink(beside=1) == []
-    assert kept.shrink(spare="a".__contains__, beside=2) == [("b", 3)]
-    assert kept.shrink(spare="ac".__contains__, beside=9) == []
+    assert kept.shrink(keep="a".__contains__, beside=2) == [("b", 3)]
+    assert kept.shrink(keep="ac".__contains__, beside=9) == []
     assert kept.used == 6
 
 

@@ -163,7 +163,7 @@ ROOMS = (
         "celery numpy torch",
     ),
     Room("workers", "workers/startup", files="__init__ __main__", holds="`python -m workers`"),
-    Room("webapp/http", "", "flask flask_openapi3 gunicorn itsdangerous pydantic redis werkzeug"),
+    Room("webapp/http", "", "flask flask_openapi3 gunicorn itsdangerous pydantic pydantic_core redis werkzeug"),
     Room("webapp/schemas", "arc_fabric/records", "pydantic"),
     Room(
         "webapp/stream",

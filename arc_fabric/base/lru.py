@@ -63,15 +63,15 @@ class Lru(Generic[K, V]):
         self.used -= weight
         return value
 
-    def shrink(self, *, spare: Callable[[K], bool] = lambda key: False, beside: int = 0) -> list[tuple[K, V]]:
-        """Take the oldest out until the budget holds, and return them. Those that `spare` names stay; `beside` is what
+    def shrink(self, *, keep: Callable[[K], bool] = lambda key: False, beside: int = 0) -> list[tuple[K, V]]:
+        """Take the oldest out until the budget holds, and return them. Those that `keep` names stay; `beside` is what
         counts on top of what is here (less than 0: what does not count)."""
         gone: list[tuple[K, V]] = []
         for key, (value, weight) in self._items.items():
             left = len(self._items) - len(gone)
             if left <= self._least or (left <= self._most and self.used + beside <= self.budget):
                 break
-            if not spare(key):
+            if not keep(key):
                 gone.append((key, value))
                 self.used -= weight
         for key, _ in gone:

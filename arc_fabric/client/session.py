@@ -42,7 +42,7 @@ class RemoteSession(SessionProtocol):
 
     @property
     def head(self) -> str | None:
-        """Its current checkpoint, as last known."""
+        """The session's current checkpoint, as last known."""
         return self.info.head
 
     @property
@@ -62,7 +62,7 @@ class RemoteSession(SessionProtocol):
 
     @property
     def path(self) -> str:
-        """Its address below the server's URL."""
+        """The session's address below the server's URL."""
         return f"/api/sessions/{self.id}"
 
     def refresh(self) -> SessionInfo:

@@ -44,7 +44,7 @@ def keep_to_budget(ledger: Ledger, backend: Backend, settings: Settings, *, dry_
 
 
 def _made_by(manifest: Manifest, identity: object) -> bool:
-    """Another model's KV could not be rebuilt by the one that runs."""
+    """Whether the running model made it: it could not rebuild another model's KV."""
     return manifest.deleted or manifest.meta.get("identity") == json.loads(json.dumps(identity))
 
 

@@ -28,7 +28,7 @@ class Heartbeat(threading.Thread):
         self._next_look = time.monotonic() + _PARK_LOOK_S
 
     def run(self) -> None:
-        """Until `end`."""
+        """Make rounds until `end` is called."""
         while not self._ended.wait(self._process.ledger.limits.lease_ttl_s / 3):
             self.beat()
             if time.monotonic() > self._next_look:

@@ -35,7 +35,7 @@ class Janitor(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Until `end`."""
+        """Make rounds until `end` is called."""
         while not self._ended.wait(ROUND_S):
             try:
                 self.round()
@@ -75,5 +75,5 @@ class Janitor(threading.Thread):
             log.info("forgot %d jobs that finished long ago", forgotten)
 
     def end(self) -> None:
-        """Stop."""
+        """Make no more rounds."""
         self._ended.set()

@@ -32,7 +32,7 @@ class PinKeeper(threading.Thread):
         self._retry: dict[str, float] = {}
 
     def run(self) -> None:
-        """Until `end`."""
+        """Make rounds until `end` is called."""
         while not self._ended.wait(ROUND_S):
             try:
                 self.round()
@@ -58,5 +58,5 @@ class PinKeeper(threading.Thread):
                 log.info("%s cannot be kept at hand yet: %s", checkpoint_id, error)
 
     def end(self) -> None:
-        """Stop."""
+        """Make no more rounds."""
         self._ended.set()

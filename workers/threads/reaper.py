@@ -23,7 +23,7 @@ class Reaper(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Until `end`."""
+        """Make rounds until `end` is called."""
         while not self._ended.wait(ROUND_S):
             try:
                 self.round()
@@ -42,5 +42,5 @@ class Reaper(threading.Thread):
         return len(jobs)
 
     def end(self) -> None:
-        """Stop."""
+        """Make no more rounds."""
         self._ended.set()

@@ -29,7 +29,7 @@ class Stretch:
 
     @property
     def key(self) -> str:
-        """Its name in a safetensors file: `kv_cache1/07@880` starts at token 880."""
+        """The piece's name in a safetensors file: `kv_cache1/07@880` starts at token 880."""
         return self.entry.name if self.entry.axis is None else f"{self.entry.name}@{self.start}"
 
 

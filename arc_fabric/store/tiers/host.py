@@ -86,7 +86,7 @@ class HostTier:
 
     def _shrink(self) -> None:
         with self._lock:
-            gone = self._buffers.shrink(spare=self._pins.__contains__, beside=-self._pinned_bytes)
+            gone = self._buffers.shrink(keep=self._pins.__contains__, beside=-self._pinned_bytes)
             self.counters["evictions"] += len(gone)
         self._tell(gone)
 
