@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 
@@ -47,6 +48,6 @@ class FaultyModel(ToyModel):
 
 def make_model(device: str) -> FaultyModel:
     """For the setting `model = python:tests.workers.faulty:make_model`."""
-    print("the model loads", flush=True)
+    print("the model loads", file=sys.stderr, flush=True)  # commands that print JSON load it, too
     time.sleep(float(os.environ.get("ARC_TEST_LOAD_S", "0")))
     return FaultyModel(device)
