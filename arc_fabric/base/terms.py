@@ -8,6 +8,7 @@ PromptMode = Literal["keep", "recache", "reset"]
 """What a new prompt does to the window's older KV."""
 PROMPT_MODES: tuple[str, ...] = get_args(PromptMode)
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+SessionState = Literal["open", "closed"]
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 """Job states that never change again."""
 OPENING_KINDS = ("create", "fork")
@@ -16,3 +17,5 @@ KINDS = ("step", "rewind", "checkpoint", "close", "noop")
 """Kinds of job for a session that is there."""
 MEDIA_KINDS = ("video",)
 """Kinds of job of the media worker."""
+ShownKind = Literal["create", "step", "rewind", "checkpoint", "fork", "close", "video"]
+"""Kinds of job that people submit and list."""

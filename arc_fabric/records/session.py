@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from arc_fabric.base.terms import SessionState
 from arc_fabric.records.record import Record, member
 from arc_fabric.records.types import CheckpointId, Epoch, JobId, Prompt, Seed, SessionId, WorkerName
 
@@ -14,7 +14,7 @@ class Session(Record):
     """A session: a head in a trajectory tree, and who works on it."""
 
     id: SessionId = member()
-    state: Literal["open", "closed"] = member("A closed session takes no work until it is reopened.", "open", home=True)
+    state: SessionState = member("A closed session takes no work until it is reopened.", "open", home=True)
     bulk: bool = member("An evaluation fork: low priority, needs no slot.", False)
     label: str | None = member("A name for people.", None, example="grasp from the left")
     model: str | None = member("The model it was opened with (setting `model`).", None, example="tabletop")

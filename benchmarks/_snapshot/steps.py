@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -68,10 +69,12 @@ def wall(report: Report, backend: Backend, shape: Shape, device: str, step_s: fl
     ours = _steps(shape, device, step_s, lambda i, w: _put(store, i, w))
     drain = clock(store.flush)
     store.close()
-    others = {}
-    for name, save in _others(folder).items():
+    others, pending = {}, list[Any]()
+    for name, save in _others(folder, pending).items():
         progress(f"  wall of {name}")
         others[name] = _steps(shape, device, step_s, save) / none
+    for last in pending:
+        last.result()
     shutil.rmtree(folder)
     report.add(
         f"wall of a step with auto-checkpoint / without ({step_s:g} s simulated model time)", ours / none, "ratio",
@@ -96,8 +99,8 @@ def _steps(shape: Shape, device: str, step_s: float, save: Save) -> float:
     return total
 
 
-def _others(folder: Path) -> dict[str, Save]:
-    pending: list[object] = []
+def _others(folder: Path, pending: list[Any]) -> dict[str, Save]:
+    """Ways to save that others have; `pending` holds what the last of them has begun and not ended."""
 
     def deep_copy_torch_save(i: int, world: World) -> None:
         torch.save(world.copy(), folder / f"{i}.pt")
@@ -107,7 +110,7 @@ def _others(folder: Path) -> dict[str, Save]:
 
     def dcp_async_save(i: int, world: World) -> None:
         if pending:
-            pending.pop().result()  # type: ignore[attr-defined]  # it allows one save at a time
+            pending.pop().result()  # it allows one save at a time
         pending.append(dcp.async_save(dict(world.tensors), checkpoint_id=folder / f"dcp-{i}", no_dist=True))
 
     saves = (deep_copy_torch_save, safetensors_whole_file, dcp_async_save)

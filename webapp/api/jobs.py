@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any
 
 from flask import Response
 from pydantic import Field
 
-from arc_fabric.base.terms import JobState
+from arc_fabric.base.terms import JobState, ShownKind
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ids import pattern
 from arc_fabric.ledger import Accepted
@@ -30,9 +30,7 @@ class JobsQuery(Query):
 
     session: str | None = Field(None, pattern=pattern("ses"), description="Of this session only.")
     state: JobState | None = Field(None, description="Only those.")
-    kind: Literal["create", "step", "rewind", "checkpoint", "fork", "close", "video"] | None = Field(
-        None, description="Only those."
-    )
+    kind: ShownKind | None = Field(None, description="Only those.")
     cursor: str | None = Field(None, pattern=pattern("job"), description="`next` of the page before.")
     limit: int = Field(50, ge=1, le=500, description="Jobs per page.")
 

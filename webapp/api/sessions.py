@@ -7,6 +7,7 @@ from typing import Literal
 from flask import Response
 from pydantic import Field
 
+from arc_fabric.base.terms import SessionState
 from arc_fabric.ids import pattern
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, json_answer
@@ -30,7 +31,7 @@ class WaitQuery(Query):
 class SessionsQuery(Query):
     """Which sessions to list."""
 
-    state: Literal["open", "closed"] | None = Field(None, description="Only those.")
+    state: SessionState | None = Field(None, description="Only those.")
     bulk: Literal["true", "false"] = Field("false", description="List the bulk (evaluation) sessions instead.")
     cursor: str | None = Field(None, pattern=pattern("ses"), description="`next` of the page before.")
     limit: int = Field(50, ge=1, le=500, description="Sessions per page.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from arc_fabric.base.terms import ShownKind
 from arc_fabric.errors import (
     ArcFabricError,
     CheckpointNotFound,
@@ -27,7 +28,7 @@ _NOT_FOUND: dict[str, type[NotFound]] = {
     "job_id": JobNotFound,
 }
 _UNION_TAGS = (
-    *("one", "many", "create", "fork", "step", "rewind", "checkpoint", "close", "video"),
+    *("one", "many", *get_args(ShownKind)),
     *("subscribe", "credit", "ping"),
 )
 """Which member of a union pydantic tried: no part of a field's name for the reader."""

@@ -93,7 +93,7 @@ class Loader:
         self.note_dropped(checkpoint_id)
 
     def _as_stored_now(self, checkpoint_id: str, read: Callable[[], T]) -> T:
-        """Read; when a piece is missing because another process deleted or lightened something, act on that."""
+        """Read; when a piece is missing because another process deleted something or dropped its KV, act on that."""
         while True:
             try:
                 return read()
