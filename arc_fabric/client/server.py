@@ -85,7 +85,7 @@ class Server:
         return Node.of(self.transport.json("GET", f"/api/checkpoints/{checkpoint_id}"))
 
     def update_node(self, checkpoint_id: str, **changes: Any) -> Node:
-        """Change label, bookmarked, failed, score. None clears a label or score."""
+        """Change label, bookmarked, failed, score, score_better, note, tags. None clears all but marks and tags."""
         body = self.transport.send("PATCH", f"/api/nodes/{checkpoint_id}", json=changes).json()
         return Node.of(body)
 

@@ -8,6 +8,7 @@ from arc_fabric.errors import InvalidRequest, NodeNotFound
 from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.records import NodeRecord, SessionRecord, TreeView
+from arc_fabric.records.node import ScoreBetter
 
 
 class Nodes:
@@ -78,12 +79,18 @@ class Nodes:
         bookmarked: bool | EllipsisType = ...,
         failed: bool | EllipsisType = ...,
         score: float | EllipsisType | None = ...,
+        score_better: ScoreBetter | EllipsisType | None = ...,
+        note: str | EllipsisType | None = ...,
+        tags: list[str] | EllipsisType = ...,
     ) -> NodeRecord:
-        """Change a node's label, bookmark, failure mark or score.
+        """Change what people may change on a node: label, marks, score and which way it is good, note, tags.
 
-        `label=None` and `score=None` clear them; a field left out stays.
+        None clears a label, score or note; a field left out stays.
         """
-        given = {"label": label, "bookmarked": bookmarked, "failed": failed, "score": score}
+        given = {
+            "label": label, "bookmarked": bookmarked, "failed": failed, "score": score, "score_better": score_better,
+            "note": note, "tags": tags,
+        }  # fmt: skip
         changes = {name: value for name, value in given.items() if value is not ...}
         if not changes:
             raise InvalidRequest("Nothing to change.", hint=f"Give at least one of {', '.join(given)}.")

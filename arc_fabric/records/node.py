@@ -1,5 +1,5 @@
-"""What is known of a checkpoint, a node of a trajectory tree. Immutable but for label, marks, score, pin, durability
-and children."""
+"""What is known of a checkpoint, a node of a trajectory tree. Immutable but for label, note, tags, marks, score, pin,
+durability and children."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from arc_fabric.records.record import Record, member
 from arc_fabric.records.types import CheckpointId, Epoch, JobId, Prompt, Seed, SessionId, WorkerName
 
 Durability = Literal["pending", "durable", "deleted", "damaged"]
+ScoreBetter = Literal["higher", "lower"]
 
 
 @dataclass
@@ -55,6 +56,11 @@ class Node(Record):
     bookmarked: bool = member("Marked by a person, to find it again.", False)
     pinned: bool = member("Its pieces stay in a worker's host memory and its KV is never dropped.", False, home=True)
     score: float | None = member("Score of an evaluation, in its own unit.", None, example=0.83)
+    score_better: ScoreBetter | None = member(
+        "Which way a score is good: higher or lower; null: nobody said.", None, example="higher", later=True
+    )
+    note: str | None = member("What a person wrote about it.", None, example="the cup slips at frame 12", later=True)
+    tags: list[str] = member("Words of people, to find it again.", make=list, example=["slip"], later=True)
     bytes_new: int = member("Bytes this step added to storage.", 0, example=161_280)
     bytes_total: int = member("Bytes of the whole snapshot, shared ones included.", 0, example=1_290_240)
     wall_s: float = member("Seconds the step took.", 0.0, example=0.083)

@@ -48,12 +48,13 @@ def get_tree(path: SessionPath, query: TreeQuery) -> Response:
 
 @trees.patch("/nodes/<string:checkpoint_id>", responses={200: NodeView, **errors(409, 413, 415)})
 def patch_node(path: CheckpointPath, body: NodePatch) -> Response:
-    """Label, bookmark, mark as failed, score
+    """Label, bookmark, mark as failed, score, note, tags
 
-    A member left out stays; `label` and `score` can be cleared with null.
+    A member left out stays; `label`, `score`, `score_better` and `note` can be cleared with null.
     """
     given = body.model_dump(include=body.model_fields_set)
-    changes = {name: value for name, value in given.items() if value is not None or name in ("label", "score")}
+    clearable = ("label", "score", "score_better", "note")
+    changes = {name: value for name, value in given.items() if value is not None or name in clearable}
     return json_answer(ctx().ledger.nodes.update(path.checkpoint_id, **changes).to_dict())
 
 

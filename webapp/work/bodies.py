@@ -223,6 +223,11 @@ class NodePatch(Body):
     bookmarked: bool = Field(False, description="Marked by a person, to find it again.")
     failed: bool = Field(False, description="Marks the branch as failed from here.")
     score: float | None = Field(None, ge=-1e9, le=1e9, description="Score of an evaluation.")
+    score_better: Literal["higher", "lower"] | None = Field(None, description="Which way a score is good.")
+    note: Annotated[str, Field(max_length=4000)] | None = Field(None, description="What a person wrote about it.")
+    tags: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(
+        [], max_length=32, description="Words of people, to find it again; they take the place of those before."
+    )
 
 
 class _Form(Body):

@@ -47,7 +47,9 @@ def evaluate(
     if mark:
         for run in runs:
             if run["leaf"]:
-                remote.patch(f"/api/nodes/{run['leaf']}", score=run["score"], failed=run["failed"])
+                remote.patch(
+                    f"/api/nodes/{run['leaf']}", score=run["score"], score_better="lower", failed=run["failed"]
+                )
     emit({"origin": origin, "runs": runs}, as_json, _table)
 
 

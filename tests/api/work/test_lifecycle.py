@@ -126,6 +126,14 @@ def test_node_labels_can_be_changed_and_cleared(session: Made) -> None:
     head = session.now()["head"]
     node = session.web.ok("PATCH", f"/api/nodes/{head}", json={"label": "start", "bookmarked": True, "score": 0.5})
     assert (node["label"], node["bookmarked"], node["score"], node["failed"]) == ("start", True, 0.5, False)
+    assert (node["score_better"], node["note"], node["tags"]) == (None, None, [])
+    said = {"score_better": "lower", "note": "slips at frame 12", "tags": ["slip", "cup"]}
+    node = session.web.ok("PATCH", f"/api/nodes/{head}", json=said)
+    assert {name: node[name] for name in said} == said
+    assert node["label"] == "start"
+    cleared = {"score": None, "score_better": None, "note": None, "tags": []}
+    node = session.web.ok("PATCH", f"/api/nodes/{head}", json=cleared)
+    assert {name: node[name] for name in cleared} == cleared
     assert session.web.ok("PATCH", f"/api/nodes/{head}", json={"label": None})["label"] is None
     session.web.problem(422, "PATCH", f"/api/nodes/{head}", json={})
 

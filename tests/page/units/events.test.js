@@ -87,6 +87,7 @@ test("a worker that is down stays listed", () => {
 });
 
 test("live frames lengthen a pane that follows, and go when their step fails", () => {
+  putJob(job("running"), { told: true });
   const pictures = [bitmap(), bitmap(), bitmap()];
   pictures.forEach((picture, i) => putLive("ses_a", 25 + 2 * i, picture, Date.now()));
   assert.equal(delays.arrived.length, 3);
@@ -99,7 +100,36 @@ test("live frames lengthen a pane that follows, and go when their step fails", (
   assert.deepEqual(pictures.map((picture) => picture.closed), [1, 1, 1]);
 });
 
+for (const [words, end] of [
+  ["is cancelled", () => putJob(job("cancelled"), { told: true })],
+  ["is queued again", () => putJob(job("queued"), { told: true })],
+  ["has a session that is closed", () => putSession(session("ses_a", "a3", { state: "closed", frame_index: 3, updated: 9 }))],
+]) {
+  test(`no live frame of a step that ${words} stays, nor of one that comes later`, () => {
+    state.sessions.get("ses_a").frame_index = 3;
+    putJob(job("running"), { told: true });
+    const [early, late] = [bitmap(), bitmap()];
+    putLive("ses_a", 25, early, Date.now());
+    assert.equal(paneTotal(state.panes[0]), 26);
+    end();
+    assert.equal(paneTotal(state.panes[0]), 25);
+    putLive("ses_a", 32, late, Date.now());
+    assert.equal(paneTotal(state.panes[0]), 25);
+    assert.deepEqual([early.closed, late.closed], [1, 1]);
+  });
+}
+
+test("after a rewind no live frame of the old way stands in for the new", () => {
+  state.sessions.get("ses_a").frame_index = 3;
+  putJob(job("running"), { told: true });
+  putLive("ses_a", 20, bitmap(), Date.now());
+  assert.ok(liveAt(state.panes[0], 20, 20));
+  putSession(session("ses_a", "a1", { frame_index: 1, updated: 9, running_job: "job_1" }));
+  assert.equal(liveAt(state.panes[0], 20, 20), null);
+});
+
 test("a live frame that is sent again takes the older one's place", () => {
+  state.sessions.get("ses_b").running_job = "job_2";
   const [older, newer] = [bitmap(), bitmap()];
   putLive("ses_b", 25, older, Date.now());
   putLive("ses_b", 25, newer, Date.now());

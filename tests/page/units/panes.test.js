@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { clock } from "../../../webapp/static/js/state/clock.js";
-import { divergenceFrame, divergences, equal, pairs, series } from "../../../webapp/static/js/state/comparison.js";
+import { comparedFrame, divergenceFrame, divergences, equal, pairs, series } from "../../../webapp/static/js/state/comparison.js";
 import { readLink, writeLink } from "../../../webapp/static/js/state/link.js";
 import { close, followHead, jump, open, openAll, openBeside, setMode, startShow, swap } from "../../../webapp/static/js/state/panes.js";
 import { openNode, select } from "../../../webapp/static/js/state/selection.js";
@@ -81,6 +81,14 @@ test("series and equality of a pair are found in either order", () => {
   assert.equal(equal(1, 1), true);
   assert.deepEqual(pairs(), [[0, 1]]);
   assert.deepEqual(divergences(), [11]);
+});
+
+test("branches of different lengths are compared at equal frames, and the one that ended is named", () => {
+  openAll([{ nodeId: "a3" }, { nodeId: "a1" }]);
+  assert.deepEqual(comparedFrame(7), { frame: 7, ended: null, last: 8 });
+  assert.deepEqual(comparedFrame(20), { frame: 8, ended: 1, last: 8 });
+  swap();
+  assert.deepEqual(comparedFrame(20), { frame: 8, ended: 0, last: 8 });
 });
 
 test("[ and ] jump between divergences and stay at the ends", () => {

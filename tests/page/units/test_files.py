@@ -16,12 +16,12 @@ MODULES = sorted(JS.rglob("*.js"))
 UNITS = sorted(Path(__file__).parent.glob("*.js"))
 EDGES = graph_js.edges()
 IMPORTED = re.compile(r"^(?:import|/?[* ]+@import) \{([^}]+)\} from", re.M)
-LARGEST_PAGE = 600_000
+LARGEST_PAGE = 700_000
 LONGEST_MODULE = 300
 
 
 def test_the_whole_page_is_small() -> None:
-    """Everything a browser loads is under 600 kB, d3 included."""
+    """Everything a browser loads is under 700 kB, d3 included."""
     files = [path for path in STATIC.rglob("*") if path.is_file()] + [WEBAPP / "templates" / "index.html"]
     assert sum(path.stat().st_size for path in files) < LARGEST_PAGE
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emit, flushTimes, on, touch } from "../../../webapp/static/js/state/store.js";
-import { bytes, clip, count, seconds, sessionName, short, shortId } from "../../../webapp/static/js/ui/format.js";
+import { bytes, clip, count, seconds, sessionName, short, shortId, slug } from "../../../webapp/static/js/ui/format.js";
 import { plant, session, tick } from "./page.js";
 
 test("bytes", () => {
@@ -16,6 +16,11 @@ test("seconds", () => {
 
 test("a minute is never written as 60 seconds", () => {
   assert.deepEqual([59.7, 119.8].map(seconds), ["1:00 min", "2:00 min"]);
+});
+
+test("names of files", () => {
+  assert.deepEqual(["push the cup", " a/b\\c: d? ", "größer 2", "…", "x".repeat(70)].map(slug),
+    ["push-the-cup", "a-b-c-d", "größer-2", "clip", "x".repeat(60)]);
 });
 
 test("numbers and counts", () => {

@@ -1,5 +1,5 @@
 -- needs: base
--- Change what may change on a node (label, bookmarked, failed, score). ARGV: node, packed fields.
+-- Change what may change on a node (Nodes.update names it). ARGV: node, packed fields.
 local nid = ARGV[1]
 if redis.call('EXISTS', keys.node(nid)) == 0 then
   return refuse('NodeNotFound', 'No node ' .. nid .. '.', { checkpoint_id = nid })

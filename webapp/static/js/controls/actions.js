@@ -2,7 +2,7 @@
 
 import * as api from "../net/api.js";
 import { openTreeOf } from "../net/load.js";
-import { putJob, putNode, putSession } from "../state/events.js";
+import { putJob, putSession } from "../state/events.js";
 import { cameToNothing } from "../state/jobs.js";
 import { followHead, open, openBeside } from "../state/panes.js";
 import { state } from "../state/store.js";
@@ -125,19 +125,6 @@ export async function closeSession(session) {
 /** @param {Session} session */
 export function reopenSession(session) {
   return attempt(async () => putSession((await api.post(`/api/sessions/${session.id}/reopen`)).session));
-}
-
-/** Change a node's label, bookmark, failed mark or score. @param {string} id @param {Partial<Schemas["NodePatch"]>} change */
-export function patchNode(id, change) {
-  return attempt(async () => putNode(await api.patch(`/api/nodes/${id}`, change)));
-}
-
-/** Keep a checkpoint's state in a worker's memory, or let it go. @param {string} id @param {boolean} pinned */
-export function setPinned(id, pinned) {
-  return attempt(async () => {
-    putNode(await api.post(`/api/checkpoints/${id}/${pinned ? "pin" : "unpin"}`));
-    toast(pinned ? "Pinned: its state stays in a worker's memory." : "Unpinned: it stays stored.", { kind: "good" });
-  });
 }
 
 /** Open a session: its tree, and its head in the active pane. @param {Session} session */

@@ -1,5 +1,6 @@
 /** The list of jobs: progress, elapsed time, cancel, retry, the whole error. */
 
+import { saveClip } from "../net/clips.js";
 import { isOver } from "../state/jobs.js";
 import { letterOf, on, state } from "../state/store.js";
 import { badge } from "../ui/colours.js";
@@ -53,11 +54,17 @@ function build(job, letter) {
       h("span", { class: "job-session dim", title: session?.prompt ?? "" }, clip(sessionName(session), 22)),
       h("time", { class: "dim elapsed" }),
       !isOver(job) && h("button", { class: "button small quiet", onclick: () => cancel(job) }, "Cancel"),
-      job.kind === "video" && job.result && h("a", { class: "button small quiet", href: job.result.href, download: true }, icon("download"), "Save"),
+      job.kind === "video" && job.result && saveLink(String(job.result.href), sessionName(session)),
       canRetry(job) && h("button", { class: "button small quiet", onclick: () => retry(job) }, icon("retry"), "Retry")),
     job.state === "running" && total > 1 && bar(done, total, job.kind === "video" ? "Frames done" : "Steps done"),
     ...errorBox(job),
   ];
+}
+
+/** @param {string} href @param {string} name */
+function saveLink(href, name) {
+  const onclick = (/** @type {Event} */ event) => { event.preventDefault(); saveClip(href, name); };
+  return h("a", { class: "button small quiet", href, onclick }, icon("download"), "Save");
 }
 
 /** @param {number} done @param {number} total @param {string} label */

@@ -8,7 +8,8 @@ import { iconButton, segment, segments } from "../ui/fields.js";
 import { bytes, clip, seconds, short, shortId } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { toast } from "../ui/toasts.js";
-import { patchNode, rewind, setPinned } from "./actions.js";
+import { rewind } from "./actions.js";
+import { patchNode, setPinned } from "./marks.js";
 import { showTab } from "./tabs.js";
 
 /** @import { Node, Session } from "../state/types.js" */
@@ -74,7 +75,7 @@ function marks(node) {
   const [kind, words] = STORED[node.durability];
   return [h("span", { class: `chip ${kind}` }, words), h("span", { class: "spacer" }),
     mark("save", "Bookmark (B)", bookmarked, () => patchNode(id, { bookmarked: !bookmarked })),
-    mark("close", "Mark as failed", failed, () => patchNode(id, { failed: !failed })),
+    mark("flag", "Mark as failed", failed, () => patchNode(id, { failed: !failed })),
     mark("pin", pinned ? "Unpin" : "Pin", pinned, () => setPinned(id, !pinned),
       pinned ? "Unpin: its state may leave the workers' memory (it stays stored)" : "Pin: keep its state in a worker's memory, for instant forks")];
 }

@@ -3,22 +3,24 @@
 import { putJob } from "../state/events.js";
 import { isOver } from "../state/jobs.js";
 import { on, state, touch } from "../state/store.js";
+import { slug } from "../ui/format.js";
+import { save } from "../ui/save.js";
 import { problem, toast } from "../ui/toasts.js";
 import * as api from "./api.js";
 
-/** @type {Set<string>} Jobs whose clip is to be saved once it is made. */
-const wanted = new Set();
+/** @type {Map<string, string>} Jobs whose clip is to be saved once it is made, and the branch's name. */
+const wanted = new Map();
 
-/** @param {string} url  a `.../video` address */
-export async function saveClip(url) {
+/** @param {string} url  a `.../video` address @param {string} name  of the branch: the file is called after it */
+export async function saveClip(url, name) {
   try {
     const answer = await api.head(url);
     if (answer.status !== 202) {
-      save(url);
+      await fetchClip(url, name);
       return;
     }
     const job = await api.get(answer.headers.get("Location") ?? "");
-    wanted.add(job.id);
+    wanted.set(job.id, name);
     putJob(job);
     touch("jobs"); // an event may have said already that it is done
     toast("The clip is being made.", { more: "It is a job in the list; the file is saved when it is done." });
@@ -30,18 +32,19 @@ export async function saveClip(url) {
 /** Look whether a wanted clip is done whenever a job changes. */
 export function watchClips() {
   on(["jobs"], () => {
-    for (const id of wanted) {
+    for (const [id, name] of wanted) {
       const job = state.jobs.get(id);
       if (!job || !isOver(job)) continue;
       wanted.delete(id);
-      if (job.result) save(String(job.result.href)); // a failure is told like that of any job
+      if (job.result) fetchClip(String(job.result.href), name).catch(problem); // a failure is told like that of any job
     }
   });
 }
 
-/** @param {string} url */
-function save(url) {
-  const link = document.createElement("a");
-  Object.assign(link, { href: url, download: "" });
-  link.click();
+/** The server names a clip after its frames; the branch's name goes before that. @param {string} url @param {string} name */
+async function fetchClip(url, name) {
+  const answer = await fetch(url);
+  if (!answer.ok) await api.get(url);
+  const given = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "clip.mp4";
+  save(await answer.blob(), `${slug(name)}-${given.replace(/^ckp_\w+-/, "")}`);
 }

@@ -14,6 +14,7 @@ export const KEYS = [
   [["S"], "Swap the two"],
   [["G"], "Fork from the frame on screen"],
   [["B"], "Bookmark the checkpoint on screen"],
+  [["Ctrl", "Z"], "Take back the last mark"],
   [["/"], "Search the tree"],
   [["Ctrl", "Enter"], "Run the step form"],
   [["←", "→", "↑", "↓"], "Walk in the focused panel: tree, timeline, grid, wipe"],

@@ -1,6 +1,6 @@
 /** What the keys do. Arrows belong to the focused panel; nothing happens while one types. */
 
-import { patchNode } from "../controls/actions.js";
+import { patchNode, undoNewest } from "../controls/marks.js";
 import { showTab } from "../controls/tabs.js";
 import { changeSpeed, clock, nudge, pause, seek, toggle } from "../state/clock.js";
 import { checkpointAt } from "../state/lineage.js";
@@ -24,22 +24,29 @@ const ACTIONS = {
   "/": () => document.getElementById("search")?.focus(), "?": help,
 };
 
+/** With Ctrl or Cmd. @type {Record<string, () => unknown>} */
+const CTRL_ACTIONS = {
+  enter: () => /** @type {HTMLFormElement|null} */ (document.getElementById("step-form"))?.requestSubmit(),
+  z: undoNewest,
+};
+
 export function listenToKeys() {
   addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      /** @type {HTMLFormElement|null} */ (document.getElementById("step-form"))?.requestSubmit();
-      return;
-    }
     const on = /** @type {Element} */ (event.target);
     const typing = on.closest("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const key = event.shiftKey && event.code === "Comma" ? "<" : event.shiftKey && event.code === "Period" ? ">" : event.key.toLowerCase();
-    const action = ACTIONS[key];
+    const action = event.altKey ? undefined : actionOf(event, Boolean(typing));
     if (!action || (event.key === " " && on.closest("button, summary, a, [role=treeitem], [role=tree]"))) return;
     event.preventDefault();
     action();
   });
+}
+
+/** @param {KeyboardEvent} event @param {boolean} typing */
+function actionOf(event, typing) {
+  const key = event.key.toLowerCase();
+  if (event.ctrlKey || event.metaKey) return typing && key !== "enter" ? undefined : CTRL_ACTIONS[key];
+  if (typing) return undefined;
+  return ACTIONS[event.shiftKey && event.code === "Comma" ? "<" : event.shiftKey && event.code === "Period" ? ">" : key];
 }
 
 /** The checkpoint at or before the frame on screen becomes the fork's source. */

@@ -2,6 +2,7 @@
 
 import { clock } from "./clock.js";
 import { commonAncestor, lastFrame } from "./lineage.js";
+import { paneTotal } from "./live.js";
 import { state } from "./store.js";
 
 /** @typedef {"latent"|"pixel"|"action"} Kind */
@@ -40,6 +41,17 @@ export function equal(a, b) {
 function ofPair(table, a, b) {
   const [x, y] = [state.compare?.ids[a], state.compare?.ids[b]];
   return table?.[`${x}|${y}`] ?? table?.[`${y}|${x}`] ?? null;
+}
+
+/**
+ * The frame at which the two branches that lie over each other are shown: the clock's, as long as both have it; then the last
+ * one that both have, and which pane ended. Different times are never compared.
+ * @param {number} frame @returns {{frame: number, ended: number|null, last: number}}
+ */
+export function comparedFrame(frame) {
+  const ends = state.pair.map((index) => (state.panes[index] ? paneTotal(state.panes[index]) - 1 : Infinity));
+  const last = Math.min(...ends);
+  return { frame: Math.min(frame, last), ended: frame > last ? state.pair[ends.indexOf(last)] : null, last };
 }
 
 /** First video frame in which two panes differ: null when they never do, undefined when unknown. @param {number} a @param {number} b */

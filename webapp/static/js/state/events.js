@@ -1,6 +1,6 @@
 /** What a server event means for the page's state. */
 
-import { isBehind, isOver, cameToNothing } from "./jobs.js";
+import { isBehind, isOver } from "./jobs.js";
 import { forgetLineages, isOnLineage, totalFrames } from "./lineage.js";
 import { dropLive } from "./live.js";
 import { state, touch } from "./store.js";
@@ -23,9 +23,22 @@ export function apply({ kind, data }) {
 export function putSession(session) {
   const known = state.sessions.get(session.id);
   if (known && known.updated > session.updated) return;
-  state.sessions.set(session.id, { ...known, ...session });
+  const now = { ...known, ...session };
+  state.sessions.set(session.id, now);
+  if (known && known.head !== now.head && now.frame_index <= known.frame_index) forgetLive(now, 0); // rewound: other frames have these numbers
+  else dropUncommitted(now);
   movePanes();
   touch("sessions");
+}
+
+/** Live frames of a step that will never be committed must not stay. @param {Session} session */
+function dropUncommitted(session) {
+  if (!session.running_job && session.head) forgetLive(session, totalFrames(session.head));
+}
+
+/** @param {Session} session @param {number} from  frame */
+function forgetLive(session, from) {
+  if (dropLive(session.id, (frame) => frame >= from)) touch("branch");
 }
 
 /**
@@ -39,13 +52,10 @@ export function putJob(job, { told = false } = {}) {
   state.jobs.set(job.id, job);
   if (state.jobs.size > JOBS_KEPT) dropOldestJob();
   const session = job.kind === "video" ? null : state.sessions.get(job.session_id); // clips are not the session's own work
-  if (session) {
-    if (job.state === "running") session.running_job = job.id;
-    else if (session.running_job === job.id) session.running_job = null;
-  }
-  if (session?.head && cameToNothing(job)) {
-    const committed = totalFrames(session.head);
-    dropLive(session.id, (frame) => frame >= committed);
+  if (session && job.state === "running") session.running_job = job.id;
+  else if (session?.running_job === job.id) {
+    session.running_job = null;
+    dropUncommitted(session);
   }
   touch("jobs", "sessions");
 }

@@ -16,8 +16,15 @@ const TIMES_KEPT = 500;
 /** ms from the server's stamp until a live frame was decoded, and until it was drawn, for those that were. */
 export const delays = { arrived: /** @type {number[]} */ ([]), drawn: /** @type {number[]} */ ([]) };
 
-/** A frame arrived. @param {string} sessionId @param {number} frame @param {ImageBitmap} bitmap @param {number} sent */
+/**
+ * A frame arrived. One of a session that is not being stepped is of a step that was cancelled, and of no use to anybody.
+ * @param {string} sessionId @param {number} frame @param {ImageBitmap} bitmap @param {number} sent
+ */
 export function putLive(sessionId, frame, bitmap, sent) {
+  if (!state.sessions.get(sessionId)?.running_job) {
+    bitmap.close();
+    return;
+  }
   const frames = live.get(sessionId) ?? new Map();
   live.set(sessionId, frames);
   frames.get(frame)?.bitmap.close();
@@ -27,16 +34,19 @@ export function putLive(sessionId, frame, bitmap, sent) {
 }
 
 /**
- * Drop a session's live frames of these numbers (their step failed, or their strip is here).
+ * Drop a session's live frames of these numbers (their step came to nothing, or their strip is here). Answers how many went.
  * @param {string} sessionId @param {(frame: number) => boolean} gone
  */
-export function dropLive(sessionId, gone) {
+export function dropLive(sessionId, gone = () => true) {
   const frames = live.get(sessionId);
+  let dropped = 0;
   for (const [number, { bitmap }] of frames ?? []) {
     if (!gone(number)) continue;
     bitmap.close();
     frames?.delete(number);
+    dropped += 1;
   }
+  return dropped;
 }
 
 /**

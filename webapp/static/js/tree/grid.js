@@ -8,17 +8,11 @@ import { lettersAt, on, state } from "../state/store.js";
 import { badge, sessionColour } from "../ui/colours.js";
 import { arrange, fill, h, text } from "../ui/dom.js";
 import { clip, count, short } from "../ui/format.js";
+import { buildOrder } from "./order.js";
 import { search } from "./search.js";
 
 /** @import { Node } from "../state/types.js" */
 
-/** @type {Record<string, [string, (a: Node, b: Node) => number]>} */
-const SORTS = {
-  newest: ["Newest", (a, b) => b.created - a.created],
-  score: ["Score", (a, b) => (b.score ?? -Infinity) - (a.score ?? -Infinity)],
-  steps: ["Steps", (a, b) => b.frame_index - a.frame_index],
-  name: ["Name", (a, b) => nameOf(a).localeCompare(nameOf(b))],
-};
 /** @type {Record<string, [string, (node: Node) => boolean]>} */
 const FILTERS = {
   all: ["All", () => true],
@@ -34,7 +28,7 @@ let nameOf = branchNames();
 
 export function buildGrid() {
   const words = h("input", { type: "search", placeholder: "Filter branches …", "aria-label": "Filter branches" });
-  const sorts = h("select", { "aria-label": "Sort by" }, ...Object.keys(SORTS).map((key) => h("option", { value: key }, SORTS[key][0])));
+  const order = buildOrder(() => refresh());
   const filters = h("select", { "aria-label": "Show" }, ...Object.keys(FILTERS).map((key) => h("option", { value: key }, FILTERS[key][0])));
   const facts = h("span", { class: "dim", role: "status" });
   const grid = h("div", { class: "grid", role: "list", "aria-label": "Branches" });
@@ -44,15 +38,15 @@ export function buildGrid() {
     nameOf = branchNames();
     const hits = words.value.trim() ? search(words.value) : null;
     const all = leaves();
-    const list = all.filter((node) => FILTERS[filters.value][1](node) && (!hits || hits.has(node.id))).sort(SORTS[sorts.value][1]);
+    const list = order.sort(all.filter((node) => FILTERS[filters.value][1](node) && (!hits || hits.has(node.id))), nameOf);
     text(facts, list.length === all.length ? count(all.length, "branch", "branches") : `${list.length} of ${all.length}`);
     none.hidden = list.length > 0 || all.length === 0;
     arrange(grid, cards, list, cardOf);
   };
-  for (const field of [sorts, filters, words]) field.addEventListener("input", refresh);
+  for (const field of [filters, words]) field.addEventListener("input", refresh);
   grid.addEventListener("keydown", (event) => walk(grid, event));
   on(["nodes", "sessions", "panes", "view", "jobs"], refresh);
-  const bar = h("div", { class: "grid-bar" }, words, h("label", {}, "Sort ", sorts), h("label", {}, "Show ", filters), facts);
+  const bar = h("div", { class: "grid-bar" }, words, ...order.els, h("label", {}, "Show ", filters), facts);
   return h("div", { class: "grid-view" }, bar, none, grid);
 }
 

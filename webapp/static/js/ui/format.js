@@ -55,6 +55,11 @@ export function short(n, digits = 3) {
   return Math.abs(n) >= 0.001 && Math.abs(n) < 1e6 ? String(Number(n.toPrecision(digits))) : n.toExponential(1);
 }
 
+/** A name as part of a file's: letters, digits and dashes. @param {string} name */
+export function slug(name) {
+  return name.normalize("NFC").replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60).replaceAll(/^-|-$/g, "") || "clip";
+}
+
 /** What a session is called: its label, else its prompt. @param {Session|null|undefined} session */
 export function sessionName(session) {
   return session ? session.label || session.prompt || shortId(session.id) : "–";

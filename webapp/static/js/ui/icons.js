@@ -22,6 +22,7 @@ const PATHS = {
   plus: "M12 5v14M5 12h14",
   loop: "M17 4l3 3-3 3M4 12V9a2 2 0 0 1 2-2h14M7 20l-3-3 3-3M20 12v3a2 2 0 0 1-2 2H4",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
+  flag: "M6 21V4h11l-2 4 2 4H6",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   pin: "M9 4h6l-1 6 3 3v2H7v-2l3-3zM12 15v5",
   pixels: "M4 4h5v5H4zM10 10h5v5h-5zM16 16h4v4h-4zM16 4h4v4h-4zM4 16h4v4H4z",

@@ -1,5 +1,6 @@
 /** The three ways to lay two branches over each other on one stage: wipe, blink, difference. */
 
+import { comparedFrame } from "../state/comparison.js";
 import { LETTERS, state } from "../state/store.js";
 import { context2d } from "../ui/canvas.js";
 import { context, paint } from "./draw.js";
@@ -119,8 +120,13 @@ export function startBlink(redraw) {
   return () => clearInterval(timer);
 }
 
-/** What the stage shows, in words (its label for screen readers). */
-export function describe() {
+/** What the stage shows, in words (its label for screen readers). @param {number} frame  the clock's */
+export function describe(frame) {
+  const { ended, last } = comparedFrame(frame);
+  return ended === null ? describeMode() : `${LETTERS[ended]} ends at frame ${last}: both are shown there. ${describeMode()}`;
+}
+
+function describeMode() {
   const [a, b] = state.pair.map((index) => LETTERS[index]);
   if (state.mode === "wipe") return `Wipe between ${a} and ${b}, ${Math.round(overlay.wipe * 100)} % ${a}`;
   if (state.mode === "blink") return `Blink: ${overlay.second ? b : a} is shown`;

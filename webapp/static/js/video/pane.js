@@ -1,8 +1,8 @@
 /** One pane: a branch's letter, name, picture and facts. */
 
 import { saveClip } from "../net/clips.js";
-import { clock } from "../state/clock.js";
 import { stepsAt, totalFrames } from "../state/lineage.js";
+import { paneTotal } from "../state/live.js";
 import { activate, close } from "../state/panes.js";
 import { LETTERS, emit, state } from "../state/store.js";
 import { paneColour } from "../ui/colours.js";
@@ -35,7 +35,7 @@ export class PaneView {
       h("footer", { class: "pane-foot" }, this.where, this.chips));
     this.el.style.setProperty("--own", paneColour(index));
     this.video = h("a", { class: "icon-button", title: "Download as MP4", "aria-label": `Download ${LETTERS[index]} as MP4`,
-      onclick: (/** @type {Event} */ event) => { event.preventDefault(); saveClip(this.video.getAttribute("href") ?? ""); } }, icon("download"));
+      onclick: (/** @type {Event} */ event) => this.download(event) }, icon("download"));
     this.shut = iconButton("close", `Close pane ${LETTERS[index]}`, (event) => { event.stopPropagation(); close(index); });
     this.tools.append(this.video, this.shut);
     /** @type {unknown[]} what the canvas shows */ this.painted = [];
@@ -51,9 +51,16 @@ export class PaneView {
     attr(this.title, "title", node?.prompt ?? "");
     this.el.classList.toggle("active", this.index === state.active && state.panes.length > 1);
     attr(this.el, "aria-label", `Pane ${LETTERS[this.index]}: ${name}`);
-    attr(this.video, "href", `/api/sessions/${pane.sessionId}/video`);
+    attr(this.video, "href", `/api/checkpoints/${pane.nodeId}/video`);
+    attr(this.video, "download", name || sessionName(session));
     this.shut.hidden = state.panes.length < 2;
     this.refreshChips(node, session);
+  }
+
+  /** What the pane shows, as a file. @param {Event} event */
+  download(event) {
+    event.preventDefault();
+    saveClip(this.video.getAttribute("href") ?? "", this.video.getAttribute("download") ?? "");
   }
 
   /** @param {Node|undefined} node @param {Session|undefined} session */
@@ -87,8 +94,8 @@ export class PaneView {
     this.paint(picture);
     this.canvas.dataset.frame = String(frame);
     const last = totalFrames(pane.nodeId) - 1;
-    const ended = frame > last && !(pane.follows && clock.follow);
-    text(this.note, picture ? (ended ? `ended at frame ${last}` : "") : "This frame could not be loaded");
+    const ended = frame > paneTotal(pane) - 1;
+    text(this.note, picture ? (ended ? `ends at frame ${last}` : "") : "This frame could not be loaded");
     this.el.classList.toggle("ended", ended);
     const step = Math.min(stepsAt(frame), stepsAt(last));
     text(this.where, `step ${step} / ${stepsAt(last)}`);

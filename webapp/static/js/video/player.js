@@ -1,6 +1,7 @@
 /** The videos: panes side by side or one overlay, all drawn from one clock in one go. */
 
 import { clock, reducedMotion, setReadiness } from "../state/clock.js";
+import { comparedFrame } from "../state/comparison.js";
 import { longestTotal, noteDrawn } from "../state/live.js";
 import { measure } from "../state/panes.js";
 import { LETTERS, on, state } from "../state/store.js";
@@ -86,7 +87,8 @@ function pictureCame() {
 function draw() {
   if (!state.panes.length) return;
   const { frame } = clock;
-  const pictures = state.panes.map((pane) => pictureOf(pane, frame));
+  const at = state.mode === "side" ? frame : comparedFrame(frame).frame;
+  const pictures = state.panes.map((pane) => pictureOf(pane, at));
   for (const pane of state.panes) prefetch(pane, frame);
   const ready = pictures.filter((picture) => picture !== "loading").map((picture) => (picture === "missing" ? null : picture));
   root.classList.toggle("loading", ready.length < pictures.length);
@@ -98,7 +100,7 @@ function draw() {
   else drawOverlay(ready);
   for (const picture of ready) noteDrawn(picture?.live);
   shown.frame = frame;
-  shown.panes = state.panes.map(() => frame);
+  shown.panes = state.panes.map(() => at);
   shown.draws += 1;
 }
 
@@ -113,16 +115,16 @@ function drawOverlay(pictures) {
   const [a, b] = state.pair.map((index) => pictures[index]);
   if (!a || !b) return;
   drawPair(stage, a, b);
-  stage.dataset.frame = String(clock.frame);
+  stage.dataset.frame = String(comparedFrame(clock.frame).frame);
   legend.forEach((el, i) => {
     text(el, LETTERS[state.pair[i]]);
     el.dataset.letter = LETTERS[state.pair[i]];
     el.classList.toggle("off", state.mode === "blink" && (i === 1) !== overlay.second);
   });
   overlayBox.dataset.mode = state.mode;
-  attr(overlayBox, "aria-label", describe());
+  attr(overlayBox, "aria-label", describe(clock.frame));
   attr(overlayBox, "aria-valuenow", Math.round(overlay.wipe * 100));
-  text(caption, describe());
+  text(caption, describe(clock.frame));
 }
 
 /** @param {PointerEvent} event */
