@@ -41,6 +41,8 @@ from arc_fabric.errors import InvalidRequest, UnknownSetting
 
 PREFIX = "ARC_FABRIC_"
 CONFIG_VARIABLE = "ARC_FABRIC_CONFIG"
+OTHER_VARIABLES = (CONFIG_VARIABLE, "ARC_FABRIC_DREAMZERO_SRC", "ARC_FABRIC_DREAMZERO_DEVICE")
+"""Variables with our prefix that name no setting: this module, the DreamZero adapter and its tests read them."""
 DEFAULT_CONFIG = Path("arc-fabric.toml")
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
@@ -271,7 +273,7 @@ def _read_env() -> dict[str, str]:
 
 
 def _is_ours(variable: str) -> bool:
-    return variable.startswith(PREFIX) and variable != CONFIG_VARIABLE
+    return variable.startswith(PREFIX) and variable not in OTHER_VARIABLES
 
 
 def _read_file(config: Path | str | None) -> dict[str, Any]:

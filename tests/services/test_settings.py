@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,3 +143,16 @@ def test_every_setting_is_documented() -> None:
         assert field.description
         assert field.description in rows[name], f"docs/reference/settings.md describes {name} otherwise than the code"
     assert env_name("data_dir") == "ARC_FABRIC_DATA_DIR"
+
+
+def test_every_variable_that_the_docs_name_is_taken() -> None:
+    """`arc-fabric settings` starts with all of them set: no variable of a how-to stops every command."""
+    root = Path(__file__).parents[2]
+    pages = [*root.glob("*.md"), *root.glob("docs/**/*.md")]
+    named = {name for page in pages for name in re.findall(r"ARC_FABRIC_[A-Z0-9_]*[A-Z0-9]\b", page.read_text())}
+    named -= {"ARC_FABRIC_PROT", "ARC_FABRIC_CONFIG"}  # an example of a misspelt one; a file that must be there
+    assert "ARC_FABRIC_DREAMZERO_SRC" in named
+    given = dict.fromkeys(named, "x") | {name: value for name, value in Settings().to_env().items() if name in named}
+    command = [sys.executable, "-m", "arc_fabric", "settings"]
+    done = subprocess.run(command, env={**os.environ, **given}, cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
