@@ -264,6 +264,11 @@ class Session:
             if not self.model.abilities.observes:
                 raise InvalidRequest("This model cannot take observed frames.", hint="Step without `observed`.")
             observed = np.stack([self.model.fit_image(np.asarray(frame)) for frame in observed])
+        if observed is None and not self.model.abilities.imagines and not self.snapshot.is_root:
+            raise InvalidRequest(
+                "This model leaves its video noisy: it does not go on from frames that it imagined.",
+                hint="Give the real frames seen since the last step (observed=...).",
+            )
         return StepRequest(
             self.session_id,
             _require_text(self.prompt),

@@ -51,6 +51,8 @@ class Abilities:
     predicts_actions: bool = True
     observes: bool = False
     """`encode_observed` turns real frames into the pending block, for closed-loop use."""
+    imagines: bool = True
+    """False: what a step adds is left noisy, so that the next one needs real frames (`observed`)."""
     remembers: bool = False
     """A new window can know what the last one knew: who begins it puts that window's `ys` on `action_head.memory`, and
     the call takes it off."""

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from arc_fabric import Session, StateManager
-from arc_fabric.errors import InvalidRequest, ServiceError
+from arc_fabric.errors import ArcFabricError, IdentityMismatch, InvalidRequest
+from arc_fabric.models.dreamzero.identity import identity_of_vla
 from arc_fabric.services import weed
 from arc_fabric.store import SnapshotStore
 from tests.sdk.proofs import Place, assert_light_is_rebuilt, assert_next_elsewhere, backend_at, on_disk
@@ -28,6 +29,7 @@ if not os.environ.get("ARC_FABRIC_DREAMZERO_SRC"):
     )
 
 from tests.dreamzero.models import ToyDreamZero, picture, quiet, toy_dreamzero
+from tests.dreamzero.real import SIZE
 
 STEPS = 6
 """A window of four steps and half of the next."""
@@ -202,7 +204,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         return on_disk(tmp_path)
     try:
         weed.binary()
-    except ServiceError as error:
+    except ArcFabricError as error:
         pytest.skip(f"NOT TESTED ON S3: {error}")
     server, bucket = request.getfixturevalue("s3_server"), request.getfixturevalue("s3_bucket")
     return "S3Backend", server.endpoint, server.credentials.access_key, server.credentials.secret_key, bucket
@@ -221,3 +223,48 @@ def test_a_fresh_process_continues_with_the_same_bits(model: ToyDreamZero, trunk
 def manager_variant(manager: StateManager) -> str:
     """Which backbone a manager's model has."""
     return "5b" if manager.model.geometry.latent_channels == 48 else "14b"
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [
+        ("action_head.config", "decouple_inference_noise", True),
+        ("action_head.config", "video_inference_final_noise", 0.9),
+        ("action_head", "num_frames", 29),
+        ("action_head", "action_horizon", 12),
+        ("action_head", "num_frame_per_block", 1),
+        ("action_head", "cfg_scale", 4.0),
+        ("action_head.model", "local_attn_size", 7),
+        ("action_head.model", "frame_seqlen", 7),
+        ("action_head.model.blocks.0.self_attn", "max_attention_size", 72),
+        ("action_head.model.blocks.1.norm1", "eps", 1e-5),
+        ("action_head.vae", "upsampling_factor", 4),
+    ],
+)
+def test_a_state_of_other_settings_is_refused(
+    model: ToyDreamZero, trunk: tuple, monkeypatch: pytest.MonkeyPatch, place: str, name: str, value: object
+) -> None:
+    """Everything that can change a bit is in the identity, wherever the VLA keeps it; a call changes nothing of it."""
+    steps = trunk[2]
+    head = model.action_head
+    assert model.identity().sampler == identity_of_vla(model.vla, "toy", model.device).sampler
+    part = head.config if place == "action_head.config" else model.vla.get_submodule(place)
+    monkeypatch.setattr(part, name, value, raising=False)
+    monkeypatch.setattr(model, "_identity", identity_of_vla(model.vla, model.identity().weights_digest, model.device))
+    other = StateManager(model, store=trunk[0].store)
+    with pytest.raises(IdentityMismatch, match="sampler"):
+        other.load(steps[1].checkpoint_id)
+
+
+def test_a_video_left_noisy_goes_on_from_real_frames_only(model: ToyDreamZero, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoupled inference ends each block at 80 % noise: no imagined step follows it, observed ones do."""
+    monkeypatch.setattr(model.action_head.config, "decouple_inference_noise", True, raising=False)
+    noisy = ToyDreamZero(
+        model.vla, model._transforms, image_size=(SIZE, SIZE), weights_digest="toy", device=model.device
+    )
+    assert model.abilities.imagines and not noisy.abilities.imagines
+    session = Session("noisy", noisy, StateManager(noisy), PROMPT, picture())
+    session.step()
+    with pytest.raises(InvalidRequest, match="leaves its video noisy"):
+        session.step()
+    assert session.step(observed=np.stack([picture(i) for i in range(4)])).frame_index == 2

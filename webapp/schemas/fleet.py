@@ -58,6 +58,10 @@ class AbilitiesView(View):
     rebuilds_kv: bool = Field(description="Its KV can be rebuilt bit for bit from latents and prompts.")
     predicts_actions: bool = Field(description="Its policy chooses actions where none are given.")
     observes: bool = Field(description="A step takes real frames (`observed`, closed loop).")
+    imagines: bool = Field(
+        default=True,
+        description="Steps go on from imagined frames; false: all but the first need `observed`.",
+    )
     remembers: bool = Field(description="A new window knows what the last one knew, things that are hidden included.")
     uses_crossattn_cache: bool = Field(description="It keeps cross-attention caches; false: snapshots leave them out.")
 

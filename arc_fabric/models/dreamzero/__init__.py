@@ -1,9 +1,10 @@
 """DreamZero behind the model contract, on its public code as it is (github: dreamzero0/dreamzero).
 
     loading      load(checkpoint dir, device): the real VLA through its own policy class
-    checkpoint   what must lie in a checkpoint directory; its digest
+    checkpoint   what must lie in a checkpoint directory
     shards       whether weight files and their index belong together
     filling      whether the loader filled every weight
+    identity     what must be equal for a state to go on with the same bits
     source       DreamZero's own code, installed or in a checkout
     memory       device memory that it needs, computed from its configuration
     policy       cameras, prompts, states and actions through DreamZero's own transforms

@@ -1,4 +1,4 @@
-"""A DreamZero checkpoint directory: is it whole, how large is it, which weights are these? Pure, without torch.
+"""A DreamZero checkpoint directory: is it whole, what does it hold? Pure, without torch.
 
 experiment_cfg/conf.yaml, experiment_cfg/metadata.json    training configuration, normalisation statistics
 config.json                                               the model's configuration
@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-
-from blake3 import blake3
 
 from arc_fabric.errors import ModelUnavailable
 from arc_fabric.models.dreamzero.shards import problems
@@ -49,15 +47,6 @@ def holds_lora_only(directory: Path) -> bool:
     """Whether it was trained with `save_lora_only: true`: its base weights come from where config.json says."""
     configuration = (directory / REQUIRED[0]).read_text()
     return re.search(r"^save_lora_only:\s*true\s*(#.*)?$", configuration, re.MULTILINE | re.IGNORECASE) is not None
-
-
-def weights_digest(files: list[Path]) -> str:
-    """BLAKE3 over the names and contents of the weight files, hex. Reads everything, on all cores."""
-    hasher = blake3(max_threads=blake3.AUTO)
-    for file in files:
-        hasher.update(file.name.encode())
-        hasher.update_mmap(file)
-    return hasher.hexdigest()
 
 
 def _index(directory: Path) -> dict[str, str] | None:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from blake3 import blake3
 
 from arc_fabric.errors import ModelUnavailable
-from arc_fabric.models.dreamzero.checkpoint import holds_lora_only, weight_files, weights_digest
+from arc_fabric.models.dreamzero.checkpoint import REQUIRED, holds_lora_only, weight_files
 from arc_fabric.models.dreamzero.filling import Loads, watched_loads
+from arc_fabric.models.dreamzero.identity import files_digests, parameters_digest
 from arc_fabric.models.dreamzero.memory import MemoryPlan, plan_of, shortage
 from arc_fabric.models.dreamzero.model import DreamZeroModel
 from arc_fabric.models.dreamzero.policy import DROID, PolicyTransforms
@@ -44,9 +44,10 @@ def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
     transforms = PolicyTransforms(policy, groot["Batch"], _camera_resolution(policy))
     vla = policy.trained_model
     size = _image_size(vla.action_head, transforms)
-    # The files of a LoRA-only checkpoint do not say which base weights they were merged into.
-    digest = parameters_digest(vla) if holds_lora_only(directory) else weights_digest(files)
-    return DreamZeroModel(vla, transforms, image_size=size, weights_digest=digest, device=where)
+    digests = files_digests(directory, REQUIRED)
+    return DreamZeroModel(
+        vla, transforms, image_size=size, weights_digest=parameters_digest(vla), device=where, files=digests
+    )
 
 
 def load_policy(groot: Mapping[str, Any], directory: Path, device: torch.device) -> Any:
@@ -91,16 +92,6 @@ def _require_filled(loads: Loads, vla: torch.nn.Module, directory: Path) -> None
             missing=sorted(missing)[:100],
             unexpected=sorted(extra)[:100],
         )
-
-
-def parameters_digest(module: torch.nn.Module) -> str:
-    """BLAKE3 over names, dtypes, shapes and bytes of all parameters and buffers, hex."""
-    hasher = blake3(max_threads=blake3.AUTO)
-    for name, tensor in sorted(module.state_dict().items()):
-        if isinstance(tensor, torch.Tensor):
-            hasher.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-            hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return hasher.hexdigest()
 
 
 def _require_gpu(device: torch.device, plan: MemoryPlan) -> None:

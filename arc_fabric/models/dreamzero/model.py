@@ -6,9 +6,8 @@ Facts it stands on: docs/how-to/dreamzero.md. Nothing of the VLA is patched: sta
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from importlib import metadata
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,12 @@ from torch import Tensor
 
 from arc_fabric.errors import InvalidImage, InvalidRequest
 from arc_fabric.models.contract import Abilities, Conditioning, Geometry, ModelIdentity
+from arc_fabric.models.dreamzero.identity import identity_of_vla
 from arc_fabric.models.dreamzero.policy import Transforms
 
 FPS = 5.0
 """8 frames and 24 actions at 15 Hz per step."""
 FRAMES_PER_LATENT = 4
-_ENVIRONMENT = ("ATTENTION_BACKEND", "NUM_DIT_STEPS", "DYNAMIC_CACHE_SCHEDULE", "ENABLE_TENSORRT", "LOAD_TRT_ENGINE",
-                "TORCHDYNAMO_DISABLE")  # fmt: skip
-_SOFTWARE = ("torch", "transformers", "diffusers", "flash-attn")
 
 
 class DreamZeroModel:
@@ -40,18 +37,20 @@ class DreamZeroModel:
 
     def __init__(
         self, vla: Any, transforms: Transforms, *, image_size: tuple[int, int], weights_digest: str,
-        device: str | torch.device,
+        device: str | torch.device, files: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
-        """`image_size` is the (height, width) of what the VAE decodes to."""
+        """`image_size` is the (height, width) of what the VAE decodes to; `files` has digests of what the transforms
+        were made from."""
         self.vla = vla
         self.action_head = vla.action_head
         self.device = torch.device(device)
+        self.abilities = replace(type(self).abilities, imagines=not vla.action_head.config.decouple_inference_noise)
         self._transforms = transforms
         self.geometry = _geometry(vla, transforms, image_size)
-        self._identity = _identity(vla, weights_digest, self.device)
+        self._identity = identity_of_vla(vla, weights_digest, self.device, files)
 
     def identity(self) -> ModelIdentity:
-        """Weights, dtype, attention backend, sampler and compile settings, software."""
+        """Everything that can change a bit (see `identity`)."""
         return self._identity
 
     def fit_image(self, image: np.ndarray) -> np.ndarray:
@@ -190,30 +189,3 @@ def _observed_counts(latents_per_block: int) -> tuple[int, ...]:
     """How many real frames a step takes: as many as DreamZero's own server gives, a block, a block and a frame."""
     span = FRAMES_PER_LATENT * latents_per_block
     return FRAMES_PER_LATENT, span, span + 1
-
-
-def _identity(vla: Any, weights_digest: str, device: torch.device) -> ModelIdentity:
-    head = vla.action_head
-    sampler = {
-        "num_inference_steps": head.num_inference_steps,
-        "dit_step_mask": "".join("x" if run else "." for run in head.dit_step_mask),
-        "dynamic_cache_schedule": head.dynamic_cache_schedule,
-        "cfg_scale": head.cfg_scale,
-        "sigma_shift": head.sigma_shift,
-        "ip_size": head.ip_size,
-        "environment": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-    }
-    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    backend = os.environ.get("ATTENTION_BACKEND", "default")
-    dtype = str(next(head.model.parameters()).dtype).removeprefix("torch.")
-    return ModelIdentity("dreamzero", weights_digest, dtype, backend, kind, sampler, _versions())
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _SOFTWARE:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
