@@ -18,6 +18,8 @@ from arc_fabric.state import WorldStateSnapshot
 
 KEPT_STEPS = 32
 """Steps whose frames stay in memory; older ones are read from the store again."""
+KNOWN_STEPS = 4096
+"""Steps whose checkpoint is known without the store; older ones are found by walking up from these."""
 
 
 @dataclass
@@ -47,6 +49,9 @@ class Trajectory:
         old = self._steps.get(self._head - KEPT_STEPS)
         if old is not None and old.checkpoint_id is not None:
             old.frames = None
+        oldest = self._steps.get(self._head - KNOWN_STEPS)
+        if oldest is not None and oldest.checkpoint_id is not None:
+            del self._steps[self._head - KNOWN_STEPS]
 
     def named(self, checkpoint_id: str) -> None:
         """Note that the head was checkpointed."""

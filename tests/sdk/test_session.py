@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from arc_fabric import Session, StateManager, TrajectoryTree
+from arc_fabric import Session, StateManager, TrajectoryTree, trajectory
 from arc_fabric.errors import (
     CheckpointUnavailable,
     FrameNotFound,
@@ -223,6 +223,17 @@ def test_old_frames_are_read_from_the_store(session: Session) -> None:
     assert sum(step.frames is not None for step in session.trajectory._steps.values()) <= 33
     assert np.array_equal(session.get_decoded_frame(1), steps[0].frames[0])
     assert len(session.get_trajectory_video()) == 1 + 40 * 8
+
+
+def test_of_a_long_line_only_the_latest_steps_are_remembered(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a session knows of its lineage is bounded; older steps are found by walking up through the store."""
+    monkeypatch.setattr(trajectory, "KNOWN_STEPS", 6)
+    heads = [session.head, *(session.step().checkpoint_id for _ in range(20))]
+    assert len(session.trajectory._steps) == 6
+    first = session.manager.load_step(heads[3]).frames.numpy()
+    assert np.array_equal(session.get_decoded_frame(1 + 2 * 8), first[0])
+    assert session.rewind(18) == heads[2]
+    assert session.step().frame_index == 3
 
 
 def test_steps_without_checkpoint_cannot_be_rewound_to(session: Session) -> None:

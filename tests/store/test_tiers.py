@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.format.manifest import Piece, TensorRecord
+from arc_fabric.store.backends import MemoryBackend
+from arc_fabric.store.format.manifest import Manifest, Piece, TensorRecord
+from arc_fabric.store.read.manifest_cache import ManifestCache
 from arc_fabric.store.tiers import DeviceTier, HostTier
 from tests.store.faulty import FaultyBackend
 from tests.store.states import State, kv_names, same_bits
@@ -160,3 +162,22 @@ def test_the_least_recently_used_piece_goes_first() -> None:
     tier.get("a")
     tier.put("c", torch.zeros(10, dtype=torch.uint8))
     assert tier.has("a") and not tier.has("b") and tier.has("c")
+
+
+def test_manifests_are_kept_within_bytes_not_by_number() -> None:
+    """Larger ones leave room for fewer, the latest stay."""
+    piece = Piece(1, 8, "d", checkpoint="c", key="k")
+
+    def manifests(count: int, pieces: int) -> list[Manifest]:
+        record = TensorRecord("t", "F32", (pieces,), 0, 1, (piece,) * pieces)
+        return [Manifest(f"c{i}-{pieces}", None, 0.0, {"t": record}, {}) for i in range(count)]
+
+    kept = {}
+    for pieces in (1, 100):
+        cache, made = ManifestCache(MemoryBackend(), budget=1 << 20), manifests(400, pieces)
+        for manifest in made:
+            cache.add(manifest)
+        kept[pieces] = sum(cache.known(manifest.checkpoint_id) is not None for manifest in made)
+        assert cache.known(made[-1].checkpoint_id) is made[-1]
+    assert 100 < kept[1] < 400
+    assert 5 < kept[100] < 30

@@ -9,13 +9,21 @@ from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import Manifest
 from arc_fabric.store.read.reader import load_manifest
 
+_BUDGET = 24 << 20
+_OF_MANIFEST, _OF_TENSOR, _OF_PIECE = 4096, 384, 640
+"""Bytes in memory, about, as measured: ids, digests and keys are strings."""
+
 
 class ManifestCache:
-    """A small cache in front of the stored manifests, which are immutable but for deletion. Thread-safe."""
+    """A small cache in front of the stored manifests, which are immutable but for deletion. Thread-safe.
 
-    def __init__(self, backend: Backend, size: int = 4096) -> None:
+    It is bounded by bytes: thousands of manifests would be hundreds of megabytes, and millions of objects that every
+    full pass of Python's garbage collection goes through.
+    """
+
+    def __init__(self, backend: Backend, budget: int = _BUDGET) -> None:
         self._backend = backend
-        self._known: Lru[str, Manifest] = Lru(size, lambda manifest: 1)
+        self._known: Lru[str, Manifest] = Lru(budget, _weight)
         self._dropped: set[str] = set()
         self._lock = threading.Lock()
 
@@ -54,3 +62,8 @@ class ManifestCache:
         """Drop it from the cache."""
         with self._lock:
             self._known.pop(checkpoint_id)
+
+
+def _weight(manifest: Manifest) -> int:
+    pieces = sum(len(record.pieces) for record in manifest.tensors.values())
+    return _OF_MANIFEST + _OF_TENSOR * len(manifest.tensors) + _OF_PIECE * pieces

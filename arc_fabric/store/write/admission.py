@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from arc_fabric.base.lru import Lru
 from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.store.format.cutting import expected_new
 from arc_fabric.store.format.entry import TensorEntry
@@ -21,6 +22,8 @@ from arc_fabric.store.write.job import Attachment, WriteJob
 from arc_fabric.store.write.writer import Writer
 
 Policy = Literal["full", "light", "auto"]
+_REMEMBERED = 10_000
+"""Ids that are refused at once when they come again; older ones are when storage is asked."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Admission:
         self._manifests = manifests
         self._device = device
         self._budget = budget
-        self._ids: set[str] = set()
+        self._ids: Lru[str, None] = Lru(_REMEMBERED, lambda _: 1)
         self._lock = threading.Lock()
 
     def take(
@@ -66,7 +69,7 @@ class Admission:
         try:
             self._writer.admit(sum(stored), timeout)
         except BaseException:
-            self._ids.discard(checkpoint_id)
+            self._ids.pop(checkpoint_id)
             raise
         self._writer.submit(
             WriteJob(
@@ -101,7 +104,7 @@ class Admission:
             again = self._writer.forgive(check_id(checkpoint_id))
             if (checkpoint_id in self._ids and not again) or self._manifests.known(checkpoint_id):
                 raise Conflict(f"Checkpoint {checkpoint_id} exists already.", hint="Ids are never reused.")
-            self._ids.add(checkpoint_id)
+            self._ids.add(checkpoint_id, None)
 
 
 def _check_entries(entries: Iterable[TensorEntry]) -> None:
