@@ -55,7 +55,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeedServer]:
 @pytest.fixture
 def redis_url(redis_server: ValkeyServer) -> str:
     """The URL of an empty database of the test session's Redis."""
-    url = f"redis://127.0.0.1:{redis_server.port}/{next(_databases)}"
+    url = redis_server.database(next(_databases))
     with redis.Redis.from_url(url) as client:
         client.flushdb()
     return url

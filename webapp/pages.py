@@ -39,11 +39,14 @@ def register(app: ApiSpec) -> None:
 
 def _index() -> AnyResponse | str:
     """The app; without a token where one is needed, the login form."""
-    settings = ctx().settings
-    principal = auth.authenticate(request, settings)
+    principal = _principal()
     if principal is None:
         return redirect("/login")
     return render_template("index.html", signed_in=principal.name if principal.by_cookie else None)
+
+
+def _principal() -> auth.Principal | None:
+    return auth.authenticate(request, ctx().settings, ctx().ledger.logins.ended)
 
 
 def _favicon() -> AnyResponse:
@@ -77,6 +80,10 @@ def _login() -> AnyResponse | tuple[str, int]:
 
 
 def _logout() -> AnyResponse:
+    """End the login, for every copy of its cookie."""
+    principal = _principal()
+    if principal is not None and principal.by_cookie:
+        ctx().ledger.logins.end(principal.login, auth.COOKIE_SECONDS)
     response = redirect("/login", 303)
     response.delete_cookie(auth.COOKIE)
     return response

@@ -21,6 +21,7 @@ from arc_fabric.ledger.imports import Imported, Imports
 from arc_fabric.ledger.inputs import Inputs
 from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.leases import Leases
+from arc_fabric.ledger.logins import Logins
 from arc_fabric.ledger.media import Media
 from arc_fabric.ledger.model_card import ModelCard
 from arc_fabric.ledger.nodes import Nodes
@@ -67,6 +68,7 @@ class Ledger:
         self.execution = Execution(core, self.jobs, self.media)
         self.imports = Imports(core)
         self.inputs = Inputs(core)
+        self.logins = Logins(core)
 
     def close(self) -> None:
         """Close the connections."""

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from arc_fabric.errors import ArcFabricError
+from arc_fabric.errors import ArcFabricError, Forbidden
 from arc_fabric.extras import extra
 
 if TYPE_CHECKING:
@@ -27,11 +27,16 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--seed", type=int)
     options = parser.parse_args()
+    key = os.environ.get("ARC_FABRIC_OPENPI_KEY")
     try:
         with extra("server"):
             from arc_fabric.openpi.server import make_server
+        if os.environ.get("ARC_FABRIC_TOKEN") and not key:
+            raise Forbidden(
+                "Refusing to work with a token for anyone who connects.", hint="Set ARC_FABRIC_OPENPI_KEY, too."
+            )
         backend = _backend(options)
-        server = make_server(backend, options.host, options.port, api_key=os.environ.get("ARC_FABRIC_OPENPI_KEY"))
+        server = make_server(backend, options.host, options.port, api_key=key)
     except (ArcFabricError, OSError) as error:
         print(f"{error} {getattr(error, 'what_to_do', '')}".strip(), file=sys.stderr)
         return 1

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -24,18 +25,19 @@ from arc_fabric.errors import ArcFabricError, Forbidden, InvalidRequest
 from arc_fabric.openpi.backend import Act, Backend, Episode
 from arc_fabric.openpi.observation import episode_name, read_observation
 from arc_fabric.openpi.wire import pack, unpack
+from arc_fabric.settings import LOOPBACK_HOSTS
 
 log = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 64 << 20
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def make_server(backend: Backend, host: str = "127.0.0.1", port: int = 8000, *, api_key: str | None = None) -> Server:
     """A server that is bound (`.socket.getsockname()`) and waits for `serve_forever()`; `shutdown()` ends it.
 
-    Beyond loopback an `api_key` is required; clients send it as `Authorization: Api-Key <key>`.
+    Beyond loopback an `api_key` is required; clients send it as `Authorization: Api-Key <key>`. Pages in a browser are
+    refused: they send an Origin, or, without a key, a Host that does not name this machine.
     """
-    if host not in _LOOPBACK and not api_key:
+    if host not in LOOPBACK_HOSTS and not api_key:
         raise Forbidden(f"Refusing to listen on {host} without an API key.", hint="Set one, or listen on 127.0.0.1.")
 
     def admit(connection: ServerConnection, request: Request) -> Response | None:
@@ -43,12 +45,15 @@ def make_server(backend: Backend, host: str = "127.0.0.1", port: int = 8000, *, 
             return connection.respond(200, "OK\n")
         if api_key and not _has_key(request.headers, api_key):
             return connection.respond(401, "Send 'Authorization: Api-Key <key>'.\n")
+        if not api_key and urlsplit("//" + request.headers.get("Host", "")).hostname not in (*LOOPBACK_HOSTS, host):
+            return connection.respond(403, f"This server answers to {host} and localhost only.\n")
         return None
 
     def handle(connection: ServerConnection) -> None:
         _Conversation(backend, connection).run()
 
-    return serve(handle, host, port, process_request=admit, compression=None, max_size=MAX_MESSAGE_BYTES)
+    options: dict[str, Any] = {"compression": None, "max_size": MAX_MESSAGE_BYTES, "origins": [None]}
+    return serve(handle, host, port, process_request=admit, **options)
 
 
 def _has_key(headers: Headers, api_key: str) -> bool:

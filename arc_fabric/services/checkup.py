@@ -89,9 +89,12 @@ def redis_server(settings: Settings) -> Finding:
     import redis
 
     from arc_fabric.services import valkey
+    from arc_fabric.services.find_servers import running_redis
 
-    running = read_running(settings.data_dir)
-    url = settings.redis_url or (running or {}).get("redis_url", "")
+    try:
+        url = settings.redis_url or running_redis(settings)
+    except ArcFabricError as error:
+        return Finding("redis", "broken", error.message, error.what_to_do)
     if not url:
         return Finding("redis", "ok", f"'arc-fabric up' will start {valkey.binary().name}")
     try:

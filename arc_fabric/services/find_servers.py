@@ -25,8 +25,8 @@ def reachable_store(settings: Settings, *, ledger: bool = False) -> Iterator[Set
     With `ledger` also with a Redis, found in the same way.
     """
     found = named_or_running(settings) or settings
-    if ledger:
-        found = _redis_named_or_running(found)
+    if ledger and not found.redis_url:
+        found = found.replaced(redis_url=running_redis(settings))
     with ExitStack() as stack:
         missing_redis = ledger and not found.redis_url
         if not found.s3_endpoint or missing_redis:
@@ -57,17 +57,17 @@ def named_or_running(settings: Settings) -> Settings | None:
     return _embedded(settings, urlsplit(running["s3_url"]).netloc) if running and ours else None
 
 
-def _redis_named_or_running(settings: Settings) -> Settings:
-    if settings.redis_url:
-        return settings
+def running_redis(settings: Settings) -> str:
+    """The URL of the Redis that `up` runs on their data directory; empty if none does. ServiceError where that `up`
+    was told of a Redis of its own."""
     running = read_running(settings.data_dir)
     if running is None:
-        return settings
+        return ""
     if not (settings.data_dir / "redis").is_dir():
         raise ServiceError(
             "The 'up' that runs here uses a Redis that this command does not know.", hint="Name it with redis_url."
         )
-    return settings.replaced(redis_url=running["redis_url"])
+    return credentials.redis_url(settings.data_dir, urlsplit(running["redis_url"]).port or 0)
 
 
 def _require_data(settings: Settings) -> None:

@@ -2,13 +2,17 @@
 
 The lock is a flock on a file whose descriptor the servers inherit: it is free only when the supervisor *and*
 the servers that write the data are gone, also after a kill -9.
+
+Who takes the lock also sees to it that the directory is its owner's alone.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
+import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from typing import Any
 from arc_fabric.errors import ServiceError
 from arc_fabric.services.credentials import write_private
 
+log = logging.getLogger(__name__)
 _WAIT_S = 30.0
 """For the servers of a killed `up`: the object store takes up to 13 s to end (10 of them where it waits for itself)."""
 
@@ -38,6 +43,7 @@ class DataDirLock:
         """Take the lock; ServiceError if another `up` has it. Waits for what a killed `up` left behind."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _keep_private(self._path.parent)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise ServiceError(
@@ -65,6 +71,19 @@ class DataDirLock:
         except BlockingIOError:
             return False
         return True
+
+
+def _keep_private(folder: Path) -> None:
+    """Close a directory that other users could look into, and say so; ServiceError where it is for everybody (/tmp)."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if not mode & 0o077:
+        return
+    if mode & stat.S_ISVTX:
+        raise ServiceError(
+            f"{folder} is a folder that all users share.", hint="Choose a data_dir of your own, one inside it perhaps."
+        )
+    folder.chmod(0o700)
+    log.warning("%s had mode %o, so that other users could read what is stored there: it has 700 now.", folder, mode)
 
 
 def _taken(data_dir: Path, holder: str) -> ServiceError:

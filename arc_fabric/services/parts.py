@@ -38,7 +38,7 @@ def redis_service(settings: Settings, lock: int) -> tuple[Service, Settings]:
         service.detail = "external"
         return service, settings
     server = ValkeyServer(settings.data_dir, keep_open=(lock,))
-    service = Service("redis", "server", server.answers, server.url, server.child, detail="valkey, embedded")
+    service = Service("redis", "server", server.answers, server.address, server.child, detail="valkey, embedded")
     return service, settings.replaced(redis_url=server.url)
 
 
@@ -99,16 +99,7 @@ def flower_service(settings: Settings) -> Service:
 
 def flower_command(host: str, port: int) -> list[str]:
     """The command line of Flower."""
-    return [
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "workers.startup.app",
-        "flower",
-        f"--address={host}",
-        f"--port={port}",
-    ]
+    return [sys.executable, "-m", "workers.startup.flower", f"--address={host}", f"--port={port}"]
 
 
 def flower_logins(settings: Settings) -> dict[str, str]:
@@ -124,9 +115,9 @@ def flower_logins(settings: Settings) -> dict[str, str]:
 
 def openpi_service(settings: Settings, url: str) -> Service:
     """The openpi policy server in front of the web app at `url`; bound like the web app, and guarded like it."""
-    if settings.host not in LOOPBACK_HOSTS and not settings.openpi_key.get_secret_value():
+    if (settings.tokens or settings.host not in LOOPBACK_HOSTS) and not settings.openpi_key.get_secret_value():
         raise InvalidRequest(
-            f"The openpi server would answer anyone who reaches {settings.host}.",
+            f"The openpi server works with a token of ours, for anyone who reaches {settings.host}.",
             hint="Set openpi_key, or openpi_port to 0.",
         )
     port = ports.choose_port(settings.openpi_port, None, settings.host, what="the openpi server (openpi_port)")

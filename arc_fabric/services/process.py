@@ -78,10 +78,10 @@ class Child:
             raise RuntimeError(f"{self.name} already runs as {self.pid}")
         if self._process is not None:
             _kill_group(self._process.pid)  # what a killed leader left behind may still hold its port
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         ties = (int(self._orphan_signal), os.getpid(), self._nice)
         tied = [sys.executable, "-I", "-S", str(_PARENT_DEATH), *map(str, ties)]
-        with self.log.open("ab") as output:
+        with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as output:
             self._process = _forker.submit(
                 subprocess.Popen,
                 [*tied, *self.command],
@@ -91,6 +91,7 @@ class Child:
                 env=self._env,
                 cwd=self._cwd,
                 start_new_session=True,
+                umask=0o077,  # data and logs are for their owner only, whatever the folder's mode
                 pass_fds=self._keep_open,
             ).result()
 

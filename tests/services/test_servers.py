@@ -19,6 +19,7 @@ from minio import Minio
 from minio.error import S3Error
 
 from arc_fabric.errors import ServiceError
+from arc_fabric.services.lock import DataDirLock
 from arc_fabric.services.ports import choose_port, free_ports, is_free
 from arc_fabric.services.process import Child
 from arc_fabric.services.valkey import ValkeyServer
@@ -183,3 +184,12 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     eventually(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_folder_that_everybody_shares_holds_no_data(tmp_path: Path) -> None:
+    """Neither locked nor changed: /tmp as data_dir would otherwise be closed to all others."""
+    tmp_path.chmod(0o1777)
+    with pytest.raises(ServiceError, match="all users share"):
+        DataDirLock(tmp_path).acquire()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
+    assert not list(tmp_path.iterdir())

@@ -34,7 +34,7 @@ def web_server(
     redis_server: ValkeyServer, s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WebServer]:
     """The web app with one toy worker for the whole test session, in database 0 of its Redis (tests take 1 to 62)."""
-    url = f"redis://127.0.0.1:{redis_server.port}/0"
+    url = redis_server.database(0)
     yield from serving(s3_server, url, tmp_path_factory.mktemp("web"))
 
 

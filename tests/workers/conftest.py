@@ -140,7 +140,7 @@ def running(
     made = Fleet(
         load_settings(
             data_dir=tmp_path_factory.mktemp("pair"),
-            redis_url=f"redis://127.0.0.1:{redis_server.port}/63",
+            redis_url=redis_server.database(63),
             s3_bucket="arc-fabric",
             devices="cpu,cpu",
             model=TOY,

@@ -3,13 +3,15 @@
 Without tokens the server is for this machine only (settings refuse another address): every request is
 `local` with scope `admin`, and its Host must name this machine, so that a foreign page cannot reach it through
 a name it controls. With tokens, a request carries `Authorization: Bearer <secret>` or the cookie of /login.
+
+A cookie holds the id of its login, by which /logout ends it: for every copy of it, and for good.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ from flask import Request
 from itsdangerous import BadSignature, TimestampSigner
 
 from arc_fabric.errors import Forbidden, Unauthorized
+from arc_fabric.ids import is_id, new_id
 from arc_fabric.settings import LOOPBACK_HOSTS, Scope, Settings, Token
 
 COOKIE = "arc_fabric"
@@ -33,11 +36,20 @@ class Principal:
 
     name: str
     scope: Scope
-    by_cookie: bool = False
+    login: str = ""
+    """Id of the login whose cookie the request came with."""
+
+    @property
+    def by_cookie(self) -> bool:
+        """Whether a page's cookie speaks for it, not the token itself."""
+        return bool(self.login)
 
 
-def authenticate(request: Request, settings: Settings) -> Principal | None:
-    """The principal of a request, None if it has no valid token. Raises Forbidden for a foreign Host."""
+def authenticate(request: Request, settings: Settings, ended: Callable[[str], bool]) -> Principal | None:
+    """The principal of a request, None if it has no valid token. Raises Forbidden for a foreign Host.
+
+    `ended` says whether the login with an id was ended.
+    """
     if not settings.tokens:
         _check_host(request, settings)
         return Principal("local", "admin")
@@ -45,8 +57,8 @@ def authenticate(request: Request, settings: Settings) -> Principal | None:
     if scheme.lower() == "bearer":
         token = find_token(secret.strip(), settings.tokens)
         return Principal(token.name, token.scope) if token else None
-    token = _read_cookie(request.cookies.get(COOKIE, ""), settings.tokens)
-    return Principal(token.name, token.scope, by_cookie=True) if token else None
+    principal = _read_cookie(request.cookies.get(COOKIE, ""), settings.tokens)
+    return None if principal is None or ended(principal.login) else principal
 
 
 def require(request: Request, principal: Principal | None) -> None:
@@ -102,15 +114,17 @@ def find_token(secret: str, tokens: Sequence[Token]) -> Token | None:
 
 
 def make_cookie(token: Token) -> str:
-    """The token's name and the time, signed: proves that its holder had the token, and never holds the secret."""
-    return signer(token).sign(token.name).decode()
+    """A new login's id, the token's name and the time, signed: proves that its holder had the token, and never holds
+    the secret."""
+    return signer(token).sign(f"{new_id('log')}:{token.name}").decode()
 
 
-def _read_cookie(value: str, tokens: Sequence[Token]) -> Token | None:
+def _read_cookie(value: str, tokens: Sequence[Token]) -> Principal | None:
     for token in tokens:
         with suppress(BadSignature):
-            if signer(token).unsign(value, max_age=COOKIE_SECONDS).decode() == token.name:
-                return token
+            login, _, name = signer(token).unsign(value, max_age=COOKIE_SECONDS).decode().partition(":")
+            if name == token.name and is_id(login, "log"):
+                return Principal(token.name, token.scope, login)
     return None
 
 

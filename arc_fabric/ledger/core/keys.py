@@ -107,6 +107,11 @@ def idempotency(key: str) -> str:
     return f"arc:idem:{key}"
 
 
+def ended_login(login_id: str) -> str:
+    """String that stands while the cookie of an ended login could still be valid."""
+    return f"arc:login:{login_id}:ended"
+
+
 def role(name: str) -> str:
     """String with the holder of a role that one process at a time has; expires."""
     return f"arc:role:{name}"

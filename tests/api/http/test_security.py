@@ -102,8 +102,27 @@ def test_a_cookie_ends_with_its_time_its_secret_or_its_scope() -> None:
 def _holder(cookie: str, *tokens: str) -> str | None:
     """Whom a request with this cookie comes from, on a server with these tokens."""
     environ = EnvironBuilder("/api/sessions", headers={"Cookie": f"{auth.COOKIE}={cookie}"}).get_environ()
-    found = auth.authenticate(Request(environ), load_settings(tokens=",".join(tokens)))
+    found = auth.authenticate(Request(environ), load_settings(tokens=",".join(tokens)), lambda login: False)
     return found.name if found else None
+
+
+def test_a_logout_ends_the_cookie_for_good(guarded: WebServer) -> None:
+    """Every copy of it, also after the web app has started again; another login of the same token goes on."""
+    kept, ended = (_login(guarded) for _ in range(2))
+    assert guarded.http.get("/api/sessions", headers=ended).status_code == 200
+    assert guarded.http.post("/logout", headers=ended | {"Origin": guarded.url}).status_code == 303
+    for server in (guarded, WebServer(guarded.settings, worker=False).start()):
+        server.problem(401, "GET", "/api/sessions", headers=ended)
+        assert server.http.get("/", headers=ended).headers["location"] == "/login"
+        assert server.http.get("/api/sessions", headers=kept).status_code == 200
+    server.stop()
+
+
+def _login(server: WebServer) -> dict[str, str]:
+    """The header of a new cookie."""
+    cookie = server.http.post("/login", data={"token": WRITER}).headers["set-cookie"]
+    server.http.cookies.clear()
+    return {"Cookie": cookie.split(";")[0]}
 
 
 def test_foreign_pages_and_names_are_refused_without_tokens_too(web: WebServer) -> None:
