@@ -37,7 +37,7 @@ from arc_fabric.manager import StateManager, node_of_meta
 from arc_fabric.media import video
 from arc_fabric.media.clip import plan
 from arc_fabric.media.comparison import Comparison, compare
-from arc_fabric.media.frames import decode_png
+from arc_fabric.media.given import read as read_picture
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.models.registry import load_model
 from arc_fabric.protocol import Actions, At, SessionProtocol, Step, head_of
@@ -172,7 +172,7 @@ class World:
         if name in samples:
             return samples[name]
         try:
-            return decode_png(given if isinstance(given, bytes) else Path(str(given)).read_bytes())
+            return read_picture(given if isinstance(given, bytes) else Path(str(given)).read_bytes())
         except OSError as error:
             raise InvalidImage(
                 "The frame is neither an image file nor the name of a sample.",

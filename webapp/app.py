@@ -80,6 +80,7 @@ def _guard(app: ApiSpec, settings: Settings) -> None:
         context.rates.check(client_name())
         principal = auth.authenticate(request, settings, lambda login: _is_over(context, login))
         auth.require(request, principal)
+        g.principal = principal
         auth.check_origin(request, principal)
         limits.read_body(request, int(settings.max_body_bytes))
 

@@ -1,34 +1,38 @@
 """gunicorn's settings, from ours.
 
-One process: it follows Redis once for all viewers, and its threads cover every viewer, every long-poll and
-some requests beside them. A socket more than threads would stop all HTTP.
+One process: it follows Redis once for all viewers, and its threads cover every viewer, every long-poll, every client
+that is waited for, heavy work that waits its turn, and some requests beside them. A socket more than threads would stop
+all HTTP.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
-import socket
-import struct
 from types import FrameType
 from typing import Any
 
 from arc_fabric.settings import get_settings
 from webapp.http.limits import LONG_POLLS
+from webapp.http.patient_worker import SLOW_CLIENTS
 
 _settings = get_settings()
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 
 bind = f"{_host}:{_settings.port or 8321}"
 workers = 1
-worker_class = "gthread"
-threads = _settings.max_viewers + LONG_POLLS + 16
-worker_connections = 4 * threads
+worker_class = "webapp.http.patient_worker.PatientWorker"
+threads = _settings.max_viewers + LONG_POLLS + SLOW_CLIENTS + 48
+_most_files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 16_384)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_most_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+worker_connections = max(threads + 64, min(4096, _most_files // 2))
+sendfile = False  # bytes go through the worker's own sockets
 timeout = 120
 graceful_timeout = 5
 keepalive = 30
-backlog = 256
+backlog = 1024
 limit_request_line = 8190
 limit_request_fields = 64
 loglevel = _settings.log_level.lower()
@@ -37,15 +41,6 @@ proc_name = "arc-fabric-web"
 worker_tmp_dir = "/dev/shm"
 forwarded_allow_ips = "127.0.0.1,::1"
 control_socket_disable = True
-
-HEADER_SECONDS = 20
-
-
-def when_ready(server: Any) -> None:
-    """A client that sends no byte of its header for so long is dropped (accepted sockets inherit this)."""
-    for listener in server.LISTENERS:
-        timeval = struct.pack("ll", HEADER_SECONDS, 0)
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
 
 
 def post_worker_init(worker: Any) -> None:

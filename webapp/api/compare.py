@@ -9,11 +9,13 @@ from arc_fabric.ids import pattern
 from arc_fabric.media.comparison import compare
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, tagged_json
+from webapp.http.limits import Turns
 from webapp.schemas.ids import Query
 from webapp.schemas.nodes import CompareAnswer
 
 comparisons = blueprint("compare", "compare", "Where branches part, and how far.")
 _ID = pattern("ckp")[1:-1]
+_comparing = Turns("comparing branches")
 
 
 class CompareQuery(Query):
@@ -33,4 +35,5 @@ def compare_nodes(query: CompareQuery) -> Response:
 
     Series start at `series_start`; a null means that a payload could not be read (still pending, or deleted).
     """
-    return tagged_json(compare(ctx().pictures, query.nodes.split(","), limit=query.limit))
+    with _comparing.turn():
+        return tagged_json(compare(ctx().pictures, query.nodes.split(","), limit=query.limit))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import defaultdict
 from typing import Any
@@ -15,6 +14,7 @@ from arc_fabric.ledger import Page
 from webapp.context import Context, ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.http.files import immutable
+from webapp.http.limits import Turns
 from webapp.model import sample_names, sample_png
 from webapp.schemas.fleet import ModelAnswer, QueuesAnswer, SamplePage, StorageAnswer, WorkerPage
 from webapp.schemas.ids import Query
@@ -100,17 +100,18 @@ class _Census:
     """Counts the bucket, not more often than every STORAGE_SECONDS."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._counting = Turns("counting what is stored")
         self._until = 0.0
         self._last: dict[str, Any] = {}
 
     def of(self, context: Context) -> dict[str, Any]:
         """Objects and bytes by first part of the key."""
-        with self._lock:
-            if time.monotonic() >= self._until:
-                self._last = _count(context)
-                self._until = time.monotonic() + STORAGE_SECONDS
-            return self._last
+        if not self._last or time.monotonic() >= self._until:
+            with self._counting.turn():
+                if time.monotonic() >= self._until:
+                    self._last = _count(context)
+                    self._until = time.monotonic() + STORAGE_SECONDS
+        return self._last
 
 
 def _count(context: Context) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from flask import Response
+from flask import Response, g
 from pydantic import Field
 
 from arc_fabric import errors as arc_errors
@@ -18,13 +18,18 @@ from webapp.api.pictures import head_of, revalidated
 from webapp.content.clips import Made, find, make_short, plan, request
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer
+from webapp.http.auth import may_write
 from webapp.http.files import immutable, in_parts
+from webapp.http.limits import Turns
 from webapp.model import model_fps
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath, WaitHeaders
 from webapp.schemas.views import WorkAccepted
 from webapp.work.accepted import wait_for, wait_seconds
 
 videos = blueprint("videos", "frames", "Frames, latents, videos: what a branch looks like.")
+_drawing = Turns("drawing thumbnails")
+READERS_CLIPS = 8
+"""Clips being made beyond which a token of scope read gets no other one started."""
 _CLIP = {
     200: binary(*MIMETYPES.values(), description="The clip."),
     202: WorkAccepted,
@@ -95,9 +100,10 @@ def get_sprite(path: SessionPath, query: SpriteQuery) -> Response:
     head = head_of(path.session_id)
     clip = plan(ctx().pictures, head, 0, None, fps=1, form="mp4")
     numbers = range(0, clip.end, query.every)[:500]
-    frames = [frame for number in numbers for frame in clip.frames(ctx().pictures.frames, number, number + 1)]
-    columns = min(query.columns, len(frames))
-    sheet, (width, height) = sprite(frames, width=query.width, columns=columns)
+    with _drawing.turn():
+        frames = [frame for number in numbers for frame in clip.frames(ctx().pictures.frames, number, number + 1)]
+        columns = min(query.columns, len(frames))
+        sheet, (width, height) = sprite(frames, width=query.width, columns=columns)
     name = f"{head}/sprite/{query.every}/{query.width}/{columns}"
     response = revalidated(immutable(encode_jpeg(sheet), "image/jpeg", name=name))
     facts = {"count": len(frames), "columns": columns, "width": width, "height": height, "every": query.every}
@@ -128,6 +134,7 @@ def _answer(clip: Clip, session_id: str, header: WaitHeaders, query: VideoQuery,
         context.backend, context.pictures, clip, at_most=context.settings.video_job_frames
     )
     if made is None:
+        _admit(clip)
         job = ctx().dispatcher.accept(request(ctx().ledger, clip, session_id)).job
         job = wait_for(job, wait_seconds(header, query.wait))
         _raise_failure(job)
@@ -136,6 +143,15 @@ def _answer(clip: Clip, session_id: str, header: WaitHeaders, query: VideoQuery,
         headers = {"Location": f"/api/jobs/{job.id}", "Retry-After": "1"}
         return json_answer({"job": job.to_dict()}, 202, headers)
     return _file(clip, made) if forever else revalidated(_file(clip, made))
+
+
+def _admit(clip: Clip) -> None:
+    """Who may only look must not fill the queue of those who work."""
+    if not may_write(g.get("principal")) and ctx().ledger.media.crowded(clip.key, READERS_CLIPS):
+        raise arc_errors.RateLimited(
+            f"{READERS_CLIPS} clips are being made; a token of scope read starts no more",
+            hint="Ask again when one of them is done, or use a token of scope write.",
+        )
 
 
 def _file(clip: Clip, made: Made) -> Response:

@@ -3,7 +3,6 @@ once and kept in object storage under a name that says what is in it."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,9 @@ from arc_fabric.media.video import Form, encode
 from arc_fabric.store.backends import Backend
 from webapp.content.pictures import Pictures
 from webapp.http.files import Read
+from webapp.http.limits import Turns
 
-_encoder = threading.Lock()
+_encoding = Turns("making clips")
 """One encoder at a time: ffmpeg takes a core, and the workers need theirs."""
 
 
@@ -46,7 +46,7 @@ def make_short(backend: Backend, pictures: Pictures, clip: Clip, *, at_most: int
     """The clip, made and stored now; None for one of more than `at_most` frames: a media job shall make it."""
     if len(clip) > at_most:
         return None
-    with _encoder:
+    with _encoding.turn():
         made = find(backend, clip)
         if made is None:
             data = encode(clip.frames(pictures.frames, clip.start, clip.end), fps=clip.fps, form=clip.form)

@@ -77,6 +77,11 @@ def require(request: Request, principal: Principal | None) -> None:
         )
 
 
+def may_write(principal: Principal | None) -> bool:
+    """Whether it may do more than look."""
+    return principal is not None and _RANK[principal.scope] >= _RANK["write"]
+
+
 def is_public(path: str) -> bool:
     """Paths that need no token: they show nothing of what is stored."""
     return path == "/" or path.startswith(PUBLIC_PATHS)

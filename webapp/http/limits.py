@@ -1,8 +1,7 @@
-"""Limits on requests: body size and time, rate per client, long-polls at once."""
+"""Limits on requests: body size and time, rate per client, long-polls and heavy work at once."""
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
 from arc_fabric.errors import InvalidRequest, PayloadTooLarge, RateLimited
+from webapp.http.slow_clients import PatientSocket
 
 BODY_SECONDS = 20.0
 RATE_PER_SECOND = 300.0
@@ -66,6 +66,34 @@ class LongPolls:
                 self._slots.release()
 
 
+class Turns:
+    """Heavy work, one request at a time; some wait for their turn for a while, the others are told to come again. So
+    the threads of the server are never all busy with it, nor is its memory used more than once."""
+
+    def __init__(self, what: str, *, waiting: int = 4, seconds: float = 30.0) -> None:
+        self._what, self._seconds = what, seconds
+        self._places = threading.Semaphore(waiting + 1)
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The work itself; RateLimited where others are before us."""
+        if not self._places.acquire(blocking=False):
+            raise self._refusal()
+        try:
+            if not self._turn.acquire(timeout=self._seconds):
+                raise self._refusal()
+            try:
+                yield
+            finally:
+                self._turn.release()
+        finally:
+            self._places.release()
+
+    def _refusal(self) -> RateLimited:
+        return RateLimited(f"the server is busy with {self._what} for others", hint="Try again in a moment.")
+
+
 def read_body(request: Request, max_bytes: int) -> None:
     """Read the whole body now, so that a slow or broken upload ends here with a clear answer."""
     if request.content_length is not None and request.content_length > max_bytes:
@@ -84,7 +112,7 @@ def read_body(request: Request, max_bytes: int) -> None:
             _drain(request)
             raise too_large(max_bytes, None) from None
         except (ClientDisconnected, ParseException, OSError, ValueError) as error:
-            if late.is_set():
+            if late():
                 detail = f"The request body did not arrive within {BODY_SECONDS:.0f} s."
                 raise RequestTimeout(detail) from None
             raise InvalidRequest(f"the request body is broken: {error}", hint="Send it again.") from None
@@ -110,21 +138,11 @@ def too_large(max_bytes: int, got: int | None) -> PayloadTooLarge:
 
 
 @contextmanager
-def _deadline(request: Request) -> Iterator[threading.Event]:
-    """Stops reading from the client after BODY_SECONDS: a trickle must not hold a thread."""
-    late = threading.Event()
-    sock: socket.socket | None = request.environ.get("gunicorn.socket")
-
-    def stop() -> None:
-        late.set()
-        if sock is not None:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RD)
-
-    timer = threading.Timer(BODY_SECONDS, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
+def _deadline(request: Request) -> Iterator[Callable[[], bool]]:
+    """Reading from the client ends after BODY_SECONDS: a trickle must not hold a thread. Yields whether it did."""
+    sock = request.environ.get("gunicorn.socket")
+    if isinstance(sock, PatientSocket):
+        with sock.within(BODY_SECONDS):
+            yield lambda: sock.late
+    else:
+        yield lambda: False

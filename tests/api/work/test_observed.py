@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -93,7 +96,7 @@ def test_a_repeated_request_is_one_job(session: Made) -> None:
         ([[1] * 8], "observed.0.0"),
         ([[*frames(7), "%%%"]], "observed.0.7: is no PNG, JPEG or WebP"),
         ([[*frames(7), encoded(b"no image" * 5)]], "observed.0.7: the 40 bytes given are no PNG"),
-        ([[*frames(7), encoded(truncated())]], "observed.0.7: the image cannot be decoded"),
+        ([[encoded(truncated())] * 8], "observed.0.0: the image cannot be decoded"),
         ([[*frames(7), encoded(bomb(60_000, 60_000))]], "60000"),
         ([[*frames(7), encoded(png(size=(31, 20)))]], "must have one size"),
         ([[*frames(7), frames(2)]], "this model has 1 camera"),
@@ -137,3 +140,25 @@ def test_pictures_of_several_cameras() -> None:
     assert np.array_equal(unpack_views(encode_png(single)), single[None, None])
     with pytest.raises(ValueError, match="views"):
         pack_views(views[0])
+
+
+def test_many_large_pictures_take_no_more_memory_than_one_request(session: Made) -> None:
+    """Six requests at once with eight pictures of two million pixels each, a few KB long: decoded one request at a
+    time, into one array (six took 3.7 GB)."""
+    session.step()
+    given = [encoded(encode_png(np.zeros((1080, 1920, 3), np.uint8)))] * 8
+    before = _peak(session)
+    with ThreadPoolExecutor(6) as pool:
+        body = {"observed": [given]}
+        asked = [pool.submit(session.web.http.post, f"{session.path}/step", json=body, timeout=200) for _ in range(6)]
+        answers = [answer.result().status_code for answer in asked]
+    assert set(answers) <= {202, 429}
+    assert answers.count(202) >= 1
+    assert _peak(session) - before < 450_000_000
+
+
+def _peak(session: Made) -> int:
+    """Most bytes that the web app's process ever had in memory."""
+    (process,) = psutil.Process(session.web.web.pid).children()
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) * 1024
