@@ -1,6 +1,7 @@
 """Fixtures shared by all rooms: real servers, started once, stopped by the process id we recorded.
 
     redis_server   the embedded Redis of the test session      redis_url   an empty database of it, per test
+    own_redis      another one, for tests that make it refuse
     s3_server      the embedded store of the test session      s3_bucket   an empty bucket of it, per test
     settings       Settings that point at both, per test       s3_client   minio-py on the store
     web_server     the web app with one worker on a toy model; `web`: the same with all session slots free
@@ -47,6 +48,15 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeySer
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeedServer]:
     """A real S3 server (`.endpoint`, `.credentials`, `.bucket`, `.child`)."""
     server = WeedServer(tmp_path_factory.mktemp("s3"), bucket="arc-fabric")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """One for tests that make it misbehave: those that use `redis_server` would suffer."""
+    server = ValkeyServer(tmp_path_factory.mktemp("own"))
     server.start()
     yield server
     server.stop()

@@ -163,7 +163,9 @@ ROOMS = (
         "celery flower numpy torch tornado",
     ),
     Room("workers", "workers/startup", files="__init__ __main__", holds="`python -m workers`"),
-    Room("webapp/http", "", "flask flask_openapi3 gunicorn itsdangerous pydantic pydantic_core redis werkzeug"),
+    Room(
+        "webapp/http", "arc_fabric/ledger", "flask flask_openapi3 gunicorn itsdangerous pydantic pydantic_core werkzeug"
+    ),
     Room("webapp/schemas", "arc_fabric/records", "pydantic"),
     Room(
         "webapp/stream",

@@ -14,6 +14,7 @@ import signal
 from types import FrameType
 from typing import Any
 
+from arc_fabric.base.threads import SUPERVISOR
 from arc_fabric.settings import get_settings
 from webapp.http.limits import LONG_POLLS
 from webapp.http.patient_worker import SLOW_CLIENTS
@@ -44,7 +45,9 @@ control_socket_disable = True
 
 
 def post_worker_init(worker: Any) -> None:
-    """On SIGTERM first tell viewers and long-polls to end: an open socket would hold the stop up."""
+    """On SIGTERM first tell viewers and long-polls to end: an open socket would hold the stop up. A thread that cannot
+    go on ends the process in the same way; gunicorn starts it again."""
+    SUPERVISOR.on_stuck = lambda why: os.kill(os.getpid(), signal.SIGTERM)
     hub = worker.wsgi.extensions["arc_fabric"].hub
     ended = worker.handle_exit
 

@@ -14,8 +14,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from arc_fabric.errors import ArcFabricError
-from arc_fabric.ledger import WorkerRecord
+from arc_fabric.base.threads import SUPERVISOR
+from arc_fabric.errors import ArcFabricError, ServiceError
+from arc_fabric.ledger import WorkerRecord, WritesRefused
 from webapp.context import Context, ctx
 from webapp.http.answers import error, json_answer
 from webapp.schemas.views import Health
@@ -55,15 +56,17 @@ def healthz() -> Response:
 
 @health.get("/readyz", responses={200: Health, 503: Health, 429: error(429)})
 def readyz() -> Response:
-    """Whether Redis, the object store and a worker with its model are there"""
+    """Whether Redis takes writes, the object store and a worker with its model are there, and all threads are well"""
     context = ctx()
     checks = {
-        "redis": _check(context.ledger.ping),
+        "redis": _check(context.ledger.takes_writes),
         "object_store": _check(lambda: _bucket_is_there(context)),
         "worker": _check(lambda: _worker_is_up(context)),
+        "threads": _check(lambda: _threads_are_well(context)),
     }
-    good = all(check == "ok" for check in checks.values())
-    return json_answer({"status": "ok" if good else "down", "checks": checks}, 200 if good else 503)
+    bad = {name for name, check in checks.items() if check != "ok"}
+    status = "ok" if not bad else "degraded" if bad == {"threads"} else "down"
+    return json_answer({"status": status, "checks": checks}, 503 if bad else 200)
 
 
 @health.get("/metrics", responses={200: _PLAIN, 401: error(401), 403: error(403), 429: error(429), 503: error(503)})
@@ -75,6 +78,10 @@ def metrics() -> Response:
 def _check(probe: Callable[[], Any]) -> str:
     try:
         return "ok" if probe() else "missing"
+    except ServiceError as sick:
+        return sick.message
+    except WritesRefused as refusal:
+        return f"{type(refusal).__name__}: {refusal}"
     except (ArcFabricError, RedisError, OSError) as problem:
         return type(problem).__name__
 
@@ -88,6 +95,17 @@ def _bucket_is_there(context: Context) -> bool:
 
 def _worker_is_up(context: Context) -> bool:
     return any(worker.state in ("idle", "busy") and worker.model for worker in context.ledger.workers.all())
+
+
+def _threads_are_well(context: Context) -> bool:
+    """True; ServiceError names the background threads, of this process and of living workers, that fail now."""
+    sick = {f"web: {name}": why for name, why in SUPERVISOR.sick().items()}
+    for worker in context.ledger.workers.all():
+        if worker.state != "down":
+            sick |= {f"{worker.name}: {name}": why for name, why in worker.sick.items()}
+    if sick:
+        raise ServiceError("; ".join(f"{name}: {why}" for name, why in sick.items()))
+    return True
 
 
 class Figures(Collector):

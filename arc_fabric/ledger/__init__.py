@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from arc_fabric.ledger.core import Core, Limits, Page, keys
+from arc_fabric.ledger.core.connection import REDIS_OUTAGE, WritesRefused
 from arc_fabric.ledger.events import Events
 from arc_fabric.ledger.execution import Claim, Commit, Execution
 from arc_fabric.ledger.frames import Frames
@@ -31,6 +32,7 @@ from arc_fabric.ledger.sessions import Sessions
 from arc_fabric.ledger.workers import Workers
 
 __all__ = [
+    "REDIS_OUTAGE",
     "Accepted",
     "Claim",
     "Commit",
@@ -45,6 +47,7 @@ __all__ = [
     "SessionRecord",
     "TreeView",
     "WorkerRecord",
+    "WritesRefused",
 ]
 
 
@@ -74,9 +77,9 @@ class Ledger:
         """Close the connections."""
         self.core.close()
 
-    def ping(self) -> bool:
-        """Whether Redis answers."""
-        return bool(self.redis.ping())
+    def takes_writes(self) -> bool:
+        """True; raises one of REDIS_OUTAGE where Redis does not answer, or refuses writes (WritesRefused says why)."""
+        return bool(self.redis.set(keys.PROBE, 1, px=10_000))
 
     def counts(self) -> dict[str, int]:
         """Totals: sessions open and known, jobs unfinished and known, nodes not stored yet, workers alive."""

@@ -7,10 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import cast
 
-from redis.exceptions import RedisError
-
 from arc_fabric.ledger.core import Core, keys
-from arc_fabric.ledger.core.connection import BLOCK_S, StreamLines
+from arc_fabric.ledger.core.connection import BLOCK_S, REDIS_OUTAGE, StreamLines
 from arc_fabric.ledger.records import Event
 
 
@@ -48,7 +46,7 @@ class Events:
         while True:
             try:
                 answer = self._core.blocking.xread(dict.fromkeys(streams, last), count=200, block=int(BLOCK_S * 1000))
-            except (RedisError, OSError):
+            except REDIS_OUTAGE:
                 time.sleep(0.2)
                 answer = []
             batch = _in_order(cast(StreamLines, answer))

@@ -7,9 +7,9 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING
 
+from arc_fabric.base.threads import once
 from arc_fabric.errors import ArcFabricError, Forbidden
 from arc_fabric.extras import extra
 
@@ -41,7 +41,7 @@ def main() -> int:
         print(f"{error} {getattr(error, 'what_to_do', '')}".strip(), file=sys.stderr)
         return 1
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+        signal.signal(number, lambda *_: once("shutdown", server.shutdown))
     print(f"policy server at ws://{options.host}:{server.socket.getsockname()[1]}", flush=True)
     server.serve_forever()
     return 0

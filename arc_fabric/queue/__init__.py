@@ -2,6 +2,7 @@
 
     app         the Celery app: web, workers and scripts send through it
     envelope    a ticket's message as Celery makes it
+    transport   Celery's way to Redis, which waits where Redis refuses writes
     dispatch    Dispatcher: accept a request (ledger and ticket in one script), send a ticket again
 
 The only room of `arc_fabric` that knows Celery; nothing here knows what a worker does.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "arc_fabric.queue.transport:PatientTransport")
 app = Celery("arc_fabric", set_as_current=True)
 app.config_from_object("celeryconfig")

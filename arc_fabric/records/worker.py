@@ -53,5 +53,9 @@ class Worker(Record):
         "first heartbeat.", make=dict,
         example={"cpu_percent": 37.5, "memory_used_bytes": 4_100_000_000, "memory_total_bytes": 16_400_000_000},
     )  # fmt: skip
+    sick: dict[str, str] = member(
+        "Its background threads that fail now, and why; empty when all is well. One that cannot go on makes the "
+        "process drain.", make=dict, example={"janitor": "StoreUnavailable: the object store does not answer"},
+    )  # fmt: skip
     queued: int = member("Tickets in its own queue.", 0, example=0)
     sessions: list[SessionId] = member("Open sessions that it owns.", make=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from arc_fabric.errors import ServiceError
 from arc_fabric.services.process import Child
 
+log = logging.getLogger(__name__)
 State = Literal["starting", "healthy", "restarting", "stopped"]
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S, _STEADY_S = 0.5, 30.0, 60.0
@@ -60,8 +62,7 @@ class Service:
         elif self.state != "restarting" or self._started_and_died_again():
             self._plan_restart(now)
         elif now >= self._due:
-            self.child.start()
-            self._since = now
+            self._start_again(now, self.child)
         return (self.state, self.restarts) != before
 
     def view(self) -> dict[str, Any]:
@@ -83,6 +84,14 @@ class Service:
             self.state = "healthy"
         if self.state == "healthy" and now - self._since > _STEADY_S:
             self._delay_s = _FIRST_DELAY_S
+
+    def _start_again(self, now: float, child: Child) -> None:
+        self._since = now
+        try:
+            child.start()
+        except OSError as error:  # no room for a log line, or for a process: later there may be
+            log.warning("%s cannot be started: %s", self.name, error)
+            self._plan_restart(now)
 
     def _started_and_died_again(self) -> bool:
         return self._since >= self._due

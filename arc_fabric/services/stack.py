@@ -8,16 +8,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from arc_fabric.base.threads import Rounds
 from arc_fabric.services import lock, parts
 from arc_fabric.services.service import Service
 from arc_fabric.settings import Settings
 
+log = logging.getLogger(__name__)
 _LOOK_S = 0.5
 
 
@@ -63,10 +66,7 @@ class Stack:
 
     def watch(self) -> None:
         """Restart what dies, until `stopping` is set."""
-        while not self._stopping.wait(_LOOK_S):
-            for service in self.services:
-                if service.tend():
-                    self._report(service)
+        Rounds("watch", self._look, every_s=_LOOK_S, ending=self._stopping).run()
 
     def stop(self) -> None:
         """Stop in order: no new work (web), running work (workers), the view on it, then the servers."""
@@ -93,6 +93,14 @@ class Stack:
             "pid": os.getpid(),
             "services": [service.view() for service in self.services],
         }
+
+    def _look(self) -> None:
+        for service in self.services:
+            try:
+                if not self._stopping.is_set() and service.tend():
+                    self._report(service)
+            except Exception:  # what goes wrong with one of them does not leave the others alone
+                log.exception("watching %s", service.name)
 
     def _rest(self) -> list[Service]:
         rest = [*parts.worker_services(self.settings), parts.web_service(self.settings)]

@@ -167,7 +167,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
     """Print the workers' logs with a failure."""
     report = yield
     used = getattr(item, "funcargs", {})
-    made = used.get("fleet") or used.get("two")
+    made = used.get("fleet") or used.get("two") or used.get("lone")
     if report.when == "call" and report.failed and made is not None:
         report.sections.append(("worker logs", made.logs()))
     return report

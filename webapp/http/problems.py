@@ -10,13 +10,12 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g, has_request_context, request
 from pydantic import ValidationError
-from redis.exceptions import ConnectionError as RedisDown
-from redis.exceptions import TimeoutError as RedisSlow
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import WebsocketMismatch
 from werkzeug.sansio.response import Response as AnyResponse
 
 from arc_fabric.errors import ArcFabricError, StoreUnavailable
+from arc_fabric.ledger import REDIS_OUTAGE, WritesRefused
 from webapp.http.validation import of_validation
 
 log = logging.getLogger(__name__)
@@ -98,11 +97,22 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _defect(error: Exception) -> Response:
-        if isinstance(error, (RedisDown, RedisSlow)):
-            down = StoreUnavailable("Redis does not answer", hint="Check Redis (arc-fabric doctor), then retry.")
-            return respond(of_error(down), _retry_after(503))
+        down = redis_away(error)
+        if down is not None:
+            return _ours(down)
         log.error("%s %s failed", request.method, request.path, exc_info=error)
         return respond(problem(500, "InternalError", "The server failed while answering this request."))
+
+
+def redis_away(error: Exception) -> StoreUnavailable | None:
+    """What a reader is told when Redis does not answer or takes no writes; None where the error says something else."""
+    if isinstance(error, WritesRefused):
+        return StoreUnavailable(
+            f"Redis takes no writes: {error}", hint="Nothing was done. Mend Redis (arc-fabric doctor), then retry."
+        )
+    if isinstance(error, REDIS_OUTAGE):
+        return StoreUnavailable("Redis does not answer", hint="Check Redis (arc-fabric doctor), then retry.")
+    return None
 
 
 def _retry_after(status: int) -> dict[str, str] | None:

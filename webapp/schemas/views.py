@@ -132,6 +132,6 @@ class Health(View):
     status: Literal["ok", "degraded", "down"] = Field(description="ok when every check is.")
     checks: dict[str, str] = Field(
         default_factory=dict,
-        description="By part: ok, missing, or the name of the error.",
-        examples=[{"redis": "ok", "object_store": "ok", "worker": "missing"}],
+        description="By part: ok, missing, or what is wrong. threads: background threads of web and workers.",
+        examples=[{"redis": "ok", "object_store": "ok", "worker": "missing", "threads": "ok"}],
     )

@@ -13,12 +13,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
-from redis.exceptions import RedisError
-
-from arc_fabric.ledger import Event, JobRecord, Ledger
+from arc_fabric.base.threads import Rounds
+from arc_fabric.ledger import REDIS_OUTAGE, Event, JobRecord, Ledger
 from arc_fabric.ledger.core.connection import connect_bytes
 from arc_fabric.ledger.core.keys import frames_channel
 
@@ -48,22 +48,26 @@ class Hub:
         self._lock = threading.Lock()
         self._listeners: set[Listener] = set()
         self._waiters: dict[str, list[threading.Event]] = defaultdict(list)
-        self._started = False
+        self._threads: list[Rounds] = []
+        self._last_id = "0"
+        """Of the events that were told."""
         self.stopping = threading.Event()
 
     def start(self) -> None:
         """Start following (once); returns when the position in the stream is known."""
         with self._lock:
-            if self._started:
+            if self._threads:
                 return
-            last_id = self._ledger.events.last_id()
-            self._started = True
-        for name, follow in (("events", lambda: self._follow_events(last_id)), ("frames", self._follow_frames)):
-            threading.Thread(target=self._forever, args=(follow,), name=f"hub-{name}", daemon=True).start()
+            self._last_id = self._ledger.events.last_id()
+            for name, follow in (("events", self._follow_events), ("frames", self._follow_frames)):
+                # Frames in a Redis outage are lost by nature; events go on from their id.
+                self._threads.append(Rounds(f"hub-{name}", follow, every_s=0.5, outages=REDIS_OUTAGE).start())
 
     def stop(self) -> None:
         """End the threads and wake everybody who waits."""
         self.stopping.set()
+        for thread in self._threads:
+            thread.end(0)
         with self._lock:
             for event in [event for waiting in self._waiters.values() for event in waiting]:
                 event.set()
@@ -123,11 +127,12 @@ class Hub:
                 if not self._waiters[key]:
                     del self._waiters[key]
 
-    def _follow_events(self, last_id: str) -> None:
-        for events in self._ledger.events.follow(None, last_id):
+    def _follow_events(self) -> None:
+        for events in self._ledger.events.follow(None, self._last_id):
             if self.stopping.is_set():
                 return
             self._dispatch(events)
+            self._last_id = events[-1].id if events else self._last_id
 
     def _dispatch(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -139,7 +144,7 @@ class Hub:
         if listeners and events:
             told = [(event, json.dumps(event.to_dict(), separators=(",", ":"))) for event in events]
             for listener in listeners:
-                listener.on_events(told)
+                self._tell(listener, partial(listener.on_events, told))
 
     def _follow_frames(self) -> None:
         prefix = len(frames_channel(""))
@@ -155,12 +160,14 @@ class Hub:
                         break
                     message = channel.get_message(ignore_subscribe_messages=True, timeout=BURST_S)
                 for name, frame in latest.items():
+                    session_id = name[prefix:].decode()
                     for listener in self._listeners:
-                        listener.on_frame(name[prefix:].decode(), frame)
+                        self._tell(listener, partial(listener.on_frame, session_id, frame))
 
-    def _forever(self, follow: Callable[[], None]) -> None:
-        """Frames in a Redis outage are lost by nature; events go on from their id by themselves."""
-        while not self.stopping.is_set():
-            with suppress(RedisError, OSError):
-                follow()
-            self.stopping.wait(0.5)
+    def _tell(self, listener: Listener, say: Callable[[], None]) -> None:
+        """What one listener raises is not the others' affair; it hears nothing more."""
+        try:
+            say()
+        except Exception:
+            log.exception("a viewer failed; it is told nothing more")
+            self.remove(listener)

@@ -10,8 +10,9 @@ import threading
 
 from simple_websocket import Server
 
+from arc_fabric.base.threads import DaemonThread
 from webapp.stream.outbox import Outbox
-from webapp.stream.sockets import DaemonThread, GuardedSocket
+from webapp.stream.sockets import GuardedSocket
 
 MOST_BYTES = 1 << 15
 """Sent at once: bounds what must leave within the socket's deadline."""

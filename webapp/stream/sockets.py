@@ -18,6 +18,8 @@ from typing import Any
 
 from werkzeug.exceptions import BadRequest
 
+from arc_fabric.base.threads import DaemonThread
+
 SEND_SECONDS = 10.0
 """A viewer that takes no byte for so long is dropped."""
 
@@ -93,13 +95,6 @@ class GuardedSocket:
     def close(self) -> None:
         """Close the socket, like socket.close."""
         self._sock.close()
-
-
-class DaemonThread(threading.Thread):
-    """Does not hold up the end of the process."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, daemon=True, **kwargs)
 
 
 SERVER_OPTIONS = {

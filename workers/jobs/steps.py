@@ -14,6 +14,7 @@ import numpy as np
 
 from arc_fabric.base.frames import first_frame_of
 from arc_fabric.base.present import present
+from arc_fabric.base.threads import told
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import STRIP, pack_strip
 from arc_fabric.session import Session, StepResult
@@ -80,7 +81,7 @@ def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes], *
         run.process.step_began = None  # the model is done; waiting for the store's budget is no hanging step
         if more:
             run.process.gil_turns.close()
-        run.process.side.submit(_encode, run, frames, strip)
+        told(run.process.side, _encode, run, frames, strip)
         return {STRIP: strip.result}
 
     def take() -> StepResult:
@@ -104,9 +105,8 @@ def _encode(run: JobRun, frames: np.ndarray, strip: Future[bytes]) -> None:
     run.process.gil_turns.wait()
     try:
         strip.set_result(pack_strip(frames))
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whoever waits for the strip raises it
         strip.set_exception(error)
-        raise
 
 
 class _Commits:
@@ -147,9 +147,9 @@ class _Commits:
         with run.timed("publish_s"):
             kept = node.id, strip.result()
             if run.job.bulk:
-                run.process.ledger.frames.keep(*kept)
+                through_outages(lambda: run.process.ledger.frames.keep(*kept))
             else:
-                self._show(taken, kept)
+                through_outages(lambda: self._show(taken, kept))
         try:
             with run.timed("commit_s"):
                 _commit(run, node, result)
@@ -160,7 +160,7 @@ class _Commits:
         if result is None and not run.job.bulk:
             self._others_waited = through_outages(lambda: _should_give_way(run))
         if run.job.bulk:  # whoever waits for this worker waits for the commit, not for pictures as well
-            run.process.side.submit(self._show, taken)
+            told(run.process.side, self._show, taken)
 
     def _show(self, taken: StepResult, kept: tuple[str, bytes] | None = None) -> None:
         first = first_frame_of(taken.frame_index, len(taken.frames))

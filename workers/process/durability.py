@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from arc_fabric.errors import ArcFabricError
+from arc_fabric.base.threads import Rounds
+from arc_fabric.errors import ArcFabricError, StoreUnavailable
 from arc_fabric.ledger import Ledger
 from arc_fabric.store import SnapshotStore
-from workers.process.retry import REDIS_OUTAGE
+from workers.process.retry import OUTAGES, REDIS_OUTAGE
 
 log = logging.getLogger(__name__)
 _RETRY_S = 0.05
 _KEPT_S = 120.0
-"""How long a report waits for its node or for Redis; after that the janitor finds the payload."""
+"""How long a report waits for its node; after that the janitor finds the payload."""
 
 
 class DurabilityReporter:
@@ -33,13 +34,11 @@ class DurabilityReporter:
         self._stored: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._dropped: queue.SimpleQueue[tuple[SnapshotStore, str]] = queue.SimpleQueue()
         self._early: dict[str, float] = {}
-        self._ended = threading.Event()
+        """What the ledger has not taken yet, and until when (monotonic) it is told again."""
         self._threads = [
-            threading.Thread(target=self._report, name="durability", daemon=True),
-            threading.Thread(target=self._forget, name="forget", daemon=True),
+            Rounds("durability", self._report, outages=OUTAGES).start(),
+            Rounds("forget", self._forget, outages=OUTAGES).start(),
         ]
-        for thread in self._threads:
-            thread.start()
 
     def durable(self, checkpoint_id: str) -> None:
         """A checkpoint's manifest is stored."""
@@ -64,44 +63,34 @@ class DurabilityReporter:
         # What was stored before its node was committed is waiting in _early: it is known, too.
         while (not self._stored.empty() or self._early) and time.monotonic() < deadline:
             time.sleep(_RETRY_S)
-        self._ended.set()
         for thread in self._threads:
-            thread.join(max(0.1, deadline - time.monotonic()))
+            thread.end(max(0.1, deadline - time.monotonic()))
 
     def _report(self) -> None:
-        while not self._ended.is_set():
-            try:
-                checkpoint_id = self._stored.get(timeout=_RETRY_S if self._early else 0.5)
-            except queue.Empty:
-                self._again()
-            else:
-                self._tell(checkpoint_id, time.monotonic() + _KEPT_S)
-
-    def _again(self) -> None:
+        with suppress(queue.Empty):
+            self._early[self._stored.get(timeout=_RETRY_S if self._early else 0.5)] = time.monotonic() + _KEPT_S
         for checkpoint_id, until in list(self._early.items()):
-            if time.monotonic() < until:
-                self._tell(checkpoint_id, until)
-            else:
-                self._early.pop(checkpoint_id, None)
+            self._tell(checkpoint_id, until)
 
     def _tell(self, checkpoint_id: str, until: float) -> None:
+        """One report. While Redis is away none is given up: the worker lives, so nobody else looks after its nodes."""
         try:
             known = self._ledger.nodes.set_durability(checkpoint_id, "durable")
-        except REDIS_OUTAGE as error:
-            log.warning("cannot report %s as durable yet: %s", checkpoint_id, error)
-            known = False
-        if known:
+        except REDIS_OUTAGE:
+            self._early[checkpoint_id] = time.monotonic() + _KEPT_S
+            raise
+        if known or time.monotonic() > until:
             self._early.pop(checkpoint_id, None)
-        else:
-            self._early.setdefault(checkpoint_id, until)
 
     def _forget(self) -> None:
-        while not self._ended.is_set():
-            try:
-                store, checkpoint_id = self._dropped.get(timeout=0.5)
-            except queue.Empty:
-                continue
-            try:
-                store.delete_payload(checkpoint_id)
-            except ArcFabricError as error:  # an orphan then: the collector removes it
-                log.info("payload of %s stays: %s", checkpoint_id, error)
+        try:
+            store, checkpoint_id = self._dropped.get(timeout=0.5)
+        except queue.Empty:
+            return
+        try:
+            store.delete_payload(checkpoint_id)
+        except StoreUnavailable:
+            self._dropped.put((store, checkpoint_id))
+            raise
+        except ArcFabricError as error:  # an orphan then: the collector removes it
+            log.info("payload of %s stays: %s", checkpoint_id, error)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from arc_fabric.base.threads import SUPERVISOR
 from arc_fabric.errors import ServiceError
 from arc_fabric.ledger import Ledger, Limits
 from arc_fabric.queue.dispatch import Dispatcher
@@ -113,6 +114,7 @@ class WorkerProcess:
             "memory": {"rss_bytes": self._itself.memory_info().rss},
             "gpu": None,
             "machine": machine(),
+            "sick": SUPERVISOR.sick(),
         }
         if self.runtime is not None:
             fields["model"] = self.settings.model

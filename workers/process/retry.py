@@ -6,15 +6,15 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
 from arc_fabric.base.retry import retry, within
 from arc_fabric.errors import StoreUnavailable
+from arc_fabric.ledger import REDIS_OUTAGE
 
+__all__ = ["OUTAGES", "REDIS_OUTAGE", "through_outages", "through_store_outages"]
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-REDIS_OUTAGE = (RedisConnectionError, RedisTimeoutError, ConnectionError, TimeoutError)
+OUTAGES = (*REDIS_OUTAGE, StoreUnavailable, OSError)
+"""What background threads wait out: Redis or the object store is away, or this machine is short of something."""
 TIMEOUT_S = 60.0
 _PAUSE_S = 0.3
 

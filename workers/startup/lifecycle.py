@@ -14,14 +14,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Executor, Future, wait
 from typing import Any
 
 from celery import bootsteps
 from celery.signals import celeryd_init
 
 from arc_fabric.base.present import present
+from arc_fabric.base.threads import SUPERVISOR
 from workers.process import process as worker_process
 from workers.process.process import DEVICE_VARIABLE, MEDIA
 from workers.process.retry import REDIS_OUTAGE, through_outages
@@ -89,18 +89,19 @@ class ServeStep(bootsteps.StartStopStep):
         faulthandler.register(signal.SIGUSR1, file=present(sys.__stderr__), all_threads=True)
         me = worker_process.start(worker.hostname.split("@", 1)[0], os.environ.get(DEVICE_VARIABLE, "cpu"))
         me.on_drain = _stop_soon
-        in_task_thread: Callable[[Callable[[], Any]], Any] = worker.pool.executor.submit
-        self._heartbeat = Heartbeat(me, in_task_thread)
+        SUPERVISOR.on_stuck = me.drain
+        task_thread: Executor = worker.pool.executor
+        self._heartbeat = Heartbeat(me, task_thread)
         self._heartbeat.beat()
         self._heartbeat.start()
         if me.role != MEDIA:
             from workers.startup import loading
 
             try:
-                _result(in_task_thread(lambda: loading.bring_up(me)), me)
+                _result(task_thread.submit(loading.bring_up, me), me)
             except BaseException:
                 log.exception("%s: the model did not come up", me.name)
-                self._heartbeat.end()
+                self._heartbeat.end(2)
                 me.ledger.leases.announce(me.name, me.boot_id, me.record() | {"state": "down"})
                 raise
         self._serve(me)
@@ -149,12 +150,12 @@ class ServeStep(bootsteps.StartStopStep):
         while me.current_job is not None:
             time.sleep(0.02)
         for thread in self._threads:
-            thread.end()
+            thread.end(0)
         if me.runtime is not None:
             from workers.startup import loading
 
             loading.shut_down(me, FLUSH_S)
-        self._heartbeat.end()
+        self._heartbeat.end(2)
         try:
             me.ledger.leases.release(me.name, me.boot_id)
             me.dispatcher.send_many(me.ledger.execution.sweep())  # our sessions find another worker at once

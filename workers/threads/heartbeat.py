@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Executor
 
 from redis.exceptions import RedisError
 
 from arc_fabric.base.present import present
+from arc_fabric.base.threads import Rounds, told
 from workers.process.process import WorkerProcess, fenced
 
 log = logging.getLogger(__name__)
 _PARK_LOOK_S = 5.0
 
 
-class Heartbeat(threading.Thread):
+class Heartbeat(Rounds):
     """One renewal per third of the lease. `in_task_thread` runs a function between two tasks."""
 
-    def __init__(self, process: WorkerProcess, in_task_thread: Callable[[Callable[[], Any]], Any]) -> None:
-        super().__init__(name="heartbeat", daemon=True)
+    def __init__(self, process: WorkerProcess, in_task_thread: Executor) -> None:
+        super().__init__("heartbeat", self._round, every_s=process.ledger.limits.lease_ttl_s / 3)
         self._process = process
         self._in_task_thread = in_task_thread
-        self._ended = threading.Event()
         self._next_look = time.monotonic() + _PARK_LOOK_S
 
-    def run(self) -> None:
-        """Make rounds until `end` is called."""
-        while not self._ended.wait(self._process.ledger.limits.lease_ttl_s / 3):
-            self.beat()
-            if time.monotonic() > self._next_look:
-                self._next_look = time.monotonic() + _PARK_LOOK_S
-                self._park()
+    def _round(self) -> None:
+        self.beat()
+        if time.monotonic() > self._next_look:
+            self._next_look = time.monotonic() + _PARK_LOOK_S
+            self._park()
 
     def beat(self) -> None:
         """One renewal. An outage of Redis is waited out: the lease is taken back when it answers."""
@@ -49,16 +45,11 @@ class Heartbeat(threading.Thread):
         if not held:
             fenced(process)
 
-    def end(self) -> None:
-        """Stop renewing."""
-        self._ended.set()
-        self.join(2.0)
-
     def _park(self) -> None:
         runtime = self._process.runtime
         if runtime is None or not runtime.resident_ids() or self._process.current_job:
             return
-        self._in_task_thread(self._drop_unused)
+        told(self._in_task_thread, self._drop_unused)
 
     def _drop_unused(self) -> None:
         """Runs in the task thread: states leave memory when idle, closed, or owned by another worker."""

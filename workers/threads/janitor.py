@@ -1,47 +1,41 @@
 """Keeps the ledger and storage in agreement, and both within bounds. Runs in the media worker.
 
 A node stays `pending` when its worker died between commit and upload, or between upload and report. Where the payload
-is stored the node is marked; where it is not, a worker is asked to make it again.
+is stored the node is marked; where it is not, and its worker is dead, another is asked to make it again.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 
-from redis.exceptions import RedisError
-
-from arc_fabric.errors import StoreError
+from arc_fabric.base.threads import Rounds
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import MANIFEST, key_of
 from arc_fabric.upkeep.collect import collect
 from workers.process.process import WorkerProcess
+from workers.process.retry import OUTAGES
 
 log = logging.getLogger(__name__)
 ROUND_S = 5.0
 COLLECT_EVERY_S = 600.0
 _REMAKE_EVERY_S = 10.0
 _PER_ROUND = 100
+_LONG_S = 180.0
+"""A node that is pending for so long is looked at also where its worker lives: the report may have been lost."""
 
 
-class Janitor(threading.Thread):
+class Janitor(Rounds):
     """A round every few seconds."""
 
     def __init__(self, process: WorkerProcess, backend: Backend) -> None:
-        super().__init__(name="janitor", daemon=True)
+        super().__init__("janitor", self._all, every_s=ROUND_S, outages=OUTAGES)
         self._process = process
         self._backend = backend
-        self._ended = threading.Event()
 
-    def run(self) -> None:
-        """Make rounds until `end` is called."""
-        while not self._ended.wait(ROUND_S):
-            try:
-                self.round()
-                self._collect_now_and_then()
-            except (RedisError, OSError, StoreError) as error:
-                log.warning("janitor: %s", error)
+    def _all(self) -> None:
+        self.round()
+        self._collect_now_and_then()
 
     def round(self) -> None:
         """Look after the pending nodes of dead workers."""
@@ -51,11 +45,12 @@ class Janitor(threading.Thread):
         ledger = process.ledger
         lost = []
         for node in ledger.nodes.many(ledger.nodes.pending(_PER_ROUND)):
-            if ledger.workers.is_alive(node.worker, node.boot):
+            alive = ledger.workers.is_alive(node.worker, node.boot)
+            if alive and time.time() - node.created < _LONG_S:
                 continue
             if self._backend.exists(key_of(node.id, MANIFEST)):
                 ledger.nodes.set_durability(node.id, "durable")
-            else:
+            elif not alive:
                 lost.append(node.id)
         # One request at a time: while workers are busy with other things, requests must not pile up.
         if lost and ledger.leases.hold("remake", f"{process.boot_id}-{time.time()}", _REMAKE_EVERY_S):
@@ -73,7 +68,3 @@ class Janitor(threading.Thread):
         forgotten = self._process.ledger.jobs.forget(older_than_s=settings.jobs_kept_s, more_than=settings.jobs_kept)
         if forgotten:
             log.info("forgot %d jobs that finished long ago", forgotten)
-
-    def end(self) -> None:
-        """Make no more rounds."""
-        self._ended.set()

@@ -8,13 +8,12 @@ worker's pins are taken over at the next round.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 
-from redis.exceptions import RedisError
-
+from arc_fabric.base.threads import Rounds
 from arc_fabric.errors import ArcFabricError
 from workers.process.process import WorkerProcess
+from workers.process.retry import OUTAGES
 
 log = logging.getLogger(__name__)
 ROUND_S = 1.0
@@ -22,22 +21,13 @@ _AGAIN_AFTER_S = 10.0
 """Pause after a checkpoint could not be pinned: it may be on its way from another worker, or storage may be down."""
 
 
-class PinKeeper(threading.Thread):
+class PinKeeper(Rounds):
     """Compares what the ledger wants with what the store keeps, once a second."""
 
     def __init__(self, process: WorkerProcess) -> None:
-        super().__init__(name="pins", daemon=True)
+        super().__init__("pins", self.round, every_s=ROUND_S, outages=OUTAGES)
         self._process = process
-        self._ended = threading.Event()
         self._retry: dict[str, float] = {}
-
-    def run(self) -> None:
-        """Make rounds until `end` is called."""
-        while not self._ended.wait(ROUND_S):
-            try:
-                self.round()
-            except (RedisError, OSError) as error:
-                log.warning("pins: %s", error)
 
     def round(self) -> None:
         """Pin what is ours and new, unpin what no longer is."""
@@ -49,14 +39,10 @@ class PinKeeper(threading.Thread):
             runtime.store.unpin(checkpoint_id)
         self._retry = {known: at for known, at in self._retry.items() if known in wanted}
         for checkpoint_id in wanted - runtime.store.pinned():
-            if self._ended.is_set() or time.monotonic() < self._retry.get(checkpoint_id, 0.0):
+            if self.ending.is_set() or time.monotonic() < self._retry.get(checkpoint_id, 0.0):
                 continue
             try:
                 runtime.store.pin(checkpoint_id)
             except ArcFabricError as error:
                 self._retry[checkpoint_id] = time.monotonic() + _AGAIN_AFTER_S
                 log.info("%s cannot be kept at hand yet: %s", checkpoint_id, error)
-
-    def end(self) -> None:
-        """Make no more rounds."""
-        self._ended.set()

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import logging
-import threading
 
-from redis.exceptions import RedisError
-
+from arc_fabric.base.threads import Rounds
 from workers.process.process import WorkerProcess
+from workers.process.retry import OUTAGES
 
 log = logging.getLogger(__name__)
 ROUND_S = 0.5
 _ROLE_S = 2.0
 
 
-class Reaper(threading.Thread):
+class Reaper(Rounds):
     """A round every half second: with a lease of 3 s a dead worker is replaced within 4 s."""
 
     def __init__(self, process: WorkerProcess) -> None:
-        super().__init__(name="reaper", daemon=True)
+        super().__init__("reaper", self.round, every_s=ROUND_S, outages=OUTAGES)
         self._process = process
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        """Make rounds until `end` is called."""
-        while not self._ended.wait(ROUND_S):
-            try:
-                self.round()
-            except (RedisError, OSError) as error:
-                log.warning("reaper: %s", error)
 
     def round(self) -> int:
         """One sweep, if the role is ours; returns how many tickets were sent."""
@@ -40,7 +30,3 @@ class Reaper(threading.Thread):
             log.info("sending %d tickets again", len(jobs))
             process.dispatcher.send_many(jobs)
         return len(jobs)
-
-    def end(self) -> None:
-        """Make no more rounds."""
-        self._ended.set()

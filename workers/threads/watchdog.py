@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
+from arc_fabric.base.threads import Rounds
 from workers.process.process import WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -23,28 +23,25 @@ STOP_TIMEOUT_S = 8.0
 end while it connects to the broker again."""
 
 
-class Watchdog(threading.Thread):
+class Watchdog(Rounds):
     """Looks at the running step, and for a wish to stop, a few times per second, until the process is gone.
 
     `stop_asked` says whether the process shall end; `end` does what must be done before.
     """
 
     def __init__(self, process: WorkerProcess, *, stop_asked: Callable[[], bool], end: Callable[[], None]) -> None:
-        super().__init__(name="watchdog", daemon=True)
+        self._limit = process.settings.step_deadline_s
+        super().__init__("watchdog", self._look, every_s=min(0.5, self._limit / 4))
         self._process = process
         self._stop_asked, self._end_process = stop_asked, end
-        self._limit = process.settings.step_deadline_s
         self._asked_at: float | None = None
 
-    def run(self) -> None:
-        """Until the process ends."""
-        while True:
-            time.sleep(min(0.5, self._limit / 4))
-            began = self._process.step_began
-            if began is not None and time.monotonic() - began > self._limit:
-                self._give_up()
-            if self._stop_asked():
-                self._see_to_the_end()
+    def _look(self) -> None:
+        began = self._process.step_began
+        if began is not None and time.monotonic() - began > self._limit:
+            self._give_up()
+        if self._stop_asked():
+            self._see_to_the_end()
 
     def _see_to_the_end(self) -> None:
         """Celery was told to stop: let the running job give way, and end by ourselves if Celery does not."""

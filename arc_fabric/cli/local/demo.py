@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arc_fabric.base.threads import once
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.local.up import line, silent
 from arc_fabric.cli.output import JsonFlag, emit, err, out
@@ -44,8 +45,7 @@ def demo(
     stack = Stack(settings, report=silent if as_json else line, stopping=stopping)
     stack.start()
     try:
-        watcher = threading.Thread(target=stack.watch, name="watch", daemon=True)
-        watcher.start()
+        watcher = once("watch", stack.watch)
         with ArcFabric(stack.url, _token(stack)) as fabric:
             _close_earlier(fabric)
             played = Demo(fabric, output, err if as_json else out)

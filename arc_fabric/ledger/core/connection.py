@@ -1,12 +1,15 @@
-"""Redis clients with timeouts that fit what they are used for."""
+"""Redis clients with timeouts that fit what they are used for, and what counts as an outage of it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Any
 
-from redis import Redis
+from redis import Connection, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -16,14 +19,62 @@ BLOCK_S = 2.0
 """Longest wait inside Redis of one blocking read; longer waits are loops around it."""
 
 
+_REFUSAL = re.compile(r"(OOM|MISCONF|NOREPLICAS|READONLY|UNBLOCKED|MASTERDOWN|CLUSTERDOWN)")
+_LEFT_OUT = re.compile(r"[,.]?\s*script:.*", re.DOTALL)
+
+
+class WritesRefused(ResponseError):
+    """Redis answers and takes no writes for now: no memory or disk is left (OOM, MISCONF), too few replicas follow it
+    (NOREPLICAS), or it is a replica itself (READONLY, UNBLOCKED, MASTERDOWN). Waiting helps, as in an outage."""
+
+
+REDIS_OUTAGE = (RedisConnectionError, RedisTimeoutError, ConnectionError, TimeoutError, WritesRefused)
+"""What a call raises when Redis cannot do its work now, whatever the call was."""
+
+
+class _Refusing:
+    """A connection that tells refused writes from mistakes of ours. A pipeline's errors come through here as well."""
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        """As in redis-py."""
+        try:
+            return super().read_response(*args, **kwargs)  # type: ignore[misc]
+        except ResponseError as error:
+            # redis-py takes the code that it knows off the text; inside a script's error it may stand later.
+            code = str(getattr(error, "status_code", None) or str(error).partition(" ")[0])
+            if not _REFUSAL.fullmatch(code):
+                raise
+            text = _LEFT_OUT.sub("", str(error))
+            raise WritesRefused(text if text.startswith(code) else f"{code} {text}") from None
+
+
+class TcpConnection(_Refusing, Connection):
+    """redis://"""
+
+
+class TlsConnection(_Refusing, SSLConnection):
+    """rediss://"""
+
+
+class SocketConnection(_Refusing, UnixDomainSocketConnection):
+    """unix://"""
+
+
+_KINDS = {"rediss": TlsConnection, "unix": SocketConnection}
+
+
+def _client(url: str, **options: Any) -> Redis:
+    kind = _KINDS.get(url.partition("://")[0], TcpConnection)
+    return Redis.from_url(url, connection_class=kind, socket_connect_timeout=2.0, **options)
+
+
 def connect(url: str) -> Redis:
     """A client for short commands. Three quick retries: our scripts are idempotent, and redis-py's ten would
     hide an outage for a minute from a worker that should notice it."""
-    return Redis.from_url(
+    return _client(
         url,
         decode_responses=True,
         socket_timeout=5.0,
-        socket_connect_timeout=2.0,
         health_check_interval=30,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
@@ -36,18 +87,17 @@ def connect_blocking(url: str) -> Redis:
     Its socket timeout is longer than any block we ask for, and a lost connection is reported at once, so that
     the reader decides where to go on.
     """
-    return Redis.from_url(
+    return _client(
         url,
         decode_responses=True,
         socket_timeout=BLOCK_S + 5.0,
-        socket_connect_timeout=2.0,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 0),
     )
 
 
 def connect_bytes(url: str) -> Redis:
     """A client for images: answers stay bytes."""
-    return Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0, health_check_interval=30)
+    return _client(url, socket_timeout=5.0, health_check_interval=30)
 
 
 def texts(answer: Iterable[object]) -> list[str]:

@@ -33,6 +33,8 @@ KNOWS_SINCE = "arc:knows_since"
 """The storage's time of the first question about what is stored: older objects may be of a ledger that was lost."""
 PRIORITY_MARK = "\x06\x16"
 """What kombu puts between a queue and a priority step."""
+PROBE = "arc:probe"
+"""String that is written to see whether Redis takes writes; expires."""
 BUSY = "arc:busy"
 """Sorted set of the sessions with work in their mailbox, by the time of the last sign of life."""
 

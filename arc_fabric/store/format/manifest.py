@@ -259,7 +259,7 @@ def decode_manifest(data: bytes, checkpoint_id: str) -> Manifest:
             attachments=body["attachments"],
             deleted=body["deleted"],
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _damaged(checkpoint_id, f"lacks or misshapes {error}") from error
 
 
@@ -267,7 +267,7 @@ def parse_body(data: bytes, checkpoint_id: str) -> dict[str, Any]:
     """The verified JSON object of a manifest (format, version, digest and id checked)."""
     try:
         body = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(checkpoint_id, "is not JSON") from error
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise _damaged(checkpoint_id, f"is not marked as {FORMAT!r}")
@@ -277,7 +277,11 @@ def parse_body(data: bytes, checkpoint_id: str) -> dict[str, Any]:
             checkpoint_id=checkpoint_id,
         )
     stated = body.pop("digest", None)
-    if stated != digest_of(_canonical(body)):
+    try:
+        same = stated == digest_of(_canonical(body))
+    except (ValueError, RecursionError) as error:  # a lone surrogate, an abyss of lists
+        raise _damaged(checkpoint_id, "is no manifest") from error
+    if not same:
         raise _damaged(checkpoint_id, "does not match its own digest")
     if body.get("checkpoint_id") != checkpoint_id:
         raise _damaged(checkpoint_id, f"belongs to {body.get('checkpoint_id')!r}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from arc_fabric.base.threads import told
 from arc_fabric.store.format.manifest import Piece, TensorRecord, digest_of
 from arc_fabric.store.format.pieces import DTYPES, byte_view, cut
 from arc_fabric.store.read.ranged import Fetcher, Slot
@@ -146,7 +147,7 @@ class Restorer:
             if not size or self._filling + size > self._host.budget:
                 return
             self._filling += size
-        self._filler.submit(self._keep, gaps, size)
+        told(self._filler, self._keep, gaps, size)
 
     def _keep(self, gaps: Sequence[_Gap], size: int) -> None:
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from arc_fabric.base.lru import Lru
+from arc_fabric.base.threads import told
 from arc_fabric.errors import StoreUnavailable
 from arc_fabric.store.backends import DiskBackend
 from arc_fabric.store.format.pieces import byte_view
@@ -78,7 +79,7 @@ class DiskTier:
                 return
             self._spilling += buffer.numel()
         try:
-            self._thread.submit(self._spill, digest, buffer)
+            told(self._thread, self._spill, digest, buffer)
         except RuntimeError:
             return  # closing
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from arc_fabric.base.retry import doubling, retry
+from arc_fabric.base.threads import Rounds
 from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.read.manifest_cache import ManifestCache
@@ -58,14 +59,9 @@ class Writer:
         self._closing = threading.Event()
         self._down: tuple[float, str] | None = None
         self._threads = [
-            threading.Thread(target=self._gather_all, name="arc-store-gather", daemon=True),
-            *(
-                threading.Thread(target=self._upload_all, name=f"arc-store-upload-{i}", daemon=True)
-                for i in range(_UPLOADERS)
-            ),
+            Rounds("store-gather", self._gather_next).start(),
+            *(Rounds(f"store-upload-{i}", self._upload_next).start() for i in range(_UPLOADERS)),
         ]
-        for thread in self._threads:
-            thread.start()
 
     def admit(self, size: int, timeout: float | None) -> None:
         """Wait until `size` more bytes fit the budget and the gatherer keeps up (it holds the device's tensors).
@@ -121,22 +117,26 @@ class Writer:
     def close(self) -> None:
         """Stop the threads; what is in flight is abandoned."""
         self._closing.set()
+        for thread in self._threads:
+            thread.end(0)
         self._to_gather.put(None)
         for _ in range(_UPLOADERS):
             self._to_upload.put(None)
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.end(10)
 
-    def _gather_all(self) -> None:
-        while (job := self._to_gather.get()) is not None and not self._closing.is_set():
-            try:
-                self._gather(job)
-            except Exception as error:  # noqa: BLE001  (a thread's last line: report, go on)
-                self._fail(job, error)
-            else:
-                self._to_upload.put(job)
-            finally:
-                self._room.release()
+    def _gather_next(self) -> None:
+        job = self._to_gather.get()
+        if job is None or self._closing.is_set():
+            return
+        try:
+            self._gather(job)
+        except Exception as error:  # noqa: BLE001  (the job has failed, the next one need not)
+            self._fail(job, error)
+        else:
+            self._to_upload.put(job)
+        finally:
+            self._room.release()
 
     def _gather(self, job: WriteJob) -> None:
         self._gatherer.gather(job)
@@ -148,15 +148,17 @@ class Writer:
         job.state = "gathered"
         job.gathered.set()
 
-    def _upload_all(self) -> None:
-        while (job := self._to_upload.get()) is not None and not self._closing.is_set():
-            try:
-                self._await_ancestors(job)
-                self._upload_until_stored(job)
-            except Exception as error:  # noqa: BLE001
-                self._fail(job, error)
-            else:
-                self._succeed(job)
+    def _upload_next(self) -> None:
+        job = self._to_upload.get()
+        if job is None or self._closing.is_set():
+            return
+        try:
+            self._await_ancestors(job)
+            self._upload_until_stored(job)
+        except Exception as error:  # noqa: BLE001
+            self._fail(job, error)
+        else:
+            self._succeed(job)
 
     def _await_ancestors(self, job: WriteJob) -> None:
         """Jobs start in order, so the files this one refers to are stored or being stored."""

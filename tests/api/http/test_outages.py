@@ -1,0 +1,67 @@
+"""What readers and supervisors are told while Redis refuses writes, and while a background thread fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from arc_fabric.base.threads import SUPERVISOR, Rounds
+from arc_fabric.ledger import Ledger
+from arc_fabric.services.valkey import ValkeyServer
+from arc_fabric.settings import Settings
+from tests.support.refusals import KINDS, refusing
+from webapp.app import create_app
+
+OPENED = {"prompt": "pick up the red cup", "initial_frame": "sample:two-cups"}
+
+
+@pytest.fixture
+def client(own_redis: ValkeyServer, settings: Settings) -> Iterator[FlaskClient]:
+    """The app, in this process, on a Redis of its own with one living worker."""
+    settings = settings.replaced(redis_url=own_redis.url)
+    ledger = Ledger(settings.redis_url)
+    ledger.redis.flushdb()
+    ledger.leases.take("gpu.0", "boot", {"name": "gpu.0", "boot_id": "boot", "state": "idle", "model": "toy"})
+    ledger.redis.persist("arc:lease:gpu.0")
+    made = create_app(settings).test_client()
+    made.environ_base["HTTP_HOST"] = "127.0.0.1"
+    yield made
+    ledger.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_refused_writes_are_503_with_the_cause(client: FlaskClient, own_redis: ValkeyServer, kind: str) -> None:
+    """Work is refused and may be sent again; what is there can be read; /readyz is not ready and says why."""
+    with refusing(own_redis, kind):
+        answer = client.post("/api/sessions", json=OPENED)
+        assert answer.status_code == 503, answer.text
+        assert answer.headers["Retry-After"] and answer.mimetype == "application/problem+json"
+        assert answer.json["code"] == "StoreUnavailable" and kind in answer.json["detail"]
+        assert client.get("/api/sessions").status_code == 200
+        ready = client.get("/readyz")
+        assert ready.status_code == 503 and kind in ready.json["checks"]["redis"]
+        assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").json["checks"]["redis"] == "ok"
+
+
+def test_a_sick_thread_shows(client: FlaskClient, settings: Settings, own_redis: ValkeyServer) -> None:
+    """That of a worker in its record and in /readyz; that of the web in /readyz."""
+    assert client.get("/readyz").json["checks"]["threads"] == "ok"
+    ledger = Ledger(own_redis.url)
+    ledger.redis.hset("arc:worker:gpu.0", "sick", json.dumps({"janitor": "RecursionError: too deep"}))
+    answer = client.get("/readyz")
+    assert answer.status_code == 503 and answer.json["status"] == "degraded"
+    assert answer.json["checks"]["threads"] == "gpu.0: janitor: RecursionError: too deep"
+    assert client.get("/api/workers").json["items"][0]["sick"] == {"janitor": "RecursionError: too deep"}
+    ledger.redis.hdel("arc:worker:gpu.0", "sick")
+    rounds = Rounds("hub-events", lambda: None)
+    SUPERVISOR.note(rounds, "KeyError: 'x'")
+    try:
+        assert client.get("/readyz").json["checks"]["threads"] == "web: hub-events: KeyError: 'x'"
+    finally:
+        SUPERVISOR.note(rounds, None)
+    assert client.get("/readyz").status_code == 200
+    ledger.close()

@@ -1,0 +1,52 @@
+"""A Redis that answers and takes no writes, in every way that it has."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from redis import Redis
+
+from arc_fabric.services.valkey import ValkeyServer
+from tests.support.waiting import eventually
+
+_SETTINGS = {
+    "OOM": ({"maxmemory": 1}, {"maxmemory": 0}),
+    "NOREPLICAS": ({"min-replicas-to-write": 1}, {"min-replicas-to-write": 0}),
+}
+KINDS = ("OOM", "NOREPLICAS", "READONLY", "MISCONF")
+
+
+@contextmanager
+def refusing(server: ValkeyServer, kind: str) -> Iterator[None]:
+    """Inside the block the server refuses every write with an error of this code."""
+    with Redis.from_url(server.url) as client:
+        begin, end = _of(client, kind)
+        begin()
+        try:
+            yield
+        finally:
+            end()
+
+
+def _of(client: Redis, kind: str) -> tuple[Callable[[], object], Callable[[], object]]:
+    if kind in _SETTINGS:
+        on, off = _SETTINGS[kind]
+        return lambda: [client.config_set(*one) for one in on.items()], lambda: [
+            client.config_set(*one) for one in off.items()
+        ]
+    if kind == "READONLY":  # a replica of a master that is not there
+        return lambda: client.replicaof("127.0.0.1", "1"), lambda: client.replicaof("NO", "ONE")
+    return lambda: _break_snapshots(client), lambda: client.config_set("stop-writes-on-bgsave-error", "no")
+
+
+def _break_snapshots(client: Redis) -> None:
+    """A folder is where the snapshot shall go, so that the next one fails."""
+    with contextlib.suppress(FileExistsError):
+        (Path(client.config_get("dir")["dir"]) / "dump.rdb").mkdir()
+    client.config_set("stop-writes-on-bgsave-error", "yes")
+    client.config_set("save", "3600 1000000")
+    client.bgsave()
+    eventually(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
