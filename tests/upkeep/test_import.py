@@ -111,4 +111,8 @@ def test_a_bundle_whose_nodes_do_not_hold_together_stores_nothing(other: Fleet, 
     assert "without their payload" in _cli(other.settings, "import", str(file), code=1)["error"]["message"]
     export_bundle(MemoryBackend(), [], file, extra={"nodes": ["x"]})
     assert _cli(other.settings, "import", str(file), code=1)["error"]["type"] == "InvalidRequest"
+    for data in (b"", b"PK\5\6" + bytes(18), b"[" * 100_000, file.read_bytes()[:-30]):
+        file.write_bytes(data)
+        error = _cli(other.settings, "import", str(file), code=1)["error"]
+        assert error["type"] == "DamagedSnapshot" and error["what_to_do"]
     assert [info.key for info in other.store.list("")] == before and not other.ledger.redis.keys(keys.node("*"))

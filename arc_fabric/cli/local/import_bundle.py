@@ -10,6 +10,7 @@ from arc_fabric.ledger import Imported, Ledger, Limits
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import backend_from_settings
 from arc_fabric.store.upkeep.bundle import Bundle, import_bundle, read_bundle
+from arc_fabric.store.upkeep.bundle_check import check_nodes
 
 
 def import_file(settings: Settings, file: Path) -> tuple[Bundle, Imported]:
@@ -18,13 +19,14 @@ def import_file(settings: Settings, file: Path) -> tuple[Bundle, Imported]:
     backend = backend_from_settings(settings)
     ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings))
     try:
-        bundle = read_bundle(file)
+        bundle, manifests = read_bundle(file)
         nodes, sessions = bundle.extra.get("nodes", []), bundle.extra.get("sessions", [])
         without = {node.get("id") for node in nodes if isinstance(node, dict)} - set(bundle.checkpoints)
         if without:
             raise InvalidRequest(
                 f"The bundle lists nodes without their payload: {', '.join(sorted(map(str, without)))}."
             )
+        check_nodes(nodes, manifests)
         ledger.imports.add(nodes, sessions, check_only=True)
         began = time.monotonic()
         import_bundle(file, backend)

@@ -12,55 +12,21 @@ import os
 import time
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
-from arc_fabric.errors import (
-    CheckpointUnavailable,
-    Conflict,
-    DamagedSnapshot,
-    InvalidRequest,
-    StoreUnavailable,
-    UnknownFormat,
-)
+from arc_fabric.errors import CheckpointUnavailable, Conflict, DamagedSnapshot, InvalidRequest, StoreUnavailable
 from arc_fabric.store.backends.base import Backend
 from arc_fabric.store.backends.marks import LISTING_VALID_S, marks
-from arc_fabric.store.format.manifest import (
-    MANIFEST,
-    ROOT,
-    Manifest,
-    check_id,
-    decode_manifest,
-    digest_of,
-    is_rebuildable,
-    key_of,
-)
+from arc_fabric.store.format.manifest import MANIFEST, Manifest, digest_of, is_rebuildable, key_of
 from arc_fabric.store.read.reader import load_manifest
+from arc_fabric.store.upkeep.bundle_check import key_of_owner, verify
+from arc_fabric.store.upkeep.bundle_file import FORMAT, INDEX, MAX_INDEX, VERSION, Bundle, BundleFile, opened
 from arc_fabric.store.upkeep.hashing import Part, PartCheck, parts_of
 
-FORMAT = "arc-fabric-bundle"
-VERSION = 1
-INDEX = "bundle.json"
 _CHUNK = 4 << 20
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """What a bundle holds."""
-
-    checkpoints: tuple[str, ...]
-    """The checkpoints that were exported, as asked for."""
-    objects: Mapping[str, Mapping[str, Any]]
-    """key -> length, digest."""
-    extra: Mapping[str, Any]
-
-    @property
-    def size(self) -> int:
-        """Bytes of all objects."""
-        return sum(facts["length"] for facts in self.objects.values())
 
 
 def export_bundle(
@@ -81,10 +47,12 @@ def export_bundle(
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
                 for key, known in parts.items():
                     objects[key] = _copy_in(backend, key, known, archive)
+                    holder = None if key_of_owner(key) in manifests else _here(backend, key_of_owner(key))
+                    objects[key] |= {"kv_dropped": True} if holder is not None and holder.kv_dropped else {}
                 for checkpoint_id in wanted:
                     objects |= _copy_manifest_in(backend, checkpoint_id, archive)
                 body = {"format": FORMAT, "version": VERSION, "checkpoints": list(wanted), "objects": objects}
-                archive.writestr(INDEX, json.dumps(body | {"extra": dict(extra or {})}, indent=1))
+                _write_index(archive, body | {"extra": dict(extra or {})})
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -93,13 +61,20 @@ def export_bundle(
     return Bundle(wanted, objects, dict(extra or {}))
 
 
-def read_bundle(path: Path) -> Bundle:
-    """The index of a bundle, after verifying every object's digest. Raises DamagedSnapshot, UnknownFormat."""
-    with _open(path) as archive:
-        bundle = _index(archive, path)
-        for key, facts in bundle.objects.items():
-            _verify(archive, key, facts, path)
-    return bundle
+def _write_index(archive: zipfile.ZipFile, body: Mapping[str, Any]) -> None:
+    text = json.dumps(body, indent=1).encode()
+    if len(text) > MAX_INDEX:
+        raise InvalidRequest(
+            "The index of this bundle would be too large to be read again.", hint="Export less at once."
+        )
+    archive.writestr(INDEX, text)
+
+
+def read_bundle(path: Path) -> tuple[Bundle, dict[str, Manifest]]:
+    """The index of a bundle and its manifests, after verifying all that it holds. Raises InvalidRequest,
+    DamagedSnapshot, UnknownFormat."""
+    with opened(path) as file:
+        return file.index, verify(file)
 
 
 def import_bundle(path: Path, backend: Backend) -> Bundle:
@@ -108,40 +83,40 @@ def import_bundle(path: Path, backend: Backend) -> Bundle:
     A checkpoint that is here already in the same state is left as it is, also where it has become light; one that was
     deleted comes back. Raises Conflict when an id is taken by another checkpoint; nothing is stored then.
     """
-    bundle = read_bundle(path)
-    with _open(path) as archive:
-        wanted = _wanted(backend, bundle, archive)
+    with opened(path) as file:
+        bundle, manifests = file.index, verify(file)
+        wanted = _wanted(backend, file, manifests)
         for key, here in wanted.items():
             if not here:
-                backend.put(key, archive.read(key))
+                backend.put(key, file[key])
         if marks(backend).keys() & bundle.objects.keys():
             # As a writer does (upload.py): a listing older than the manifests may still be acted on.
             time.sleep(LISTING_VALID_S)
             for key in wanted:
                 if not backend.exists(key):
-                    backend.put(key, archive.read(key))
+                    backend.put(key, file[key])
     return bundle
 
 
-def _wanted(backend: Backend, bundle: Bundle, archive: zipfile.ZipFile) -> dict[str, bool]:
+def _wanted(backend: Backend, file: BundleFile, manifests: Mapping[str, Manifest]) -> dict[str, bool]:
     """The objects to store, manifests last as in a put, and whether they are here already. Raises Conflict."""
     wanted: dict[str, bool] = {}
-    for checkpoint_id, keys in _by_checkpoint(bundle).items():
+    for checkpoint_id, keys in _by_checkpoint(file.index).items():
         here = _here(backend, checkpoint_id)
         manifest = key_of(checkpoint_id, MANIFEST)
         if here is not None and not here.deleted:
-            if manifest in keys and not _same_state(here, decode_manifest(archive.read(manifest), checkpoint_id)):
+            if manifest in keys and not _same_state(here, manifests[checkpoint_id]):
                 raise _taken(manifest)
             if manifest in keys or here.kv_dropped:
                 continue
-        wanted |= {key: key != manifest and _is_here(backend, key, archive) for key in keys}
+        wanted |= {key: key != manifest and _is_here(backend, key, file[key]) for key in keys}
     return dict(sorted(wanted.items(), key=lambda item: item[0].endswith(MANIFEST)))
 
 
 def _by_checkpoint(bundle: Bundle) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for key in bundle.objects:
-        found.setdefault(key.removeprefix(ROOT).partition("/")[0], []).append(key)
+        found.setdefault(key_of_owner(key), []).append(key)
     return found
 
 
@@ -165,15 +140,18 @@ def _same_state(a: Manifest, b: Manifest) -> bool:
     return state(a) == state(b)
 
 
-def _is_here(backend: Backend, key: str, archive: zipfile.ZipFile) -> bool:
+def _is_here(backend: Backend, key: str, wanted: memoryview) -> bool:
     """Whether these very bytes are stored. Raises Conflict when others are."""
     try:
-        present = backend.get(key)
+        same = backend.stat(key).size == len(wanted) and all(
+            backend.get(key, at, min(_CHUNK, len(wanted) - at)) == wanted[at : at + _CHUNK]
+            for at in range(0, len(wanted), _CHUNK)
+        )
     except KeyError:
         return False
     except ValueError as error:
         raise StoreUnavailable(f"{key} changed while it was read.") from error
-    if present != archive.read(key):
+    if not same:
         raise _taken(key)
     return True
 
@@ -215,7 +193,7 @@ def _copy_in(backend: Backend, key: str, parts: Iterable[Part], archive: zipfile
 
 def _raise_if_dropped(backend: Backend, key: str, error: DamagedSnapshot) -> None:
     """Not damage, if the KV that is missed left storage since the manifests were read."""
-    holder = _here(backend, key.removeprefix(ROOT).partition("/")[0])
+    holder = _here(backend, key_of_owner(key))
     if holder is not None and holder.kv_dropped and is_rebuildable(error.context["piece"]):
         raise CheckpointUnavailable(f"{key} lost its KV during the export.", hint="Export again.") from error
 
@@ -226,41 +204,3 @@ def _copy_manifest_in(backend: Backend, checkpoint_id: str, archive: zipfile.Zip
     key = key_of(checkpoint_id, MANIFEST)
     archive.writestr(key, data)
     return {key: {"length": len(data), "digest": digest_of(data)}}
-
-
-def _open(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise InvalidRequest(f"There is no file {path}.") from None
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DamagedSnapshot(f"{path} is not a complete bundle: {error}", object=str(path)) from error
-
-
-def _index(archive: zipfile.ZipFile, path: Path) -> Bundle:
-    try:
-        body = json.loads(archive.read(INDEX))
-        if body.get("format") != FORMAT:
-            raise KeyError("format")
-        if body["version"] != VERSION:
-            raise UnknownFormat(f"{path} has bundle version {body['version']}; this software reads {VERSION}.")
-        return Bundle(tuple(map(check_id, body["checkpoints"])), body["objects"], body["extra"])
-    except (KeyError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise DamagedSnapshot(f"{path} is not a bundle, or its index is damaged: {error}", object=str(path)) from error
-
-
-def _verify(archive: zipfile.ZipFile, key: str, facts: Mapping[str, Any], path: Path) -> None:
-    owner, _, name = key.removeprefix(ROOT).partition("/")
-    check_id(owner)
-    check_id(name)
-    hasher = blake3()
-    try:
-        with archive.open(key) as member:
-            while chunk := member.read(_CHUNK):
-                hasher.update(chunk)
-    except (KeyError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
-        raise DamagedSnapshot(f"{path}: {key} cannot be read: {error}", object=key) from error
-    if hasher.hexdigest() != facts["digest"]:
-        raise DamagedSnapshot(f"{path}: {key} does not match its digest.", object=key)
-    if name == MANIFEST:
-        decode_manifest(archive.read(key), owner)

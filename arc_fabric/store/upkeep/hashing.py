@@ -43,7 +43,7 @@ class PartCheck:
         self._open: list[tuple[Part, blake3]] = []
         self._at = 0
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """The next bytes. Raises DamagedSnapshot at the end of a part that is not what it was."""
         view, end = memoryview(data), self._at + len(data)
         while self._waiting and self._waiting[-1].offset < end:

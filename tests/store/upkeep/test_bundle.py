@@ -134,7 +134,7 @@ def test_damage_to_a_bundle_is_detected(open_store: Open, tmp_path: Path) -> Non
             store.close()
     assert refused > 50
     path.write_bytes(whole)
-    assert read_bundle(path).checkpoints == ("c0", "c1", "c2")
+    assert read_bundle(path)[0].checkpoints == ("c0", "c1", "c2")
 
 
 def _piece_of(backend: Backend, checkpoint_id: str, *, kv: bool) -> Piece:
