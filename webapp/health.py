@@ -61,7 +61,7 @@ def readyz() -> Response:
     checks = {
         "redis": _check(context.ledger.takes_writes),
         "object_store": _check(lambda: _bucket_is_there(context)),
-        "worker": _check(lambda: _worker_is_up(context)),
+        "worker": _check(context.ledger.workers.serve),
         "threads": _check(lambda: _threads_are_well(context)),
     }
     bad = {name for name, check in checks.items() if check != "ok"}
@@ -93,16 +93,11 @@ def _bucket_is_there(context: Context) -> bool:
     return True
 
 
-def _worker_is_up(context: Context) -> bool:
-    return any(worker.state in ("idle", "busy") and worker.model for worker in context.ledger.workers.all())
-
-
 def _threads_are_well(context: Context) -> bool:
     """True; ServiceError names the background threads, of this process and of living workers, that fail now."""
     sick = {f"web: {name}": why for name, why in SUPERVISOR.sick().items()}
-    for worker in context.ledger.workers.all():
-        if worker.state != "down":
-            sick |= {f"{worker.name}: {name}": why for name, why in worker.sick.items()}
+    for worker in context.ledger.workers.sick():
+        sick |= {f"{worker.name}: {name}": why for name, why in worker.sick.items()}
     if sick:
         raise ServiceError("; ".join(f"{name}: {why}" for name, why in sick.items()))
     return True

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from arc_fabric.ledger.audit import Audit
 from arc_fabric.ledger.core import Core, Limits, Page, keys
 from arc_fabric.ledger.core.connection import REDIS_OUTAGE, WritesRefused
 from arc_fabric.ledger.events import Events
@@ -72,6 +73,7 @@ class Ledger:
         self.imports = Imports(core)
         self.inputs = Inputs(core)
         self.logins = Logins(core)
+        self.audit = Audit(core)
 
     def close(self) -> None:
         """Close the connections."""
@@ -89,6 +91,6 @@ class Ledger:
         pipe.scard(keys.JOBS_ACTIVE)
         pipe.zcard(keys.JOBS)
         pipe.zcard(keys.PENDING)
-        names = ("sessions_open", "sessions", "jobs_unfinished", "jobs", "nodes_pending")
-        alive = sum(w.state not in ("down", "starting") for w in self.workers.all())
-        return dict(zip(names, pipe.execute(), strict=True)) | {"workers_alive": alive}
+        pipe.zcount(keys.ALIVE, self.core.now(), "+inf")
+        names = ("sessions_open", "sessions", "jobs_unfinished", "jobs", "nodes_pending", "workers_alive")
+        return dict(zip(names, pipe.execute(), strict=True))

@@ -19,7 +19,8 @@ ATTEMPTS = 6
 """Times in a row that a job may lose its worker without any commit before it fails."""
 TICKET_TIMEOUT_S = 3.0
 """Silence after which the ticket of waiting work counts as lost (if no queue holds it and nobody runs it)."""
-SESSIONS_PER_SWEEP = 200
+PER_SLICE, MOST_SLICES = 50, 40
+"""Sessions that one script of a sweep moves or looks at, while Redis serves nobody else; scripts per sweep."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,11 @@ class Execution:
 
     def sweep(self) -> list[JobRecord]:
         """One round of the reaper; the jobs whose tickets must be sent (again)."""
-        bound = self._core.limits.affinity_queue_bound
-        ids = self._core.scripts.run("jobs/sweep", bound, TICKET_TIMEOUT_S, SESSIONS_PER_SWEEP)
+        bound, ids = self._core.limits.affinity_queue_bound, []
+        for _ in range(MOST_SLICES):
+            more, resend = self._core.scripts.run("jobs/sweep", bound, TICKET_TIMEOUT_S, PER_SLICE)
+            ids += resend
+            if not more:
+                break
         found = self._core.hashes(keys.job(job_id) for job_id in (*ids, *self._media.sweep(TICKET_TIMEOUT_S)))
         return [JobRecord.from_fields(fields) for fields in found if fields]

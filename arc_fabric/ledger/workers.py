@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from arc_fabric.ledger.core import Core, Page, codec, keys
+from typing import Any
+
+from arc_fabric.ledger.core import Core, Page, keys
 from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.records import WorkerRecord
 
 _LOADING_SEEN_S = 15.0
 """A worker that loads its model has no lease yet; its heartbeat says that it lives."""
+_PER_SLICE = 50
 SHARED_QUEUES = ("interactive", "bulk", "media")
 
 
@@ -27,26 +30,29 @@ class Workers:
         return Page(self._records(names.items), names.next)
 
     def _records(self, names: list[str]) -> list[WorkerRecord]:
-        pipe = self._core.redis.pipeline(transaction=False)
-        for name in names:
-            pipe.hgetall(keys.worker(name))
-            pipe.get(keys.lease(name))
-            pipe.smembers(keys.owned(name))
-        answers, queued = pipe.execute(), self._lengths(names)
-        found = []
-        for name, stored, lease, owned in zip(names, answers[::3], answers[1::3], answers[2::3], strict=True):
-            record = WorkerRecord.from_fields({"name": name} | codec.decode(stored))
+        found = [WorkerRecord.decoded(text) for text in self._sliced("workers/list", names)]
+        for record in found:
             loads = record.state == "starting" and self._core.now() - record.last_seen < _LOADING_SEEN_S
-            if lease != record.boot_id and not loads:
+            if record.internal["_lease"] != record.boot_id and not loads:
                 record.state = "down"
-            record.sessions = sorted(owned)
-            record.queued = queued[name]
-            found.append(record)
         return found
+
+    def _sliced(self, script: str, names: list[str]) -> list[Any]:
+        """Answers of a script about many names, in one round trip; Redis serves others between the slices."""
+        slices = [(script, names[start : start + _PER_SLICE]) for start in range(0, len(names), _PER_SLICE)]
+        return [one for answer in self._core.scripts.run_many(slices) for one in answer]
 
     def find(self, name: str) -> WorkerRecord | None:
         """One worker's record, or None."""
-        return next((w for w in self.all() if w.name == name), None)
+        return next(iter(self._records([name] if self._core.redis.sismember(keys.WORKERS, name) else [])), None)
+
+    def serve(self) -> bool:
+        """Whether any worker, with its model, takes sessions."""
+        return bool(self._core.scripts.run("workers/serving"))
+
+    def sick(self) -> list[WorkerRecord]:
+        """The living workers of which a background thread fails now."""
+        return [w for w in self._records(sorted(texts(self._core.redis.smembers(keys.SICK)))) if w.state != "down"]
 
     def sessions_of(self, name: str) -> set[str]:
         """The open sessions that this worker owns."""
@@ -63,12 +69,5 @@ class Workers:
 
     def queues(self) -> dict[str, int]:
         """Tickets waiting per Celery queue (a worker's own queue has the worker's name)."""
-        return self._lengths([*sorted(texts(self._core.redis.smembers(keys.WORKERS))), *SHARED_QUEUES])
-
-    def _lengths(self, queues: list[str]) -> dict[str, int]:
-        pipe = self._core.redis.pipeline(transaction=False)
-        for queue in queues:
-            for key in keys.queue_keys(queue):
-                pipe.llen(key)
-        found = iter(pipe.execute())
-        return {queue: sum(next(found) for _ in keys.queue_keys(queue)) for queue in queues}
+        names = [*sorted(texts(self._core.redis.smembers(keys.WORKERS))), *SHARED_QUEUES]
+        return dict(zip(names, map(int, self._sliced("workers/queues", names)), strict=True))

@@ -1,8 +1,10 @@
-"""Moves the sessions of dead workers and sends lost tickets again. Runs in every worker; one at a time acts."""
+"""Moves the sessions of dead workers, sends lost tickets again, and compares what is counted with the records, a slice
+at a time. Runs in every worker; one at a time acts."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 from arc_fabric.base.threads import Rounds
 from workers.process.process import WorkerProcess
@@ -19,6 +21,7 @@ class Reaper(Rounds):
     def __init__(self, process: WorkerProcess) -> None:
         super().__init__("reaper", self.round, every_s=ROUND_S, outages=OUTAGES)
         self._process = process
+        self._slices: Iterator[int] = iter(())
 
     def round(self) -> int:
         """One sweep, if the role is ours; returns how many tickets were sent."""
@@ -29,4 +32,13 @@ class Reaper(Rounds):
         if jobs:
             log.info("sending %d tickets again", len(jobs))
             process.dispatcher.send_many(jobs)
+        self._audit()
         return len(jobs)
+
+    def _audit(self) -> None:
+        audit = self._process.ledger.audit
+        mended = audit.whole() if audit.is_due() else next(self._slices, None)
+        if mended is None:
+            self._slices = audit.slices()
+        elif mended:
+            log.warning("%d counters were not what the records say, and were put right", mended)

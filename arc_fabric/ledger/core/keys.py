@@ -23,6 +23,21 @@ MODEL = "arc:model"
 """Hash of what the running model is: name, geometry, abilities, identity (JSON each)."""
 WORKERS = "arc:workers"
 """Set of the worker names ever seen."""
+ALIVE = "arc:workers:alive"
+"""Sorted set of the workers that hold a lease, by the time at which it runs out (epoch seconds)."""
+SERVING = "arc:workers:serving"
+"""Sorted set of the workers that take sessions, the least loaded first: a million times the steps that wait there, plus
+the sessions that it owns."""
+MEDIA_WORKERS = "arc:workers:media"
+"""Sorted set (scores 0) of the media workers that live."""
+COUNTED = "arc:counted"
+"""String that says under which edition of the counters everything was counted (see audit.py)."""
+SICK = "arc:workers:sick"
+"""Set of the workers of which a background thread fails now."""
+HOMELESS = "arc:homeless"
+"""Set of sessions whose owner may be gone: what the reaper looks at."""
+PIN_KEEPER = "arc:pins:keeper"
+"""String with the worker that keeps pinned nodes whose own worker is gone."""
 PENDING = "arc:pending"
 """Sorted set of the nodes whose payload is not stored yet, by commit time."""
 MEDIA = "arc:media"
@@ -97,6 +112,11 @@ def worker(name: str) -> str:
 def owned(name: str) -> str:
     """Set of the open sessions that a worker owns."""
     return f"arc:worker:{name}:sessions"
+
+
+def work(name: str) -> str:
+    """Sorted set of a worker's sessions that have work and are not bulk, by the steps that they wait for."""
+    return f"arc:worker:{name}:work"
 
 
 def lease(name: str) -> str:

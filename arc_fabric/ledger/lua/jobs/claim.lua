@@ -9,7 +9,7 @@ local session = load(keys.session(sid))
 if not unfinished(job.state) then return { 'done', follow(sid, session) or '' } end
 local lease = live_boot(worker)
 if lease and lease ~= boot then return { 'fenced' } end
-if not lease then redis.call('SET', keys.lease(worker), boot, 'PX', lease_ms) end
+if not lease then lives(worker, boot, tonumber(lease_ms)) end
 
 local owner, owner_boot = bare(session.worker), bare(session._boot)
 if owner ~= worker or owner_boot ~= boot then

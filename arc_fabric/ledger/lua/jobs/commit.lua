@@ -46,6 +46,7 @@ if final ~= '' then
   if job.kind == '"close"' and final == 'succeeded' then close_session(sid, session) end
 else
   change(session_hash, session, changes)
+  weigh(sid, session)
   redis.call('ZADD', keys.BUSY, now, sid)
   emit(sid, 'job.progress', shown(job))
 end

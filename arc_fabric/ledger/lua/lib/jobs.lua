@@ -32,6 +32,7 @@ local function accept(sid, session, jid, job, idempotency, digest, name, reason,
     _seq = tostring(seq), queued = queued(length, session.running_job),
     _pending = tostring(tonumber(session._pending or '0') + tonumber(job._total)),
   })
+  weigh(sid, session)
   if idempotency ~= '' then
     redis.call('HSET', keys.idempotency(idempotency), 'job', jid, 'digest', digest)
     redis.call('EXPIRE', keys.idempotency(idempotency), keys.IDEMPOTENCY_S)
@@ -91,6 +92,7 @@ local function finish(sid, session, jid, job, state, result, error, timings, cha
   end
   changes.queued = queued(left, changes.running_job or session.running_job)
   change(keys.session(sid), session, changes)
+  weigh(sid, session)
   emit(sid, 'job.finished', shown(job))
   -- A session without a root never existed for its user; a bulk fork is over with its only job.
   if (job.kind == '"create"' and state ~= 'succeeded') or (job.kind == '"fork"' and session.bulk == 'true') then

@@ -8,10 +8,11 @@ local function emit_job(jid, kind)
 end
 
 local function media_worker()
-  for _, name in ipairs(redis.call('SMEMBERS', keys.WORKERS)) do
-    if get(keys.worker(name), 'role') == '"media"' and live_boot(name) then return name end
+  while true do
+    local name = redis.call('ZRANGE', keys.MEDIA_WORKERS, 0, 0)[1]
+    if not name or live_boot(name) then return name end
+    redis.call('ZREM', keys.MEDIA_WORKERS, name)
   end
-  return nil
 end
 
 local function send_media(jid, reason)

@@ -1,4 +1,7 @@
--- Which worker a session belongs to. A worker is live while its lease holds its boot id.
+-- Which worker a session belongs to. A worker is live while its lease holds its boot id. What workers have to do is
+-- counted as it changes and never added up here: keys.work(name) has the steps that each session of a worker waits for
+-- (bulk work gives way and is not in it), `_load` of its record their sum, and keys.SERVING ranks the workers by it.
+-- audit.lua compares all of this with the records.
 local function live_boot(name)
   return redis.call('GET', keys.lease(name)) or nil
 end
@@ -7,14 +10,51 @@ local function owner_alive(name, boot)
   return name ~= nil and boot ~= nil and live_boot(name) == boot
 end
 
--- Steps still to do on a worker for sessions other than sid. Bulk work gives way, so it does not count.
+-- Steps still to do on a worker for sessions other than sid.
 local function waiting(name, sid)
-  local sum = 0
-  for _, other in ipairs(redis.call('SMEMBERS', keys.owned(name))) do
-    local facts = redis.call('HMGET', keys.session(other), '_pending', 'bulk')
-    if other ~= sid and facts[2] ~= 'true' then sum = sum + tonumber(facts[1] or '0') end
+  local own = redis.call('ZSCORE', keys.work(name), sid)
+  return tonumber(redis.call('HGET', keys.worker(name), '_load') or '0') - tonumber(own or '0')
+end
+
+-- The order of workers: by steps waiting, then by sessions owned; the set itself goes on by name.
+local function weight(name, sid)
+  return waiting(name, sid) * 1000000 + math.min(redis.call('SCARD', keys.owned(name)), 999999)
+end
+
+-- Where a worker stands now; one that does not serve stays out.
+local function rank(name) redis.call('ZADD', keys.SERVING, 'XX', string.format('%.0f', weight(name, '')), name) end
+
+-- How many steps a session gives its worker to do (nil: it has no work).
+local function burden(name, sid, steps)
+  local before = tonumber(redis.call('ZSCORE', keys.work(name), sid) or nil)
+  if steps == before then return end
+  if steps then redis.call('ZADD', keys.work(name), steps, sid) else redis.call('ZREM', keys.work(name), sid) end
+  redis.call('HINCRBY', keys.worker(name), '_load', (steps or 0) - (before or 0))
+  rank(name)
+end
+
+-- The steps that a session (loaded) gives a worker to do, nil where it gives none.
+local function steps_of(sid, session)
+  if session.bulk == 'true' or redis.call('EXISTS', keys.mailbox(sid)) == 0 then return nil end
+  return tonumber(session._pending or '0')
+end
+
+local function weigh(sid, session)
+  local name = bare(session.worker)
+  if name then burden(name, sid, steps_of(sid, session)) end
+end
+
+-- A worker takes work from now on (its record is written), for as long as it renews its lease.
+local function lives(name, boot, lease_ms)
+  redis.call('SET', keys.lease(name), boot, 'PX', lease_ms)
+  redis.call('ZADD', keys.ALIVE, string.format('%.3f', now_s + lease_ms / 1000), name)
+  local facts = redis.call('HMGET', keys.worker(name), 'role', 'state', 'sick')
+  redis.call(facts[3] and facts[3] ~= '{}' and 'SADD' or 'SREM', keys.SICK, name)
+  if facts[1] == '"media"' then
+    redis.call('ZADD', keys.MEDIA_WORKERS, 0, name)
+  elseif facts[2] ~= '"draining"' then
+    redis.call('ZADD', keys.SERVING, string.format('%.0f', weight(name, '')), name)
   end
-  return sum
 end
 
 -- The boot id of a worker that takes sessions, or nil.
@@ -23,15 +63,22 @@ local function serves(name)
   return fields[1] == '"gpu"' and fields[2] ~= '"draining"' and live_boot(name) or nil
 end
 
-local function live_gpu_workers()
-  local found = {}
-  local names = redis.call('SMEMBERS', keys.WORKERS)
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local boot = serves(name)
-    if boot then found[#found + 1] = { name = name, boot = boot } end
+-- Name and boot of the worker, other than `but`, that has the least to do. Whoever does not serve any more leaves the
+-- ranks here; its next heartbeat would bring it back.
+local function least_loaded(but)
+  local stale = true
+  while stale do
+    stale = false
+    for _, name in ipairs(redis.call('ZRANGE', keys.SERVING, 0, 1)) do
+      local boot = name ~= but and serves(name)
+      if boot then return name, boot end
+      if name ~= but then
+        redis.call('ZREM', keys.SERVING, name)
+        stale = true
+      end
+    end
   end
-  return found
+  return nil
 end
 
 -- What a worker does from now on (nil: nothing). A draining worker stays draining.
@@ -48,24 +95,17 @@ local function place(sid, owner, boot, bound)
   if owner_boot and (boot == nil or boot == owner_boot) then
     local load = waiting(owner, sid)
     if load <= bound then return owner, owner_boot, 'holds the state' end
-    for _, w in ipairs(live_gpu_workers()) do
-      if w.name ~= owner and waiting(w.name, sid) == 0 then
-        return w.name, w.boot, 'moved: ' .. owner .. ' has ' .. load .. ' steps waiting, ' .. w.name .. ' is idle'
-      end
+    local idle, idle_boot = least_loaded(owner)
+    if idle and waiting(idle, sid) == 0 then
+      return idle, idle_boot, 'moved: ' .. owner .. ' has ' .. load .. ' steps waiting, ' .. idle .. ' is idle'
     end
     return owner, owner_boot, 'holds the state; ' .. load .. ' steps wait there and no other worker is idle'
   end
-  local workers = live_gpu_workers()
-  local best, best_sessions, best_load
-  for _, w in ipairs(workers) do
-    local sessions, load = redis.call('SCARD', keys.owned(w.name)), waiting(w.name, sid)
-    if not best or load < best_load or (load == best_load and sessions < best_sessions) then
-      best, best_sessions, best_load = w, sessions, load
-    end
-  end
-  if not best then return nil, nil, 'no worker is up: the job waits for the next one' end
-  if owner then return best.name, best.boot, 'moved: ' .. owner .. ' is gone' end
-  return best.name, best.boot, 'least loaded'
+  local name, found = least_loaded(owner)
+  -- A worker that was started again: what the session itself waits for is no load for it.
+  if owner_boot and (not name or weight(owner, sid) <= weight(name, sid)) then name, found = owner, owner_boot end
+  if not name then return nil, nil, 'no worker is up: the job waits for the next one' end
+  return name, found, owner and 'moved: ' .. owner .. ' is gone' or 'least loaded'
 end
 
 -- A change of owner is a new epoch: whatever the former owner still computes is refused at its commit.
@@ -78,6 +118,14 @@ local function own(sid, name, boot, record)
   change(keys.session(sid), record, {
     worker = quote(name), _boot = quote(boot), _epoch = tostring(tonumber(record._epoch or '0') + 1),
   })
+  if former and former ~= name then
+    burden(former, sid, nil)
+    rank(former)
+  end
+  if name then
+    weigh(sid, record)
+    rank(name)
+  end
 end
 
 -- The fields of a job that route its next ticket: to the owner's queue, or to a shared one where nobody owns the session.

@@ -5,7 +5,7 @@ local key = keys.job(jid)
 if not is_media(jid) or not unfinished(get(key, 'state')) then return { 'done' } end
 local lease = live_boot(worker)
 if lease and lease ~= boot then return { 'fenced' } end
-if not lease then redis.call('SET', keys.lease(worker), boot, 'PX', ARGV[4]) end
+if not lease then lives(worker, boot, tonumber(ARGV[4])) end
 local holder, holder_boot = bare(get(key, 'worker')), bare(get(key, '_boot'))
 if get(key, 'state') == '"running"' and holder_boot ~= boot and owner_alive(holder, holder_boot) then return { 'done' } end
 local function fail(kind, message)
