@@ -21,6 +21,7 @@ from webapp.api import stream as stream
 from webapp.context import EXTENSION, Context, client_name
 from webapp.health import UNDER_WAY, count_answer, health
 from webapp.http import auth, headers, limits, problems
+from webapp.http.compression import compress
 from webapp.http.request import ApiRequest
 from webapp.http.validation import of_validation
 from webapp.openapi.document import DESCRIPTION, ApiSpec
@@ -87,7 +88,7 @@ def _guard(app: ApiSpec, settings: Settings) -> None:
     @app.after_request
     def _leave(response: Response) -> Response:
         count_answer(response.status_code, time.perf_counter() - g.get("began", time.perf_counter()))
-        return headers.secure(response, g.get("request_id", ""))
+        return headers.secure(compress(request, response), g.get("request_id", ""))
 
     @app.teardown_request
     def _over(_error: BaseException | None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from arc_fabric import errors
+from arc_fabric.base.terms import TERMINAL
 from arc_fabric.client.stream import Stream
 from arc_fabric.client.transport import Transport, named_error
 from arc_fabric.client.views import Comparison, Job, Node, SessionInfo
@@ -16,6 +18,7 @@ from arc_fabric.protocol import SessionProtocol, head_of
 
 FORMS_PER_REQUEST = 500
 """The most job forms that the server takes in one list."""
+_PAUSE_S = 1.0
 Progress = Callable[[Job], None]
 
 
@@ -62,13 +65,23 @@ class Server:
         while True:
             left = deadline - time.monotonic()
             pause = max(0.0, min(left, 0.5 if on_progress else 20.0))
-            job = Job.of(self.transport.json("GET", f"/api/jobs/{job_id}", params={"wait": pause}))
+            job = Job.of(self.awaited(job_id, pause))
             if on_progress is not None:
                 on_progress(job)
             if job.ended:
                 return _succeeded(job)
             if left <= 0:
                 raise errors.DeadlineExceeded(f"job {job_id} is {job.state} after {timeout:g} s", job_id=job_id)
+
+    def awaited(self, job_id: str, seconds: float) -> dict[str, Any]:
+        """The job's JSON once it has ended, or as it is after `seconds`. Where too many wait the server answers at
+        once: then this sleeps for a moment, so that whoever asks again does not ask without pause."""
+        began = time.monotonic()
+        view: dict[str, Any] = self.transport.json("GET", f"/api/jobs/{job_id}", params={"wait": seconds})
+        if view["state"] not in TERMINAL:
+            left = seconds - (time.monotonic() - began)
+            time.sleep(max(0.0, min(left, random.uniform(0.5, 1.0) * _PAUSE_S)))
+        return view
 
     def submit(self, jobs: Sequence[dict[str, Any]]) -> list[Job | errors.ArcFabricError]:
         """Submit many jobs at once, each {kind, session_id, params}; an entry is its job or why it was refused."""

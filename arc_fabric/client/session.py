@@ -231,7 +231,14 @@ class RemoteSession(SessionProtocol):
 
     def tree(self) -> list[Node]:
         """All nodes of the tree it grows in, parents before children."""
-        return [Node.of(node) for node in self._fabric.transport.json("GET", f"{self.path}/tree")["nodes"]]
+        nodes: list[Node] = []
+        cursor = None
+        while True:
+            page = self._fabric.transport.json("GET", f"{self.path}/tree", params={"cursor": cursor})
+            nodes += map(Node.of, page["nodes"])
+            cursor = page["next"]
+            if cursor is None:
+                return nodes
 
     def _part(self, at: At, name: str, **params: Any) -> bytes:
         return self._fabric.transport.bytes(f"/api/checkpoints/{self.checkpoint_at(at)}/{name}", **params)

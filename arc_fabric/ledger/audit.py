@@ -12,11 +12,10 @@ from typing import Any
 
 from arc_fabric.ledger.core import Core, keys
 from arc_fabric.ledger.core.connection import texts
+from arc_fabric.ledger.jobs import JOB_LISTS
 
 SLICE = 50
 """Records per script: Redis serves nobody else meanwhile."""
-EDITION = "1"
-"""Of what is counted; a ledger that was counted under another one is counted anew."""
 
 
 class Audit:
@@ -27,30 +26,32 @@ class Audit:
 
     def is_due(self) -> bool:
         """Whether this ledger was never counted as this version does."""
-        return bool(self._core.redis.get(keys.COUNTED) != EDITION)
+        return bool(self._core.redis.get(keys.COUNTED) != keys.EDITION)
 
     def whole(self) -> int:
         """Look at everything now; how many things were put right."""
         mended = sum(self.slices())
-        self._core.redis.set(keys.COUNTED, EDITION)
+        self._core.redis.set(keys.COUNTED, keys.EDITION)
         return mended
 
     def slices(self) -> Iterator[int]:
         """Look at one slice after the other; of each, how many things were put right."""
         client = self._core.redis
         for listing in (client.sscan_iter(keys.SESSIONS_OPEN), _members(client.zscan_iter(keys.BUSY))):
-            yield from self._sessions("", listing)
+            yield from self._looked_at("workers/audit", "", listing)
         for name in sorted(texts(client.smembers(keys.WORKERS))):
-            yield from self._sessions(name, client.sscan_iter(keys.owned(name)))
-            yield from self._sessions(name, _members(client.zscan_iter(keys.work(name))))
-            yield self._run(name)
+            for listing in (client.sscan_iter(keys.owned(name)), _members(client.zscan_iter(keys.work(name)))):
+                yield from self._looked_at("workers/audit", name, listing)
+            yield self._run("workers/audit", name)
+        for which in ("", *map(keys.jobs_in, JOB_LISTS)):
+            yield from self._looked_at("jobs/audit", which, _members(client.zscan_iter(which or keys.JOBS)))
 
-    def _sessions(self, worker: str, ids: Iterator[Any]) -> Iterator[int]:
+    def _looked_at(self, script: str, listing: str, ids: Iterator[Any]) -> Iterator[int]:
         while some := list(islice(ids, SLICE)):
-            yield self._run(worker, *some)
+            yield self._run(script, listing, *some)
 
-    def _run(self, *args: str) -> int:
-        return int(self._core.scripts.run("workers/audit", *args)[0])
+    def _run(self, script: str, *args: str) -> int:
+        return int(self._core.scripts.run(script, *args)[0])
 
 
 def _members(scored: Iterator[Any]) -> Iterator[Any]:

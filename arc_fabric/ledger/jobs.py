@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from redis.exceptions import RedisError
 
 from arc_fabric.base.input_keys import by_content
 from arc_fabric.base.rewind import check_n_steps
-from arc_fabric.base.terms import KINDS
+from arc_fabric.base.terms import KINDS, MEDIA_KINDS, OPENING_KINDS, JobState
 from arc_fabric.errors import ArcFabricError, InvalidRequest, JobNotFound
 from arc_fabric.ids import new_id
 from arc_fabric.ledger.core import Core, codec, keys
@@ -23,6 +23,11 @@ from arc_fabric.ledger.requests import Accepted, JobRequest, check_steps, digest
 
 PER_ROUND_TRIP = 500
 """Requests: about 2 MB there, 1.5 MB back. Redis serves others in between: it reads a few of one client at a time."""
+
+
+_LISTS = [(state, kind) for state in get_args(JobState) for kind in (*OPENING_KINDS, *KINDS, *MEDIA_KINDS)]
+JOB_LISTS = [f"{state}:{kind}" for state, kind in _LISTS]
+"""What `keys.jobs_in` names a list by: every state and kind."""
 
 
 class Jobs:
@@ -152,9 +157,25 @@ class Jobs:
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[JobRecord]:
-        """Jobs, newest first, of one session or of all."""
-        listing = keys.session_jobs(session) if session else keys.JOBS
-        return self._core.page(JobRecord.from_fields, listing, keys.job, cursor, limit, state=state, kind=kind)
+        """Jobs, newest first, of one session or of all. Those of a state or kind are found in lists of their own; among
+        the jobs of one session, and where an earlier version left no such lists, they are looked for in slices."""
+        if session or not (state or kind) or self._core.redis.get(keys.COUNTED) != keys.EDITION:
+            ids = self._matching(keys.session_jobs(session) if session else keys.JOBS, state, kind, cursor, limit + 1)
+        else:
+            lists = [keys.jobs_in(f"{s}:{k}") for s, k in _LISTS if state in (None, s) and kind in (None, k)]
+            ids = self._core.scripts.run("jobs/listed", cursor or "", limit + 1, *lists)
+        stored = self._core.hashes(map(keys.job, ids[:limit]))
+        return Page([JobRecord.from_fields(s) for s in stored if s], ids[limit - 1] if len(ids) > limit else None)
+
+    def _matching(self, listing: str, state: str | None, kind: str | None, cursor: str | None, most: int) -> list[str]:
+        found: list[str] = []
+        wanted = [codec.dumps(value) if value else "" for value in (state, kind)]
+        while len(found) < most:
+            cursor, more = self._core.scripts.run("jobs/matching", listing, cursor or "", SCAN, *wanted)
+            found += more
+            if not cursor:
+                break
+        return found[:most]
 
     def forget(self, *, older_than_s: float, more_than: int, younger_than_s: float = keys.IDEMPOTENCY_S) -> int:
         """Delete the records of jobs that finished more than `older_than_s` ago, and of the oldest finished ones while

@@ -45,19 +45,20 @@ class Nodes:
         return found[0]
 
     def tree(self, tree_id: str, cursor: str | None = None, limit: int = 20_000) -> TreeView:
-        """A tree's nodes, parents before children, a page at a time, and the sessions that grow in it."""
+        """A tree's nodes, parents before children, and the sessions that grow in it: at most `limit` of each on a page,
+        which `cursor` (how many of each came before) continues."""
         start = int(cursor) if cursor else 0
         ids = texts(self._core.redis.zrange(keys.tree(tree_id), start, start + limit - 1))
         if not ids and cursor is None:
             raise NodeNotFound(f"No tree {tree_id}.", checkpoint_id=tree_id)
-        session_ids = texts(self._core.redis.zrange(keys.tree_sessions(tree_id), 0, -1))
+        session_ids = texts(self._core.redis.zrange(keys.tree_sessions(tree_id), start, start + limit - 1))
         sessions = self._core.hashes(keys.session(i) for i in session_ids)
         return TreeView(
             tree_id,
             tree_id,
             self.many(ids),
             [SessionRecord.from_fields(s) for s in sessions if s],
-            next=str(start + limit) if len(ids) == limit else None,
+            next=str(start + limit) if limit in (len(ids), len(session_ids)) else None,
         )
 
     def path(self, node_id: str) -> list[str]:

@@ -9,6 +9,7 @@ from arc_fabric.base.terms import PROMPT_MODES
 from arc_fabric.errors import InvalidRequest, SessionNotFound
 from arc_fabric.ids import new_id
 from arc_fabric.ledger.core import Core, Page, codec, keys
+from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 from arc_fabric.ledger.requests import JobRequest, check_steps, digest
@@ -135,5 +136,10 @@ class Sessions:
         self, state: str | None = None, cursor: str | None = None, limit: int = 50, *, bulk: bool = False
     ) -> Page[SessionRecord]:
         """Sessions, newest first; bulk ones are a list of their own."""
+        if state == "open" and not bulk:
+            ids = [i for i in texts(self._core.redis.smembers(keys.SESSIONS_OPEN)) if cursor is None or i < cursor]
+            shown = sorted(ids, reverse=True)[:limit]
+            found = [SessionRecord.from_fields(s) for s in self._core.hashes(map(keys.session, shown)) if s]
+            return Page(found, shown[-1] if len(ids) > limit else None)
         listing = keys.SESSIONS_BULK if bulk else keys.SESSIONS
         return self._core.page(SessionRecord.from_fields, listing, keys.session, cursor, limit, state=state)

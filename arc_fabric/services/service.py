@@ -74,7 +74,7 @@ class Service:
             "state": self.state,
             "url": self.url,
             "detail": self.detail,
-            "pid": child.pid if child else None,
+            "pid": child.pid if child and child.running else None,
             "log": str(child.log) if child else None,
             "restarts": self.restarts,
         }

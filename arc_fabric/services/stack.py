@@ -99,6 +99,7 @@ class Stack:
             try:
                 if not self._stopping.is_set() and service.tend():
                     self._report(service)
+                    lock.write_running(self.settings.data_dir, self.view())
             except Exception:  # what goes wrong with one of them does not leave the others alone
                 log.exception("watching %s", service.name)
 

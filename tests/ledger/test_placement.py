@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
+from typing import get_args
 
 import pytest
 
+from arc_fabric.base.terms import JobState
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import Claim, JobRecord, Ledger, Limits
 from arc_fabric.ledger.core import keys
@@ -53,6 +56,23 @@ def ranked(ledger: Ledger) -> dict[str, int]:
     assert serving <= set(ranks)
     assert all(ranks[name] == loads[name] * 10**6 + len(owned[name]) for name in ranks)
     return ranks
+
+
+def check_job_lists(ledger: Ledger) -> None:
+    """Every way to list jobs finds what looking at all of them finds, page by page."""
+    everything = ledger.jobs.page(limit=1000).items
+    for state, kind in product([None, *get_args(JobState)], [None, "create", "step", "fork"]):
+        wanted = [job.id for job in everything if state in (None, job.state) and kind in (None, job.kind)]
+        found, cursor = [], None
+        while not found or cursor:
+            page = ledger.jobs.page(state=state, kind=kind, cursor=cursor, limit=7)
+            found += page.items
+            cursor = page.next
+            if not page.items:
+                break
+        assert [job.id for job in found] == wanted, (state, kind)
+    open_sessions = [s.id for s in ledger.sessions.page(limit=1000).items if s.state == "open"]
+    assert [s.id for s in ledger.sessions.page("open", limit=1000).items] == open_sessions
 
 
 @dataclass
@@ -172,10 +192,13 @@ def test_counters_equal_a_full_scan_whatever_happens(fleet: Fleet, seed: int) ->
     are what the records say, so nothing has to add them up."""
     fleet.dice.seed(seed)
     happened: list[str] = []
-    for _ in range(250):
+    fleet.ledger.audit.whole()
+    for turn in range(250):
         happened.append(fleet.something())
         assert counted(fleet.ledger) == scanned(fleet.ledger), happened[-5:]
         ranked(fleet.ledger)
+        if turn % 50 == 49:
+            check_job_lists(fleet.ledger)
     assert fleet.ledger.audit.whole() == 0, "there is nothing to put right"
     fleet.ledger.close()
 
@@ -191,6 +214,8 @@ def test_what_an_earlier_version_left_is_counted(fleet: Fleet, seed: int) -> Non
     right, ranks = counted(ledger), ranked(ledger)
     assert ledger.audit.is_due()
     ledger.redis.delete(keys.SERVING, keys.ALIVE, keys.MEDIA_WORKERS)
+    ledger.redis.delete(*ledger.redis.keys(keys.jobs_in("*")))
+    check_job_lists(ledger)
     for name in ledger.redis.smembers(keys.WORKERS):
         ledger.redis.delete(keys.work(name))
         ledger.redis.hdel(keys.worker(name), "_load")
@@ -204,6 +229,7 @@ def test_what_an_earlier_version_left_is_counted(fleet: Fleet, seed: int) -> Non
     assert counted(ledger) == right == scanned(ledger)
     serving = ranked(ledger)
     assert serving == {name: ranks[name] for name in serving} and serving
+    check_job_lists(ledger)
     assert ledger.audit.whole() == 0
     ledger.close()
 

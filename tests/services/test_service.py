@@ -44,6 +44,7 @@ def test_a_part_that_is_well_again_is_healthy(tmp_path: Path) -> None:
     child.stop()
     eventually(lambda: service.tend() is not None and service.restarts and service.state == "healthy")
     assert (service.state, service.restarts, service.view()["restarts"]) == ("healthy", 1, 1)
+    assert service.view()["pid"] == service.child.pid
     service.stop()
     assert service.state == "stopped"
 

@@ -24,7 +24,7 @@ class TreeQuery(Query):
 
     format: Literal["flat", "d3"] = Field("flat", description="flat: a list; d3: nested {id, name, ..., children}.")
     cursor: str | None = Field(None, pattern=r"^[0-9]{1,9}$", description="`next` of the page before.")
-    limit: int = Field(20_000, ge=1, le=20_000, description="Nodes per page (flat only).")
+    limit: int = Field(20_000, ge=1, le=20_000, description="Nodes, and sessions, per page (flat only).")
 
 
 class EventsQuery(Query):

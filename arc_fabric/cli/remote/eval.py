@@ -86,9 +86,9 @@ def _finish(remote: Remote, job_ids: list[str], *, quiet: bool) -> list[dict[str
         task = progress.add_task("eval", total=len(job_ids))
         done = []
         for job_id in job_ids:
-            job = remote.get(f"/api/jobs/{job_id}", wait=20)
+            job = remote.fabric.awaited(job_id, 20)
             while job["state"] in ("queued", "running"):
-                job = remote.get(f"/api/jobs/{job_id}", wait=20)
+                job = remote.fabric.awaited(job_id, 20)
             done.append(job)
             progress.advance(task)
         return done

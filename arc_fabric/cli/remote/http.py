@@ -83,7 +83,7 @@ class Remote:
             with _bar(what, quiet) as advance:
                 while job["state"] not in TERMINAL:
                     advance(job)
-                    job = self.get(f"/api/jobs/{job['id']}", wait=_WAIT_S)
+                    job = self.fabric.awaited(job["id"], _WAIT_S)
                 advance(job)
         except KeyboardInterrupt:
             self.delete(f"/api/jobs/{job['id']}")

@@ -193,16 +193,13 @@ def checkpoint_at(remote: Remote, session: dict[str, Any], index: int | None) ->
     """The checkpoint of a session's lineage after this many steps; its head for None."""
     if index is None:
         return str(session["head"])
-    nodes = {node["id"]: node for node in remote.get(f"/api/sessions/{session['id']}/tree")["nodes"]}
-    node = nodes.get(session["head"])
-    while node and node["frame_index"] != index:
-        node = nodes.get(node["parent"])
-    if node is None:
+    lineage: list[str] = remote.get(f"/api/checkpoints/{session['head']}")["lineage"] if session["head"] else []
+    if not 0 <= index < len(lineage):
         raise InvalidRequest(
             f"{session['id']} has no step {index}; its head is at step {session['frame_index']}.",
             hint="'arc-fabric tree' shows the checkpoints.",
         )
-    return str(node["id"])
+    return lineage[index]
 
 
 def _read_json(path: Path) -> Any:

@@ -80,6 +80,7 @@ def whole_tree(remote: Remote, name: str) -> dict[str, Any]:
     while cursor:
         page = remote.get(path, cursor=cursor)
         facts["nodes"] += page["nodes"]
+        facts["sessions"] += page["sessions"]
         cursor = page.get("next")
     return facts
 

@@ -31,7 +31,9 @@ the sessions that it owns."""
 MEDIA_WORKERS = "arc:workers:media"
 """Sorted set (scores 0) of the media workers that live."""
 COUNTED = "arc:counted"
-"""String that says under which edition of the counters everything was counted (see audit.py)."""
+"""String that says under which edition of the counters and lists everything was counted (see audit.py)."""
+EDITION = "2"
+"""The present one; a ledger that was counted under another is counted anew."""
 SICK = "arc:workers:sick"
 """Set of the workers of which a background thread fails now."""
 HOMELESS = "arc:homeless"
@@ -67,6 +69,11 @@ def job(job_id: str) -> str:
 def job_steps(job_id: str) -> str:
     """List of the step entries that a job has committed."""
     return f"arc:job:{job_id}:steps"
+
+
+def jobs_in(which: str) -> str:
+    """Sorted set (scores 0) of the job ids of one state and kind, `failed:step`; each job is in one of these."""
+    return f"arc:jobs:in:{which}"
 
 
 def session_jobs(session_id: str) -> str:

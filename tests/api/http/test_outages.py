@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -51,12 +50,13 @@ def test_a_sick_thread_shows(client: FlaskClient, settings: Settings, own_redis:
     """That of a worker in its record and in /readyz; that of the web in /readyz."""
     assert client.get("/readyz").json["checks"]["threads"] == "ok"
     ledger = Ledger(own_redis.url)
-    ledger.redis.hset("arc:worker:gpu.0", "sick", json.dumps({"janitor": "RecursionError: too deep"}))
+    record = {"name": "gpu.0", "boot_id": "boot", "role": "gpu", "state": "idle", "device": "cpu"}
+    ledger.leases.take("gpu.0", "boot", record | {"sick": {"janitor": "RecursionError: too deep"}})
     answer = client.get("/readyz")
     assert answer.status_code == 503 and answer.json["status"] == "degraded"
     assert answer.json["checks"]["threads"] == "gpu.0: janitor: RecursionError: too deep"
     assert client.get("/api/workers").json["items"][0]["sick"] == {"janitor": "RecursionError: too deep"}
-    ledger.redis.hdel("arc:worker:gpu.0", "sick")
+    ledger.leases.renew("gpu.0", "boot", record | {"sick": {}})
     rounds = Rounds("hub-events", lambda: None)
     SUPERVISOR.note(rounds, "KeyError: 'x'")
     try:

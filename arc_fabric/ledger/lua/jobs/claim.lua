@@ -59,6 +59,7 @@ if not jid or not unfinished(job.state) then return { 'done', follow(sid, sessio
 local started = record.started == 'null'
 local fields = { state = '"running"', worker = quote(worker), _attempts = tostring(tonumber(record._attempts or '0') + 1) }
 if started then fields.started = now end
+file_job(jid, record.kind, record.state, fields.state)
 change(keys.job(jid), record, fields)
 local length = redis.call('LLEN', keys.mailbox(sid))
 change(keys.session(sid), session, { running_job = quote(jid), queued = queued(length, quote(jid)) })

@@ -86,6 +86,13 @@ end
 -- Whether a job in this state may still change; `state` is what its record says (nil or null: there is no such job).
 local function unfinished(state) return state ~= nil and state ~= 'null' and not TERMINAL[state] end
 
+-- Jobs are listed by state and kind, given as records have them: a job goes from the list of one state to another's.
+local function file_job(jid, kind, before, after)
+  if before == after then return end
+  if before then redis.call('ZREM', keys.jobs_in(bare(before) .. ':' .. bare(kind)), jid) end
+  if after then redis.call('ZADD', keys.jobs_in(bare(after) .. ':' .. bare(kind)), 0, jid) end
+end
+
 local function refuse(error, message, context)
   return { 'error', error, message, cjson.encode(context or {}) }
 end

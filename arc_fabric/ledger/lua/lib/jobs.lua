@@ -27,6 +27,7 @@ local function accept(sid, session, jid, job, idempotency, digest, name, reason,
   redis.call('ZADD', keys.JOBS, 0, jid)
   redis.call('ZADD', keys.session_jobs(sid), 0, jid)
   redis.call('SADD', keys.JOBS_ACTIVE, jid)
+  file_job(jid, job.kind, nil, job.state)
   redis.call('ZADD', keys.BUSY, now, sid)
   change(keys.session(sid), session, {
     _seq = tostring(seq), queued = queued(length, session.running_job),
@@ -76,6 +77,7 @@ local function finish(sid, session, jid, job, state, result, error, timings, cha
   local measured = '"queued_s":' .. string.format('%.6f', queued_s) .. ',"run_s":' .. string.format('%.6f', run_s)
   if timings and timings ~= '{}' then measured = measured .. ',' .. string.sub(timings, 2, -2) end
   local total, done = tonumber(job._total), tonumber(job._done)
+  file_job(jid, job.kind, job.state, quote(state))
   change(key, job, { state = quote(state), finished = now, result = with_steps(jid, result), error = error,
     timings = '{' .. measured .. '}', progress = progress(state == 'succeeded' and total or done, total) })
   redis.call('LREM', keys.mailbox(sid), 1, jid)

@@ -34,6 +34,7 @@ local function end_media(jid, state, result, error, timings)
   if timings and timings ~= '{}' then measured = measured .. ',' .. string.sub(timings, 2, -2) end
   local total = tonumber(get(key, '_total'))
   local done = state == 'succeeded' and total or tonumber(get(key, '_done'))
+  file_job(jid, get(key, 'kind'), get(key, 'state'), quote(state))
   set(key, { state = quote(state), finished = now, result = result, error = error,
     timings = '{' .. measured .. '}', progress = progress(done, total) })
   redis.call('ZREM', keys.MEDIA, jid)

@@ -21,6 +21,7 @@ if tonumber(redis.call('HGET', key, '_attempts') or '0') >= allowed then
 end
 redis.call('HINCRBY', key, '_attempts', 1)
 local first = get(key, 'started') == 'null'
+file_job(jid, get(key, 'kind'), get(key, 'state'), '"running"')
 set(key, { state = '"running"', worker = quote(worker), _boot = quote(boot), _done = '0' })
 if first then redis.call('HSET', key, 'started', now) end
 redis.call('ZADD', keys.MEDIA, now, jid)

@@ -13,6 +13,7 @@ if final == '' then
 end
 works_on(worker, nil, nil)
 if final == 'queued' then
+  file_job(jid, get(key, 'kind'), '"running"', '"queued"')
   set(key, { state = '"queued"', worker = 'null', _boot = 'null', _attempts = '0' })
   send_media(jid, 'its worker was stopped')
   emit_job(jid, 'job.progress')

@@ -8,6 +8,7 @@ for _, jid in ipairs(redis.call('ZRANGEBYSCORE', keys.MEDIA, '-inf', now_s - tim
     redis.call('ZREM', keys.MEDIA, jid)
   elseif get(key, 'state') == '"running"' then
     if not owner_alive(bare(get(key, 'worker')), bare(get(key, '_boot'))) then
+      file_job(jid, get(key, 'kind'), '"running"', '"queued"')
       set(key, { state = '"queued"', worker = 'null', _boot = 'null' })
       send_media(jid, 'its worker is gone')
       emit_job(jid, 'job.progress')

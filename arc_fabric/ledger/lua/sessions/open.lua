@@ -59,6 +59,7 @@ local job = accept(sid, fields, jid, cjson.decode(ARGV[4]), idempotency, digest,
 if ARGV[11] == '' then
   send(job, ARGV[12])
 else
+  file_job(jid, job.kind, job.state, '"running"')
   change(keys.job(jid), job, { state = '"running"', started = now })
   emit(sid, 'job.started', shown(job))
   finish(sid, fields, jid, job, 'succeeded', ARGV[11], 'null')

@@ -82,6 +82,7 @@ export async function tree(sessionId) {
   for (let next = whole.next; next;) {
     const more = await get(`${path}?cursor=${encodeURIComponent(next)}`);
     whole.nodes.push(...more.nodes);
+    whole.sessions.push(...more.sessions);
     next = more.next;
   }
   return whole;

@@ -1,0 +1,89 @@
+"""What the client asks for again and again: jobs that take long, and trees of many pages."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from arc_fabric.client import ArcFabric, RemoteSession
+from arc_fabric.errors import DeadlineExceeded
+from arc_fabric.ids import new_id
+from arc_fabric.ledger import NodeRecord
+from tests.support.web_server import WebServer
+
+
+@pytest.fixture
+def full_house() -> Iterator[tuple[str, list[float]]]:
+    """A server whose seats for waiting are taken: it answers at once that the job runs. With the times of requests."""
+    asked: list[float] = []
+    body = json.dumps({"id": new_id("job"), "state": "running"}).encode()
+
+    class Full(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(time.monotonic())
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Full)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_who_gets_no_seat_asks_again_after_a_pause(full_house: tuple[str, list[float]]) -> None:
+    """Between two questions of one waiter passes half a second or more, however fast the answers come."""
+    url, asked = full_house
+    with ArcFabric(url) as fabric, pytest.raises(DeadlineExceeded):
+        fabric.wait("job_x", timeout=2)
+    gaps = [after - before for before, after in itertools.pairwise(asked[:-1])]
+    assert len(asked) <= 6 and min(gaps) >= 0.5
+
+
+def test_a_tree_of_many_pages_is_whole(web: WebServer, trunk: RemoteSession) -> None:
+    """More nodes and sessions than a page holds: pages of three, joined, have each once; the client's tree() has all,
+    also beyond the 20,000 nodes of a page."""
+    trunk.step(4)
+    forks = [trunk.fork(at=i) for i in (1, 2)]
+    path, pages, cursor = f"{trunk.path}/tree", [], None
+    while not pages or cursor:
+        pages.append(web.ok("GET", path, params={"limit": 3} | ({"cursor": cursor} if cursor else {})))
+        cursor = pages[-1]["next"]
+    assert all(len(page[what]) <= 3 for page in pages for what in ("nodes", "sessions"))
+    assert [node["frame_index"] for page in pages for node in page["nodes"]] == [0, 1, 2, 3, 4]
+    assert {s["id"] for page in pages for s in page["sessions"]} == {trunk.id, *(fork.id for fork in forks)}
+    root = web.ledger.nodes.get(str(trunk.info.root))
+    leaves = [
+        NodeRecord(id=new_id("ckp"), parent=root.id, session_id=trunk.id, tree_id=root.id, frame_index=1, n_frames=8)
+        for _ in range(20_000)
+    ]
+    for start in range(0, len(leaves), 500):
+        web.ledger.imports.add([leaf.to_dict() for leaf in leaves[start : start + 500]])
+    assert len(trunk.tree()) == 20_005
+
+
+def test_a_large_answer_comes_compressed(web: WebServer, trunk: RemoteSession) -> None:
+    """As gzip where that is accepted, with a weak ETag that is known again; as it is where it is not."""
+    trunk.step(6)
+    plain = web.http.get(f"{trunk.path}/tree", headers={"Accept-Encoding": "identity"})
+    packed = web.http.get(f"{trunk.path}/tree", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers and packed.headers["content-encoding"] == "gzip"
+    assert packed.json() == plain.json() and int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    again = web.http.get(
+        f"{trunk.path}/tree", headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["etag"]}
+    )
+    assert packed.headers["etag"].startswith("W/") and again.status_code == 304
