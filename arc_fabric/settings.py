@@ -102,7 +102,9 @@ class Settings(BaseModel):
     flower: bool = Field(True, description="Run Flower, the view on the workers and their tasks.")
     flower_port: int = Field(0, ge=0, le=65535, description="Port of Flower; 0: a free one.")
     openpi_port: int = Field(0, ge=0, le=65535, description="Port of the openpi policy server; 0: off.")
-    openpi_key: SecretStr = Field(SecretStr(""), description="API key that openpi clients must send; empty: none.")
+    openpi_key: SecretStr = Field(
+        SecretStr(""), description="API key that openpi clients must send; needed where tokens are set, empty: none."
+    )
     max_viewers: int = Field(64, ge=1, description="WebSocket connections served at once.")
     max_body_bytes: ByteSize = Field(ByteSize(16 * MIB), ge=1024, description="Largest request body.")
     max_prompt_chars: int = Field(2000, ge=1, description="Longest prompt.")

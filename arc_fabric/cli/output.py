@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from arc_fabric.cli.terminal import Terminal
 from arc_fabric.errors import ArcFabricError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -19,8 +19,8 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object in
 PIPED_WIDTH = 200
 """Columns where nobody's terminal sets them: output that is piped is not cut."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True, highlight=False)
+out = Terminal(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+err = Terminal(stderr=True, highlight=False)
 
 
 def emit(facts: Any, as_json: bool, show: Callable[[Any], None]) -> None:

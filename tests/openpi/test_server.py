@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,10 +17,13 @@ from openpi_client import msgpack_numpy
 from openpi_client.websocket_client_policy import WebsocketClientPolicy
 
 from arc_fabric import Session, StateManager, TrajectoryTree
-from arc_fabric.errors import Forbidden
+from arc_fabric.errors import Forbidden, InvalidRequest
 from arc_fabric.models.registry import load_model
 from arc_fabric.openpi.local import LocalBackend
 from arc_fabric.openpi.server import make_server
+from arc_fabric.services.parts import openpi_service
+from arc_fabric.services.ports import free_ports
+from arc_fabric.settings import load_settings
 from tests.sdk.worlds import OTHER, PROMPT
 from tests.support.toy_model import ToyModel
 
@@ -195,3 +202,35 @@ def test_health_keys_and_loopback(backend: LocalBackend) -> None:
     next(serving, None)
     with pytest.raises(Forbidden):
         make_server(backend, "0.0.0.0", 0)
+
+
+@pytest.mark.parametrize("host", ["elsewhere.example", "127.0.0.1.elsewhere.example", "", "10.0.0.1"])
+def test_pages_are_refused(port: int, host: str) -> None:
+    """Without a key by their Host, which a name of theirs may lead here; with one or without by their Origin."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(HANDSHAKE.format(host=host, more="").encode())
+        assert sock.recv(4096).startswith(b"HTTP/1.1 403")
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(HANDSHAKE.format(host=f"127.0.0.1:{port}", more="Origin: http://127.0.0.1\r\n").encode())
+        assert sock.recv(4096).startswith(b"HTTP/1.1 403")
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(HANDSHAKE.format(host=f"localhost:{port}", more="").encode())
+        assert sock.recv(4096).startswith(b"HTTP/1.1 101")
+
+
+HANDSHAKE = (
+    "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
+)
+
+
+def test_a_token_is_not_lent_to_anyone_who_connects() -> None:
+    """The endpoint of a system with tokens needs a key of its own, whoever starts it."""
+    env = {**os.environ, "ARC_FABRIC_TOKEN": "a-token-of-sixteen", "ARC_FABRIC_OPENPI_KEY": ""}
+    command = [sys.executable, "-m", "arc_fabric.openpi", "--url", "http://127.0.0.1:1", "--port", "0"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "ARC_FABRIC_OPENPI_KEY" in done.stderr
+    settings = load_settings(tokens="doer:write:a-token-of-sixteen", openpi_port=free_ports(1)[0])
+    with pytest.raises(InvalidRequest, match="token of ours"):
+        openpi_service(settings, "http://127.0.0.1:1")

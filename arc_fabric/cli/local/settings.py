@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from arc_fabric.cli.app import app, settings_of
@@ -40,7 +41,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
         style = "" if row["source"] == "default" else "cyan"
         table.add_row(
             row["name"],
-            f"[{style}]{row['value']}[/]" if style else row["value"],
+            f"[{style}]{escape(row['value'])}[/]" if style else escape(row["value"]),
             row["source"],
             row["description"],
         )

@@ -198,7 +198,9 @@ def _gc(facts: dict[str, Any]) -> None:
     if facts["budget"] is not None:
         _budget(facts["budget"], verb)
     for key in facts["unreadable"]:
-        out.print(f"[red]unreadable manifest {key}[/]: nothing is deleted while there is one; see 'arc-fabric fsck'")
+        out.print(
+            f"[red]unreadable manifest {escape(key)}[/]: nothing is deleted while there is one; see 'arc-fabric fsck'"
+        )
 
 
 def _budget(facts: dict[str, Any], verb: str) -> None:
@@ -216,17 +218,21 @@ def _fsck(facts: dict[str, Any]) -> None:
     read = f", {facts['pieces_read']} pieces ({size(facts['bytes_read'])}) read" if facts["pieces_read"] else ""
     out.print(f"{facts['checkpoints']} checkpoints, {facts['objects']} objects, {facts['pieces']} pieces{read}")
     for problem in facts.get("repaired", ()):
-        out.print(f"[green]rebuilt[/] {problem['object']}: {problem['what']}", soft_wrap=True)
+        out.print(f"[green]rebuilt[/] {escape(problem['object'])}: {escape(problem['what'])}", soft_wrap=True)
     for checkpoint_id, reason in facts.get("why", {}).items():
         out.print(f"[red]not rebuilt[/] from {checkpoint_id}: {escape(reason)}", soft_wrap=True)
     for problem in facts["problems"]:
         mend = " (KV: --repair rebuilds it from latents)" if problem["rebuildable"] and "why" not in facts else ""
-        out.print(f"[red]{problem['kind']}[/] {problem['object']}: {problem['what']}{mend}", soft_wrap=True)
+        out.print(
+            f"[red]{problem['kind']}[/] {escape(problem['object'])}: {escape(problem['what'])}{mend}", soft_wrap=True
+        )
         out.print(f"  affects {', '.join(problem['checkpoints'])}", soft_wrap=True)
     out.print("[green]all good[/]" if facts["ok"] else f"[bold red]{len(facts['affected'])} checkpoints affected[/]")
 
 
 def _bundle(facts: dict[str, Any]) -> None:
-    out.print(f"{facts['file']}  {len(facts['checkpoints'])} checkpoints, {size(facts['bytes'])}", soft_wrap=True)
+    out.print(
+        f"{escape(facts['file'])}  {len(facts['checkpoints'])} checkpoints, {size(facts['bytes'])}", soft_wrap=True
+    )
     if "nodes" in facts:
         out.print(f"{len(facts['nodes'])} new nodes; new sessions (closed): {', '.join(facts['sessions']) or 'none'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from arc_fabric.cli.app import app
@@ -45,7 +46,8 @@ def _report(facts: dict[str, Any]) -> None:
     names = {node["id"]: chr(ord("A") + index) for index, node in enumerate(facts["nodes"])}
     for node in facts["nodes"]:
         out.print(
-            f"{names[node['id']]}  {node['id']}  step {node['frame_index']}  {node['prompt']}  seed {node['seed']}"
+            f"{names[node['id']]}  {node['id']}  step {node['frame_index']}  {escape(node['prompt'])}  "
+            f"seed {node['seed']}"
         )
     out.print(f"common ancestor {facts['common_ancestor']} at step {facts['common_frame_index']}")
     first = facts["first_differing_frame_index"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, emit, out, size
@@ -46,4 +47,4 @@ def video(
 
 
 def _line(facts: dict[str, Any]) -> None:
-    out.print(f"{facts['file']}  {size(facts['bytes'])}", soft_wrap=True)
+    out.print(f"{escape(facts['file'])}  {size(facts['bytes'])}", soft_wrap=True)
