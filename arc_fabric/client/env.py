@@ -28,6 +28,7 @@ with extra("gym"):
 Observation = NDArray[np.uint8]
 Reward = Callable[[np.ndarray, dict[str, Any]], float]
 _SEEDS = 2**31 - 1
+LEASE_S = 60.0
 
 
 class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
@@ -35,7 +36,7 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     Observation: the step's last frame, uint8 [H, W, 3]; all its frames are in `info["frames"]`. Action: float32
     [action_horizon, action_dim]. `reward(frames, info)` gives the reward (default 0: the model judges nothing).
-    It holds one session slot of the server until `close`.
+    It holds one session slot of the server until `close`, or until `lease_s` seconds after its process was killed.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 8}
@@ -47,6 +48,7 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         initial_frame: Views | None = None,
         *,
         max_steps: int | None = None,
+        lease_s: float | None = LEASE_S,
         reward: Reward | None = None,
         render_mode: str | None = "rgb_array",
     ) -> None:
@@ -57,7 +59,7 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         size = (geometry["image_height"], geometry["image_width"], 3)
         self.observation_space = gymnasium.spaces.Box(0, 255, size, np.uint8)
         self._fabric, self._prompt, self._frame = fabric, prompt, initial_frame
-        self._max_steps, self._reward = max_steps, reward
+        self._max_steps, self._reward, self._lease_s = max_steps, reward, lease_s
         self._session: RemoteSession | None = None
         self._seed: int | None = None
         self._steps = 0
@@ -77,7 +79,7 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         if self._session is None or "initial_frame" in options:
             self._frame = options.get("initial_frame", self._frame)
             self.close()
-            self._session = self._fabric.new_session(self._prompt, self._frame, seed=self._seed)
+            self._session = self._fabric.new_session(self._prompt, self._frame, seed=self._seed, lease_s=self._lease_s)
         elif self._session.head != self._session.info.root:
             self._session.rewind(to=self._session.info.root)
         self._steps = 0
@@ -120,7 +122,7 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             session.rewind(to=state)
         else:
             session.close()
-            self._session = session.fork(state)
+            self._session = session.fork(state, lease_s=self._lease_s)
         self._last = self._running().strip(state)[-1]
         self._steps = self._running().info.frame_index
         return self._last

@@ -26,13 +26,17 @@ class ArcFabric(Server):
         state: Sequence[float] | None = None,
         embodiment_id: int = 0,
         label: str | None = None,
+        lease_s: float | None = None,
         wait: bool = True,
         timeout: float = 120.0,
     ) -> RemoteSession:
         """Open a session from `sample:<name>`, an image file's path or bytes, or uint8 [H, W, 3]; for a model of
         several cameras from a list with one of these per camera, or uint8 [V, H, W, 3].
 
-        Without a frame: the first sample. Raises SessionLimitReached, InvalidImage.
+        Without a frame: the first sample. With `lease_s` this client sends heartbeats while it is open, and the server
+        closes the session that long after the last one: a program that was killed holds no slot for good.
+
+        Raises SessionLimitReached, InvalidImage.
         """
         body = {
             "prompt": prompt,
@@ -41,9 +45,11 @@ class ArcFabric(Server):
             "state": None if state is None else [float(x) for x in state],
             "embodiment_id": embodiment_id,
             "label": label,
+            "lease_s": lease_s,
         }
         answer = self.transport.json("POST", "/api/sessions", body=body)
         session = RemoteSession(self, SessionInfo.of(answer["session"]))
+        session.keep_alive()
         if wait:
             self.wait(answer["job"]["id"], timeout=timeout)
             session.refresh()

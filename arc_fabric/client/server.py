@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from arc_fabric import errors
 from arc_fabric.base.terms import TERMINAL
+from arc_fabric.client.heartbeats import Heartbeats
 from arc_fabric.client.stream import Stream
 from arc_fabric.client.transport import Transport, named_error
 from arc_fabric.client.views import Comparison, Job, Node, SessionInfo
@@ -27,6 +28,8 @@ class Server:
 
     def __init__(self, url: str = "http://127.0.0.1:8321", token: str | None = None, *, timeout: float = 90.0) -> None:
         self.transport = Transport(url, token, timeout)
+        self.heartbeats = Heartbeats(self._heartbeat)
+        """Of this client's sessions with a lease."""
 
     def __enter__(self) -> Self:
         return self
@@ -37,7 +40,8 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. Sessions with a lease are closed by the server when it has run out."""
+        self.heartbeats.close()
         self.transport.close()
 
     def sessions(self, state: str | None = None) -> list[SessionInfo]:
@@ -141,6 +145,9 @@ class Server:
     def stream(self, *session_ids: str, last_id: str | None = None, frames: bool = True) -> Stream:
         """Events and live frames of these sessions; without ids the events of all."""
         return Stream(self.transport.url, session_ids, headers=self.transport.headers, last_id=last_id, frames=frames)
+
+    def _heartbeat(self, session_id: str) -> None:
+        self.transport.json("POST", f"/api/sessions/{session_id}/heartbeat")
 
     def _pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
         cursor = None

@@ -109,16 +109,18 @@ class RemoteSession(SessionProtocol):
         steps: int = 0,
         bulk: bool = False,
         label: str | None = None,
+        lease_s: float | None = None,
         wait: bool = True,
         timeout: float = 600.0,
         on_progress: Progress | None = None,
     ) -> RemoteSession:
         """A new session that begins at `at` (default: the head); `steps` of it run at once. A `bulk` fork takes no slot
-        and closes at its end."""
+        and closes at its end. For `lease_s` see `ArcFabric.new_session`."""
         body = {"new_prompt": prompt, "new_seed": seed, "prompt_mode": prompt_mode, "steps": steps, "bulk": bulk,
-                "label": label}  # fmt: skip
+                "label": label, "lease_s": lease_s}  # fmt: skip
         answer = self._fabric.transport.json("POST", f"/api/checkpoints/{self.checkpoint_at(at)}/fork", body=body)
         fork = RemoteSession(self._fabric, SessionInfo.of(answer["session"]))
+        fork.keep_alive()
         if wait and not Job.of(answer["job"]).ended:
             self._fabric.wait(answer["job"]["id"], timeout=timeout, on_progress=on_progress)
             fork.refresh()
@@ -143,8 +145,14 @@ class RemoteSession(SessionProtocol):
 
     def close(self) -> SessionInfo:
         """Close it: its slot is free, its tree stays."""
+        self._fabric.heartbeats.drop(self.id)
         self.info = SessionInfo.of(self._fabric.transport.json("DELETE", self.path)["session"])
         return self.info
+
+    def keep_alive(self) -> None:
+        """Send heartbeats for it, where it has a lease, until it or the client is closed."""
+        if self.info.lease_s is not None:
+            self._fabric.heartbeats.keep(self.id, self.info.lease_s)
 
     def reopen(self) -> SessionInfo:
         """Open it again at its head."""

@@ -14,6 +14,8 @@ from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 from arc_fabric.ledger.requests import JobRequest, check_steps, digest
 
+_AT_ONCE, _DEAF_S = 20, 5.0
+
 
 class Sessions:
     """Heads in trees, and who works on them."""
@@ -45,13 +47,16 @@ class Sessions:
         embodiment_id: int = 0,
         state: list[float] | None = None,
         label: str | None = None,
+        lease_s: float | None = None,
         idempotency_key: str | None = None,
     ) -> JobRequest:
-        """A new session and its first job (`create`). Acceptance counts the open sessions atomically."""
+        """A new session and its first job (`create`). Acceptance counts the open sessions atomically. With `lease_s` it
+        is closed after so many seconds without a `heartbeat` or a new job."""
         params: dict[str, object] = {
             "prompt": prompt, "seed": seed, "input_key": input_key, "embodiment_id": embodiment_id, "state": state,
         }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, model=model, embodiment_id=embodiment_id, label=label)
+        session.lease_s = lease_s
         return self._request(session, "create", params, "", "keep", 1, idempotency_key)
 
     def fork(self, **request: Any) -> tuple[SessionRecord, JobRecord]:
@@ -72,6 +77,7 @@ class Sessions:
         actions: list[list[list[float]]] | None = None,
         bulk: bool = False,
         label: str | None = None,
+        lease_s: float | None = None,
         idempotency_key: str | None = None,
     ) -> JobRequest:
         """A new session whose head is an existing checkpoint; `steps` > 0 also runs that many steps. Without steps the
@@ -88,6 +94,7 @@ class Sessions:
             "actions": actions,
         }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, bulk=bulk, label=label)  # type: ignore[arg-type]
+        session.lease_s = lease_s
         return self._request(session, "fork", params, checkpoint_id, prompt_mode, steps, idempotency_key)
 
     def _accept(self, request: JobRequest) -> tuple[SessionRecord, JobRecord]:
@@ -126,6 +133,14 @@ class Sessions:
         """Close at once: the slot is free, unfinished jobs are cancelled, the state is dropped, the tree stays."""
         self._core.scripts.run("sessions/close", session_id)
         return self.get(session_id)
+
+    def heartbeat(self, session_id: str) -> SessionRecord:
+        """A sign of life of the session's client: its lease begins anew. Raises SessionNotFound and SessionClosed."""
+        return SessionRecord.decoded(self._core.scripts.run("sessions/heartbeat", session_id)[1])
+
+    def lapse(self) -> list[str]:
+        """Close the sessions whose client's lease has run out; their ids. The reaper calls it again and again."""
+        return self._core.scripts.run("sessions/lapse", _AT_ONCE, _DEAF_S)
 
     def reopen(self, session_id: str) -> SessionRecord:
         """Open a closed session again at its head (SessionLimitReached when all slots are in use)."""

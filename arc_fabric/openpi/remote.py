@@ -10,6 +10,9 @@ from arc_fabric.client import ArcFabric
 from arc_fabric.openpi.backend import Act, SeenFrames, frames_for, server_metadata
 from arc_fabric.openpi.observation import Observation
 
+LEASE_S = 60.0
+"""An endpoint that was killed keeps the slots of its episodes no longer than this."""
+
 
 class RemoteBackend:
     """Episodes through `arc_fabric.client`; the loop is closed as in `LocalBackend`."""
@@ -40,7 +43,9 @@ class RemoteEpisode:
         self._geometry = backend.card["geometry"]
         self._seen = SeenFrames(self._geometry.get("observed_frames") or self._geometry["frames_per_step"])
         frame = self._given(first.frames[-1])
-        self.session = backend.fabric.new_session(first.prompt, frame, seed=backend.seed, label=backend.label)
+        self.session = backend.fabric.new_session(
+            first.prompt, frame, seed=backend.seed, label=backend.label, lease_s=LEASE_S
+        )
 
     def act(self, observation: Observation) -> Act:
         """One step job; its actions are read from the committed node."""

@@ -37,4 +37,8 @@ class Session(Record):
     updated: Epoch = member("Epoch seconds, UTC.", 0.0)
     worker: WorkerName | None = member("The worker that owns it; null while none does.", None, home=True)
     queued: int = member("Jobs waiting.", 0, example=0, home=True)
+    lease_s: float | None = member(
+        "Seconds without a sign of life of its client after which it is closed; null: it stays open.", None,
+        example=60.0, home=True, later=True,
+    )  # fmt: skip
     running_job: JobId | None = member("The job that is being done; null while none is.", None, home=True)

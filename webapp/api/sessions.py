@@ -70,6 +70,16 @@ def close_session(path: SessionPath) -> Response:
     return json_answer({"session": ctx().ledger.sessions.close(path.session_id).to_dict()})
 
 
+@sessions.post("/sessions/<string:session_id>/heartbeat", responses={200: SessionAnswer, **errors(409)})
+def heartbeat(path: SessionPath) -> Response:
+    """Say that the session's client lives
+
+    For sessions that were made with `lease_s`: without a heartbeat or new work for so long they are closed. No error
+    for others.
+    """
+    return json_answer({"session": ctx().ledger.sessions.heartbeat(path.session_id).to_dict()})
+
+
 @sessions.post("/sessions/<string:session_id>/reopen", responses={200: SessionAnswer, **errors(409)})
 def reopen_session(path: SessionPath) -> Response:
     """Open a closed session again, at its head"""

@@ -89,6 +89,16 @@ Observed = Annotated[
         "the model can observe (`abilities.observes`).",
     ),
 ]
+LeaseS = Annotated[
+    float,
+    Field(
+        ge=1,
+        le=86_400,
+        description="Close the session after so many seconds without a sign of life of its client: a heartbeat "
+        "(POST /api/sessions/{id}/heartbeat) or new work. Left out: it stays open until it is closed.",
+        examples=[60.0],
+    ),
+]
 PromptMode = Annotated[
     terms.PromptMode,
     Field(
@@ -143,6 +153,7 @@ class CreateSession(Body):
     state: State | None = None
     embodiment_id: int = Field(0, ge=0, le=1000, description="Robot the actions are for.")
     label: Label | None = None
+    lease_s: LeaseS | None = None
 
 
 class StepBody(Body):
@@ -204,6 +215,7 @@ class ForkOptions(Body):
     )
     bulk: bool = Field(False, description="Evaluation run: low priority, needs no session slot, closes at its end.")
     label: Label | None = None
+    lease_s: LeaseS | None = None
 
 
 class ForkBody(ForkOptions):

@@ -26,6 +26,7 @@ def open_session(body: CreateSession, key: str | None) -> tuple[JobRequest, dict
         input_key=input_key,
         state=body.state,
         label=body.label,
+        lease_s=body.lease_s,
         idempotency_key=key,
     )
     return request, note
@@ -41,6 +42,7 @@ def fork(body: ForkBody, key: str | None) -> JobRequest:
         steps=body.steps,
         bulk=body.bulk,
         label=body.label,
+        lease_s=body.lease_s,
         idempotency_key=key,
     )
 

@@ -1,5 +1,5 @@
-"""Moves the sessions of dead workers, sends lost tickets again, and compares what is counted with the records, a slice
-at a time. Runs in every worker; one at a time acts."""
+"""Moves the sessions of dead workers, closes those of vanished clients, sends lost tickets again, and compares what is
+counted with the records, a slice at a time. Runs in every worker; one at a time acts."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Reaper(Rounds):
         if jobs:
             log.info("sending %d tickets again", len(jobs))
             process.dispatcher.send_many(jobs)
+        for session_id in process.ledger.sessions.lapse():
+            log.info("closed %s: its client gave no sign of life", session_id)
         self._audit()
         return len(jobs)
 

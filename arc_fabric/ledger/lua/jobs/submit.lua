@@ -8,7 +8,8 @@ if again then return again end
 local session = load(keys.session(sid))
 if not session.state then return refuse('SessionNotFound', 'No session ' .. sid .. '.', { session_id = sid }) end
 if session.state == '"closed"' then
-  return refuse('SessionClosed', 'Session ' .. sid .. ' is closed.', { session_id = sid })
+  local why = session._lapsed and ': its client gave no sign of life for ' .. session.lease_s .. ' s (lease_s)' or ''
+  return refuse('SessionClosed', 'Session ' .. sid .. ' is closed' .. why .. '.', { session_id = sid })
 end
 local head = bare(session.head)
 if if_head ~= '' and head ~= if_head then
@@ -27,6 +28,7 @@ if waiting_jobs == 0 or not owner_alive(owner, boot) then
   name, new_boot, reason = place(sid, owner, boot, tonumber(ARGV[9]))
   own(sid, name, new_boot, session)
 end
+renew_client(sid, session)
 accept(sid, session, jid, job, idempotency, digest, name, reason, job.bulk == 'true')
 send(job, ARGV[10])
 return { 'ok', jid, whole(job) }

@@ -102,18 +102,25 @@ local function finish(sid, session, jid, job, state, result, error, timings, cha
   end
 end
 
+-- A sign of life of a session's client: its lease, where it has one, begins anew.
+local function renew_client(sid, session)
+  local lease_s = tonumber(session.lease_s or nil)
+  if lease_s then redis.call('ZADD', keys.CLIENT_LEASES, string.format('%.3f', now_s + lease_s), sid) end
+end
+
 local function cancelled(why)
   return '{"type":"Cancelled","message":' .. cjson.encode(why) .. ',"what_to_do":"","context":{}}'
 end
 
-close_session = function(sid, session)
+close_session = function(sid, session, why)
   local key = keys.session(sid)
   if session.state == '"closed"' then return end
   change(key, session, { state = '"closed"', updated = now })
   for _, jid in ipairs(redis.call('LRANGE', keys.mailbox(sid), 0, -1)) do
-    finish(sid, session, jid, load(keys.job(jid)), 'cancelled', 'null', cancelled('The session was closed.'))
+    finish(sid, session, jid, load(keys.job(jid)), 'cancelled', 'null', cancelled(why or 'The session was closed.'))
   end
   redis.call('SREM', keys.SESSIONS_OPEN, sid)
+  redis.call('ZREM', keys.CLIENT_LEASES, sid)
   own(sid, nil, nil, session)
   emit_session(sid, 'session.closed', session)
   redis.call('EXPIRE', keys.session_events(sid), CLOSED_EVENTS_S)

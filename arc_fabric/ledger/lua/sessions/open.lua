@@ -51,6 +51,7 @@ set(keys.session(sid), fields)
 own(sid, name, boot, fields)
 redis.call('ZADD', bulk and keys.SESSIONS_BULK or keys.SESSIONS, 0, sid)
 if not bulk then redis.call('SADD', keys.SESSIONS_OPEN, sid) end
+renew_client(sid, fields)
 if source ~= '' then
   redis.call('ZADD', keys.tree_sessions(bare(fields.tree_id)), 0, sid)
 end

@@ -1,5 +1,5 @@
 -- needs: base placement jobs
--- Open a closed session again. ARGV: session, max open sessions.
+-- Open a closed session again, without a client's lease. ARGV: session, max open sessions.
 local sid, limit = ARGV[1], tonumber(ARGV[2])
 local key = keys.session(sid)
 local state = get(key, 'state')
@@ -13,7 +13,8 @@ if open >= limit then
   return refuse('SessionLimitReached', open .. ' sessions are open; the limit is ' .. limit .. '.',
     { open = open, limit = limit })
 end
-set(key, { state = '"open"', updated = now, bulk = 'false' })
+set(key, { state = '"open"', updated = now, bulk = 'false', lease_s = 'null' })
+redis.call('HDEL', key, '_lapsed')
 redis.call('SADD', keys.SESSIONS_OPEN, sid)
 redis.call('ZADD', keys.SESSIONS, 0, sid)
 redis.call('ZREM', keys.SESSIONS_BULK, sid)
