@@ -32,6 +32,8 @@ class Claim:
     job: JobRecord | None = None
     """With "run" the job to run. With "elsewhere" and "done" a job to send a ticket for, if there is one."""
     session: SessionRecord | None = None
+    ended: str | None = None
+    """With "done" the state in which the ticket's job ended; None where it is not known any more."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,8 @@ class Execution:
         answer = self._core.scripts.run("jobs/claim", worker, boot_id, job_id, self._core.lease_ms, ATTEMPTS)
         if answer[0] == "run":
             return Claim("run", JobRecord.decoded(answer[1]), SessionRecord.decoded(answer[2]))
-        if len(answer) > 1 and answer[1]:
-            return Claim(answer[0], self._jobs.get(answer[1]))
-        return Claim(answer[0])
+        following = self._jobs.get(answer[1]) if len(answer) > 1 and answer[1] else None
+        return Claim(answer[0], following, ended=answer[2] if len(answer) > 2 else None)
 
     def commit(self, worker: str, boot_id: str, change: Commit) -> tuple[str, str | None]:
         """Write one effect atomically.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.ids import is_id
-from arc_fabric.ledger.core import Core, codec
+from arc_fabric.ids import is_id, new_id
+from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.records import NodeRecord, SessionRecord
 from arc_fabric.records import Node, Session, brought
 
+T = TypeVar("T")
 View = Mapping[str, Any]
+SLICE = 200
+"""Records per script: Redis serves nobody else meanwhile."""
+STAGED_S = 86_400
+"""How long what is not shown yet is kept."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,51 @@ class Imports:
         """
         records = sorted((_node(view) for view in nodes), key=lambda node: (node.frame_index, node.id))
         made = [_session(*found) for found in _sessions(records, sessions)]
-        fields = [node.to_dict() | {"_boot": None} for node in records]
-        for one in fields:
-            del one["children"]
-        closed = [one.to_dict() | {"_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": "keep"} for one in made]
-        check = "check" if check_only else ""
-        answer = self._core.scripts.run("nodes/import", _packed(fields), _packed(closed), check)
-        return Imported(tuple(answer[1]), tuple(answer[2]))
+        while True:
+            new = Imported(self._new_nodes(records, made), self._new_sessions(made))
+            if check_only or not (new.nodes or new.sessions) or self._bring(new, records, made):
+                return new
+
+    def _new_nodes(self, records: Sequence[NodeRecord], made: Sequence[SessionRecord]) -> tuple[str, ...]:
+        """Those that are not here, each checked against what is here and what comes before it."""
+        sessions, trees, found = {session.id for session in made}, dict[str, str](), []
+        for some in _slices(records):
+            asked = []
+            for node in some:
+                if trees.get(str(node.parent), node.tree_id) != node.tree_id:
+                    raise InvalidRequest(
+                        f"Checkpoint {node.id} names another tree than its parent.", checkpoint_id=node.id
+                    )
+                comes = node.parent in trees, node.session_id in sessions
+                asked.append((node.id, node.parent or "", node.tree_id, node.session_id, *comes))
+                trees[node.id] = node.tree_id
+            found += self._core.scripts.run("nodes/new", codec.dumps(asked))[1]
+        return tuple(found)
+
+    def _new_sessions(self, made: Sequence[SessionRecord]) -> tuple[str, ...]:
+        pipe = self._core.redis.pipeline(transaction=False)
+        for session in made:
+            pipe.exists(keys.session(session.id))
+        return tuple(session.id for session, there in zip(made, pipe.execute(), strict=True) if not there)
+
+    def _bring(self, new: Imported, records: Sequence[NodeRecord], made: Sequence[SessionRecord]) -> bool:
+        """Write what is new, in slices that nobody sees, then show it at once. False where some of it came by another
+        way meanwhile: then nothing was changed, and what lies beside is gone after a day."""
+        token, ids = new_id("imp"), {*new.nodes, *new.sessions}
+        for some in _slices([node for node in records if node.id in ids]):
+            fields = [node.to_dict() | {"_boot": None} for node in some]
+            for one in fields:
+                del one["children"]
+            self._core.scripts.run("nodes/stage", token, _packed(fields), "[]", STAGED_S)
+        hidden = {"_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": "keep"}
+        for some_made in _slices([session for session in made if session.id in ids]):
+            closed = [session.to_dict() | hidden for session in some_made]
+            self._core.scripts.run("nodes/stage", token, "[]", _packed(closed), STAGED_S)
+        return bool(self._core.scripts.run("nodes/publish", token, STAGED_S // 2)[0] == "ok")
+
+
+def _slices(records: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (records[start : start + SLICE] for start in range(0, len(records), SLICE))
 
 
 def _packed(records: Sequence[Mapping[str, Any]]) -> str:

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from arc_fabric.errors import Conflict, InvalidRequest
-from arc_fabric.ledger import Ledger
+from arc_fabric.ids import new_id
+from arc_fabric.ledger import Imported, Ledger, NodeRecord
+from arc_fabric.ledger.core import keys
+from arc_fabric.ledger.imports import STAGED_S
 from arc_fabric.ledger.records import TreeView
 from tests.ledger.conftest import Hand
 
@@ -158,3 +161,43 @@ def test_strange_sessions_do_no_harm(tree: TreeView, elsewhere: Ledger) -> None:
         for session in elsewhere.sessions.page().items + elsewhere.sessions.page(bulk=True).items:
             assert elsewhere.nodes.get(session.head).frame_index == session.frame_index
             assert session.state == "closed"
+
+
+def branch_of(trunk: TreeView, length: int) -> list[NodeRecord]:
+    """A branch at the tree's second node that grew in a session of another installation."""
+    session, made = new_id("ses"), [trunk.nodes[1]]
+    for i in range(2, length + 2):
+        node = NodeRecord(id=new_id("ckp"), parent=made[-1].id, session_id=session, frame_index=i, n_frames=8)
+        node.tree_id = trunk.tree_id
+        made.append(node)
+    return made[1:]
+
+
+def test_nobody_sees_half_an_import(ledger: Ledger, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import is written in slices, and whoever brings it dies before it is shown: there is no session, tree or node
+    of it, what lies beside expires, and bringing it again makes all of it, joined with what is here."""
+    trunk = hand.stepped(hand.opened(), 3)
+    before = ledger.nodes.tree(trunk.tree_id)
+    nodes = branch_of(before, 498)
+    views = [node.to_dict() for node in nodes]
+    run = ledger.core.scripts.run
+
+    def dies_at_the_end(name: str, *args: str | int | float) -> list[Any]:
+        if name == "nodes/publish":
+            raise KeyboardInterrupt
+        return run(name, *args)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(ledger.core.scripts, "run", dies_at_the_end)
+        ledger.imports.add(views)
+    assert ledger.nodes.tree(trunk.tree_id) == before and len(ledger.sessions.page().items) == 1
+    assert not ledger.nodes.known([node.id for node in nodes])
+    assert all(0 < ledger.redis.ttl(key) <= STAGED_S for key in ledger.redis.scan_iter(keys.staged("*"), 1000))
+    made = ledger.imports.add(views)
+    assert (len(made.nodes), made.sessions) == (498, (nodes[0].session_id,))
+    tree = ledger.nodes.tree(trunk.tree_id)
+    assert [node.id for node in tree.nodes] == [node.id for node in (*before.nodes, *nodes)]
+    assert tree.nodes[1].children == [before.nodes[2].id, nodes[0].id]
+    assert {session.id for session in tree.sessions} == {trunk.id, nodes[0].session_id}
+    assert ledger.redis.ttl(keys.node(nodes[5].id)) == ledger.redis.ttl(keys.tree(trunk.tree_id)) == -1
+    assert ledger.imports.add(views) == Imported((), ())

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from arc_fabric.errors import ArcFabricError, CheckpointUnavailable, ServiceError
+from arc_fabric.errors import ArcFabricError, CheckpointUnavailable, JobNotFound, ServiceError
 from arc_fabric.ledger import JobRecord
 from arc_fabric.ledger.execution import ATTEMPTS
 from arc_fabric.media.clip import Clip, plan
@@ -40,8 +40,9 @@ class MediaJobs:
         self._process, self._backend = process, backend
         self._reader = SnapshotReader(backend)
 
-    def run(self, job_id: str) -> None:
-        """Work on a ticket until its job is over, taken by another worker, or given back because we are to end."""
+    def run(self, job_id: str) -> str | None:
+        """Work on a ticket until its job is over, taken by another worker, or given back because we are to end; the
+        state in which the job is then, None where nobody knows it any more."""
         process = self._process
         outcome, job = through_outages(
             lambda: process.ledger.media.claim(process.name, process.boot_id, job_id, ATTEMPTS)
@@ -49,12 +50,19 @@ class MediaJobs:
         if outcome == "fenced":
             fenced(process)
         if job is None:
-            return
+            return self._state(job_id)
         process.current_session, process.current_job = job.session_id, job.id
         try:
             self._attempt(job)
         finally:
             process.current_job = process.current_session = process.step_began = None
+        return self._state(job_id)
+
+    def _state(self, job_id: str) -> str | None:
+        try:
+            return self._process.ledger.jobs.get(job_id).state
+        except JobNotFound:
+            return None
 
     def _attempt(self, job: JobRecord) -> None:
         begun = time.monotonic()

@@ -44,8 +44,8 @@ class JobRun:
     session: SessionRecord
     epoch: int
     timings: dict[str, float] = field(default_factory=dict)
-    ended: bool = False
-    """The ledger has accepted the job's final commit."""
+    ended: str | None = None
+    """The state of the job's final commit, once the ledger has accepted it."""
 
     @classmethod
     def of(cls, process: WorkerProcess, payloads: Payloads, claim: Claim) -> JobRun:
@@ -93,7 +93,7 @@ class JobRun:
         )
         if answer != "ok":
             raise NotOurs(answer)
-        self.ended = final is not None
+        self.ended = final
         if following is not None:
             process.dispatcher.send(process.ledger.jobs.get(following))
         for name, value in (changes or {}).items():

@@ -31,11 +31,12 @@ class Tickets:
         self._payloads = Payloads(process.ledger, process.runtime)
         self._device_errors = 0
 
-    def run(self, job_id: str) -> bool:
-        """Work on a ticket; False when it was handed on (to another worker, or to later)."""
+    def run(self, job_id: str) -> str | None:
+        """Work on a ticket; the state in which its job ended ("" where nobody knows it any more), None when the ticket
+        was handed on (to another worker, or to later)."""
         process = self._process
         if process.ending.is_set():
-            return False  # what is pending is being stored; the sweep at the end sends this job's ticket again
+            return None  # what is pending is being stored; the sweep at the end sends this job's ticket again
         while True:
             claim = through_outages(lambda: process.ledger.execution.claim(process.name, process.boot_id, job_id))
             if claim.outcome == "fenced":
@@ -43,12 +44,12 @@ class Tickets:
             if claim.outcome in ("done", "elsewhere"):
                 if claim.job is not None:
                     process.dispatcher.send(claim.job)
-                return claim.outcome == "done"
+                return None if claim.outcome == "elsewhere" else claim.ended or ""
             run = self._execute(claim, job_id)
             if run is None:
-                return False
+                return None
             if run.ended and run.job.id == job_id:
-                return True
+                return run.ended
 
     def remake(self, checkpoint_ids: list[str]) -> None:
         """Make payloads of committed checkpoints again (see payloads.py), until other work waits; the janitor asks

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from celery import Task
 from celery.exceptions import Ignore
+from kombu.exceptions import OperationalError
 
 from arc_fabric.base.terms import KINDS, MEDIA_KINDS, OPENING_KINDS
 from arc_fabric.queue.dispatch import TASK_PREFIX
@@ -41,23 +44,38 @@ def media_jobs() -> MediaJobs:
     return _media
 
 
-def run_ticket(job_id: str, session: str | None = None) -> None:
-    """Body of every job task. `session` is for whoever looks at the task in Flower."""
-    if not tickets().run(job_id):
+class JobFailed(Exception):
+    """What monitors are told of a job that failed. Its ticket is acknowledged like any other: nothing runs again."""
+
+
+def tell_end(task: Task[..., None], job_id: str, state: str | None) -> None:
+    """End the task as its job ended, so that Flower shows it: failed, or cancelled (revoked there)."""
+    if state == "failed":
+        error = process.current().ledger.jobs.get(job_id).error
+        raise JobFailed(f"{error['type']}: {error['message']}" if error else "the job failed")
+    if state == "cancelled":
+        with suppress(OperationalError, OSError):
+            task.send_event("task-revoked", retry=False, terminated=False, signum=None, expired=False)
         raise Ignore
 
 
-for _kind in (*OPENING_KINDS, *KINDS):
-    app.task(run_ticket, name=TASK_PREFIX + _kind)
+def run_ticket(self: Task[..., None], job_id: str, session: str | None = None) -> None:
+    """Body of every job task. `session` is for whoever looks at the task in Flower."""
+    state = tickets().run(job_id)
+    if state is None:
+        raise Ignore
+    tell_end(self, job_id, state)
 
 
-def run_media_ticket(job_id: str, session: str | None = None) -> None:
+def run_media_ticket(self: Task[..., None], job_id: str, session: str | None = None) -> None:
     """Body of every media job's task."""
-    media_jobs().run(job_id)
+    tell_end(self, job_id, media_jobs().run(job_id))
 
 
+for _kind in (*OPENING_KINDS, *KINDS):
+    app.task(run_ticket, name=TASK_PREFIX + _kind, bind=True, throws=(JobFailed,))
 for _kind in MEDIA_KINDS:
-    app.task(run_media_ticket, name=TASK_PREFIX + _kind)
+    app.task(run_media_ticket, name=TASK_PREFIX + _kind, bind=True, throws=(JobFailed,))
 
 
 @app.task(name="arc.remake")

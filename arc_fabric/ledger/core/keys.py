@@ -155,6 +155,11 @@ def media_target(target: str) -> str:
     return f"arc:media:{target}"
 
 
+def staged(name: str) -> str:
+    """What an import has written and nobody sees yet, `<token>:<the key that it will have>`; expires."""
+    return f"arc:import:{name}"
+
+
 def frames_channel(session_id: str) -> str:
     """Pub/sub channel of a session's live JPEG frames."""
     return f"arc:frames:{session_id}"

@@ -1,12 +1,12 @@
 -- needs: base placement jobs
 -- A worker holds a ticket: what may it run? ARGV: worker, boot, ticket's job, lease ms, attempts allowed.
--- Answers: done (+ a job that needs a ticket now, or '') | fenced | elsewhere (+ the job to forward, or '') | run, job, session.
+-- Answers: done (+ a job that needs a ticket now, or '', and how the ticket's job ended) | fenced | elsewhere (+ the job to forward, or '') | run, job, session.
 local worker, boot, ticket, lease_ms, allowed = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local job = load(keys.job(ticket))
 if not job.state then return { 'done', '' } end
 local sid = bare(job.session_id)
 local session = load(keys.session(sid))
-if not unfinished(job.state) then return { 'done', follow(sid, session) or '' } end
+if not unfinished(job.state) then return { 'done', follow(sid, session) or '', bare(job.state) } end
 local lease = live_boot(worker)
 if lease and lease ~= boot then return { 'fenced' } end
 if not lease then lives(worker, boot, tonumber(lease_ms)) end
@@ -54,7 +54,7 @@ local function first()
 end
 
 local jid, record = first()
-if not jid or not unfinished(job.state) then return { 'done', follow(sid, session) or '' } end
+if not jid or not unfinished(job.state) then return { 'done', follow(sid, session) or '', bare(job.state) } end
 
 local started = record.started == 'null'
 local fields = { state = '"running"', worker = quote(worker), _attempts = tostring(tonumber(record._attempts or '0') + 1) }

@@ -1,0 +1,28 @@
+-- needs: base
+-- Which of these nodes are not here yet; refuses those that cannot come. ARGV: JSON list of {id, parent ('' = a root), tree,
+-- session, whether the parent comes along, whether the session does}. Answers: ok, ids of the new ones.
+local new = {}
+for _, node in ipairs(cjson.decode(ARGV[1])) do
+  local nid, parent, tree, sid, parent_comes, session_comes = unpack(node)
+  local known = redis.call('HMGET', keys.node(nid), 'parent', 'tree_id')
+  if known[1] then
+    if (bare(known[1]) or '') ~= parent or bare(known[2]) ~= tree then
+      return refuse('Conflict', 'Checkpoint ' .. nid .. ' is known here at another place of a tree.', { checkpoint_id = nid })
+    end
+  else
+    local there = parent ~= '' and not parent_comes and redis.call('HGET', keys.node(parent), 'tree_id')
+    if parent ~= '' and not parent_comes and not there then
+      return refuse('InvalidRequest', 'The parent ' .. parent .. ' of checkpoint ' .. nid .. ' is neither here nor among them.',
+        { checkpoint_id = nid, parent = parent })
+    end
+    if there and bare(there) ~= tree then
+      return refuse('InvalidRequest', 'Checkpoint ' .. nid .. ' names another tree than its parent.', { checkpoint_id = nid })
+    end
+    if not session_comes and redis.call('EXISTS', keys.session(sid)) == 0 then
+      return refuse('InvalidRequest', 'Session ' .. sid .. ' of checkpoint ' .. nid .. ' is neither here nor among them.',
+        { checkpoint_id = nid, session_id = sid })
+    end
+    new[#new + 1] = nid
+  end
+end
+return { 'ok', new }
