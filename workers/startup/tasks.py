@@ -6,12 +6,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from celery import Task
-from celery.exceptions import Ignore
-from kombu.exceptions import OperationalError
+from celery.exceptions import Ignore, OperationalError
 
 from arc_fabric.base.terms import KINDS, MEDIA_KINDS, OPENING_KINDS
 from arc_fabric.queue.dispatch import TASK_PREFIX
 from workers.process import process
+from workers.process.retry import OUTAGES
 from workers.startup.app import app
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def tell_end(task: Task[..., None], job_id: str, state: str | None) -> None:
         error = process.current().ledger.jobs.get(job_id).error
         raise JobFailed(f"{error['type']}: {error['message']}" if error else "the job failed")
     if state == "cancelled":
-        with suppress(OperationalError, OSError):
+        with suppress(OperationalError, *OUTAGES):
             task.send_event("task-revoked", retry=False, terminated=False, signum=None, expired=False)
         raise Ignore
 

@@ -52,6 +52,7 @@ def test_a_sick_thread_shows(client: FlaskClient, settings: Settings, own_redis:
     ledger = Ledger(own_redis.url)
     record = {"name": "gpu.0", "boot_id": "boot", "role": "gpu", "state": "idle", "device": "cpu"}
     ledger.leases.take("gpu.0", "boot", record | {"sick": {"janitor": "RecursionError: too deep"}})
+    ledger.redis.persist("arc:lease:gpu.0")
     answer = client.get("/readyz")
     assert answer.status_code == 503 and answer.json["status"] == "degraded"
     assert answer.json["checks"]["threads"] == "gpu.0: janitor: RecursionError: too deep"
