@@ -25,7 +25,7 @@ _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port or 8321}"
 workers = 1
 worker_class = "webapp.http.patient_worker.PatientWorker"
-threads = _settings.max_viewers + LONG_POLLS + SLOW_CLIENTS + 48
+threads = _settings.max_viewers + LONG_POLLS + SLOW_CLIENTS + 96
 _most_files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 16_384)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_most_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 worker_connections = max(threads + 64, min(4096, _most_files // 2))

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from arc_fabric.services import credentials
 from arc_fabric.services.ports import free_ports
 
 STOP_S = 60.0
@@ -46,6 +48,11 @@ class RunningStack:
         self.facts = json.loads(text) if text.startswith("{") and text.rstrip().endswith("}") else {}
         assert "url" in self.facts, f"up did not start: {text}{self.process.stdout.read()}\n{self.logs()}"
         return self
+
+    @property
+    def redis_url(self) -> str:
+        """Its Redis, with the password that `facts` do not tell."""
+        return credentials.redis_url(self.data_dir, urlsplit(self.facts["redis_url"]).port or 0)
 
     def stop(self) -> int:
         """Ask it to stop, as Ctrl-C does; the exit status."""

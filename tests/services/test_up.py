@@ -57,7 +57,7 @@ def test_the_json_object_names_everything(stack: RunningStack) -> None:
     assert all(psutil.pid_exists(part["pid"]) and Path(part["log"]).exists() for part in facts["services"])
     assert httpx.get(facts["url"] + "/healthz").status_code == 200
     assert httpx.get(facts["flower_url"] + "/healthcheck").status_code == 200
-    with redis.Redis.from_url(facts["redis_url"]) as client:
+    with redis.Redis.from_url(stack.redis_url) as client:
         assert client.ping()
     secret = json.loads((stack.data_dir / "secrets" / "s3.json").read_text())["secret_key"]
     assert secret not in json.dumps(facts)
@@ -144,12 +144,12 @@ def test_it_survives_deaths_and_keeps_its_data(own_stack: RunningStack) -> None:
 
 
 def _remember(running: RunningStack) -> None:
-    with redis.Redis.from_url(running.facts["redis_url"]) as client:
+    with redis.Redis.from_url(running.redis_url) as client:
         client.set("test:kept", "yes")
 
 
 def _remembers(running: RunningStack) -> bool:
-    with redis.Redis.from_url(running.facts["redis_url"]) as client:
+    with redis.Redis.from_url(running.redis_url) as client:
         return bool(client.get("test:kept") == b"yes")
 
 

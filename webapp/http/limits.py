@@ -70,7 +70,7 @@ class Turns:
     """Heavy work, one request at a time; some wait for their turn for a while, the others are told to come again. So
     the threads of the server are never all busy with it, nor is its memory used more than once."""
 
-    def __init__(self, what: str, *, waiting: int = 4, seconds: float = 30.0) -> None:
+    def __init__(self, what: str, *, waiting: int = 16, seconds: float = 60.0) -> None:
         self._what, self._seconds = what, seconds
         self._places = threading.Semaphore(waiting + 1)
         self._turn = threading.Lock()
