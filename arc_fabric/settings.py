@@ -175,13 +175,18 @@ class Settings(BaseModel):
     video_job_frames: int = Field(
         600, ge=0, description="Clips with more frames than this are made by a job on the media worker."
     )
+    scorer_modules: list[str] = Field(
+        default_factory=list,
+        description="Modules whose functions evaluations may name as scorers (module:function), separated by commas.",
+    )
+    scorer_seconds: float = Field(60.0, gt=0, description="Seconds that the scorers of one variant may take.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
     _sources: dict[str, Source] = PrivateAttr(default_factory=dict)
 
-    @field_validator("tokens", mode="before")
+    @field_validator("tokens", "scorer_modules", mode="before")
     @classmethod
-    def _split_tokens(cls, value: Any) -> Any:
+    def _split(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("data_dir")
@@ -206,6 +211,8 @@ class Settings(BaseModel):
             return "(set)" if value.get_secret_value() else ""
         if name == "tokens":
             return ", ".join(f"{token.name}:{token.scope}:***" for token in value)
+        if isinstance(value, list):
+            return ", ".join(value)
         return _without_password(value) if name == "redis_url" else str(value)
 
     def to_env(self) -> dict[str, str]:
@@ -310,7 +317,7 @@ def _env_text(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, list):
-        return ",".join(token.reveal() for token in value)
+        return ",".join(item if isinstance(item, str) else item.reveal() for item in value)
     return str(int(value)) if isinstance(value, int) else str(value)
 
 

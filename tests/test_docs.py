@@ -44,11 +44,11 @@ def unknown_options(line: str) -> list[str]:
     command: click.Command = CLI
     while words and words[0].startswith("-"):
         words = words[2:] if words[0] in ("--config", "--url", "--set", "-s") else words[1:]
-    if words and re.fullmatch("[a-z]+", words[0]):
-        found = CLI.get_command(context, words[0])  # type: ignore[attr-defined]
+    while words and hasattr(command, "get_command") and re.fullmatch("[a-z]+", words[0]):
+        found = command.get_command(context, words[0])
         if found is None:
             return [words[0]]
-        command = found
+        command, words = found, words[1:]
     known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)} | {"--help", "--"}
     given = words[: words.index("--")] if "--" in words else words
     return [word for word in given if re.match(r"--?[a-z]", word) and word.split("=")[0] not in known]

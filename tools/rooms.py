@@ -89,6 +89,7 @@ ROOMS = (
     ),
     Room(f"{STORE}/format", "", "blake3 numpy torch"),
     Room(f"{STORE}/backends", "", "minio obstore urllib3"),
+    Room("arc_fabric/evaluation", f"arc_fabric/records arc_fabric/ledger {STORE}/backends", "numpy pydantic"),
     Room(f"{STORE}/tiers", f"{STORE}/format {STORE}/backends", "torch"),
     Room(f"{STORE}/read", f"{STORE}/format {STORE}/backends {STORE}/tiers", "blake3 torch"),
     Room(f"{STORE}/write", f"{STORE}/format {STORE}/backends {STORE}/tiers {STORE}/read", "torch"),
@@ -131,8 +132,8 @@ ROOMS = (
     ),
     Room(
         "arc_fabric/client",
-        "arc_fabric/records arc_fabric/media arc_fabric:protocol",
-        "gymnasium httpx numpy safetensors torch websockets",
+        "arc_fabric/records arc_fabric/media arc_fabric/evaluation arc_fabric:protocol",
+        "gymnasium httpx numpy pyarrow safetensors torch websockets",
     ),
     Room(
         "arc_fabric/openpi",
@@ -142,17 +143,18 @@ ROOMS = (
     Room(
         "workers/process",
         f"arc_fabric/ledger arc_fabric/queue arc_fabric/models:contract arc_fabric:sdk {STORE}:snapshots",
-        "psutil pynvml redis torch",
+        "psutil pynvml torch",
     ),
     Room(
         "workers/jobs",
-        "arc_fabric/ledger arc_fabric/media arc_fabric/models/tabletop arc_fabric:sdk"
-        f" {STORE}/backends {STORE}/read workers/process",
+        "arc_fabric/ledger arc_fabric/media arc_fabric/evaluation arc_fabric/models/tabletop arc_fabric:sdk"
+        f" {STORE}/format {STORE}/backends {STORE}/read workers/process",
         "numpy torch",
     ),
     Room(
         "workers/threads",
-        f"arc_fabric/upkeep {STORE}/backends {STORE}/format workers/process",
+        f"arc_fabric/ledger arc_fabric/evaluation arc_fabric/upkeep {STORE}/backends {STORE}/format workers/process"
+        " workers/jobs",
         "redis",
     ),
     Room(
@@ -174,7 +176,7 @@ ROOMS = (
     ),
     Room(
         "webapp/content",
-        f"arc_fabric/ledger arc_fabric/media {STORE}/backends {STORE}/read webapp/http webapp/stream",
+        f"arc_fabric/ledger arc_fabric/media {STORE}/format {STORE}/backends {STORE}/read webapp/http webapp/stream",
         "numpy",
     ),
     Room(
@@ -186,14 +188,15 @@ ROOMS = (
     ),
     Room(
         "webapp/work",
-        "arc_fabric/records arc_fabric/ledger/core arc_fabric/ledger arc_fabric/media webapp/http"
-        " webapp/schemas webapp/content webapp:context",
-        "PIL flask numpy pydantic pydantic_core",
+        "arc_fabric/records arc_fabric/ledger/core arc_fabric/ledger arc_fabric/media arc_fabric/evaluation"
+        " webapp/http webapp/schemas webapp/content webapp:context",
+        "flask numpy pydantic pydantic_core",
     ),
     Room("webapp/openapi", "webapp/schemas webapp:context webapp/work", "flask_openapi3 pydantic"),
     Room(
         "webapp/api",
-        f"{STORE}/format arc_fabric/ledger arc_fabric/media webapp/http webapp/schemas webapp/stream"
+        f"{STORE}/format arc_fabric/records arc_fabric/ledger arc_fabric/media arc_fabric/evaluation"
+        " webapp/http webapp/schemas webapp/stream"
         " webapp/content webapp:context webapp/work",
         "flask flask_sock numpy pydantic simple_websocket",
     ),
@@ -215,7 +218,7 @@ ROOMS = (
     Room(
         "arc_fabric/cli/remote",
         "arc_fabric/client arc_fabric:demo arc_fabric/services arc_fabric/cli",
-        "numpy rich typer",
+        "rich typer",
     ),
     Room(
         "arc_fabric/cli/local",

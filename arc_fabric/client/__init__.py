@@ -12,11 +12,12 @@
     fabric      ArcFabric: what people hold   transport   HTTP, retries, problems as errors
     server      all that is named by an id    views       typed answers
     session     RemoteSession                 env         a Gymnasium environment over a session
-    stream      events and live frames
+    stream      events and live frames                evaluation  RemoteEvaluation
 
 It imports neither torch nor the rest of the system; latents become torch tensors only when asked for.
 """
 
+from arc_fabric.client.evaluation import EvaluationInfo, RemoteEvaluation
 from arc_fabric.client.fabric import ArcFabric
 from arc_fabric.client.session import RemoteSession
 from arc_fabric.client.stream import LiveFrame, Stream
@@ -25,9 +26,11 @@ from arc_fabric.client.views import Comparison, Job, Node, SessionInfo, Step
 __all__ = [
     "ArcFabric",
     "Comparison",
+    "EvaluationInfo",
     "Job",
     "LiveFrame",
     "Node",
+    "RemoteEvaluation",
     "RemoteSession",
     "SessionInfo",
     "Step",

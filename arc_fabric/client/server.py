@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from arc_fabric import errors
 from arc_fabric.base.terms import TERMINAL
+from arc_fabric.client.evaluation import EvaluationInfo, RemoteEvaluation
 from arc_fabric.client.heartbeats import Heartbeats
 from arc_fabric.client.stream import Stream
 from arc_fabric.client.transport import Transport, named_error
 from arc_fabric.client.views import Comparison, Job, Node, SessionInfo
+from arc_fabric.evaluation.plan import Plan, plan_from_toml, plan_of
 from arc_fabric.ids import new_id
 from arc_fabric.protocol import SessionProtocol, head_of
 
@@ -46,7 +49,7 @@ class Server:
 
     def sessions(self, state: str | None = None) -> list[SessionInfo]:
         """All sessions, newest first; `state` "open" or "closed"."""
-        return [SessionInfo.of(item) for item in self._pages("/api/sessions", state=state)]
+        return [SessionInfo.of(item) for item in self.transport.pages("/api/sessions", state=state)]
 
     def job(self, job_id: str) -> Job:
         """A job as it is now."""
@@ -54,7 +57,7 @@ class Server:
 
     def jobs(self, session: str | None = None, state: str | None = None, kind: str | None = None) -> list[Job]:
         """Jobs, newest first."""
-        return [Job.of(item) for item in self._pages("/api/jobs", session=session, state=state, kind=kind)]
+        return [Job.of(item) for item in self.transport.pages("/api/jobs", session=session, state=state, kind=kind)]
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job; the steps it has committed stay."""
@@ -136,11 +139,31 @@ class Server:
 
     def samples(self) -> list[str]:
         """Names for `sample:<name>`."""
-        return [item["name"] for item in self._pages("/api/samples")]
+        return [item["name"] for item in self.transport.pages("/api/samples")]
 
     def workers(self) -> list[dict[str, Any]]:
         """Worker processes."""
-        return list(self._pages("/api/workers"))
+        return list(self.transport.pages("/api/workers"))
+
+    def evaluate(self, plan: Plan | Mapping[str, Any] | str | Path | None = None, **values: Any) -> RemoteEvaluation:
+        """Have variants tried from checkpoints and judged: a `Plan`, its values, or a TOML file of them.
+
+        >>> fabric.evaluate(checkpoints=[head], prompts=["pick it up"], seeds="0-31", steps=8)      # doctest: +SKIP
+
+        Returns at once; the server goes on by itself. Raises InvalidRequest, CheckpointNotFound, TooManyJobs.
+        """
+        body = plan_from(plan, values).model_dump(exclude_unset=True)
+        answer = self.transport.json("POST", "/api/evaluations", body=body)
+        return RemoteEvaluation(self.transport, EvaluationInfo.of(answer["evaluation"]))
+
+    def evaluation(self, evaluation_id: str) -> RemoteEvaluation:
+        """An evaluation by its id."""
+        found = self.transport.json("GET", f"/api/evaluations/{evaluation_id}")
+        return RemoteEvaluation(self.transport, EvaluationInfo.of(found))
+
+    def evaluations(self, state: str | None = None) -> list[EvaluationInfo]:
+        """All evaluations, newest first."""
+        return [EvaluationInfo.of(item) for item in self.transport.pages("/api/evaluations", state=state)]
 
     def stream(self, *session_ids: str, last_id: str | None = None, frames: bool = True) -> Stream:
         """Events and live frames of these sessions; without ids the events of all."""
@@ -149,14 +172,14 @@ class Server:
     def _heartbeat(self, session_id: str) -> None:
         self.transport.json("POST", f"/api/sessions/{session_id}/heartbeat")
 
-    def _pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-        cursor = None
-        while True:
-            page = self.transport.json("GET", path, params=params | {"cursor": cursor, "limit": 200})
-            yield from page["items"]
-            cursor = page["next"]
-            if cursor is None:
-                return
+
+def plan_from(plan: Plan | Mapping[str, Any] | str | Path | None, values: Mapping[str, Any]) -> Plan:
+    """The plan that a caller gave in one of its forms, `values` over it. Raises InvalidRequest."""
+    if isinstance(plan, Plan):
+        plan = plan.model_dump(exclude_unset=True)
+    elif isinstance(plan, str | Path):
+        plan = plan_from_toml(Path(plan).read_text())
+    return plan_of({**(plan or {}), **values})
 
 
 def _succeeded(job: Job) -> Job:

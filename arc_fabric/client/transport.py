@@ -5,6 +5,7 @@ A POST carries an Idempotency-Key, so sending it again never does the work twice
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -37,6 +38,16 @@ class Transport:
         if body is not None:
             request["json"] = _given(body)
         return self.send(method, path, **request).json()
+
+    def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """Every item of a list of the API."""
+        cursor = None
+        while True:
+            page = self.json("GET", path, params=params | {"cursor": cursor, "limit": 200})
+            yield from page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return
 
     def bytes(self, path: str, **params: Any) -> bytes:
         """A file."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from arc_fabric.ledger.audit import Audit
 from arc_fabric.ledger.core import Core, Limits, Page, keys
 from arc_fabric.ledger.core.connection import REDIS_OUTAGE, WritesRefused
+from arc_fabric.ledger.evaluations import Evaluations
 from arc_fabric.ledger.events import Events
 from arc_fabric.ledger.execution import Claim, Commit, Execution
 from arc_fabric.ledger.frames import Frames
@@ -25,18 +26,26 @@ from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.leases import Leases
 from arc_fabric.ledger.logins import Logins
 from arc_fabric.ledger.media import Media
-from arc_fabric.ledger.model_card import ModelCard
 from arc_fabric.ledger.nodes import Nodes
-from arc_fabric.ledger.records import Event, JobRecord, NodeRecord, SessionRecord, TreeView, WorkerRecord
+from arc_fabric.ledger.records import (
+    EvaluationRecord,
+    Event,
+    JobRecord,
+    NodeRecord,
+    SessionRecord,
+    TreeView,
+    WorkerRecord,
+)
 from arc_fabric.ledger.requests import Accepted, JobRequest
 from arc_fabric.ledger.sessions import Sessions
-from arc_fabric.ledger.workers import Workers
+from arc_fabric.ledger.workers import ModelCard, Workers
 
 __all__ = [
     "REDIS_OUTAGE",
     "Accepted",
     "Claim",
     "Commit",
+    "EvaluationRecord",
     "Event",
     "Imported",
     "JobRecord",
@@ -74,6 +83,7 @@ class Ledger:
         self.inputs = Inputs(core)
         self.logins = Logins(core)
         self.audit = Audit(core)
+        self.evaluations = Evaluations(core)
 
     def close(self) -> None:
         """Close the connections."""

@@ -70,6 +70,10 @@ class Jobs:
             return Accepted(job, SessionRecord.from_fields(session))
         return Accepted(JobRecord.decoded(answer[2]), SessionRecord.decoded(answer[3]) if len(answer) > 3 else None)
 
+    def many(self, ids: Sequence[str]) -> list[JobRecord | None]:
+        """Several jobs in the order given; None for what is not known (any more)."""
+        return [JobRecord.from_fields(fields) if fields else None for fields in self._core.hashes(map(keys.job, ids))]
+
     def submit(self, *what: Any, **more: Any) -> JobRecord:
         """Accept what `request` (same arguments) describes: the job gets the session's next number and will take effect
         once. The caller then sends the ticket; `arc_fabric.queue.Dispatcher.accept` does both at once.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from arc_fabric.base.terms import PromptMode
-from arc_fabric.records import Job, Node, Record, Session, Worker, members
+from arc_fabric.records import Evaluation, Job, Node, Record, Session, Worker, members
 
 
 @dataclass(kw_only=True)
@@ -81,6 +81,16 @@ class NodeRecord(Node, Stored):
 @dataclass
 class WorkerRecord(Worker, Stored):
     """A worker in the ledger."""
+
+
+@dataclass
+class EvaluationRecord(Evaluation, Stored):
+    """An evaluation in the ledger."""
+
+    @property
+    def resumed(self) -> int:
+        """How often it was resumed."""
+        return int(self.internal.get("_round", 0))
 
 
 @dataclass(frozen=True)

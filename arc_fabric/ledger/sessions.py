@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from arc_fabric.base.input_keys import by_content
@@ -74,7 +75,7 @@ class Sessions:
         seed: int | None = None,
         prompt_mode: str = "keep",
         steps: int = 0,
-        actions: list[list[list[float]]] | None = None,
+        actions: Sequence[Sequence[Sequence[float]] | None] | None = None,
         bulk: bool = False,
         label: str | None = None,
         lease_s: float | None = None,

@@ -1,10 +1,11 @@
-"""Workers and queues as an operator sees them."""
+"""Workers and queues as an operator sees them, and what the model is that they run."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from arc_fabric.ledger.core import Core, Page, keys
+from arc_fabric.ledger.core import Core, Page, codec, keys
 from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.records import WorkerRecord
 
@@ -71,3 +72,23 @@ class Workers:
         """Tickets waiting per Celery queue (a worker's own queue has the worker's name)."""
         names = [*sorted(texts(self._core.redis.smembers(keys.WORKERS))), *SHARED_QUEUES]
         return dict(zip(names, map(int, self._sliced("workers/queues", names)), strict=True))
+
+
+class ModelCard:
+    """Name, geometry, abilities and identity of the model that the workers run."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def read(self) -> dict[str, object]:
+        """The card; empty before a worker is up."""
+        card = codec.decode(self._core.redis.hgetall(keys.MODEL))
+        if card:
+            sizes = card["geometry"]
+            sizes["frames_per_step"] = sizes["frames_per_latent"] * sizes["latents_per_block"]
+        return card
+
+    def write(self, card: Mapping[str, object]) -> None:
+        """Called by a worker once its model is loaded."""
+        fields: Mapping[Any, str] = codec.encode(card)
+        self._core.redis.hset(keys.MODEL, mapping=fields)

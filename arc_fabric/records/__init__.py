@@ -6,6 +6,7 @@ these definitions. A new member of a record is one line here:
 >>> mood: str = member("How it feels.", "calm", example="calm", later=True)     # in the class, for example Node
 """
 
+from arc_fabric.records.evaluation import Evaluation
 from arc_fabric.records.imports import brought
 from arc_fabric.records.job import Job, Progress
 from arc_fabric.records.node import Node
@@ -13,4 +14,16 @@ from arc_fabric.records.record import Record, hints, member, members
 from arc_fabric.records.session import Session
 from arc_fabric.records.worker import Worker
 
-__all__ = ["Job", "Node", "Progress", "Record", "Session", "Worker", "brought", "hints", "member", "members"]
+__all__ = [
+    "Evaluation",
+    "Job",
+    "Node",
+    "Progress",
+    "Record",
+    "Session",
+    "Worker",
+    "brought",
+    "hints",
+    "member",
+    "members",
+]

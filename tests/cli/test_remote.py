@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,16 +98,34 @@ def test_the_server_s_refusals_reach_the_terminal(remote_cli: Cli, trunk: str, t
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_eval_ranks_prompts_and_seeds(remote_cli: Cli, trunk: str) -> None:
-    """Bulk forks are scored, best first, and marked in the tree; they take no session slot."""
-    facts = remote_cli("eval", trunk, "--seeds", "1,2", "-n", "2", "--json").json
-    assert [run["state"] for run in facts["runs"]] == ["succeeded", "succeeded"]
-    scores = [run["score"] for run in facts["runs"]]
-    assert scores == sorted(scores)
+def test_an_evaluation_from_plan_to_report(remote_cli: Cli, trunk: str, tmp_path: Path) -> None:
+    """A plan in a file, flags over it; results in the tree and in files, a comparison that can fail a build."""
+    plan = tmp_path / "sweep.toml"
+    plan.write_text('label = "verbs"\nsteps = 2\n[[scorers]]\nname = "motion"\noptions = {least = 0.0}\n')
+    run = ("eval", "run", str(plan), "--from", trunk)
+    assert remote_cli(*run, "--seeds", "0-9", "--dry-run", "--json").json["variants"] == 10
+    facts = remote_cli(*run, "--seeds", "1,2", "--json").json
+    assert (facts["evaluation"]["state"], facts["evaluation"]["done"]) == ("finished", 2)
+    assert facts["summary"]["all"]["rate"] == 1.0
+    assert len(remote_cli("sessions", "--state", "open", "--json").json["items"]) == 1, "no session slot is taken"
+    for name in ("report.html", "rows.jsonl", "rows.csv", "rows.parquet"):
+        assert remote_cli("eval", "report", "verbs", "-o", str(tmp_path / name), "--json").json["bytes"] > 100
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     nodes = {node["id"]: node for node in remote_cli("tree", trunk, "--json").json["nodes"]}
-    assert all(nodes[run["leaf"]]["score"] == pytest.approx(run["score"]) for run in facts["runs"])
-    assert len(remote_cli("sessions", "--state", "open", "--json").json["items"]) == 1
-    assert "expected 1,2,3 or 0-7" in remote_cli("eval", trunk, "--seeds", "one", code=1).err
+    assert all(nodes[row["head"]]["score"] == pytest.approx(row["score"]) for row in rows)
+    assert "image/webp" in (tmp_path / "report.html").read_text()
+
+    worse = tmp_path / "worse.toml"
+    worse.write_text('label = "worse"\nsteps = 1\n[[scorers]]\nname = "motion"\noptions = {least = 1e6}\n')
+    remote_cli("eval", "run", str(worse), "--from", trunk, "--seeds", "1-7")
+    remote_cli("eval", "run", str(plan), "--from", trunk, "--seeds", "1-7", "--label", "again")
+    assert "100%" in remote_cli("eval", "compare", "worse", "again", "--fail-if-worse").out
+    assert remote_cli("eval", "compare", "again", "worse", "--fail-if-worse", "--json", code=1).json["p"] < 0.05
+    assert "worse" in remote_cli("eval", "list").out
+    remote_cli("eval", "delete", "worse")
+    assert "No evaluation is called" in remote_cli("eval", "show", "worse", code=1).err
+    for seeds, said in (("one", "expected 1,2,3 or 0-7"), ("5-2", "holds none")):
+        assert said in remote_cli(*run, "--seeds", seeds, code=1).err
 
 
 def test_storage_commands_on_the_running_system(

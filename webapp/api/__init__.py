@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webapp.api.checkpoints import checkpoints
 from webapp.api.compare import comparisons
+from webapp.api.evaluations import evaluations
 from webapp.api.jobs import jobs
 from webapp.api.operations import operations
 from webapp.api.pictures import session_pictures
@@ -12,4 +13,4 @@ from webapp.api.trees import trees
 from webapp.api.video import videos
 from webapp.api.work import work
 
-BLUEPRINTS = (sessions, work, session_pictures, videos, trees, checkpoints, comparisons, jobs, operations)
+BLUEPRINTS = (sessions, work, session_pictures, videos, trees, checkpoints, comparisons, jobs, evaluations, operations)

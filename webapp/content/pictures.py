@@ -14,13 +14,13 @@ from arc_fabric.base.lru import Lru
 from arc_fabric.errors import CheckpointUnavailable, FrameNotFound
 from arc_fabric.ledger import Ledger, NodeRecord
 from arc_fabric.media.frames import STRIP, unpack_strip
+from arc_fabric.store.format.arrays import to_numpy
 from arc_fabric.store.read.reader import SnapshotReader
 from webapp.stream.hub import Hub
 
 WAIT_S = 10.0
 """How long a reader waits for a checkpoint that is still on its way to storage."""
 T = TypeVar("T")
-_NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
 
 
 class Cache(Generic[T]):
@@ -132,11 +132,3 @@ def ancestor_of(node: NodeRecord) -> Ancestor:
     """The unchanging part of a node."""
     actions = None if node.actions is None else tuple(tuple(row) for row in node.actions)
     return Ancestor(node.id, node.frame_index, node.n_frames, actions, node.seed, node.prompt, node.session_id)
-
-
-def to_numpy(dtype: str, shape: tuple[int, ...], data: bytes) -> np.ndarray:
-    """Raw little-endian tensor bytes as numpy; BF16, which numpy lacks, becomes the equal float32."""
-    if dtype == "BF16":
-        bits = np.frombuffer(data, "<u2").astype("<u4") << 16
-        return bits.view("<f4").reshape(shape)
-    return np.frombuffer(data, _NUMPY[dtype]).reshape(shape)

@@ -12,21 +12,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from arc_fabric.errors import ArcFabricError, CheckpointUnavailable, JobNotFound, ServiceError
+from arc_fabric.errors import ArcFabricError, JobNotFound, ServiceError
 from arc_fabric.ledger import JobRecord
 from arc_fabric.ledger.execution import ATTEMPTS
 from arc_fabric.media.clip import Clip, plan
-from arc_fabric.media.frames import STRIP, unpack_strip
 from arc_fabric.media.video import encode
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.read.reader import SnapshotReader
+from workers.jobs.step_frames import StepFrames
 from workers.process.process import WorkerProcess, fenced
 from workers.process.retry import through_outages, through_store_outages
 
 log = logging.getLogger(__name__)
 _TELL_EVERY_S = 0.5
-_PENDING_S = 60.0
-"""How long a step that is on its way to storage is waited for."""
 
 
 class Interrupted(Exception):
@@ -38,7 +36,7 @@ class MediaJobs:
 
     def __init__(self, process: WorkerProcess, backend: Backend) -> None:
         self._process, self._backend = process, backend
-        self._reader = SnapshotReader(backend)
+        self._step_frames = StepFrames(process.ledger, SnapshotReader(backend))
 
     def run(self, job_id: str) -> str | None:
         """Work on a ticket until its job is over, taken by another worker, or given back because we are to end; the
@@ -96,7 +94,7 @@ class MediaJobs:
     def _frames(self, job: JobRecord, clip: Clip) -> Iterator[np.ndarray]:
         """The clip's frames, telling how far they are; Interrupted when nobody wants them any more."""
         told = time.monotonic()
-        for number, frame in enumerate(clip.frames(self._step_frames, clip.start, clip.end)):
+        for number, frame in enumerate(clip.frames(self._step_frames.frames, clip.start, clip.end)):
             self._process.step_began = now = time.monotonic()  # the watchdog ends a process that stands still
             if self._process.stopping.is_set():
                 self._give_back(job)
@@ -105,21 +103,6 @@ class MediaJobs:
                 if not self._commit(job, number):
                     raise Interrupted
             yield frame
-
-    def _step_frames(self, checkpoint_id: str) -> np.ndarray:
-        """The frames a step added, uint8 [F, H, W, 3]: from Redis while they are new, else from storage."""
-        kept = self._process.ledger.frames.strip(checkpoint_id)
-        if kept is not None:
-            return unpack_strip(kept)
-        deadline = time.monotonic() + _PENDING_S
-        while True:
-            try:
-                return unpack_strip(through_store_outages(lambda: self._reader.attachment(checkpoint_id, STRIP)))
-            except CheckpointUnavailable:
-                pending = self._process.ledger.nodes.get(checkpoint_id).durability == "pending"
-                if not pending or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.2)
 
     def _give_back(self, job: JobRecord) -> None:
         """This process is to end: the next one makes the clip, from its beginning."""

@@ -116,9 +116,11 @@ class ServeStep(bootsteps.StartStopStep):
         self._threads = [Reaper(me)]
         if me.role == MEDIA:
             from arc_fabric.store.backends import backend_from_settings
+            from workers.threads.conductor import Conductor
             from workers.threads.janitor import Janitor
 
-            self._threads.append(Janitor(me, backend_from_settings(me.settings)))
+            backend = backend_from_settings(me.settings)
+            self._threads += [Janitor(me, backend), Conductor(me, backend)]
         else:
             from workers.threads.pins import PinKeeper
 

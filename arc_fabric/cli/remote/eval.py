@@ -1,149 +1,230 @@
-"""`arc-fabric eval`: many bulk forks of one checkpoint, scored by the magnitude of their actions.
-
-A bulk fork needs no session slot, gives way to interactive work and closes itself.
-"""
+"""`arc-fabric eval`: evaluations on a running system: run, follow, resume, report, compare."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from arc_fabric import scoring
 from arc_fabric.cli.app import app
-from arc_fabric.cli.output import JsonFlag, emit, err, out
+from arc_fabric.cli.output import JsonFlag, ago, emit, err, out, size
 from arc_fabric.cli.remote.http import Remote, remote_of
-from arc_fabric.cli.remote.sessions import SessionName, checkpoint_at
-from arc_fabric.cli.remote.tree import whole_tree
-from arc_fabric.client import Job
-from arc_fabric.errors import ArcFabricError, InvalidRequest
+from arc_fabric.cli.remote.sessions import checkpoint_at
+from arc_fabric.client import EvaluationInfo, RemoteEvaluation
+from arc_fabric.client.server import plan_from
+from arc_fabric.errors import InvalidRequest
+
+evaluate = typer.Typer(help="Evaluate: many variants of a checkpoint, judged and counted.", no_args_is_help=True)
+app.add_typer(evaluate, name="eval")
+Name = Annotated[str, typer.Argument(metavar="EVALUATION", help="Id, label, or 'last'.")]
 
 
-@app.command(name="eval")
-def evaluate(
+@evaluate.command("run")
+def run(
     context: typer.Context,
-    session: SessionName,
-    at: Annotated[int | None, typer.Option(help="Step to fork at, counted from the root; default: the head.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="Plan as TOML; flags go over it.", show_default=False)] = None,
+    session: Annotated[str | None, typer.Option("--from", help="Session to fork: id, label, or 'last'.")] = None,
+    at: Annotated[int | None, typer.Option(help="Its step to fork at; default: the head.")] = None,
     prompts: Annotated[list[str] | None, typer.Option("--prompt", help="A prompt to try; may be repeated.")] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds to try with each prompt: 1,2,3 or 0-7.")] = "0-3",
-    steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="Steps per run.")] = 8,
-    mark: Annotated[bool, typer.Option(help="Write scores and failures to the tree.")] = True,
+    seeds: Annotated[str | None, typer.Option(help="Seeds: 1,2,3 or 0-7.", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option("--steps", "-n", help="Steps per variant.", show_default=False)] = None,
+    scorers: Annotated[list[str] | None, typer.Option("--scorer", help="A scorer; may be repeated.")] = None,
+    label: Annotated[str | None, typer.Option(help="A name for people.", show_default=False)] = None,
+    dry_run: Annotated[bool, typer.Option(help="Print the plan and what it would cost; start nothing.")] = False,
+    detach: Annotated[bool, typer.Option(help="Do not wait for the results.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Try prompts and seeds from one checkpoint and rank what comes of them."""
+    """Run an evaluation; it goes on if this command is interrupted."""
     remote = remote_of(context)
-    source = remote.session(session)
-    origin = checkpoint_at(remote, source, at)
-    given: list[str | None] = [*prompts] if prompts else [None]
-    tries = itertools.product(given, _seeds(seeds))
-    jobs = _finish(remote, _fork(remote, origin, tries, steps), quiet=as_json)
-    runs = _score(whole_tree(remote, source["id"])["nodes"], jobs, origin)
-    if mark:
-        for run in runs:
-            if run["leaf"]:
-                remote.patch(
-                    f"/api/nodes/{run['leaf']}", score=run["score"], score_better="lower", failed=run["failed"]
-                )
-    emit({"origin": origin, "runs": runs}, as_json, _table)
+    given: dict[str, Any] = {
+        "prompts": prompts, "seeds": seeds, "steps": steps, "label": label,
+        "scorers": [{"name": name} for name in scorers] if scorers else None,
+    }  # fmt: skip
+    if session is not None:
+        given["checkpoints"] = [checkpoint_at(remote, remote.session(session), at)]
+    if file is not None and not file.exists():
+        raise InvalidRequest(f"There is no file {file}.", hint="docs/how-to/evaluate.md shows a plan.")
+    plan = plan_from(file, {name: value for name, value in given.items() if value is not None})
+    if dry_run:
+        facts = remote.fabric.transport.json(
+            "POST", "/api/evaluations", params={"dry_run": "true"}, body=plan.model_dump(exclude_unset=True)
+        )
+        emit({"plan": plan.model_dump(), **facts}, as_json, _plan)
+        return
+    evaluation = remote.fabric.evaluate(plan)
+    if detach:
+        emit({"evaluation": evaluation.info.to_dict()}, as_json, lambda facts: out.print(evaluation.id))
+        return
+    _follow(evaluation, quiet=as_json)
+    _show(evaluation, as_json)
 
 
-def _seeds(text: str) -> list[int]:
-    """'1,2,3' or '0-7'."""
-    try:
-        if "-" in text:
-            first, last = (int(part) for part in text.split("-", 1))
-            return list(range(first, last + 1))
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InvalidRequest(f"--seeds {text}: expected 1,2,3 or 0-7.") from None
+@evaluate.command("list")
+def listing(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List evaluations, newest first."""
+    found = remote_of(context).fabric.evaluations()
+    emit({"evaluations": [one.to_dict() for one in found]}, as_json, lambda facts: _list(found))
 
 
-def _fork(remote: Remote, origin: str, tries: Iterable[tuple[str | None, int]], steps: int) -> list[str]:
-    """Ids of the accepted jobs, one per prompt and seed. Raises the first refusal, after cancelling the others."""
-    common = {"checkpoint_id": origin, "steps": steps, "bulk": True}
-    answers = remote.fabric.submit([
-        {"kind": "fork", "params": common | {"new_prompt": prompt, "new_seed": seed}} for prompt, seed in tries
-    ])  # fmt: skip
-    accepted = [answer.id for answer in answers if isinstance(answer, Job)]
-    for answer in answers:
-        if isinstance(answer, ArcFabricError):
-            for job_id in accepted:
-                remote.delete(f"/api/jobs/{job_id}")
-            raise answer
-    return accepted
+@evaluate.command("show")
+def show(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+    """Show results: rates with intervals, by all that differs."""
+    _show(_evaluation(remote_of(context), name), as_json)
 
 
-def _finish(remote: Remote, job_ids: list[str], *, quiet: bool) -> list[dict[str, Any]]:
-    """Wait for all jobs; a failed one is a result, not an error."""
-    columns = (TextColumn("eval"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, disable=quiet, transient=True) as progress:
-        task = progress.add_task("eval", total=len(job_ids))
-        done = []
-        for job_id in job_ids:
-            job = remote.fabric.awaited(job_id, 20)
-            while job["state"] in ("queued", "running"):
-                job = remote.fabric.awaited(job_id, 20)
-            done.append(job)
-            progress.advance(task)
-        return done
+@evaluate.command("watch")
+def watch(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+    """Follow an evaluation until it is over."""
+    evaluation = _evaluation(remote_of(context), name)
+    _follow(evaluation, quiet=as_json)
+    _show(evaluation, as_json)
 
 
-def _score(nodes: list[dict[str, Any]], jobs: list[dict[str, Any]], origin: str) -> list[dict[str, Any]]:
-    """One entry per run, best first. The threshold comes from the lineage up to the origin, else from the runs."""
-    known = {node["id"]: node for node in nodes}
-    paths = [_path(known, (job["result"] or {}).get("head"), origin) for job in jobs]
-    reference = _magnitudes(_path(known, origin, None)) or [m for path in paths for m in _magnitudes(path)]
-    limit = scoring.threshold(np.asarray(reference)) if reference else float("inf")
-    runs = [_run(job, path, limit) for job, path in zip(jobs, paths, strict=True)]
-    return sorted(runs, key=lambda run: (run["score"] is None, run["score"]))
+@evaluate.command("cancel")
+def cancel(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+    """Cancel an evaluation; its results stay."""
+    info = _evaluation(remote_of(context), name).cancel()
+    emit(info.to_dict(), as_json, lambda facts: out.print(f"{info.id} {info.state}, {info.done}/{info.total}"))
 
 
-def _run(job: dict[str, Any], path: list[dict[str, Any]], limit: float) -> dict[str, Any]:
-    magnitudes = _magnitudes(path)
-    score = scoring.branch_score(np.asarray(magnitudes)) if magnitudes else None
-    leaf = path[-1] if path else None
-    return {
-        "session_id": job["session_id"],
-        "job_id": job["id"],
-        "state": job["state"],
-        "error": job["error"],
-        "leaf": leaf["id"] if leaf else None,
-        "prompt": leaf["prompt"] if leaf else job["params"].get("prompt"),
-        "seed": leaf["seed"] if leaf else job["params"].get("seed"),
-        "steps": len(path),
-        "score": score,
-        "threshold": limit,
-        "failed": score is None or score > limit,
-    }
+@evaluate.command("resume")
+def resume(
+    context: typer.Context,
+    name: Name,
+    retry_errors: Annotated[bool, typer.Option(help="Also try again what ended in an error.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Go on with what is missing."""
+    evaluation = _evaluation(remote_of(context), name)
+    evaluation.resume(retry_errors=retry_errors)
+    _follow(evaluation, quiet=as_json)
+    _show(evaluation, as_json)
 
 
-def _path(known: dict[str, dict[str, Any]], leaf: str | None, origin: str | None) -> list[dict[str, Any]]:
-    """The nodes after `origin` (None: from the root) down to `leaf`."""
-    path = []
-    while leaf is not None and leaf != origin and leaf in known:
-        path.append(known[leaf])
-        leaf = known[leaf]["parent"]
-    return path[::-1]
+@evaluate.command("delete")
+def delete(context: typer.Context, name: Name) -> None:
+    """Forget an evaluation; the checkpoints it made stay."""
+    evaluation = _evaluation(remote_of(context), name)
+    evaluation.delete()
+    out.print(f"{evaluation.id} is forgotten")
 
 
-def _magnitudes(path: list[dict[str, Any]]) -> list[float]:
-    actions = [node["actions"] for node in path if node["actions"]]
-    return scoring.step_magnitudes(np.asarray(actions)).tolist() if actions else []
+@evaluate.command("report")
+def report(
+    context: typer.Context,
+    name: Name,
+    target: Annotated[Path, typer.Option("--out", "-o", help="File: .html, .jsonl, .csv or .parquet.")] = Path(
+        "report.html"
+    ),
+    videos: Annotated[int, typer.Option(min=0, max=500, help="Variants with their video, in .html.")] = 24,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a report or the results to a file."""
+    path = _evaluation(remote_of(context), name).save(target, videos=videos)
+    count = path.stat().st_size
+    emit({"path": str(path), "bytes": count}, as_json, lambda facts: out.print(f"{path} ({size(count)})"))
 
 
-def _table(facts: dict[str, Any]) -> None:
+@evaluate.command("compare")
+def compare(
+    context: typer.Context,
+    first: Annotated[str, typer.Argument(help="The one before.")],
+    second: Annotated[str, typer.Argument(help="The one after.")],
+    fail_if_worse: Annotated[
+        bool, typer.Option(help="Exit with 1 when the second is worse and p is below 5 %: a gate for CI.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare two evaluations, variant by variant (exact McNemar test)."""
+    remote = remote_of(context)
+    facts = _evaluation(remote, first).compare(_evaluation(remote, second))
+    emit(facts, as_json, _compared)
+    if fail_if_worse and facts["only_second"] < facts["only_first"] and facts["p"] < 0.05:
+        raise typer.Exit(1)
+
+
+def _evaluation(remote: Remote, name: str) -> RemoteEvaluation:
+    if name.startswith("evl_"):
+        return remote.fabric.evaluation(name)
+    found = next((one for one in remote.fabric.evaluations() if name in ("last", one.label)), None)
+    if found is None:
+        raise InvalidRequest(f"No evaluation is called {name!r}.", hint="'arc-fabric eval list' lists them.")
+    return RemoteEvaluation(remote.fabric.transport, found)
+
+
+def _follow(evaluation: RemoteEvaluation, *, quiet: bool) -> None:
+    columns = (TextColumn("eval"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
+    shown = Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet or not err.is_terminal, transient=True)
+    with shown as progress:
+        task = progress.add_task("eval", total=evaluation.info.total, said="")
+
+        def told(info: EvaluationInfo) -> None:
+            progress.update(task, completed=info.done, said=f"{info.good} good, {info.bad} bad, {info.errors} errors")
+
+        try:
+            evaluation.wait(on_progress=told)
+        except KeyboardInterrupt:
+            err.print(f"It goes on. Follow it: arc-fabric eval watch {evaluation.id}; end it: eval cancel")
+            raise
+
+
+def _show(evaluation: RemoteEvaluation, as_json: bool) -> None:
+    summary = evaluation.summary()
+    emit({"evaluation": evaluation.refresh().to_dict(), "summary": summary}, as_json, _results)
+
+
+def _results(facts: dict[str, Any]) -> None:
+    evaluation, summary = facts["evaluation"], facts["summary"]
+    why = f" ({evaluation['why']})" if evaluation["why"] else ""
+    said = f"{evaluation['id']} {evaluation['label'] or ''} {evaluation['state']}{why}"
+    out.print(f"{said}, {evaluation['done']}/{evaluation['total']}", markup=False)
+    _table("", [summary["all"]])
+    for name, groups in summary["by"].items():
+        _table(name, groups)
+
+
+def _table(name: str, groups: list[dict[str, Any]]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("score", "threshold", "verdict", "seed", "prompt", "steps", "leaf"):
-        table.add_column(column, no_wrap=column == "leaf")
-    for run in facts["runs"]:
-        verdict = "[red]failed[/]" if run["failed"] else "[green]ok[/]"
-        score = run["state"] if run["score"] is None else f"{run['score']:.3f}"
-        cells = (str(run["seed"]), escape(run["prompt"] or ""), str(run["steps"]), run["leaf"] or "")
-        table.add_row(score, f"{run['threshold']:.3f}", verdict, *cells)
+    for column in (name or "all", "rate", "95 % interval", "good", "bad", "errors", "mean score"):
+        table.add_column(column)
+    for group in groups:
+        rate = "" if group["rate"] is None else f"{group['rate']:.0%}"
+        interval = "" if group["rate"] is None else f"{group['low']:.0%} to {group['high']:.0%}"
+        mean = "" if group["mean_score"] is None else f"{group['mean_score']:.3f}"
+        counts = (str(group["good"]), str(group["bad"]), str(group["errors"]))
+        own = "the checkpoint's" if name and group[name] is None else escape(str(group[name])) if name else ""
+        table.add_row(own, rate, interval, *counts, mean)
     out.print(table)
+
+
+def _list(found: list[EvaluationInfo]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("evaluation", "state", "done", "good", "bad", "errors", "begun", "label"):
+        table.add_column(column, no_wrap=column == "evaluation")
+    for one in found:
+        counts = (f"{one.done}/{one.total}", str(one.good), str(one.bad), str(one.errors))
+        table.add_row(one.id, one.state, *counts, ago(one.created), escape(one.label or ""))
+    out.print(table)
+
+
+def _plan(facts: dict[str, Any]) -> None:
+    seconds = "" if facts["seconds"] is None else f", about {facts['seconds']:g} s"
+    stored = "" if facts["bytes"] is None else f", about {size(facts['bytes'])} in storage"
+    out.print(f"{facts['variants']} variants, {facts['steps']} steps{seconds}{stored}; nothing was started")
+
+
+def _compared(facts: dict[str, Any]) -> None:
+    first, second = facts["first"], facts["second"]
+    for name, one in (("first", first), ("second", second)):
+        rate = "no verdicts" if one["rate"] is None else f"{one['rate']:.0%} ({one['low']:.0%} to {one['high']:.0%})"
+        out.print(f"{name:>6}: {rate}, {one['good']} good, {one['bad']} bad, {one['errors']} errors")
+    out.print(
+        f"{facts['pairs']} pairs by {', '.join(facts['matched_on'])}: good in the first only {facts['only_first']}, "
+        f"in the second only {facts['only_second']}; p = {facts['p']:.3g}"
+    )
+    if facts["p"] >= 0.05 and facts["pairs_needed"]:
+        out.print(f"No difference is shown; one of this size would need {facts['pairs_needed']} pairs.")

@@ -60,6 +60,37 @@ BUSY = "arc:busy"
 """Sorted set of the sessions with work in their mailbox, by the time of the last sign of life."""
 
 
+EVALUATIONS = "arc:evaluations"
+"""Sorted set (scores 0) of evaluation ids."""
+EVALUATIONS_ACTIVE = "arc:evaluations:active"
+"""Sorted set of the evaluations for which something is left to do, by their priority."""
+
+
+def evaluation(evaluation_id: str) -> str:
+    """Hash of one evaluation."""
+    return f"arc:evaluation:{evaluation_id}"
+
+
+def evaluation_plan(evaluation_id: str) -> str:
+    """String with the plan of an evaluation, JSON."""
+    return f"arc:evaluation:{evaluation_id}:plan"
+
+
+def evaluation_running(evaluation_id: str) -> str:
+    """Hash of the variants that are being made or judged: number -> job id, empty until it is accepted."""
+    return f"arc:evaluation:{evaluation_id}:running"
+
+
+def evaluation_again(evaluation_id: str) -> str:
+    """List of the variants that were begun and given back."""
+    return f"arc:evaluation:{evaluation_id}:again"
+
+
+def evaluation_rows(evaluation_id: str) -> str:
+    """Hash of the results that are not in object storage yet: number -> row, JSON."""
+    return f"arc:evaluation:{evaluation_id}:rows"
+
+
 def session(session_id: str) -> str:
     """Hash of one session."""
     return f"arc:session:{session_id}"

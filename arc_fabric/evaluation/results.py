@@ -1,0 +1,138 @@
+"""Rows, what they come to, and files of them.
+
+A row is one variant's result:
+{variant, checkpoint, prompt, seed, actions, actions_digest, state, verdict, score, scores, error, head, session_id,
+job_id, worker, steps, wall_s, finished}. `state` is made or error; `verdict` true, false or null; `score` the value of
+the first scorer; `scores` one entry per scorer {name, version, value, verdict, reason, better, error}.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from arc_fabric.evaluation.plan import Variant
+from arc_fabric.evaluation.statistics import wilson
+
+Row = dict[str, Any]
+GROUPS: Mapping[str, str] = {"prompt": "prompt", "seed": "seed", "actions": "actions", "checkpoint": "checkpoint"}
+"""What results can be grouped by: name -> member of a row."""
+
+
+def row_of(variant: Variant, job: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> Row:
+    """The row of a variant whose job has ended. A job or scorer that failed is an error, not a failure."""
+    result = job.get("result") or {}
+    steps = result.get("steps") or []
+    made = job["state"] == "succeeded"
+    broken = next((score["error"] for score in scores if score.get("error")), None)
+    actions = variant.actions
+    return {
+        "variant": variant.number, "checkpoint": variant.checkpoint,
+        "prompt": (job.get("params") or {}).get("prompt") or variant.prompt, "seed": variant.seed,
+        "actions": None if actions is None else actions.name,
+        "actions_digest": None if actions is None else digest_of(actions.actions),
+        "state": "made" if made and not broken else "error",
+        "verdict": verdict_of(scores) if made and not broken else None,
+        "score": scores[0].get("value") if made and scores else None, "scores": list(scores),
+        "error": broken if made else job.get("error"), "head": result.get("head") if made else None,
+        "session_id": job.get("session_id"), "job_id": job.get("id"), "worker": job.get("worker"),
+        "steps": len(steps), "wall_s": round(sum(step.get("wall_s", 0.0) for step in steps), 4),
+        "finished": job.get("finished"),
+    }  # fmt: skip
+
+
+def verdict_of(scores: Iterable[Mapping[str, Any]]) -> bool | None:
+    """Bad where one scorer says so, good where one does and none says bad, else none."""
+    said: set[Any] = {score.get("verdict") for score in scores}
+    return False if False in said else True if True in said else None
+
+
+def word_of(row: Row) -> str:
+    """good, bad, error or none: how the ledger counts a row."""
+    if row["state"] == "error":
+        return "error"
+    return {True: "good", False: "bad", None: "none"}[row["verdict"]]
+
+
+def digest_of(actions: Sequence[Sequence[Sequence[float]]]) -> str:
+    """SHA-256 of given actions as compact JSON, in hex."""
+    return hashlib.sha256(json.dumps(actions, separators=(",", ":")).encode()).hexdigest()
+
+
+def counts(rows: Sequence[Row]) -> dict[str, Any]:
+    """How many rows there are of each kind, and the rate of good ones among those judged with its 95 % Wilson
+    interval. Errors are in no rate."""
+    words = [word_of(row) for row in rows]
+    good, bad = words.count("good"), words.count("bad")
+    found = {"n": len(rows), "good": good, "bad": bad, "errors": words.count("error"), "unjudged": words.count("none")}
+    rate, low, high = wilson(good, good + bad)
+    values = [row["score"] for row in rows if row["score"] is not None]
+    return found | {
+        "rate": rate if good + bad else None, "low": low, "high": high,
+        "mean_score": sum(values) / len(values) if values else None,
+    }  # fmt: skip
+
+
+def grouped(rows: Iterable[Row], by: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows by the values of these members, in the order in which they first come."""
+    found: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[tuple(row[name] for name in by)].append(row)
+    return dict(found)
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Any]:
+    """Counts of all, and by each thing that differs among the rows; the best and the worst row of each."""
+    better = next((score["better"] for row in rows for score in row["scores"] if score.get("better")), "higher")
+    valued = sorted((row for row in rows if row["score"] is not None), key=lambda row: float(row["score"]))
+    if better == "higher":
+        valued.reverse()
+    groups = {
+        name: [{name: key[0], **counts(part)} for key, part in grouped(rows, [member]).items()]
+        for name, member in GROUPS.items()
+        if len({row[member] for row in rows}) > 1
+    }
+    ends = {"best": valued[0]["variant"], "worst": valued[-1]["variant"]} if valued else {"best": None, "worst": None}
+    return {"all": counts(rows), "by": groups, "better": better, **ends}
+
+
+def to_jsonl(header: Mapping[str, Any], rows: Iterable[Row]) -> str:
+    """One JSON text per line, each with what is common to all (`header`): it says where it comes from."""
+    return "".join(json.dumps({**row, **header}, separators=(",", ":"), allow_nan=False) + "\n" for row in rows)
+
+
+_FLAT: Mapping[str, Callable[[Row], Any]] = {
+    name: (lambda row, name=name: row[name])  # type: ignore[misc]
+    for name in ("variant", "prompt", "seed", "actions", "checkpoint", "state", "verdict", "score", "steps", "wall_s",
+                 "head", "session_id", "job_id", "worker", "finished")
+}  # fmt: skip
+
+
+def table(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Columns of values, one entry per row: the plain members, then `score.<name>` and `verdict.<name>`."""
+    found = {name: [read(row) for row in rows] for name, read in _FLAT.items()}
+    found["error"] = [None if row["error"] is None else str(row["error"].get("message", "")) for row in rows]
+    for name in dict.fromkeys(score["name"] for row in rows for score in row["scores"]):
+        said: list[Any] = [next((score for score in row["scores"] if score["name"] == name), {}) for row in rows]
+        for member in ("value", "verdict"):
+            found[f"{'score' if member == 'value' else member}.{name}"] = [one.get(member) for one in said]
+    return found
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """The table as CSV (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    columns = table(rows)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in line] for line in zip(*columns.values(), strict=True))
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

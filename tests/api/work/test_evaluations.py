@@ -1,0 +1,71 @@
+"""Plans over HTTP: nothing starts for one that cannot work; what was accepted can be seen and ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Made
+from tests.support.web_server import WebServer
+
+URL = "/api/evaluations"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        ({"seeds": []}, "InvalidRequest", "seeds"),
+        ({"seeds": [1, 1]}, "InvalidRequest", "twice"),
+        ({"steps": 1001}, "InvalidRequest", "1001 steps"),
+        ({"prompts": ["x" * 5000]}, "InvalidRequest", "max_prompt_chars"),
+        ({"scorers": [{"name": "nobody"}]}, "InvalidRequest", "no scorer"),
+        ({"scorers": [{"name": "os:system"}]}, "InvalidRequest", "not allowed"),
+        ({"scorers": [{"name": "motion", "options": {"colour": "red"}}]}, "InvalidRequest", "colour"),
+        ({"actions": [{"name": "a", "actions": [[[0.0]]]}]}, "InvalidRequest", "this model takes"),
+        ({"checkpoints": ["ckp_01jd6xy0m8v9k2q4r6t8w0y2z4"]}, "CheckpointNotFound", "ckp_01jd"),
+        ({"surprise": 1}, "InvalidRequest", "surprise"),
+    ],
+)
+def test_a_plan_that_cannot_work_starts_nothing(
+    web: WebServer, session: Made, change: dict[str, Any], code: str, said: str
+) -> None:
+    plan = {"checkpoints": [session.now()["head"]], "seeds": [0, 1], "steps": 1} | change
+    before = web.ok("GET", URL)["items"]
+    answer = web.http.request("POST", URL, json=plan)
+    problem = answer.json()
+    assert answer.status_code in (404, 422), problem
+    assert problem["code"] == code
+    assert said in str(problem)
+    assert web.ok("GET", URL)["items"] == before
+
+
+def test_a_dry_run_says_what_it_would_cost(web: WebServer, session: Made) -> None:
+    session.step()
+    plan = {"checkpoints": [session.now()["head"]], "seeds": [0, 1, 2], "prompts": ["a", "b"], "steps": 4}
+    facts = web.ok("POST", f"{URL}?dry_run=true", json=plan)
+    assert (facts["variants"], facts["steps"]) == (6, 24)
+    assert facts["bytes"] > 0
+    assert facts["seconds"] > 0
+
+
+def test_an_accepted_one_is_seen_and_ended(web: WebServer, session: Made) -> None:
+    """No media worker runs here, so that it stands still."""
+    plan = {"checkpoints": [session.now()["head"]], "seeds": [0, 1], "steps": 1, "label": "mine", "tags": ["ci"]}
+    made = web.ok("POST", URL, json=plan)["evaluation"]
+    path = f"{URL}/{made['id']}"
+    assert (made["state"], made["total"], made["label"]) == ("running", 2, "mine")
+    assert web.ok("GET", path) == made
+    assert web.ok("GET", f"{path}/plan")["seeds"] == [0, 1]
+    assert web.ok("GET", f"{path}/rows") == {"items": [], "next": None}
+    assert web.ok("GET", f"{path}/summary")["all"]["n"] == 0
+    assert web.http.request("DELETE", path).status_code == 409
+    assert web.ok("POST", f"{path}/cancel")["state"] == "cancelled"
+    assert web.ok("POST", f"{path}/cancel")["state"] == "cancelled"
+    assert web.ok("POST", f"{path}/resume", json={})["state"] == "running"
+    web.ok("POST", f"{path}/cancel")
+    assert made["id"] in [one["id"] for one in web.ok("GET", f"{URL}?state=cancelled")["items"]]
+    unknown = f"{URL}/evl_01jd6xy0m8v9k2q4r6t8w0y2z4"
+    for method, rest in (("GET", ""), ("GET", "/rows"), ("GET", "/report"), ("POST", "/cancel"), ("DELETE", "")):
+        assert web.http.request(method, unknown + rest).status_code == 404
+    assert "motion" in {one["name"] for one in web.ok("GET", "/api/scorers")["items"]}

@@ -1,0 +1,1 @@
+"""Evaluations: plans, statistics, results, reports."""

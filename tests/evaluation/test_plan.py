@@ -1,0 +1,72 @@
+"""What an evaluation tries: every combination once, and nothing that cannot work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arc_fabric.errors import InvalidRequest
+from arc_fabric.evaluation.plan import MOST_VARIANTS, Plan, plan_from_toml, plan_of, seeds_of
+
+AT = ["ckp_01jd6xy0m8v9k2q4r6t8w0y2z4", "ckp_01jd6xy0m8v9k2q4r6t8w0y2z5"]
+
+
+@given(st.integers(1, 2), st.integers(1, 4), st.integers(1, 5), st.integers(0, 3))
+def test_variants_are_every_combination_once(checkpoints: int, prompts: int, seeds: int, actions: int) -> None:
+    plan = Plan(
+        checkpoints=AT[:checkpoints], prompts=[f"p{n}" for n in range(prompts)], seeds=list(range(seeds)), steps=3,
+        actions=[{"name": f"a{n}", "actions": [[[0.0]]]} for n in range(actions)],
+    )  # fmt: skip
+    found = [plan.variant(number) for number in range(plan.total)]
+    keys = {(v.checkpoint, v.prompt, v.seed, v.actions and v.actions.name) for v in found}
+    assert len(keys) == plan.total == checkpoints * prompts * seeds * max(1, actions)
+    assert [v.seed for v in found] == sorted(v.seed for v in found), "seeds turn slowest"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"seeds": "5-2"}, "5-2 holds none"),
+        ({"seeds": []}, "seeds"),
+        ({"prompts": []}, "prompts"),
+        ({"seeds": [1, 1]}, "twice"),
+        ({"seeds": [-1]}, "seeds"),
+        ({"checkpoints": []}, "checkpoints"),
+        ({"checkpoints": ["ckp_x"]}, "checkpoints"),
+        ({"steps": 0}, "steps"),
+        ({"seeds": f"0-{MOST_VARIANTS}"}, "more than"),
+        ({"seeds": "0-999", "prompts": [f"p{n}" for n in range(101)]}, "101000 variants"),
+        ({"actions": [{"name": "a", "actions": [[[0.0]]] * 3}]}, "more actions than"),
+        ({"actions": [{"name": "a", "actions": [[[0.0]]]}] * 2}, "one name"),
+        ({"tags": ["\x1b[31m"]}, "tags"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_what_cannot_work_is_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        plan_of({"checkpoints": AT[:1], "steps": 2} | values)
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "1--2", "1,,2", "１-３", "0x3"])
+def test_seeds_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"expected|holds none"):
+        seeds_of(text)
+
+
+def test_a_file_says_the_same_as_python() -> None:
+    scorer = '[[scorers]]\nname = "motion"\noptions = {least = 3.0}\n'
+    text = f'checkpoints = ["{AT[0]}"]\nseeds = "0-3"\nsteps = 2\n{scorer}'
+    made = plan_of({"checkpoints": AT[:1], "seeds": [0, 1, 2, 3], "steps": 2,
+                    "scorers": [{"name": "motion", "options": {"least": 3.0}}]})  # fmt: skip
+    assert plan_of(plan_from_toml(text)) == made
+    with pytest.raises(InvalidRequest, match="no TOML"):
+        plan_from_toml("steps = ")
+
+
+def test_the_digest_is_of_what_decides_results() -> None:
+    plan = plan_of({"checkpoints": AT[:1], "steps": 2})
+    assert plan.digest() == plan.model_copy(update={"label": "x", "tags": ["y"], "priority": 0}).digest()
+    assert plan.digest() != plan.model_copy(update={"steps": 3}).digest()

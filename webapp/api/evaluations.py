@@ -1,0 +1,230 @@
+"""Evaluations: try many variants of a checkpoint, judge them, say with what certainty."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from flask import Response
+from pydantic import Field, create_model
+
+from arc_fabric.errors import Conflict, InvalidRequest
+from arc_fabric.evaluation import results, scorers
+from arc_fabric.evaluation.comparison import compare
+from arc_fabric.evaluation.plan import Plan
+from arc_fabric.evaluation.report import report
+from arc_fabric.evaluation.stored import delete, read_rows
+from arc_fabric.ids import pattern
+from arc_fabric.records.evaluation import EvaluationId, EvaluationState
+from webapp.context import ctx
+from webapp.http.answers import binary, blueprint, errors, json_answer, tagged_json
+from webapp.schemas.evaluations import (
+    EvaluationAnswer,
+    EvaluationPage,
+    EvaluationView,
+    Expected,
+    PairedView,
+    RowPage,
+    ScorersAnswer,
+    Summary,
+)
+from webapp.schemas.ids import Query
+from webapp.work import evaluations as work
+from webapp.work.bodies import Body
+from webapp.work.evaluation_pictures import pictures_of
+
+evaluations = blueprint("evaluations", "evaluations", "Many variants of a checkpoint, judged and counted.")
+PlanBody = create_model("PlanBody", __base__=(Plan, Body), __doc__=Plan.__doc__)
+
+
+class EvaluationPath(Query):
+    """An evaluation in the path."""
+
+    evaluation_id: EvaluationId
+
+
+class CreateQuery(Query):
+    """How to create."""
+
+    dry_run: Literal["true", "false"] = Field("false", description="Say what the plan would cost; start nothing.")
+
+
+class EvaluationsQuery(Query):
+    """Which evaluations to list."""
+
+    state: EvaluationState | None = Field(None, description="Only those.")
+    cursor: str | None = Field(None, pattern=pattern("evl"), description="`next` of the page before.")
+    limit: int = Field(50, ge=1, le=500, description="Evaluations per page.")
+
+
+class RowsQuery(Query):
+    """Which results."""
+
+    cursor: str | None = Field(None, pattern=r"^[0-9]{1,9}$", description="`next` of the page before.")
+    limit: int = Field(200, ge=1, le=1000, description="Results per page.")
+
+
+class ResultsQuery(Query):
+    """Form of the results."""
+
+    format: Literal["jsonl", "csv"] = Field("jsonl", description="JSON per line, or a table.")
+
+
+class ReportQuery(Query):
+    """What the report holds."""
+
+    videos: int = Field(24, ge=0, le=500, description="Variants shown with their video, the best and the worst first.")
+
+
+class AgainstPath(EvaluationPath):
+    """Two evaluations."""
+
+    other_id: EvaluationId
+
+
+class ResumeBody(Body):
+    """How to go on."""
+
+    retry_errors: bool = Field(False, description="Try variants that ended in an error once more.")
+
+
+@evaluations.post("/evaluations", responses={200: Expected, 201: EvaluationAnswer, **errors(409, 413, 415)})
+def create_evaluation(query: CreateQuery, body: PlanBody) -> Response:
+    """Evaluate
+
+    Variants run after interactive work, need no session slot and close themselves. Results come one by one
+    (`rows`) and survive the death of anything; what was cut off goes on with what is missing.
+    """
+    plan = Plan.model_validate(body.model_dump())
+    work.check(plan)
+    if query.dry_run == "true":
+        return json_answer(work.expected(plan))
+    record = work.accept(plan)
+    return json_answer({"evaluation": record.to_dict()}, 201, {"Location": f"/api/evaluations/{record.id}"})
+
+
+@evaluations.get("/evaluations", responses={200: EvaluationPage})
+def list_evaluations(query: EvaluationsQuery) -> Response:
+    """List evaluations, newest first"""
+    page = ctx().ledger.evaluations.page(query.cursor, query.limit, query.state)
+    return json_answer({"items": [one.to_dict() for one in page.items], "next": page.next})
+
+
+@evaluations.get("/evaluations/<string:evaluation_id>", responses={200: EvaluationView})
+def get_evaluation(path: EvaluationPath) -> Response:
+    """Look at an evaluation"""
+    return json_answer(ctx().ledger.evaluations.get(path.evaluation_id).to_dict())
+
+
+@evaluations.get("/evaluations/<string:evaluation_id>/plan", responses={200: PlanBody})
+def get_plan(path: EvaluationPath) -> Response:
+    """What an evaluation tries"""
+    return json_answer(ctx().ledger.evaluations.plan(path.evaluation_id))
+
+
+@evaluations.get("/evaluations/<string:evaluation_id>/rows", responses={200: RowPage})
+def get_rows(path: EvaluationPath, query: RowsQuery) -> Response:
+    """Results so far, by variant number"""
+    after = -1 if query.cursor is None else int(query.cursor)
+    left = [row for row in _rows(path.evaluation_id) if row["variant"] > after]
+    shown = left[: query.limit]
+    return json_answer({"items": shown, "next": str(shown[-1]["variant"]) if len(left) > len(shown) else None})
+
+
+@evaluations.get("/evaluations/<string:evaluation_id>/summary", responses={200: Summary})
+def get_summary(path: EvaluationPath) -> Response:
+    """Success rates with 95 % Wilson intervals, over all and by what differs"""
+    return tagged_json(results.summary(_rows(path.evaluation_id)))
+
+
+_FILES: Any = {200: binary("application/x-ndjson", "text/csv", description="The results, each with its provenance.")}
+
+
+@evaluations.get("/evaluations/<string:evaluation_id>/results", responses=_FILES)
+def get_results(path: EvaluationPath, query: ResultsQuery) -> Response:
+    """All results as a file"""
+    rows = _rows(path.evaluation_id)
+    if query.format == "csv":
+        return _file(results.to_csv(rows), "text/csv", f"{path.evaluation_id}.csv")
+    record = ctx().ledger.evaluations.get(path.evaluation_id)
+    header = {
+        "evaluation": record.id,
+        "plan_digest": record.plan_digest,
+        "model": record.model,
+        "versions": record.versions,
+    }
+    return _file(results.to_jsonl(header, rows), "application/x-ndjson", f"{path.evaluation_id}.jsonl")
+
+
+@evaluations.get(
+    "/evaluations/<string:evaluation_id>/report",
+    responses={200: binary("text/html", description="One page with charts and videos inside; opens offline.")},
+)
+def get_report(path: EvaluationPath, query: ReportQuery) -> Response:
+    """A report that stands by itself"""
+    ledger = ctx().ledger
+    record, plan = ledger.evaluations.get(path.evaluation_id), ledger.evaluations.plan(path.evaluation_id)
+    rows = _rows(path.evaluation_id)
+    page = report(record.to_dict(), json.loads(plan), rows, pictures_of(rows, query.videos))
+    return _file(page, "text/html; charset=utf-8", f"{path.evaluation_id}.html")
+
+
+@evaluations.get("/evaluations/<string:evaluation_id>/compare/<string:other_id>", responses={200: PairedView})
+def compare_evaluations(path: AgainstPath) -> Response:
+    """Two evaluations, paired by seed, prompt and actions
+
+    Where each of the two has one prompt (checkpoint, actions), that is what is compared.
+    """
+    return json_answer(compare(_rows(path.evaluation_id), _rows(path.other_id)).to_dict())
+
+
+@evaluations.post("/evaluations/<string:evaluation_id>/cancel", responses={200: EvaluationView})
+def cancel_evaluation(path: EvaluationPath) -> Response:
+    """Cancel an evaluation
+
+    What is queued for it is cancelled, what runs stops at its next step; results stay.
+    """
+    ledger = ctx().ledger
+    record = ledger.evaluations.change(path.evaluation_id, "cancelled")
+    for job_id in ledger.evaluations.running(path.evaluation_id).values():
+        if job_id:
+            ledger.jobs.cancel(job_id)
+    return json_answer(record.to_dict())
+
+
+@evaluations.post("/evaluations/<string:evaluation_id>/resume", responses={200: EvaluationView, **errors(413, 415)})
+def resume_evaluation(path: EvaluationPath, body: ResumeBody) -> Response:
+    """Go on with what is missing"""
+    rows = _rows(path.evaluation_id) if body.retry_errors else []
+    again = [row["variant"] for row in rows if row["state"] == "error"]
+    return json_answer(ctx().ledger.evaluations.change(path.evaluation_id, "running", again=again).to_dict())
+
+
+@evaluations.delete("/evaluations/<string:evaluation_id>", responses={204: None, **errors(409)})
+def delete_evaluation(path: EvaluationPath) -> Response:
+    """Forget an evaluation and its results; the checkpoints it made stay"""
+    ledger = ctx().ledger
+    if ledger.evaluations.get(path.evaluation_id).state == "running":
+        raise Conflict(f"{path.evaluation_id} runs.", hint="Cancel it first.")
+    if path.evaluation_id in ledger.evaluations.active():
+        raise Conflict(f"{path.evaluation_id} is being wound up.", hint="Try again in a second.")
+    delete(ledger, ctx().backend, path.evaluation_id)
+    return Response(status=204)
+
+
+@evaluations.get("/scorers", responses={200: ScorersAnswer})
+def list_scorers() -> Response:
+    """Scorers that a plan can name"""
+    found = {name: text.split("\n\n")[0].replace("\n", " ") for name, text in scorers.names().items()}
+    return json_answer({"items": [{"name": name, "description": text} for name, text in found.items()]})
+
+
+def _rows(evaluation_id: str) -> list[results.Row]:
+    ctx().ledger.evaluations.get(evaluation_id)
+    return read_rows(ctx().ledger, ctx().backend, evaluation_id)
+
+
+def _file(text: str, kind: str, name: str) -> Response:
+    if len(text) > 512 << 20:
+        raise InvalidRequest(f"{name} would have {len(text)} bytes.", hint="Ask for fewer videos.")
+    return Response(text, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})

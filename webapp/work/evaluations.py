@@ -1,0 +1,80 @@
+"""From a checked plan to an evaluation: what only the settings, the ledger and the running model can say."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from arc_fabric import __version__
+from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, InvalidRequest
+from arc_fabric.evaluation import scorers
+from arc_fabric.evaluation.plan import Plan
+from arc_fabric.evaluation.stored import folder
+from arc_fabric.ids import new_id
+from arc_fabric.ledger import EvaluationRecord
+from webapp.context import ctx
+from webapp.model import abilities, geometry
+from webapp.work import checks
+
+
+def check(plan: Plan) -> None:
+    """Raise the error that every variant would end with: nothing is started for a plan that cannot work."""
+    settings = ctx().settings
+    if plan.steps > settings.max_steps_per_job:
+        raise InvalidRequest(
+            f"A variant of {plan.steps} steps is longer than a job may be ({settings.max_steps_per_job}).",
+            hint="Evaluate from the last checkpoints of an evaluation to go further.",
+        )
+    try:
+        for prompt in plan.prompts:
+            checks.prompt(prompt or "")
+        for given in plan.actions:
+            for chunk in given.actions:
+                checks.chunk([checks.row(row) for row in chunk])
+    except ValueError as error:
+        raise InvalidRequest(f"A prompt or action {error}.") from None
+    if plan.actions and abilities().get("steers_with_actions") is False:
+        raise InvalidRequest("The model that runs does not follow given actions (abilities.steers_with_actions).")
+    for use in plan.scorers:
+        scorers.check_name(use.name, tuple(settings.scorer_modules))
+        scorers.check_options(use.name, use.options)
+    nodes = {node.id: node for node in ctx().ledger.nodes.many(plan.checkpoints)}
+    for checkpoint_id in plan.checkpoints:
+        if checkpoint_id not in nodes:
+            raise CheckpointNotFound(f"No checkpoint {checkpoint_id}.", checkpoint_id=checkpoint_id)
+        if nodes[checkpoint_id].durability in ("deleted", "damaged"):
+            raise CheckpointUnavailable(f"The payload of {checkpoint_id} is {nodes[checkpoint_id].durability}.")
+
+
+def expected(plan: Plan) -> dict[str, Any]:
+    """What a plan will cost, from what its checkpoints' own steps cost: {variants, steps, bytes, seconds}."""
+    ledger = ctx().ledger
+    nodes = [node for node in ledger.nodes.many(plan.checkpoints) if node.wall_s]
+    wall = sum(node.wall_s for node in nodes) / len(nodes) if nodes else None
+    size = sum(node.bytes_new for node in nodes) / len(nodes) if nodes else None
+    workers = max(1, sum(w.role == "gpu" and w.state != "down" for w in ledger.workers.all()))
+    steps = plan.total * plan.steps
+    return {
+        "variants": plan.total, "steps": steps,
+        "bytes": None if size is None else int(size * steps),
+        "seconds": None if wall is None else round(wall * steps / workers, 1),
+    }  # fmt: skip
+
+
+def accept(plan: Plan) -> EvaluationRecord:
+    """Have an evaluation accepted; the media worker conducts it. Its plan is in object storage, too."""
+    card = ctx().ledger.model_card.read()
+    identity: Any = card.get("identity") or {}
+    record = EvaluationRecord(
+        id=new_id("evl"), label=plan.label, tags=plan.tags, plan_digest=plan.digest(), total=plan.total,
+        priority=plan.priority, model={"name": card.get("name"), "digest": identity.get("weights_digest")},
+        versions={"arc-fabric": __version__, "python": platform.python_version()},
+    )  # fmt: skip
+    text = plan.model_dump_json()
+    ctx().backend.put(f"{folder(record.id)}plan.json", text.encode())
+    return ctx().ledger.evaluations.create(record, text)
+
+
+def frames_per_step() -> int:
+    """Video frames that a step adds."""
+    return int(geometry().get("frames_per_step") or 1)
