@@ -172,6 +172,11 @@ class Settings(BaseModel):
     gc_grace_s: float = Field(
         3600.0, ge=0, description="Age in seconds before an unreferenced object may be collected."
     )
+    clips_kept_s: float = Field(
+        30 * 86_400.0,
+        ge=3600,
+        description="Seconds for which a clip is kept; it is made again when asked for.",
+    )
     video_job_frames: int = Field(
         600, ge=0, description="Clips with more frames than this are made by a job on the media worker."
     )

@@ -153,8 +153,8 @@ ROOMS = (
     ),
     Room(
         "workers/threads",
-        f"arc_fabric/ledger arc_fabric/evaluation arc_fabric/upkeep {STORE}/backends {STORE}/format workers/process"
-        " workers/jobs",
+        f"arc_fabric/ledger arc_fabric/evaluation arc_fabric/upkeep {STORE}/backends {STORE}/format {STORE}/upkeep"
+        " workers/process workers/jobs",
         "redis",
     ),
     Room(

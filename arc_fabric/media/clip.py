@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from arc_fabric.base.clip_keys import CLIPS
 from arc_fabric.base.frames import first_frame_of, frame_count, step_of
 from arc_fabric.errors import FrameNotFound, InvalidRequest
 from arc_fabric.media.video import Form
@@ -37,7 +38,7 @@ class Clip:
     @property
     def key(self) -> str:
         """Object key: equal keys hold equal clips, for every session that shares the path."""
-        return f"videos/{self.path[-1]}/{self.start}-{self.end}-{self.fps:g}fps.{self.form}"
+        return f"{CLIPS}{self.path[-1]}/{self.start}-{self.end}-{self.fps:g}fps.{self.form}"
 
     def __len__(self) -> int:
         return self.end - self.start

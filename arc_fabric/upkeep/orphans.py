@@ -7,14 +7,12 @@ One that was stored before the ledger was first asked may have had a node in a l
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from arc_fabric.ledger import Ledger
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.backends.marks import storage_time
 from arc_fabric.store.format.manifest import MANIFEST, Manifest, key_of
-from arc_fabric.store.upkeep.scan import scan
+from arc_fabric.store.upkeep.scan import Stored, manifests
 
 log = logging.getLogger(__name__)
 UNCOMMITTED_S = 900.0
@@ -22,45 +20,49 @@ UNCOMMITTED_S = 900.0
 _CHUNK = 500
 
 
-@dataclass(frozen=True)
 class Orphans:
-    """Manifests by checkpoint id, and the bytes of their objects. What another checkpoint refers to stays stored."""
+    """Checkpoints older than `grace_s` seconds (and than any step under way) that are no node.
 
-    manifests: Mapping[str, Manifest]
-    bytes: int
-
-
-def find_orphans(ledger: Ledger, backend: Backend, grace_s: float) -> Orphans:
-    """Stored checkpoints older than `grace_s` seconds (and than any step under way) that are no node.
-
-    Only such that the ledger would know if they were nodes: an emptied Redis makes no orphans.
+    Only such that the ledger would know if they were nodes: an emptied Redis makes no orphans. `look` takes in what is
+    stored, one by one; `find` says which are orphans. What another checkpoint refers to stays stored, deleted or not.
     """
-    found = scan(backend)
-    now = storage_time(backend)
-    since = ledger.inputs.knows_since(now)
-    latest = now - max(grace_s, UNCOMMITTED_S)
-    old = [
-        checkpoint_id
-        for checkpoint_id, manifest in found.manifests.items()
-        if not manifest.deleted and since < found.objects[checkpoint_id][MANIFEST].modified < latest
-    ]
-    unknown: set[str] = set()
-    for start in range(0, len(old), _CHUNK):
-        chunk = old[start : start + _CHUNK]
-        strangers = set(chunk) - ledger.nodes.known(chunk)
-        if ledger.inputs.knows_since(now) != since:
+
+    def __init__(self, ledger: Ledger, backend: Backend, grace_s: float) -> None:
+        self._ledger, self._backend = ledger, backend
+        self._now = storage_time(backend)
+        self._since = ledger.inputs.knows_since(self._now)
+        self._latest = self._now - max(grace_s, UNCOMMITTED_S)
+        self._asking: dict[str, int] = {}
+        self._found: dict[str, int] = {}
+        self._ledger_lost = False
+
+    def look(self, stored: Stored) -> None:
+        """Take in one checkpoint. Raises Redis errors."""
+        if stored.living and self._since < stored.objects[MANIFEST].modified < self._latest:
+            self._asking[stored.id] = stored.size
+            if len(self._asking) == _CHUNK:
+                self._ask()
+
+    def find(self) -> dict[str, int]:
+        """The orphans among what was looked at, and the bytes of their objects. Raises Redis errors."""
+        self._ask()
+        return self._found
+
+    def delete(self) -> None:
+        """Put a tombstone on each: the collector takes what no other checkpoint refers to. Raises StoreUnavailable."""
+        for checkpoint_id, manifest in manifests(self._backend, sorted(self.find())):
+            if isinstance(manifest, Manifest) and not manifest.deleted:
+                self._backend.put(key_of(checkpoint_id, MANIFEST), manifest.tombstone().encode())
+                for name in manifest.attachments:
+                    self._backend.delete(key_of(checkpoint_id, name))
+
+    def _ask(self) -> None:
+        asking, self._asking = self._asking, {}
+        if not asking or self._ledger_lost:
+            return
+        known = self._ledger.nodes.known([*asking])
+        self._ledger_lost = self._ledger.inputs.knows_since(self._now) != self._since
+        if self._ledger_lost:
             log.warning("Redis was emptied while orphans were looked for; what it did not know stays")
-            break
-        unknown |= strangers
-    return Orphans(
-        {checkpoint_id: found.manifests[checkpoint_id] for checkpoint_id in sorted(unknown)},
-        sum(info.size for checkpoint_id in unknown for info in found.objects[checkpoint_id].values()),
-    )
-
-
-def delete_orphans(backend: Backend, orphans: Orphans) -> None:
-    """Put a tombstone on each: the collector takes what no other checkpoint refers to."""
-    for checkpoint_id, manifest in orphans.manifests.items():
-        backend.put(key_of(checkpoint_id, MANIFEST), manifest.tombstone().encode())
-        for name in manifest.attachments:
-            backend.delete(key_of(checkpoint_id, name))
+        else:
+            self._found |= {checkpoint_id: size for checkpoint_id, size in asking.items() if checkpoint_id not in known}

@@ -5,22 +5,24 @@ When a checkpoint was last used is read off the tree: it was made, a step or a f
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Iterator
 
 from arc_fabric.ledger import Ledger, NodeRecord, SessionRecord
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.format.manifest import Manifest
+from arc_fabric.store.upkeep.facts import model_mark
+from arc_fabric.store.upkeep.index import Index
 from arc_fabric.store.upkeep.scan import scan
-from arc_fabric.store.upkeep.thinning import Thinner, ThinReport
+from arc_fabric.store.upkeep.thinning import Stock, Thinner, ThinReport
 
 log = logging.getLogger(__name__)
 _CHUNK = 500
 
 
-def keep_to_budget(ledger: Ledger, backend: Backend, settings: Settings, *, dry_run: bool = False) -> ThinReport | None:
+def keep_to_budget(
+    ledger: Ledger, backend: Backend, settings: Settings, index: Index, *, dry_run: bool = False
+) -> ThinReport | None:
     """One pass; None where there is no budget, KV is not kept as it pays, or the model cannot rebuild it.
 
     Raises StoreUnavailable and Redis errors; may be cut off and repeated.
@@ -31,21 +33,19 @@ def keep_to_budget(ledger: Ledger, backend: Backend, settings: Settings, *, dry_
     abilities = card.get("abilities")
     if not isinstance(abilities, dict) or not abilities.get("rebuilds_kv"):
         return None
-    found = scan(backend)
-    keep, used = _use(ledger, found.manifests)
-    keep |= {i for i, manifest in found.manifests.items() if not _made_by(manifest, card["identity"])}
+    stock = Stock(scan(backend, index))
+    keep, used = set[str](), dict[str, float]()
+    if stock.bytes > settings.storage_budget_bytes:  # else it does not matter whose KV matters
+        keep, used = _use(ledger, stock.facts)
+        ours = model_mark(card["identity"])
+        keep |= {i for i, facts in stock.facts.items() if not facts.deleted and facts.model != ours}
     thinner = Thinner(backend, budget_bytes=settings.storage_budget_bytes, grace_s=settings.gc_grace_s)
-    report = thinner.run(found, keep, used, dry_run=dry_run)
+    report = thinner.run(stock, keep, used, dry_run=dry_run)
     if report.excess_bytes:
         log.warning("storage is %d bytes over its budget, and all other KV is in use", report.excess_bytes)
     if report.marked or report.dropped:
         log.info("thinned: %d files marked, %d bytes freed", report.marked, report.freed_bytes)
     return report
-
-
-def _made_by(manifest: Manifest, identity: object) -> bool:
-    """Whether the running model made it: it could not rebuild another model's KV."""
-    return manifest.deleted or manifest.meta.get("identity") == json.loads(json.dumps(identity))
 
 
 def _use(ledger: Ledger, ids: Iterable[str]) -> tuple[set[str], dict[str, float]]:

@@ -12,7 +12,7 @@ import pytest
 from arc_fabric.errors import StoreUnavailable
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.weed import WeedServer
-from arc_fabric.store.backends import Backend, DiskBackend, S3Backend
+from arc_fabric.store.backends import Backend, DiskBackend, MemoryBackend, S3Backend
 
 
 def test_what_is_put_is_read(backend: Backend) -> None:
@@ -154,3 +154,15 @@ def test_temporary_files_of_a_killed_writer_are_swept(tmp_path: Path) -> None:
     assert backend.sweep(before=0) == 0
     assert backend.sweep(before=time.time() + 60) == 1
     assert backend.get("a/b") == b"1"
+
+
+def test_listings_are_in_key_order(tmp_path: Path) -> None:
+    """Also of folders that begin alike, and without what is being written."""
+    keys = sorted(["f/a/x", "f/a-b/x", "f/a.txt", "f/ab/y/z", "f/b", "g/x"])
+    for backend in (MemoryBackend(), DiskBackend(tmp_path / "objects")):
+        for key in keys:
+            backend.put(key, b"")
+        assert [info.key for info in backend.list("f/")] == keys[:-1]
+        assert [info.key for info in backend.list("f/a")] == keys[:-2]
+        assert [info.key for info in backend.list("")] == keys
+        assert not list(backend.list("h/"))

@@ -17,9 +17,10 @@ from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.backends.marks import storage_time
 from arc_fabric.store.upkeep import unnamed_inputs
+from arc_fabric.store.upkeep.scan import scan
 from arc_fabric.upkeep import orphans
 from arc_fabric.upkeep.collect import collect
-from arc_fabric.upkeep.orphans import delete_orphans, find_orphans
+from arc_fabric.upkeep.orphans import Orphans
 from tests.ledger.conftest import Hand
 
 
@@ -54,9 +55,17 @@ def begun_before(ledger: Ledger, backend: Backend) -> None:
 
 def delete_old(ledger: Ledger, backend: Backend, grace_s: float) -> int:
     """Find orphans and delete them; how many."""
-    found = find_orphans(ledger, backend, grace_s)
-    delete_orphans(backend, found)
-    return len(found.manifests)
+    orphans = looked_at(ledger, backend, grace_s)
+    orphans.delete()
+    return len(orphans.find())
+
+
+def looked_at(ledger: Ledger, backend: Backend, grace_s: float) -> Orphans:
+    """Orphans after a look at everything."""
+    orphans = Orphans(ledger, backend, grace_s)
+    for each in scan(backend):
+        orphans.look(each)
+    return orphans
 
 
 @pytest.fixture
@@ -72,7 +81,7 @@ def test_only_old_payloads_without_a_node_are_orphans(settings: Settings, backen
     begun_before(ledger, backend)
     committed, orphan = Hand.up(ledger, "gpu.0").opened().head, new_id("ckp")
     stored(backend, committed, orphan)
-    assert find_orphans(ledger, backend, grace_s=-5).bytes > 0
+    assert sum(looked_at(ledger, backend, grace_s=-5).find().values()) > 0
     assert durability(backend, orphan) == ["durable"], "looking changes nothing"
     assert delete_old(ledger, backend, grace_s=3600) == 0
     assert delete_old(ledger, backend, grace_s=-5) == 1
@@ -86,7 +95,7 @@ def test_a_step_under_way_is_no_orphan(settings: Settings, backend: Backend) -> 
     ledger = Ledger(settings.redis_url)
     begun_before(ledger, backend)
     stored(backend, orphan := new_id("ckp"))
-    assert not find_orphans(ledger, backend, grace_s=0.0).manifests
+    assert not looked_at(ledger, backend, grace_s=0.0).find()
     assert durability(backend, orphan) == ["durable"]
 
 

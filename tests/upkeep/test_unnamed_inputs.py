@@ -221,7 +221,7 @@ def test_killing_collectors_loses_no_picture_that_is_named(ledger: Ledger, redis
     backend, hand, dice = Slow(tmp_path / "objects", sync=False), Hand.up(ledger, "gpu.0"), random.Random(9)
     named: set[str] = set()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.upkeep.test_collecting_inputs"])
+    context.set_forkserver_preload(["tests.upkeep.test_unnamed_inputs"])
     for _ in range(KILLS):
         for _ in range(8):
             _put(backend)

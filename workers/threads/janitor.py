@@ -12,6 +12,7 @@ import time
 from arc_fabric.base.threads import Rounds
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import MANIFEST, key_of
+from arc_fabric.store.upkeep.index import Index
 from arc_fabric.upkeep.collect import collect
 from workers.process.process import WorkerProcess
 from workers.process.retry import OUTAGES
@@ -32,6 +33,7 @@ class Janitor(Rounds):
         super().__init__("janitor", self._all, every_s=ROUND_S, outages=OUTAGES)
         self._process = process
         self._backend = backend
+        self._index = Index(backend)
 
     def _all(self) -> None:
         self.round()
@@ -61,7 +63,7 @@ class Janitor(Rounds):
         process = self._process
         if process.ledger.leases.hold("collector", f"{process.boot_id}-{time.time()}", COLLECT_EVERY_S):
             self._forget_jobs()
-            collect(process.ledger, self._backend, process.settings)
+            collect(process.ledger, self._backend, process.settings, index=self._index)
 
     def _forget_jobs(self) -> None:
         settings = self._process.settings

@@ -11,11 +11,13 @@ Buffer = bytes | bytearray | memoryview
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One stored object. `modified` is epoch seconds by the clock of the machine that stores it."""
+    """One stored object. `modified` is epoch seconds by the clock of the machine that stores it, perhaps whole ones."""
 
     key: str
     size: int
     modified: float
+    version: str = ""
+    """Another one for other bytes (S3: the ETag); empty where storage does not tell."""
 
 
 class Backend(ABC):
@@ -44,7 +46,8 @@ class Backend(ABC):
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """All objects whose key starts with `prefix`, in key order."""
+        """All objects whose key starts with `prefix`, in key order (of folders that begin alike some stores list the
+        shorter name first), as they are found: what is held in memory does not grow with their number."""
 
     @abstractmethod
     def delete(self, key: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
@@ -57,17 +58,25 @@ class DiskBackend(Backend):
             status = self._path(key).stat()
         except (FileNotFoundError, NotADirectoryError):
             raise KeyError(key) from None
-        return ObjectInfo(key, status.st_size, status.st_mtime)
+        return _info(key, status)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        start = self._root / prefix.rpartition("/")[0]
-        for path in sorted(start.rglob("*")):
-            key = path.relative_to(self._root).as_posix()
-            if key.startswith(prefix) and not path.name.startswith(_TEMPORARY) and path.is_file():
-                try:
-                    yield self.stat(key)
-                except KeyError:
-                    continue  # deleted while we listed
+        folder, _, start = prefix.rpartition("/")
+        yield from self._below(f"{folder}/" if folder else "", start)
+
+    def _below(self, folder: str, start: str) -> Iterator[ObjectInfo]:
+        """What lies below a folder (a key with its slash, or empty), of its members those that begin with `start`."""
+        try:
+            with os.scandir(self._root / folder) as found:
+                members = {f"{i.name}/" if i.is_dir() else i.name: i for i in found if i.name.startswith(start)}
+        except (FileNotFoundError, NotADirectoryError):
+            return  # deleted while we listed, or never there
+        for name in sorted(members):
+            if name.endswith("/"):
+                yield from self._below(folder + name, "")
+            elif not name.startswith(_TEMPORARY):
+                with suppress(FileNotFoundError):  # deleted while we listed
+                    yield _info(folder + name, members[name].stat())
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -100,6 +109,10 @@ class DiskBackend(Backend):
         if self._root not in path.parents:
             raise ValueError(f"{key!r} is not a key: it leaves the store's directory")
         return path
+
+
+def _info(key: str, status: os.stat_result) -> ObjectInfo:
+    return ObjectInfo(key, status.st_size, status.st_mtime, f"{status.st_ino}-{status.st_mtime_ns}")
 
 
 def _sync_directory(path: Path) -> None:

@@ -33,6 +33,7 @@ _CONNECTIONS = 32
 _PART = 16 << 20
 _PARTS_AT_ONCE = 3
 _CHUNK = 1 << 20
+_PAGE = 1000
 _CONNECT_S = 10.0
 _ANSWER_S = 60.0
 """For the answer, and for each read of it: a busy server may take its time."""
@@ -114,8 +115,9 @@ class S3Backend(Backend):
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         folder = prefix[: prefix.rfind("/") + 1]  # obstore takes a prefix for a folder, with or without its slash
-        found = self._ask(prefix, lambda: [meta for page in obstore.list(self._bytes, folder) for meta in page])
-        return (_info(meta) for meta in found if meta["path"].startswith(prefix))
+        pages = self._ask(prefix, lambda: obstore.list(self._bytes, folder, chunk_size=_PAGE))
+        while (page := self._ask(prefix, lambda: next(pages, None))) is not None:
+            yield from (_info(meta) for meta in page if meta["path"].startswith(prefix))
 
     def delete(self, key: str) -> None:
         try:
@@ -172,7 +174,7 @@ class S3Backend(Backend):
 
 
 def _info(meta: Mapping[str, Any]) -> ObjectInfo:
-    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"].timestamp())
+    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"].timestamp(), meta["e_tag"] or "")
 
 
 def _first_line(error: BaseError) -> str:

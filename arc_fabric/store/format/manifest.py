@@ -217,11 +217,11 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """The JSON object, with a digest over everything else in it."""
         body = self._body()
-        return body | {"digest": digest_of(_canonical(body))}
+        return body | {"digest": digest_of(canonical(body))}
 
     def encode(self) -> bytes:
         """The object's bytes: what the digest is of, and the digest."""
-        body = _canonical(self._body())
+        body = canonical(self._body())
         return body[:-1] + f',"digest":"{digest_of(body)}"}}'.encode()
 
     def _body(self) -> dict[str, Any]:
@@ -241,7 +241,8 @@ class Manifest:
         }
 
 
-def _canonical(body: Mapping[str, Any]) -> bytes:
+def canonical(body: Any) -> bytes:
+    """The one way to write a JSON value as bytes that a digest is taken of."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -278,7 +279,7 @@ def parse_body(data: bytes, checkpoint_id: str) -> dict[str, Any]:
         )
     stated = body.pop("digest", None)
     try:
-        same = stated == digest_of(_canonical(body))
+        same = stated == digest_of(canonical(body))
     except (ValueError, RecursionError) as error:  # a lone surrogate, an abyss of lists
         raise _damaged(checkpoint_id, "is no manifest") from error
     if not same:

@@ -19,7 +19,7 @@ from blake3 import blake3
 
 from arc_fabric.errors import CheckpointUnavailable, Conflict, DamagedSnapshot, InvalidRequest, StoreUnavailable
 from arc_fabric.store.backends.base import Backend
-from arc_fabric.store.backends.marks import LISTING_VALID_S, marks
+from arc_fabric.store.backends.marks import LISTING_VALID_S, claim, marks
 from arc_fabric.store.format.manifest import MANIFEST, Manifest, digest_of, is_rebuildable, key_of
 from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.upkeep.bundle_check import key_of_owner, verify
@@ -89,8 +89,8 @@ def import_bundle(path: Path, backend: Backend) -> Bundle:
         for key, here in wanted.items():
             if not here:
                 backend.put(key, file[key])
-        if marks(backend).keys() & bundle.objects.keys():
-            # As a writer does (upload.py): a listing older than the manifests may still be acted on.
+        # As a writer does (upload.py): a listing older than the manifests may still be acted on.
+        if claim(backend, {key: given for key, given in marks(backend).items() if key in bundle.objects}):
             time.sleep(LISTING_VALID_S)
             for key in wanted:
                 if not backend.exists(key):

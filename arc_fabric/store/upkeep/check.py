@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, UnknownFormat
+from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, StoreError, UnknownFormat
 from arc_fabric.store.backends.base import Backend
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, Piece, digest_of, is_rebuildable, key_of
 from arc_fabric.store.read.reader import load_manifest
-from arc_fabric.store.upkeep.scan import Scan, scan
+from arc_fabric.store.upkeep.scan import Objects, listed, manifests
 
 _THREADS = 4
 Kind = Literal["manifest", "version", "missing", "short", "header", "data", "attachment"]
@@ -61,6 +62,28 @@ class CheckReport:
         return asdict(self) | {"ok": self.ok, "affected": sorted(self.affected)}
 
 
+class _Everything:
+    """A listing and all manifests, read anew. Those that vanished since the listing are left out."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.objects: dict[str, Objects] = dict(listed(backend))
+        self.manifests: dict[str, Manifest] = {}
+        self.unreadable: dict[str, StoreError] = {}
+        for checkpoint_id, found in manifests(backend, (i for i, of_one in self.objects.items() if MANIFEST in of_one)):
+            if isinstance(found, Manifest):
+                self.manifests[checkpoint_id] = found
+            elif found is not None:
+                self.unreadable[checkpoint_id] = found
+
+    def referenced(self) -> dict[str, set[str]]:
+        """checkpoint id -> the live checkpoints that need its tensors file."""
+        users: dict[str, set[str]] = defaultdict(set)
+        for manifest in self.manifests.values():
+            for needed in manifest.references():
+                users[needed].add(manifest.checkpoint_id)
+        return dict(users)
+
+
 class Checker:
     """Verifies manifests, references, sizes and headers; with `read_data` > 0 also that share of all stored bytes."""
 
@@ -72,7 +95,7 @@ class Checker:
     def run(self) -> CheckReport:
         """Look at everything once. Raises StoreUnavailable; all damage goes into the report."""
         began, report = time.monotonic(), CheckReport()
-        found = scan(self._backend)
+        found = _Everything(self._backend)
         report.checkpoints = len(found.manifests) + len(found.unreadable)
         report.objects = sum(len(members) for members in found.objects.values())
         report.problems += _unreadable(found)
@@ -85,13 +108,13 @@ class Checker:
         report.seconds = time.monotonic() - began
         return report
 
-    def _file_checks(self, found: Scan, report: CheckReport) -> Iterator[_Task]:
+    def _file_checks(self, found: _Everything, report: CheckReport) -> Iterator[_Task]:
         for checkpoint_id, users in sorted(found.referenced().items()):
             key = key_of(checkpoint_id, TENSORS)
             who = tuple(sorted(users))
             pieces = _pieces_in(checkpoint_id, (found.manifests[user] for user in users))
             report.pieces += len(pieces)
-            info = found.tensors_file(checkpoint_id)
+            info = found.objects.get(checkpoint_id, {}).get(TENSORS)
             owner = found.manifests.get(checkpoint_id)
             if info is None:
                 yield _found(Problem("missing", key, "the file is not there", who, _all_rebuildable(pieces, owner)))
@@ -107,7 +130,7 @@ class Checker:
                 elif self._random.random() < self._share:
                     yield partial(self._read_piece, piece, holders)
 
-    def _attachment_checks(self, found: Scan) -> Iterator[_Task]:
+    def _attachment_checks(self, found: _Everything) -> Iterator[_Task]:
         for manifest in found.manifests.values():
             for name, facts in manifest.attachments.items():
                 key = key_of(manifest.checkpoint_id, name)
@@ -169,7 +192,7 @@ def _found(problem: Problem) -> _Task:
     return lambda: ([problem], 0)
 
 
-def _unreadable(found: Scan) -> Iterator[Problem]:
+def _unreadable(found: _Everything) -> Iterator[Problem]:
     for checkpoint_id, error in found.unreadable.items():
         kind: Kind = "version" if isinstance(error, UnknownFormat) else "manifest"
         yield Problem(kind, key_of(checkpoint_id, MANIFEST), error.message, (checkpoint_id,))

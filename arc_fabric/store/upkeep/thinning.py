@@ -18,16 +18,17 @@ In two phases, as the collector's, safe beside writers, readers and other thinne
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, UnknownFormat
 from arc_fabric.store.backends.base import Backend
 from arc_fabric.store.backends.marks import storage_time
-from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, is_rebuildable
+from arc_fabric.store.format.manifest import MANIFEST, TENSORS
 from arc_fabric.store.upkeep.drop_kv import drop_kv
-from arc_fabric.store.upkeep.scan import Scan
+from arc_fabric.store.upkeep.facts import Facts, Names
+from arc_fabric.store.upkeep.scan import Stored
 
 log = logging.getLogger(__name__)
 MARKS = "gc/thin/"
@@ -60,6 +61,33 @@ class ThinReport:
         return asdict(self)
 
 
+class Stock:
+    """What is stored, as far as the budget is concerned."""
+
+    def __init__(self, found: Iterable[Stored]) -> None:
+        self.facts: dict[str, Facts] = {}
+        self.unreadable: list[str] = []
+        self.unfinished: dict[str, int] = {}
+        """Bytes that drops which were cut off have left behind, by checkpoint."""
+        needed, dead = Names(), dict[str, int]()
+        living = 0
+        for stored in found:
+            if stored.facts is not None:
+                self.facts[stored.id] = stored.facts
+                for name in stored.facts.needs:
+                    needed.add(name)
+            if stored.error is not None:
+                self.unreadable.append(stored.id)
+            if stored.left_behind:
+                self.unfinished[stored.id] = stored.left_behind
+            if stored.living:
+                living += stored.size
+            else:
+                dead[stored.id] = stored.size_of(TENSORS, MANIFEST)
+        self.bytes = living + sum(size for checkpoint_id, size in dead.items() if checkpoint_id in needed)
+        """Of living checkpoints and of the files they refer to; what waits for the collector does not count."""
+
+
 class Thinner:
     """One pass is `run`; run it as often as you like, from as many places as you like."""
 
@@ -68,21 +96,19 @@ class Thinner:
         self._budget = budget_bytes
         self._grace_s = grace_s
 
-    def run(self, found: Scan, keep: Set[str], used: Mapping[str, float], *, dry_run: bool = False) -> ThinReport:
+    def run(self, stock: Stock, keep: Set[str], used: Mapping[str, float], *, dry_run: bool = False) -> ThinReport:
         """Mark what has to go, take away what was marked long enough ago. `used`: epoch seconds by checkpoint id; one
         that is missing counts as used when it was made. Raises StoreUnavailable."""
-        report = ThinReport(
-            dry_run, self._budget, stored_bytes=stored_bytes(found), unreadable=sorted(found.unreadable)
-        )
-        report.kept = len(keep & found.manifests.keys())
+        report = ThinReport(dry_run, self._budget, stored_bytes=stock.bytes, unreadable=sorted(stock.unreadable))
+        report.kept = len(keep & stock.facts.keys())
         marks = {info.key.removeprefix(MARKS): info.modified for info in self._backend.list(MARKS)}
-        chosen = choose(found, keep, used, report.stored_bytes - self._budget)
+        chosen = choose(stock, keep, used, report.stored_bytes - self._budget)
         report.chosen, report.chosen_bytes = list(chosen), sum(chosen.values())
         report.excess_bytes = max(0, report.stored_bytes - report.chosen_bytes - self._budget)
         now = storage_time(self._backend)
         if not dry_run:
             self._mark(chosen, marks, report)
-        if not found.unreadable:
+        if not stock.unreadable:
             due = {i: size for i, size in chosen.items() if i in marks and now - marks[i] >= self._grace_s}
             self._drop(due, report)
         return report
@@ -111,33 +137,21 @@ class Thinner:
             report.freed_bytes += size
 
 
-def stored_bytes(found: Scan) -> int:
-    """Bytes of living checkpoints and of the files they refer to; what waits for the collector does not count."""
-    users, total = found.referenced(), 0
-    for checkpoint_id, members in found.objects.items():
-        manifest = found.manifests.get(checkpoint_id)
-        living = manifest is not None and not manifest.deleted
-        names = members if living else ({TENSORS, MANIFEST} & members.keys() if checkpoint_id in users else ())
-        total += sum(members[name].size for name in names)
-    return total
-
-
-def choose(found: Scan, keep: Set[str], used: Mapping[str, float], excess: int) -> dict[str, int]:
+def choose(stock: Stock, keep: Set[str], used: Mapping[str, float], excess: int) -> dict[str, int]:
     """The files whose KV has to go to free `excess` bytes, in order: checkpoint id -> bytes it frees.
 
     A file's KV is worth what its most recently used user is worth. Of files that are worth the same the one with fewer
     users goes first: the end of a window before its beginning, without which the end is of no use.
     """
-    unfinished = {i: size for i, m in found.manifests.items() if (size := _left_behind(found, m))}
-    chosen, excess = dict(unfinished), excess - sum(unfinished.values())
-    users = _kv_users(found)
+    chosen, excess = dict(stock.unfinished), excess - sum(stock.unfinished.values())
+    users = _kv_users(stock.facts)
     kept = {owner for owner, of_one in users.items() if of_one & keep}
 
     def worth(owner: str) -> tuple[float, int, str]:
-        times = [used.get(user, found.manifests[user].created) for user in users.get(owner, ())]
+        times = [used.get(user, stock.facts[user].created) for user in users.get(owner, ())]
         return max(times, default=0.0), len(times), owner
 
-    candidates = {i: size for i, m in found.manifests.items() if i not in kept and (size := _own_kv(m))}
+    candidates = {i: facts.kv_own for i, facts in stock.facts.items() if facts.kv_own and i not in kept}
     for owner in sorted(candidates, key=worth):
         if excess <= 0:
             break
@@ -146,30 +160,11 @@ def choose(found: Scan, keep: Set[str], used: Mapping[str, float], excess: int) 
     return chosen
 
 
-def _kv_users(found: Scan) -> dict[str, set[str]]:
+def _kv_users(facts: Mapping[str, Facts]) -> dict[str, set[str]]:
     """checkpoint id -> the checkpoints that have all of their KV, some of it in this one's file."""
     users: dict[str, set[str]] = {}
-    for manifest in found.manifests.values():
-        homes = {piece.checkpoint for piece in _kv(manifest) if piece.checkpoint}
-        whole = all(piece.stored for piece in _kv(manifest))
-        if whole and not any(found.manifests[home].kv_dropped for home in homes if home in found.manifests):
-            for home in homes:
-                users.setdefault(home, set()).add(manifest.checkpoint_id)
+    for checkpoint_id, of_one in facts.items():
+        if not any(facts[home].kv_dropped for home in of_one.kv_homes if home in facts):
+            for home in of_one.kv_homes:
+                users.setdefault(home, set()).add(checkpoint_id)
     return users
-
-
-def _kv(manifest: Manifest) -> list[Any]:
-    return [p for record in manifest.tensors.values() if is_rebuildable(record.name) for p in record.pieces]
-
-
-def _own_kv(manifest: Manifest) -> int:
-    """Bytes that dropping the KV of its own file would free."""
-    return sum(piece.length for _, piece in manifest.own_parts() if is_rebuildable(piece.key))
-
-
-def _left_behind(found: Scan, manifest: Manifest) -> int:
-    """Bytes that a drop which was cut off left in the file."""
-    info = found.tensors_file(manifest.checkpoint_id)
-    if info is None or manifest.deleted or not manifest.kv_dropped:
-        return 0
-    return max(0, info.size - int(manifest.file["length"]))

@@ -10,7 +10,7 @@ from typing import Any
 
 from arc_fabric.errors import CheckpointUnavailable, Conflict, StoreError
 from arc_fabric.store.backends import Backend
-from arc_fabric.store.backends.marks import DELETED_MARK_S, LISTING_VALID_S, marks
+from arc_fabric.store.backends.marks import DELETED_MARK_S, LISTING_VALID_S, claim, marks_on
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, Piece, TensorRecord, digest_of, key_of
 from arc_fabric.store.format.pieces import byte_view
 from arc_fabric.store.read.reader import load_manifest
@@ -49,12 +49,12 @@ class Uploader:
             self._store(job)
         else:
             job.manifest = stored
-        if job.delete_requested or not self._endangered(_manifest(job)):
-            return
-        log.warning("checkpoint %s: a collector is at work on files it shares; checking again", job.checkpoint_id)
-        self._sleep(LISTING_VALID_S)
-        gone = self._missing(_manifest(job).references())
-        if gone:
+        while not job.delete_requested and self._endangered(_manifest(job)):
+            log.warning("checkpoint %s: a collector is at work on files it shares; checking again", job.checkpoint_id)
+            self._sleep(LISTING_VALID_S)
+            gone = self._gone(_manifest(job))
+            if not gone:
+                return
             self._backend.delete(key_of(job.checkpoint_id, MANIFEST))  # it must not dangle, whatever comes
             self._adopt(job, gone)
             self._store(job)
@@ -84,21 +84,30 @@ class Uploader:
         return stored
 
     def _endangered(self, manifest: Manifest) -> bool:
-        """Whether a file it refers to is marked, or not there.
+        """Whether a file it refers to may be about to be deleted, or is not there; puts marks of its own in place.
 
-        A file that was there lately is not asked for: had it been deleted since, its mark would still be there.
+        Where there is no mark, a file that was there lately is not asked for: had it been deleted since, its mark would
+        still be there.
         """
         now = time.monotonic()
         needed = manifest.references()
-        keys, own = {key_of(i, TENSORS) for i in needed}, key_of(manifest.checkpoint_id, "")
-        if any(key in keys or key.startswith(own) for key in marks(self._backend)):
+        keys = {key_of(i, TENSORS) for i in needed}
+        found = marks_on(self._backend, keys, key_of(manifest.checkpoint_id, ""))
+        if claim(self._backend, found):
             return True
-        unsure = {i for i in needed if now - self._seen.get(i, -DELETED_MARK_S) > DELETED_MARK_S / 2}
+        age = 0.0 if found else DELETED_MARK_S / 2
+        unsure = {i for i in needed if now - self._seen.get(i, -DELETED_MARK_S) > age}
         gone = self._missing(unsure)
         if len(self._seen) > _MOST_SEEN:
             self._seen = {}
         self._seen.update(dict.fromkeys(unsure - gone, now))
         return bool(gone)
+
+    def _gone(self, manifest: Manifest) -> set[str]:
+        """The checkpoints of which something that it refers to was deleted."""
+        own = manifest.checkpoint_id
+        whole = all(self._backend.exists(key_of(own, name)) for name in manifest.attachments)
+        return self._missing(manifest.references()) | (set() if whole else {own})
 
     def _missing(self, checkpoint_ids: set[str]) -> set[str]:
         return {i for i in checkpoint_ids if not self._backend.exists(key_of(i, TENSORS))}

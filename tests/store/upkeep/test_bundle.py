@@ -11,7 +11,6 @@ import pytest
 from arc_fabric.errors import ArcFabricError, CheckpointUnavailable, Conflict, DamagedSnapshot, InvalidRequest
 from arc_fabric.store import SnapshotReader, SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
-from arc_fabric.store.backends.marks import delete_marked
 from arc_fabric.store.format.manifest import Piece, digest_of, is_rebuildable
 from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.upkeep import bundle
@@ -101,8 +100,8 @@ def test_a_collector_at_work_on_the_same_objects_is_waited_for(
     key = "checkpoints/c1/tensors.safetensors"
     elsewhere.put(key, backend.get(key))
     assert Collector(elsewhere, grace_s=0).run().marked == 1
-    # A collector acts on what it listed before the import, while the import waits.
-    monkeypatch.setattr(bundle.time, "sleep", lambda seconds: delete_marked(elsewhere, key))
+    # A collector that had begun to delete before the import looked is done while the import waits.
+    monkeypatch.setattr(bundle.time, "sleep", lambda seconds: elsewhere.delete(key))
     import_bundle(tmp_path / "world.arc", elsewhere)
     assert same_bits(open_store(elsewhere).get("c2")[0], states[2].tensors)
 

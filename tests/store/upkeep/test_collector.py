@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from arc_fabric.errors import CheckpointUnavailable, StoreError
 from arc_fabric.store import SnapshotReader, SnapshotStore
 from arc_fabric.store.backends import Backend, MemoryBackend
-from arc_fabric.store.backends.marks import marks
+from arc_fabric.store.backends import marks as marks_module
+from arc_fabric.store.backends.marks import mark, marks, marks_on
+from arc_fabric.store.format.manifest import MANIFEST, Manifest, key_of
 from arc_fabric.store.upkeep.collector import Collector
+from arc_fabric.store.upkeep.scan import scan
 from arc_fabric.store.write import upload
 from tests.store.faulty import FaultyBackend
 from tests.store.states import State, same_bits
@@ -169,3 +173,87 @@ def test_a_deleted_checkpoint_is_gone_for_good(open_store: Open) -> None:
     with pytest.raises(CheckpointUnavailable):
         open_store(backend).get("b")
     assert store.durability("b") == "absent"
+
+
+def test_a_slow_pass_deletes_nothing_that_a_writer_has_claimed(
+    open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It listed before the child came, and acts long after: the writer has put a mark of its own in place."""
+    monkeypatch.setattr(upload, "LISTING_VALID_S", 0.01)
+    monkeypatch.setattr(marks_module, "LISTING_VALID_S", 0.01)
+    backend = MemoryBackend()
+    store, other = open_store(backend), open_store(backend, host_cache_bytes=0)
+    root = State.root()
+    store.put("p", root.entries(), {})
+    store.flush(10)
+    assert other.manifest("p")
+    store.delete_payload("p")
+    Collector(backend, grace_s=0).run()
+    slow = Collector(backend, grace_s=0)
+    slow.begin()
+    for stored in scan(backend):
+        slow.look(stored)
+    child = root.step(1)
+    other.put("child", child.entries(), {}, parent_id="p")
+    other.wait_durable("child", 10)
+    assert "p" in other.manifest("child").references()
+    assert marks(backend)["checkpoints/p/tensors.safetensors"].state == "claimed"
+    monkeypatch.undo()
+    assert slow.act().deleted == 0
+    assert same_bits(open_store(backend).get("child")[0], child.tensors)
+    assert Collector(backend, grace_s=0).run().candidates == 0
+
+
+def test_a_candidate_again_waits_until_no_writer_trusts_what_it_saw(
+    open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mark that was taken back stays a while, then says again that the object goes, and only then may it go."""
+    backend = MemoryBackend()
+    store = open_store(backend)
+    _tree(store)
+    store.delete_payload("b")
+    Collector(backend, grace_s=0).run()
+    manifest = key_of("b", MANIFEST)
+    tombstone = backend.get(manifest)
+    backend.put(manifest, replace(Manifest("b", None, 1.0, {}, {}), file={}).encode())
+    assert Collector(backend, grace_s=0).run().unmarked == 2
+    backend.put(manifest, tombstone)
+    for _ in range(3):
+        report = Collector(backend, grace_s=0).run()
+        assert report.candidates == 2 and not report.marked and not report.deleted
+    monkeypatch.setattr(marks_module, "DELETED_MARK_S", -1.0)
+    assert Collector(backend, grace_s=0).run().marked == 2
+    assert Collector(backend, grace_s=0).run().deleted == 2
+
+
+def test_a_writer_looks_only_at_marks_that_concern_it(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: the first page of the listing, then those on its own files and what they refer to."""
+    monkeypatch.setattr(marks_module, "_FEW", 3)
+    backend = MemoryBackend()
+    for i in range(9):
+        mark(backend, f"checkpoints/x{i}/tensors.safetensors", None, 0.0)
+    keys = {f"checkpoints/{name}/tensors.safetensors" for name in ("x4", "y")}
+    mark(backend, "checkpoints/me/frames.png", None, 0.0)
+    found = marks_on(backend, keys, "checkpoints/me/")
+    assert set(found) == {"checkpoints/x4/tensors.safetensors", "checkpoints/me/frames.png"}
+    monkeypatch.setattr(marks_module, "_FEW", 30)
+    assert marks_on(backend, keys, "checkpoints/me/") == found
+
+
+def test_clips_go_with_their_checkpoint_and_when_they_are_old(open_store: Open) -> None:
+    """A clip can be made again: it is kept for a time, and none of a checkpoint that is gone."""
+    backend = MemoryBackend()
+    store = open_store(backend)
+    _tree(store)
+    store.delete_payload("b")
+    keys = {f"videos/{name}/0-9-8fps.mp4" for name in ("a", "b", "unknown")}
+    for key in keys:
+        backend.put(key, b"mp4")
+    assert Collector(backend, grace_s=3600).run().clips == 0, "its checkpoint may be on its way to storage"
+    for _ in range(2):
+        report = Collector(backend, grace_s=0, clips_kept_s=3600).run()
+        assert (report.clips, report.clip_bytes) == (2, 6)
+    assert {info.key for info in backend.list("videos/")} == {"videos/a/0-9-8fps.mp4"}
+    for _ in range(2):
+        Collector(backend, grace_s=0, clips_kept_s=0).run()
+    assert not list(backend.list("videos/"))

@@ -13,7 +13,7 @@ from arc_fabric.store.format.manifest import TENSORS, key_of
 from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.upkeep.check import Checker
 from arc_fabric.store.upkeep.scan import scan
-from arc_fabric.store.upkeep.thinning import MARKS, Thinner, ThinReport, stored_bytes
+from arc_fabric.store.upkeep.thinning import MARKS, Stock, Thinner, ThinReport
 from tests.store.states import State, kv_names, same_bits
 
 Open = Callable[..., SnapshotStore]
@@ -35,7 +35,7 @@ def _thin(
     backend: Backend, budget: int, keep: set[str] = frozenset(), grace: float = 0, **options: object
 ) -> ThinReport:
     used = options.pop("used", {})
-    return Thinner(backend, budget_bytes=budget, grace_s=grace).run(scan(backend), keep, used, **options)  # type: ignore[arg-type]
+    return Thinner(backend, budget_bytes=budget, grace_s=grace).run(Stock(scan(backend)), keep, used, **options)  # type: ignore[arg-type]
 
 
 def _light(backend: Backend, states: States, open_store: Open) -> set[str]:
@@ -55,7 +55,7 @@ def _light(backend: Backend, states: States, open_store: Open) -> set[str]:
 def test_within_the_budget_nothing_happens(backend: Backend, open_store: Open) -> None:
     """No marks, no drops."""
     states = _grow(open_store(backend))
-    size = stored_bytes(scan(backend))
+    size = Stock(scan(backend)).bytes
     assert size == sum(info.size for info in backend.list("checkpoints/"))
     for _ in range(2):
         report = _thin(backend, size)
@@ -66,7 +66,7 @@ def test_within_the_budget_nothing_happens(backend: Backend, open_store: Open) -
 def test_the_least_recently_used_goes_first_and_ends_before_beginnings(backend: Backend, open_store: Open) -> None:
     """Files are chosen by their last use; a kept checkpoint protects all of its window's files."""
     states = _grow(open_store(backend))
-    size = stored_bytes(scan(backend))
+    size = Stock(scan(backend)).bytes
     one = sum(states["t1"].tensors[n].nbytes - states["t0"].tensors[n].nbytes for n in kv_names())
     used = {name: float(i) for i, name in enumerate(("t3", "t2", "t1", "t0", "b2", "b3"))}
     plan = _thin(backend, 0, dry_run=True, used=used)
@@ -87,7 +87,7 @@ def test_the_least_recently_used_goes_first_and_ends_before_beginnings(backend: 
 def test_what_is_used_again_within_the_grace_keeps_its_kv(backend: Backend, open_store: Open) -> None:
     """Phase one only marks; a mark is taken back when something else is chosen, or nothing."""
     states = _grow(open_store(backend))
-    size = stored_bytes(scan(backend))
+    size = Stock(scan(backend)).bytes
     assert _thin(backend, size - 1, used={"t3": 1.0}).marked == 1
     report = _thin(backend, size - 1, used={"b3": 1.0})
     assert (report.chosen, report.marked, report.unmarked, report.dropped) == (["b3"], 1, 1, 0)
@@ -124,7 +124,7 @@ def test_a_drop_that_was_cut_off_is_finished(open_store: Open) -> None:
     """Between manifest and file the bytes stay behind, for the next run to free, even within the budget."""
     backend = _Dying()
     states = _grow(open_store(backend))
-    size = stored_bytes(scan(backend))
+    size = Stock(scan(backend)).bytes
     _thin(backend, size - 1, used={"t3": 1.0})
     backend.dies = True
     with pytest.raises(KeyboardInterrupt):

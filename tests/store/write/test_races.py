@@ -11,7 +11,6 @@ import pytest
 from arc_fabric.errors import ArcFabricError, CheckpointUnavailable
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, marks
-from arc_fabric.store.upkeep import collector
 from arc_fabric.store.upkeep.check import Checker
 from arc_fabric.store.upkeep.collector import Collector
 from arc_fabric.store.write import upload
@@ -24,7 +23,7 @@ STEPS = 25
 @pytest.fixture(autouse=True)
 def _short_listings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let listings expire in seconds, so that writers who must be sure do not wait a minute."""
-    for module in (collector, marks, upload):
+    for module in (marks, upload):
         monkeypatch.setattr(module, "LISTING_VALID_S", 2.0)
 
 
