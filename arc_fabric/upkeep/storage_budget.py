@@ -21,7 +21,7 @@ _CHUNK = 500
 
 
 def keep_to_budget(
-    ledger: Ledger, backend: Backend, settings: Settings, index: Index, *, dry_run: bool = False
+    ledger: Ledger, backend: Backend, settings: Settings, index: Index | None = None, *, dry_run: bool = False
 ) -> ThinReport | None:
     """One pass; None where there is no budget, KV is not kept as it pays, or the model cannot rebuild it.
 

@@ -1,1 +1,1 @@
-"""Parts of benchmarks/growth.py."""
+"""Parts of benchmarks/growth.py: what must not grow, one module per row or family of rows."""

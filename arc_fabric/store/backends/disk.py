@@ -18,9 +18,9 @@ class DiskBackend(Backend):
     """Keys are relative paths below `path`. `sync=False` trades power-failure safety for speed (caches)."""
 
     def __init__(self, path: Path | str, *, sync: bool = True) -> None:
-        self._root = Path(path).resolve()
+        self.path = Path(path).resolve()
         self._sync = sync
-        self._root.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, parts: Buffer | Sequence[Buffer]) -> None:
         target = self._path(key)
@@ -67,7 +67,7 @@ class DiskBackend(Backend):
     def _below(self, folder: str, start: str) -> Iterator[ObjectInfo]:
         """What lies below a folder (a key with its slash, or empty), of its members those that begin with `start`."""
         try:
-            with os.scandir(self._root / folder) as found:
+            with os.scandir(self.path / folder) as found:
                 members = {f"{i.name}/" if i.is_dir() else i.name: i for i in found if i.name.startswith(start)}
         except (FileNotFoundError, NotADirectoryError):
             return  # deleted while we listed, or never there
@@ -88,7 +88,7 @@ class DiskBackend(Backend):
 
     def sweep(self, before: float) -> int:
         swept = 0
-        for folder, _, names in os.walk(self._root):  # passes over folders that vanish meanwhile
+        for folder, _, names in os.walk(self.path):  # passes over folders that vanish meanwhile
             for path in (Path(folder, name) for name in names if name.startswith(_TEMPORARY)):
                 try:
                     if path.stat().st_mtime < before:
@@ -105,8 +105,8 @@ class DiskBackend(Backend):
             raise KeyError(key) from None
 
     def _path(self, key: str) -> Path:
-        path = (self._root / key).resolve()
-        if self._root not in path.parents:
+        path = (self.path / key).resolve()
+        if self.path not in path.parents:
             raise ValueError(f"{key!r} is not a key: it leaves the store's directory")
         return path
 

@@ -1,0 +1,126 @@
+"""Passes of the collector over many checkpoints, each in a process of its own: its memory, and what it reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from arc_fabric.ids import new_id
+from arc_fabric.store.backends import DiskBackend
+from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, Piece, TensorRecord, digest_of, key_of
+from arc_fabric.store.upkeep.collector import Collector
+from benchmarks.rows import Report, progress
+
+WINDOW, LAYERS, HOUR = 5, 12, 3600
+MOST_MEMORY = 300e6
+
+
+def collector(report: Report, checkpoints: int) -> None:
+    """The first pass reads every manifest, the second none; both in fresh processes."""
+    with TemporaryDirectory(prefix="arc-bench-") as folder:
+        progress(f"  making {checkpoints} checkpoints")
+        size = _make(DiskBackend(folder, sync=False), checkpoints)
+        first, second = (_pass(folder) for _ in range(2))
+    about = {"seconds": first["seconds"], "bytes_read": first["read"], "manifest_bytes": size / checkpoints}
+    report.add(f"collector pass over {checkpoints} checkpoints, nothing known: peak memory", first["peak"], "bytes",
+               at_most=MOST_MEMORY, baselines=about)  # fmt: skip
+    report.add(f"next pass over {checkpoints} checkpoints: peak memory", second["peak"], "bytes", at_most=MOST_MEMORY,
+               baselines={"seconds": second["seconds"], "of_the_imports": second["imports"]})  # fmt: skip
+    again = second["manifests"] / checkpoints
+    report.add("next pass: bytes of manifests read per unchanged checkpoint", again, "bytes", at_most=1.0,
+               baselines={"of_the_index": second["read"] / checkpoints})  # fmt: skip
+
+
+class _Counting(DiskBackend):
+    """Counts the bytes that are read."""
+
+    read = manifests = 0
+
+    def rest(self, key: str, offset: int) -> bytes:
+        data = super().rest(key, offset)
+        self._count(key, len(data))
+        return data
+
+    def readinto(self, key: str, offset: int, buffers: Sequence[memoryview]) -> None:
+        super().readinto(key, offset, buffers)
+        self._count(key, sum(map(len, buffers)))
+
+    def _count(self, key: str, size: int) -> None:
+        _Counting.read += size
+        _Counting.manifests += size if key.endswith(MANIFEST) else 0
+
+
+def _pass(folder: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks._growth.upkeep", folder]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _main(folder: str) -> None:
+    imports = _peak()
+    began = time.perf_counter()
+    backend = _Counting(folder, sync=False)
+    report = Collector(backend, grace_s=HOUR).run()
+    assert not report.unreadable and not report.candidates
+    figures = {"read": _Counting.read, "manifests": _Counting.manifests, "peak": _peak(), "imports": imports}
+    print(json.dumps(figures | {"seconds": time.perf_counter() - began}))
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _make(backend: DiskBackend, count: int) -> int:
+    """Lines of 1,000 checkpoints in windows of five, as a small model makes them, an hour old; bytes of manifests."""
+    old, total = time.time() - HOUR, 0
+
+    def store(manifest: Manifest) -> int:
+        data = manifest.encode()
+        for name, content in ((TENSORS, b"pieces"), ("frames.png", b"png"), (MANIFEST, data)):
+            backend.put(key := key_of(manifest.checkpoint_id, name), content)
+            os.utime(backend.path / key, (old, old))
+        return len(data)
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, size in enumerate(pool.map(store, _manifests(count)), 1):
+            total += size
+            if number % 20_000 == 0:
+                progress(f"  {number}")
+    return total
+
+
+def _manifests(count: int) -> Iterator[Manifest]:
+    line: list[str] = []
+    for number in range(count):
+        if number % 1000 == 0:
+            line = []
+        line.append(new_id("ckp"))
+        window = line[-1 - (len(line) - 1) % WINDOW :]
+        caches = [f"{cache}/{i:02d}" for cache in ("kv_cache1", "kv_cache_neg") for i in range(LAYERS // 2)]
+        tensors = {name: _record(name, window) for name in (*caches, "latent_video", "action_history")}
+        tensors |= {name: _record(name, window[-1:]) for name in ("step_latents", "frames", "ys", "clip_feas")}
+        tensors["language"] = _record("language", line[:1])
+        meta = {"identity": {"name": "tabletop", "weights": "w" * 64}, "prompt_text": "pick up the red cup"}
+        file = {"length": 6, "header_length": 0, "header_digest": digest_of(b"")}
+        yield Manifest(line[-1], line[-2] if len(line) > 1 else None, time.time(), tensors, meta, file)
+
+
+def _record(name: str, homes: list[str]) -> TensorRecord:
+    pieces = tuple(
+        Piece(2, 4096, digest_of(f"{name}{home}".encode()), checkpoint=home, offset=64 * i, key=f"{name}@{2 * i}")
+        for i, home in enumerate(homes)
+    )
+    return TensorRecord(name, "BF16", (2, 1, 2 * len(pieces), 8), 2, 1, pieces)
+
+
+if __name__ == "__main__":
+    _main(str(Path(sys.argv[1])))
