@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from arc_fabric.store.format.manifest import MANIFEST, key_of
 from benchmarks.rows import Report, progress
 from tests.support.toy_model import ToyModel
 
+T = TypeVar("T")
 NEAR = 10
 WINDOWS = 10
 """Windows that are measured at either depth, in turns: a busy machine disturbs both alike."""
@@ -37,7 +39,7 @@ def toy(report: Report, depth: int) -> None:
 
 def tabletop(report: Report, depth: int) -> None:
     """The package's own model."""
-    model = load_model("tabletop", "cpu")
+    model: Any = load_model("tabletop", "cpu")
     _measure(report, "tabletop", model, next(iter(model.samples().values())), depth)
 
 
@@ -103,7 +105,6 @@ class _Line:
 
     def _measured(self) -> dict[str, float]:
         gc.collect()
-        step = commit = 0.0
         step, checkpoint_id = _seconds(self._step)
         commit, _ = _seconds(lambda: self._store.flush(600))
         size = self._backend.stat(key_of(checkpoint_id, MANIFEST)).size
@@ -126,7 +127,7 @@ def _line(model: WorldModel, picture: np.ndarray) -> Iterator[_Line]:
             line.close()
 
 
-def _seconds(work: Callable[[], object]) -> tuple[float, object]:
+def _seconds(work: Callable[[], T]) -> tuple[float, T]:
     began = time.perf_counter()
     done = work()
     return time.perf_counter() - began, done
