@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from arc_fabric.errors import InvalidRequest
+from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.ids import is_id, new_id
 from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.records import NodeRecord, SessionRecord
@@ -18,6 +19,8 @@ SLICE = 200
 """Records per script: Redis serves nobody else meanwhile."""
 STAGED_S = 86_400
 """How long what is not shown yet is kept."""
+_ROLE, _HELD_MS = "import", 60_000
+"""One import at a time."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,15 @@ class Imports:
         made = [_session(*found) for found in _sessions(records, sessions)]
         while True:
             new = Imported(self._new_nodes(records, made), self._new_sessions(made))
-            if check_only or not (new.nodes or new.sessions) or self._bring(new, records, made):
+            if check_only or not (new.nodes or new.sessions):
                 return new
+            token = new_id("imp")
+            try:
+                if self._bring(token, new, records, made):
+                    return new
+            finally:
+                if self._core.redis.get(keys.role(_ROLE)) == token:
+                    self._core.redis.delete(keys.role(_ROLE))
 
     def _new_nodes(self, records: Sequence[NodeRecord], made: Sequence[SessionRecord]) -> tuple[str, ...]:
         """Those that are not here, each checked against what is here and what comes before it."""
@@ -71,20 +81,36 @@ class Imports:
             pipe.exists(keys.session(session.id))
         return tuple(session.id for session, there in zip(made, pipe.execute(), strict=True) if not there)
 
-    def _bring(self, new: Imported, records: Sequence[NodeRecord], made: Sequence[SessionRecord]) -> bool:
-        """Write what is new, in slices that nobody sees, then show it at once. False where some of it came by another
-        way meanwhile: then nothing was changed, and what lies beside is gone after a day."""
-        token, ids = new_id("imp"), {*new.nodes, *new.sessions}
-        for some in _slices([node for node in records if node.id in ids]):
+    def _bring(self, token: str, new: Imported, records: Sequence[NodeRecord], made: Sequence[SessionRecord]) -> bool:
+        """Write what is new, in slices that nobody sees, then show it at once. False where that took too long: what
+        lies beside is then gone after a day."""
+        ids, sizes = {*new.nodes, *new.sessions}, Counter[str]()
+        for number, some in enumerate(_slices([node for node in records if node.id in ids])):
             fields = [node.to_dict() | {"_boot": None} for node in some]
+            places: list[int] = []
             for one in fields:
                 del one["children"]
-            self._core.scripts.run("nodes/stage", token, _packed(fields), "[]", STAGED_S)
+                sizes[one["tree_id"]] += 1
+                places.append(sizes[one["tree_id"]])
+            self._stage(token, f"nodes {number}", fields, [], places)
         hidden = {"_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": "keep"}
-        for some_made in _slices([session for session in made if session.id in ids]):
+        for number, some_made in enumerate(_slices([session for session in made if session.id in ids])):
             closed = [session.to_dict() | hidden for session in some_made]
-            self._core.scripts.run("nodes/stage", token, "[]", _packed(closed), STAGED_S)
+            self._stage(token, f"sessions {number}", [], closed, [])
         return bool(self._core.scripts.run("nodes/publish", token, STAGED_S // 2)[0] == "ok")
+
+    def _stage(
+        self,
+        token: str,
+        part: str,
+        nodes: Sequence[Mapping[str, Any]],
+        sessions: Sequence[Mapping[str, Any]],
+        places: Sequence[int],
+    ) -> None:
+        if self._core.scripts.run("workers/hold", _ROLE, token, _HELD_MS)[0] != "ok":
+            raise Conflict("Another import is under way.", hint="Try again when it has ended.")
+        packed = (_packed(nodes), _packed(sessions), codec.dumps(places))
+        self._core.scripts.run("nodes/stage", token, *packed, part, STAGED_S)
 
 
 def _slices(records: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -18,7 +18,7 @@ from arc_fabric.client import ArcFabric
 from arc_fabric.client.env import WorldEnv
 
 fabric = ArcFabric(sys.argv[1])
-environments = [WorldEnv(fabric, "pick up the red cup", lease_s=3) for _ in range(5)]
+environments = [WorldEnv(fabric, "pick up the red cup", lease_s=15) for _ in range(5)]
 for environment in environments:
     environment.reset(seed=1)
 print(*(environment.session.id for environment in environments), flush=True)
@@ -35,11 +35,11 @@ def test_five_killed_environments_lock_nobody_out(web: WebServer, fabric: ArcFab
             assert child.stdout is not None
             held = child.stdout.readline().split()
             assert len(held) == 5
-            time.sleep(8)
+            time.sleep(20)
             assert [s.id for s in fabric.sessions("open") if s.id in held] == held[::-1]
         finally:
             child.send_signal(signal.SIGKILL)
-    eventually(lambda: not [s for s in fabric.sessions("open") if s.id in held], 30)
+    eventually(lambda: not [s for s in fabric.sessions("open") if s.id in held], 90)
     session = fabric.new_session("pick up the red cup")
     assert session.info.lease_s is None
     assert len(fabric.session(held[0]).tree()) == 1

@@ -201,3 +201,28 @@ def test_nobody_sees_half_an_import(ledger: Ledger, hand: Hand, monkeypatch: pyt
     assert {session.id for session in tree.sessions} == {trunk.id, nodes[0].session_id}
     assert ledger.redis.ttl(keys.node(nodes[5].id)) == ledger.redis.ttl(keys.tree(trunk.tree_id)) == -1
     assert ledger.imports.add(views) == Imported((), ())
+
+
+def test_an_import_may_lose_answers_and_is_alone(ledger: Ledger, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each script runs twice, as where its answer was lost: the tree is as if it had run once. While one import is
+    under way another is refused and changes nothing."""
+    before = ledger.nodes.tree(hand.stepped(hand.opened(), 3).tree_id)
+    nodes = branch_of(before, 210)
+    views = [node.to_dict() for node in nodes]
+    assert ledger.leases.hold("import", "another", 5)
+    with pytest.raises(Conflict, match="under way"):
+        ledger.imports.add(views)
+    assert ledger.nodes.tree(before.tree_id) == before
+    ledger.redis.delete(keys.role("import"))
+    run = ledger.core.scripts.run
+
+    def twice(name: str, *args: str | int | float) -> list[Any]:
+        run(name, *args)
+        return run(name, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger.core.scripts, "run", twice)
+        ledger.imports.add(views)
+    tree = ledger.nodes.tree(before.tree_id)
+    assert [node.id for node in tree.nodes] == [node.id for node in (*before.nodes, *nodes)]
+    assert [node.children for node in tree.nodes[4:]] == [*([node.id] for node in nodes[1:]), []]

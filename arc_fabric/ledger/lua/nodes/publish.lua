@@ -1,49 +1,24 @@
 -- needs: base
--- Show a staged import, whole. ARGV: its token, seconds that it must have left to be kept. Renames what stage.lua wrote, so
--- that Redis stands still for a few microseconds per node. Answers: ok | again (some of it came by another way meanwhile, or
--- it was staged too long ago: nothing is changed).
+-- Show a staged import, whole: renames its records, so that Redis stands still for a few microseconds per node. ARGV: its
+-- token, seconds that it must have left to be kept. Answers: ok | again (it was staged too long ago: nothing is changed).
 local token = ARGV[1]
 local function staged(key) return keys.staged(token .. ':' .. key) end
+local function all(name) return redis.call('LRANGE', staged(name), 0, -1) end
 
 if redis.call('EXISTS', staged('done')) == 1 then return { 'ok' } end
-local nodes = redis.call('LRANGE', staged('nodes'), 0, -1)
-local sessions = redis.call('LRANGE', staged('sessions'), 0, -1)
-for _, name in ipairs({ #nodes > 0 and 'nodes' or 'sessions', #sessions > 0 and 'sessions' or 'nodes' }) do
-  if redis.call('TTL', staged(name)) < tonumber(ARGV[2]) then return { 'again' } end
-end
-for _, nid in ipairs(nodes) do
-  if redis.call('EXISTS', keys.node(nid)) == 1 then return { 'again' } end
-end
-for _, sid in ipairs(sessions) do
-  if redis.call('EXISTS', keys.session(sid)) == 1 then return { 'again' } end
-end
+local nodes, sessions, joins, grows = all('nodes'), all('sessions'), all('joins'), all('grows')
+local first = nodes[1] and keys.node(nodes[1]) or sessions[1] and keys.session(sessions[1])
+if not first or redis.call('TTL', staged(first)) < tonumber(ARGV[2]) then return { 'again' } end
 
 local function show(key)
   redis.call('RENAME', staged(key), key)
   redis.call('PERSIST', key)
 end
 
--- To what is here already the staged part is added.
-local function add(key, more)
-  if redis.call('EXISTS', staged(key)) == 0 then return end
-  if redis.call('EXISTS', key) == 0 then return show(key) end
-  more(key, staged(key))
-  redis.call('DEL', staged(key))
-end
-
-local function children(key, new)
-  for _, nid in ipairs(redis.call('LRANGE', new, 0, -1)) do redis.call('RPUSH', key, nid) end
-end
-
-local function members(key, new)
-  for _, nid in ipairs(redis.call('ZRANGE', new, 0, -1)) do redis.call('ZADD', key, redis.call('ZCARD', key), nid) end
-end
-
 for _, nid in ipairs(nodes) do show(keys.node(nid)) end
-for _, parent in ipairs(redis.call('SMEMBERS', staged('parents'))) do add(keys.children(parent), children) end
-for _, tree in ipairs(redis.call('SMEMBERS', staged('trees'))) do
-  add(keys.tree(tree), members)
-  add(keys.tree_sessions(tree), function(key, new) redis.call('ZUNIONSTORE', key, 2, key, new) end)
+for i = 1, #joins, 2 do redis.call('RPUSH', keys.children(joins[i]), joins[i + 1]) end
+for i = 1, #grows, 2 do
+  redis.call('ZADD', keys.tree(grows[i]), redis.call('ZCARD', keys.tree(grows[i])), grows[i + 1])
 end
 for _, sid in ipairs(sessions) do
   show(keys.session(sid))
@@ -52,6 +27,6 @@ for _, sid in ipairs(sessions) do
   emit_session(sid, 'session.created')
   redis.call('EXPIRE', keys.session_events(sid), CLOSED_EVENTS_S)
 end
-redis.call('DEL', staged('nodes'), staged('sessions'), staged('parents'), staged('trees'))
+redis.call('DEL', staged('nodes'), staged('sessions'), staged('joins'), staged('grows'), staged('parts'))
 redis.call('SET', staged('done'), 1, 'EX', 3600)
 return { 'ok' }
