@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from arc_fabric.base.terms import PromptMode
+from arc_fabric.base.terms import PromptMode, ScoreBetter
 from arc_fabric.errors import CheckpointNotFound, InvalidRequest
 from arc_fabric.media.frames import encode_png
 
@@ -128,6 +128,12 @@ class SessionProtocol(Protocol):
 
     def checkpoint(self, label: str | None = None) -> str:
         """Wait until the head is stored, and name it; its id."""
+
+    def mark(
+        self, at: At, score: float | None, *, better: ScoreBetter | None = None, failed: bool | None = None
+    ) -> None:
+        """Note a score at a checkpoint of its tree, which way is good, and whether the branch failed there; None leaves
+        the failure as it is. A score that is not finite is none."""
 
     def lineage_of(self, checkpoint_id: str) -> list[str]:
         """The checkpoints from the root to any checkpoint. Raises CheckpointNotFound."""

@@ -108,6 +108,16 @@ class TrajectoryTree:
         node = self._nodes[node_id] = replace(self.get_node(node_id), label=label)
         return node
 
+    def mark(
+        self, node_id: str, score: float | None, *, better: str | None = None, failed: bool | None = None
+    ) -> TreeNode:
+        """Note a score (in `metadata` as `score_better` which way is good) and, where it is given, a failure."""
+        node = self.get_node(node_id)
+        metadata = node.metadata if better is None else node.metadata | {"score_better": better}
+        changed = node.failed if failed is None else failed
+        self._nodes[node_id] = node = replace(node, score=score, failed=changed, metadata=metadata)
+        return node
+
     def get_children(self, node_id: str) -> list[TreeNode]:
         """The children of a node, oldest first."""
         self.get_node(node_id)

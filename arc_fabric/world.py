@@ -15,6 +15,7 @@ Sessions have the form of `arc_fabric.protocol`, as those on a server have. Bene
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 
 from arc_fabric.base.rewind import step_of_checkpoint
-from arc_fabric.base.terms import PromptMode
+from arc_fabric.base.terms import PromptMode, ScoreBetter
 from arc_fabric.errors import (
     CheckpointNotFound,
     FrameNotFound,
@@ -265,6 +266,12 @@ class WorldSession(SessionProtocol):
         if label is not None:
             self.world.tree.label(self.head, label)
         return self.head
+
+    def mark(
+        self, at: At, score: float | None, *, better: ScoreBetter | None = None, failed: bool | None = None
+    ) -> None:
+        value = score if score is not None and math.isfinite(score) else None
+        self.world.tree.mark(self.checkpoint_at(at), value, better=better, failed=failed)
 
     def lineage_of(self, checkpoint_id: str) -> list[str]:
         self.world.node(checkpoint_id)

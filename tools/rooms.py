@@ -115,6 +115,7 @@ ROOMS = (
         files="protocol",
         holds="one form for sessions in this process and on a server",
     ),
+    Room("arc_fabric/search", "arc_fabric/evaluation arc_fabric:protocol", "numpy"),
     Room(
         "arc_fabric:world",
         f"arc_fabric/media arc_fabric/models:contract arc_fabric/models:registry {STORE}:snapshots {STORE}/backends"

@@ -9,6 +9,8 @@ PromptMode = Literal["keep", "recache", "reset"]
 PROMPT_MODES: tuple[str, ...] = get_args(PromptMode)
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 SessionState = Literal["open", "closed"]
+ScoreBetter = Literal["higher", "lower"]
+"""Which way a score is good."""
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 """Job states that never change again."""
 OPENING_KINDS = ("create", "fork")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from arc_fabric.base.frames import first_frame_of
 from arc_fabric.base.renamed import renamed
-from arc_fabric.base.terms import PromptMode
+from arc_fabric.base.terms import PromptMode, ScoreBetter
 from arc_fabric.client.pictures import Frames, frames_of
 from arc_fabric.client.server import Progress, Server
 from arc_fabric.client.views import Job, Node, SessionInfo, Step
@@ -138,6 +139,16 @@ class RemoteSession(SessionProtocol):
         """Name the head and wait until it is in object storage; its id."""
         done = self._fabric.wait(self.submit("checkpoint", label=label).id, timeout=timeout)
         return str((done.result or {})["checkpoint_id"])
+
+    def mark(
+        self, at: At, score: float | None, *, better: ScoreBetter | None = None, failed: bool | None = None
+    ) -> None:
+        changes: dict[str, Any] = {"score": score if score is not None and isfinite(score) else None}
+        if better is not None:
+            changes["score_better"] = better
+        if failed is not None:
+            changes["failed"] = failed
+        self._fabric.update_node(self.checkpoint_at(at), **changes)
 
     def submit(self, kind: str, **params: Any) -> Job:
         """Submit step, rewind or checkpoint without waiting; `ArcFabric.wait` waits for it."""

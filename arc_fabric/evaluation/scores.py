@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-Better = Literal["higher", "lower"]
+from arc_fabric.base.terms import ScoreBetter
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Score:
     verdict: bool | None = None
     """Whether that is good enough; None where the scorer does not judge."""
     reason: str = ""
-    better: Better = "higher"
+    better: ScoreBetter = "higher"
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON view; a value that is not finite is null."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from arc_fabric.base.frames import frame_count
+from arc_fabric.base.terms import ScoreBetter
 from arc_fabric.records.record import Record, member
 from arc_fabric.records.types import CheckpointId, Epoch, JobId, Prompt, Seed, SessionId, WorkerName
 
 Durability = Literal["pending", "durable", "deleted", "damaged"]
-ScoreBetter = Literal["higher", "lower"]
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Search policies, in this process on the toy model."""
