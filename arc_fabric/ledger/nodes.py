@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from types import EllipsisType
 
+from arc_fabric.base.terms import ScoreBetter
 from arc_fabric.errors import InvalidRequest, NodeNotFound
 from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.records import NodeRecord, SessionRecord, TreeView
-from arc_fabric.records.node import ScoreBetter
 
 
 class Nodes:

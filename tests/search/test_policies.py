@@ -1,4 +1,4 @@
-"""Policies find what a brute force over the same continuations finds, and leave the session and the tree as they should."""
+"""Policies find what a brute force over the same continuations finds, and leave session and tree as they should."""
 
 from __future__ import annotations
 
