@@ -260,3 +260,14 @@ def test_it_says_what_it_is(trunk: SessionProtocol) -> None:
     assert facts.keys() >= FACTS
     assert (facts["frame_index"], facts["n_frames"], facts["state"], facts["label"]) == (1, 9, "open", None)
     assert (facts["head"], facts["root"], facts["parent_checkpoint"]) == (*trunk.lineage()[::-1], None)
+
+
+def test_a_mark_is_in_the_tree(side: Side) -> None:
+    session = side.new()
+    (step,) = session.step(1)
+    session.mark(step.checkpoint_id, 0.5, better="lower", failed=True)
+    (node,) = [node for node in session.tree() if node.id == step.checkpoint_id]
+    assert (node.score, node.failed) == (0.5, True)
+    session.mark(1, None, failed=False)
+    (node,) = [node for node in session.tree() if node.id == step.checkpoint_id]
+    assert (node.score, node.failed) == (None, False)
