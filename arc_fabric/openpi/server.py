@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hmac
 import logging
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +31,8 @@ from arc_fabric.settings import LOOPBACK_HOSTS
 
 log = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 64 << 20
+MAX_CONNECTIONS = 256
+"""Each has a thread; one that says nothing ends after ten seconds (`open_timeout` of websockets)."""
 
 
 def make_server(backend: Backend, host: str = "127.0.0.1", port: int = 8000, *, api_key: str | None = None) -> Server:
@@ -53,7 +57,28 @@ def make_server(backend: Backend, host: str = "127.0.0.1", port: int = 8000, *, 
         _Conversation(backend, connection).run()
 
     options: dict[str, Any] = {"compression": None, "max_size": MAX_MESSAGE_BYTES, "origins": [None]}
-    return serve(handle, host, port, process_request=admit, **options)
+    listener = _Listener(host, port)
+    server = serve(handle, sock=listener, process_request=admit, **options)
+    listener.crowded = lambda: len(server.handler_threads) >= MAX_CONNECTIONS
+    return server
+
+
+class _Listener(socket.socket):
+    """Ends a connection as it comes where there are too many: without a file descriptor for the next one the server's
+    loop would end."""
+
+    def __init__(self, host: str, port: int) -> None:
+        bound = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        super().__init__(fileno=bound.detach())
+        self.crowded: Callable[[], bool] = lambda: False
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection; ended already in a crowd."""
+        sock, address = super().accept()
+        if self.crowded():
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        return sock, address
 
 
 def _has_key(headers: Headers, api_key: str) -> bool:

@@ -26,6 +26,7 @@ from arc_fabric.services.ports import free_ports
 from arc_fabric.settings import load_settings
 from tests.sdk.worlds import OTHER, PROMPT
 from tests.support.toy_model import ToyModel
+from tests.support.waiting import eventually
 
 Connect = Callable[..., WebsocketClientPolicy]
 
@@ -216,6 +217,41 @@ def test_pages_are_refused(port: int, host: str) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
         sock.sendall(HANDSHAKE.format(host=f"localhost:{port}", more="").encode())
         assert sock.recv(4096).startswith(b"HTTP/1.1 101")
+
+
+def test_a_crowd_that_says_nothing_does_not_end_the_server(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond its bound connections are ended as they come; when the crowd has gone it serves as before. Those that were
+    there are not touched."""
+    monkeypatch.setattr("arc_fabric.openpi.server.MAX_CONNECTIONS", 8)
+    for port in serve_on(backend):
+        first = WebsocketClientPolicy("127.0.0.1", port)
+        crowd = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(40)]
+        assert sum(_ended(sock) for sock in crowd) >= 30
+        assert first.infer(observation(0))["actions"] is not None
+        for sock in crowd:
+            sock.close()
+        eventually(lambda port=port: _served(port), 60)  # type: ignore[misc]
+
+
+def _ended(sock: socket.socket) -> bool:
+    sock.settimeout(0.3)
+    try:
+        return sock.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def _served(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(HANDSHAKE.format(host=f"localhost:{port}", more="").encode())
+        try:
+            return sock.recv(4096).startswith(b"HTTP/1.1 101")
+        except OSError:
+            return False
 
 
 HANDSHAKE = (
