@@ -40,6 +40,7 @@ from arc_fabric.base.frames import frame_count
 from arc_fabric.base.present import present
 from arc_fabric.base.rewind import step_before
 from arc_fabric.base.terms import PROMPT_MODES, PromptMode
+from arc_fabric.base.text import NO_TEXT, is_text
 from arc_fabric.errors import InvalidRequest, ModelOutOfMemory
 from arc_fabric.ids import new_id
 from arc_fabric.manager import Attachments, StateManager
@@ -309,17 +310,22 @@ def array_of(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray | None
     if value is None:
         return None
     try:
-        array = np.array(value, np.float32)
-    except (TypeError, ValueError) as error:
+        with np.errstate(over="ignore"):
+            array = np.array(value, np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidRequest(f"{name} is not an array of numbers: {error}.") from error
-    if array.shape != shape or not np.isfinite(array).all():
-        raise InvalidRequest(f"{name} must be finite numbers of shape {list(shape)}, got shape {list(array.shape)}.")
+    if array.shape != shape:
+        raise InvalidRequest(f"{name} must have shape {list(shape)}, got {list(array.shape)}.")
+    if not np.isfinite(array).all():
+        raise InvalidRequest(f"{name} has numbers that are not finite as 32-bit floats.")
     return array
 
 
 def _require_text(prompt: Any) -> str:
     if not isinstance(prompt, str):
         raise InvalidRequest(f"The prompt must be a string, got {type(prompt).__name__}.")
+    if not is_text(prompt):
+        raise InvalidRequest(f"The prompt {ascii(prompt)[:80]} {NO_TEXT}.", hint="Give text that UTF-8 can hold.")
     return prompt
 
 

@@ -37,6 +37,7 @@ from pydantic import (
     model_validator,
 )
 
+from arc_fabric.base.text import NO_TEXT, half_of
 from arc_fabric.errors import InvalidRequest, UnknownSetting
 
 PREFIX = "ARC_FABRIC_"
@@ -95,6 +96,11 @@ class Settings(BaseModel):
     # The web app and its neighbours.
     host: str = Field("127.0.0.1", min_length=1, description="Address the web app binds; beyond loopback needs tokens.")
     port: int = Field(0, ge=0, le=65535, description="Port of the web app; 0: 8321 if free, else any free one.")
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="Path below which a reverse proxy shows the web app (/arc); empty: at the top.",
+    )
     tokens: list[Token] = Field(
         default_factory=list,
         description="Access tokens, each name:scope:secret (scope read, write or admin).",
@@ -267,6 +273,9 @@ def get_settings() -> Settings:
 
 
 def _build(values: Mapping[str, Any], sources: Mapping[str, Source]) -> Settings:
+    for name, value in values.items():
+        if half_of(value) is not None:
+            raise InvalidRequest(f"Settings refused: {name}: {NO_TEXT}.", hint="Write it as UTF-8.", settings=[name])
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -327,7 +336,10 @@ def _env_text(value: Any) -> str:
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(no URL)"  # nor shown, lest it hold a password
     if parts.password is None:
         return url
     return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"))

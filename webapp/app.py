@@ -23,6 +23,7 @@ from webapp.health import UNDER_WAY, count_answer, health
 from webapp.http import auth, headers, limits, problems
 from webapp.http.compression import compress
 from webapp.http.request import ApiRequest
+from webapp.http.under_path import under_path
 from webapp.http.validation import of_validation
 from webapp.openapi.document import DESCRIPTION, ApiSpec
 
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None, *, context: Context | None = No
         template_folder="templates",
     )
     app.request_class = ApiRequest
+    app.wsgi_app = under_path(app.wsgi_app, settings.root_path)  # type: ignore[method-assign,assignment]
     app.url_map.strict_slashes = True
     app.config.update(
         SETTINGS=settings,
@@ -88,6 +90,7 @@ def _guard(app: ApiSpec, settings: Settings) -> None:
     @app.after_request
     def _leave(response: Response) -> Response:
         count_answer(response.status_code, time.perf_counter() - g.get("began", time.perf_counter()))
+        headers.root(response, request.script_root)
         return headers.secure(compress(request, response), g.get("request_id", ""))
 
     @app.teardown_request

@@ -41,7 +41,7 @@ def _index() -> AnyResponse | str:
     """The app; without a token where one is needed, the login form."""
     principal = _principal()
     if principal is None:
-        return redirect("/login")
+        return redirect("login")
     return render_template("index.html", signed_in=principal.name if principal.by_cookie else None)
 
 
@@ -54,7 +54,7 @@ def _favicon() -> AnyResponse:
 
 
 def _login_form() -> AnyResponse | str:
-    return render_template("login.html", refused=False) if ctx().settings.tokens else redirect("/")
+    return render_template("login.html", refused=False) if ctx().settings.tokens else redirect("./")
 
 
 def _login() -> AnyResponse | tuple[str, int]:
@@ -67,7 +67,7 @@ def _login() -> AnyResponse | tuple[str, int]:
         if request.mimetype == "application/json" or not tokens:
             raise Unauthorized("this token is not known here", hint="See the setting tokens.")
         return render_template("login.html", refused=True), 401
-    response = redirect("/", 303)
+    response = redirect("./", 303)
     response.set_cookie(
         auth.COOKIE,
         auth.make_cookie(token),
@@ -75,6 +75,7 @@ def _login() -> AnyResponse | tuple[str, int]:
         httponly=True,
         samesite="Strict",
         secure=request.is_secure,
+        path=request.script_root or "/",
     )
     return response
 
@@ -84,8 +85,8 @@ def _logout() -> AnyResponse:
     principal = _principal()
     if principal is not None and principal.by_cookie:
         ctx().ledger.logins.end(principal.login, auth.COOKIE_SECONDS)
-    response = redirect("/login", 303)
-    response.delete_cookie(auth.COOKIE)
+    response = redirect("login", 303)
+    response.delete_cookie(auth.COOKIE, path=request.script_root or "/")
     return response
 
 

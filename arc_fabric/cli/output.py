@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -18,6 +19,10 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object in
 
 PIPED_WIDTH = 200
 """Columns where nobody's terminal sets them: output that is piped is not cut."""
+
+for _stream in (sys.stdout, sys.stderr):
+    if isinstance(_stream, io.TextIOWrapper):
+        _stream.reconfigure(errors="backslashreplace")  # records of old may hold what no UTF-8 can
 
 out = Terminal(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Terminal(stderr=True, highlight=False)

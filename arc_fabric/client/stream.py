@@ -16,12 +16,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from arc_fabric import errors
+from arc_fabric.base.hosts import is_loopback
 from arc_fabric.base.retry import retry
-from arc_fabric.client.transport import PAUSES_S, named_error
+from arc_fabric.client.transport import PAUSES_S, named_error, no_way_through
 from arc_fabric.media.frames import decode_png, unpack_live
 
 CREDITS = 8
@@ -84,16 +85,23 @@ class Stream:
         """Connect and subscribe. Raises ServiceError or the error that the server names."""
         try:
             opening = connect(
-                self._url, additional_headers=self._headers, compression=None, max_size=1 << 24, open_timeout=10
-            )
+                self._url, additional_headers=self._headers, compression=None, max_size=1 << 24, open_timeout=10,
+                proxy=None if is_loopback(self._url) else True,
+            )  # fmt: skip
             self._socket = opening.__enter__()
             self.hello = json.loads(self._socket.recv(timeout=10))
             panes = self._ids if self._frames else []
             self._say({"type": "subscribe", "session_ids": panes, "last_id": self.last_id})
         except InvalidStatus as refused:
             raise _refusal(refused) from None
-        except (OSError, ConnectionClosed) as broken:
-            raise errors.ServiceError(f"no stream at {self._url}: {broken}", url=self._url) from broken
+        except ImportError as error:
+            raise no_way_through(error) from None
+        except (OSError, ConnectionClosed, InvalidProxy) as broken:
+            raise errors.ServiceError(
+                f"no stream at {self._url}: {broken}",
+                hint="Check that the server runs, that its URL is right, and the proxies that the environment names.",
+                url=self._url,
+            ) from broken
         self.last_id = self.last_id or self.hello["last_id"]
         for pane in range(len(panes)):
             self._say({"type": "credit", "pane": pane, "n": CREDITS})

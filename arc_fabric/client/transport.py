@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 
 from arc_fabric import errors
+from arc_fabric.base.hosts import is_loopback, proxies
 from arc_fabric.base.retry import retry
+from arc_fabric.base.text import NO_TEXT, half_of
 from arc_fabric.ids import new_id
 
 PAUSES_S = (0.1, 0.3, 1.0, 2.0, 4.0)
@@ -25,7 +27,12 @@ class Transport:
         self.url = url.rstrip("/")
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         limits = httpx.Timeout(timeout, connect=5.0)
-        self._http = httpx.Client(base_url=self.url, headers=self.headers, timeout=limits)
+        try:
+            self._http = httpx.Client(
+                base_url=self.url, headers=self.headers, timeout=limits, trust_env=not is_loopback(self.url)
+            )
+        except (ImportError, ValueError) as error:  # a proxy that needs another package, or that is none
+            raise no_way_through(error) from None
 
     def close(self) -> None:
         """Close the connections."""
@@ -62,6 +69,9 @@ class Transport:
                 raise _Busy(answer)
             return answer
 
+        where = half_of(request.get("json"))
+        if where is not None:
+            raise errors.InvalidRequest(f"{where}: {NO_TEXT}", hint="Send text that UTF-8 can hold.")
         try:
             answer = retry(once, on=(httpx.TransportError, _Busy), pauses=PAUSES_S)
         except _Busy as busy:
@@ -75,6 +85,15 @@ class Transport:
         if answer.is_error:
             raise error_of(answer)
         return answer
+
+
+def no_way_through(error: Exception) -> errors.ServiceError:
+    """The error for a proxy of the environment that cannot be used."""
+    named = ", ".join(sorted(proxies())) or "a proxy variable"
+    return errors.ServiceError(
+        f"The proxy that the environment names ({named}) cannot be used: {error}",
+        hint="Unset the variable, name the server in NO_PROXY, or install what the message says.",
+    )
 
 
 class _Busy(Exception):

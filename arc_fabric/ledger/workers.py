@@ -88,6 +88,11 @@ class ModelCard:
             sizes["frames_per_step"] = sizes["frames_per_latent"] * sizes["latents_per_block"]
         return card
 
+    def restore(self, card: Mapping[str, object]) -> None:
+        """Write it again where Redis has lost it."""
+        if not self._core.redis.exists(keys.MODEL):
+            self.write(card)
+
     def write(self, card: Mapping[str, object]) -> None:
         """Called by a worker once its model is loaded."""
         fields: Mapping[Any, str] = codec.encode(card)

@@ -16,13 +16,13 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
+from arc_fabric.base.hosts import host_of
 from arc_fabric.errors import ArcFabricError, Forbidden, InvalidRequest
 from arc_fabric.openpi.backend import Act, Backend, Episode
 from arc_fabric.openpi.observation import episode_name, read_observation
@@ -49,7 +49,7 @@ def make_server(backend: Backend, host: str = "127.0.0.1", port: int = 8000, *, 
             return connection.respond(200, "OK\n")
         if api_key and not _has_key(request.headers, api_key):
             return connection.respond(401, "Send 'Authorization: Api-Key <key>'.\n")
-        if not api_key and urlsplit("//" + request.headers.get("Host", "")).hostname not in (*LOOPBACK_HOSTS, host):
+        if not api_key and host_of(request.headers.get("Host", "")) not in (*LOOPBACK_HOSTS, host):
             return connection.respond(403, f"This server answers to {host} and localhost only.\n")
         return None
 

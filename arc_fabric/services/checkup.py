@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import httpx
 
 from arc_fabric import __version__
+from arc_fabric.base.hosts import is_loopback, proxies
 from arc_fabric.errors import ArcFabricError, MissingExtra
 from arc_fabric.extras import extra, require
 from arc_fabric.services import allocator, devices
@@ -145,6 +147,21 @@ def web_port(settings: Settings) -> Finding:
     return Finding("ports", "ok", f"{settings.host}:{port} is free for the web app")
 
 
+def proxy(settings: Settings) -> Finding:
+    """Proxies of the environment: what is said to this machine never goes through one."""
+    named = proxies()
+    if not named:
+        return Finding("proxy", "ok", "none in the environment")
+    names = ", ".join(sorted(named))
+    remote = [place for place in (settings.url, settings.s3_endpoint) if place and not is_loopback(place)]
+    if any(value.startswith("socks") for value in named.values()) and remote and not find_spec("socksio"):
+        mend = "Install httpx[socks], or name the hosts in NO_PROXY."
+        return Finding(
+            "proxy", "warning", f"{names}: SOCKS cannot be spoken, so {', '.join(remote)} is out of reach", mend
+        )
+    return Finding("proxy", "ok", f"{names}: for other machines; never for this one's own addresses")
+
+
 def disk(settings: Settings) -> Finding:
     """Room for data, and whether we may write there."""
     folder = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
@@ -202,6 +219,7 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "redis": redis_server,
     "object store": object_store,
     "ports": web_port,
+    "proxy": proxy,
     "disk": disk,
     "clock": clock,
     "weights": weights,

@@ -37,7 +37,11 @@ def load_or_make(path: Path) -> Credentials:
     """The pair kept in `path`; a new one is written there (mode 0600) if the file does not exist."""
     if not path.exists():
         write_private(path, json.dumps(asdict(Credentials(secrets.token_hex(10), secrets.token_urlsafe(30)))))
-    return Credentials(**json.loads(path.read_text()))
+    found = read_json(path)
+    names = {"access_key", "secret_key"}
+    if not isinstance(found, dict) or set(found) != names or not all(isinstance(v, str) and v for v in found.values()):
+        raise not_ours(path)
+    return Credentials(**found)
 
 
 def redis_config(data_dir: Path) -> Path:
@@ -50,12 +54,26 @@ def redis_config(data_dir: Path) -> Path:
 
 def redis_url(data_dir: Path, port: int) -> str:
     """The URL, password included, of the embedded Redis of a data directory."""
-    found = re.fullmatch(r"requirepass ([\w-]{16,})\n?", redis_config(data_dir).read_text())
+    path = redis_config(data_dir)
+    found = re.fullmatch(r"requirepass ([\w-]{16,})\n?", path.read_text(errors="replace"), re.ASCII)
     if found is None:
-        raise ServiceError(
-            f"{redis_config(data_dir)} is not as this software writes it.", hint="Remove it: a new one is made."
-        )
+        raise not_ours(path)
     return f"redis://:{found[1]}@127.0.0.1:{port}/0"
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of ours holds; None where there is none, or none that can be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def not_ours(path: Path) -> ServiceError:
+    """The error for a file of secrets that somebody has changed."""
+    return ServiceError(
+        f"{path} is not as this software writes it.", hint="Remove it: a new one is made.", path=str(path)
+    )
 
 
 def make_certificate(path: Path) -> None:

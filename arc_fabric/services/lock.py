@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from arc_fabric.errors import ServiceError
-from arc_fabric.services.credentials import write_private
+from arc_fabric.services.credentials import read_json, write_private
 
 log = logging.getLogger(__name__)
 _WAIT_S = 30.0
@@ -51,8 +51,9 @@ class DataDirLock:
             ) from None
         deadline = time.monotonic() + _WAIT_S
         while not self._try():
-            holder = os.pread(self._descriptor, 32, 0).decode().strip()
-            if not holder or _alive(int(holder)) or time.monotonic() > deadline:
+            noted = os.pread(self._descriptor, 32, 0).strip()
+            holder = noted.decode() if noted.isdigit() else ""
+            if not holder or is_alive(int(holder)) or time.monotonic() > deadline:
                 self.release()
                 raise _taken(self._path.parent, holder)
             time.sleep(0.1)
@@ -87,7 +88,7 @@ def _keep_private(folder: Path) -> None:
 
 
 def _taken(data_dir: Path, holder: str) -> ServiceError:
-    if holder and not _alive(int(holder)):
+    if holder and not is_alive(int(holder)):
         return ServiceError(
             f"The servers of a killed 'arc-fabric up' (process {holder}) still use {data_dir} after {_WAIT_S:g} s.",
             hint="Wait until valkey-server and weed have ended, or end them; or give this one another --data-dir.",
@@ -107,11 +108,9 @@ def write_running(data_dir: Path, facts: dict[str, Any]) -> None:
 
 def read_running(data_dir: Path) -> dict[str, Any] | None:
     """The note of the `up` that runs on a data directory; None if none does."""
-    try:
-        facts: dict[str, Any] = json.loads((data_dir / "running.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return facts if _alive(facts["pid"]) else None
+    facts = read_json(data_dir / "running.json")
+    known = isinstance(facts, dict) and isinstance(facts.get("pid"), int)
+    return facts if known and is_alive(facts["pid"]) else None
 
 
 def forget_running(data_dir: Path) -> None:
@@ -119,7 +118,8 @@ def forget_running(data_dir: Path) -> None:
     (data_dir / "running.json").unlink(missing_ok=True)
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine has this id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

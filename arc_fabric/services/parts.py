@@ -7,7 +7,9 @@ through their environment.
 from __future__ import annotations
 
 import signal
+import socket
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -16,8 +18,10 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from arc_fabric.errors import InvalidRequest
+from arc_fabric.errors import InvalidRequest, ServiceError
+from arc_fabric.ledger import Ledger, WorkerRecord
 from arc_fabric.services import allocator, devices, ports
+from arc_fabric.services.lock import is_alive
 from arc_fabric.services.process import Child
 from arc_fabric.services.service import Service
 from arc_fabric.services.valkey import ValkeyServer, process_id
@@ -28,6 +32,7 @@ WEB_PORT = 8321
 # A worker's SIGTERM finishes the running task and its uploads; SIGQUIT gives the task back to the queue.
 _WORKER_STOP = ((signal.SIGTERM, 20.0), (signal.SIGQUIT, 5.0))
 _MODEL_READY_S = 600.0
+_LEFT_BEHIND_S = 2.0
 
 
 def redis_service(settings: Settings, lock: int) -> tuple[Service, Settings]:
@@ -71,6 +76,34 @@ def worker_services(settings: Settings) -> list[Service]:
     return [*gpus, _worker(settings, "media", None, threads)]
 
 
+def refuse_taken_names(settings: Settings) -> None:
+    """Raise ServiceError where workers of the names that we are about to start live on this Redis: two of one name
+    would take it from each other for ever. Those that a killed `up` left behind are gone in a moment: waited for."""
+    names = {f"gpu.{index}" for index in range(len(devices.worker_devices(settings.devices)))} | {"media"}
+    ledger = Ledger(settings.redis_url)
+    deadline = time.monotonic() + settings.lease_ttl_s + _LEFT_BEHIND_S
+    while True:
+        alive = [w for w in ledger.workers.all() if w.name in names and w.state != "down" and _may_live(w)]
+        if not alive:
+            ledger.close()
+            return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    where = ", ".join(f"{worker.name} (process {worker.pid} on {worker.host})" for worker in alive)
+    raise ServiceError(
+        f"Workers of another 'arc-fabric up' serve the Redis at {settings.shown('redis_url')}: {where}.",
+        hint="Stop it first, or give this one a Redis (or a database of it, redis_url ending in /1) of its own.",
+    )
+
+
+def _may_live(worker: WorkerRecord) -> bool:
+    """False for a process of this machine that is gone, whatever its lease says."""
+    if worker.host != socket.gethostname():
+        return True
+    return is_alive(worker.pid)
+
+
 def web_service(settings: Settings) -> Service:
     """The web app under gunicorn."""
     port = ports.choose_port(settings.port, WEB_PORT, settings.host, what="the web app (port)")
@@ -78,7 +111,7 @@ def web_service(settings: Settings) -> Service:
     reach = f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{port}"
     env = {"ARC_FABRIC_PORT": str(port)}
     child = _child("web", gunicorn_command(settings, port), settings, env, stop=((signal.SIGTERM, 10.0),))
-    return Service("web", "web", _http_probe(reach + "/healthz"), reach, child, detail=f"listens on {host}:{port}")
+    return Service("web", "web", http_probe(reach + "/healthz"), reach, child, detail=f"listens on {host}:{port}")
 
 
 def gunicorn_command(settings: Settings, port: int) -> list[str]:
@@ -94,7 +127,7 @@ def flower_service(settings: Settings) -> Service:
     command = flower_command("127.0.0.1", port)
     url = f"http://127.0.0.1:{port}"
     child = _child("flower", command, settings, flower_logins(settings), orphan=signal.SIGKILL)
-    return Service("flower", "flower", _http_probe(url + "/healthcheck"), url, child)
+    return Service("flower", "flower", http_probe(url + "/healthcheck"), url, child)
 
 
 def flower_command(host: str, port: int) -> list[str]:
@@ -125,7 +158,7 @@ def openpi_service(settings: Settings, url: str) -> Service:
     secrets = [token.secret.get_secret_value() for token in settings.tokens if token.scope != "read"]
     child = _child("openpi", command, settings, {"ARC_FABRIC_TOKEN": secrets[0]} if secrets else {})
     reach = f"{'127.0.0.1' if settings.host == '0.0.0.0' else settings.host}:{port}"
-    return Service("openpi", "openpi", _http_probe(f"http://{reach}/healthz"), f"ws://{reach}", child)
+    return Service("openpi", "openpi", http_probe(f"http://{reach}/healthz"), f"ws://{reach}", child)
 
 
 def _worker(settings: Settings, name: str, device: str | None, threads: int) -> Service:
@@ -139,8 +172,6 @@ def _worker(settings: Settings, name: str, device: str | None, threads: int) -> 
 
 
 def _worker_probe(settings: Settings, name: str, child: Child) -> Callable[[], bool]:
-    from arc_fabric.ledger import Ledger
-
     ledger = Ledger(settings.redis_url)
 
     def probe() -> bool:
@@ -153,7 +184,8 @@ def _worker_probe(settings: Settings, name: str, child: Child) -> Callable[[], b
     return probe
 
 
-def _http_probe(url: str) -> Callable[[], bool]:
+def http_probe(url: str) -> Callable[[], bool]:
+    """Asks whether this address of our own answers 200, past any proxy of the environment."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def probe() -> bool:

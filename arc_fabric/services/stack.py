@@ -56,6 +56,7 @@ class Stack:
             redis, self.settings = parts.redis_service(self.settings, self._lock.descriptor)
             s3, self.settings = parts.s3_service(self.settings, self._lock.descriptor)
             self._start([redis, s3])
+            parts.refuse_taken_names(self.settings)
             self._start(self._rest())
             if self.settings.openpi_port:
                 self._start([parts.openpi_service(self.settings, self.url)])

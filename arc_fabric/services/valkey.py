@@ -15,6 +15,7 @@ from pathlib import Path
 
 import redis
 
+from arc_fabric.errors import ServiceError
 from arc_fabric.extras import extra
 from arc_fabric.services import credentials
 from arc_fabric.services.allocator import preload
@@ -54,7 +55,19 @@ class ValkeyServer:
 
     def start(self) -> None:
         """Start it and wait until it has loaded its data and answers."""
-        self.child.start_ready(self.answers, _READY_S)
+        try:
+            self.child.start_ready(self.answers, _READY_S)
+        except ServiceError as error:
+            if "append only file" in error.message:
+                error.what_to_do = f"{error.what_to_do} {self._how_to_mend()}"
+            raise
+
+    def _how_to_mend(self) -> str:
+        """The checker that the log speaks of is the server's own program under another name."""
+        folder = self._folder / "appendonlydir"
+        last = max(folder.glob("*.incr.aof"), key=lambda file: file.stat().st_mtime, default=folder / "(no file)")
+        check = f"exec -a valkey-check-aof '{binary()}' --fix '{last}'"
+        return f'A damaged end of its file is cut off, after a copy of {folder} was made, by: bash -c "{check}"'
 
     def stop(self) -> None:
         """Stop it; what was written is on disk."""

@@ -139,13 +139,18 @@ def _mutual_tls(certificate: Path) -> str:
 
 
 def _lasting_ports(file: Path) -> dict[str, int]:
-    """The ports of the last start if they are free, so that the URL stays the same."""
-    last: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-    if set(last) == set(_PORTS) and all(is_free(port) and is_free(port + _GRPC) for port in last.values()):
+    """The ports of the last start if they are free, so that the URL stays the same; whatever else the file says."""
+    last = credentials.read_json(file)
+    if isinstance(last, dict) and set(last) == set(_PORTS) and all(map(_is_free, last.values())):
         return last
     ports = dict(zip(_PORTS, free_ports(len(_PORTS), pair=_GRPC), strict=True))
     credentials.write_private(file, json.dumps(ports))
     return ports
+
+
+def _is_free(port: object) -> bool:
+    known = isinstance(port, int) and 0 < port < 65_536 - _GRPC
+    return known and is_free(port) and is_free(port + _GRPC)  # type: ignore[arg-type,operator]
 
 
 def stores(endpoint: str, access_key: str, secret_key: str, bucket: str, *, secure: bool) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel
+from werkzeug.exceptions import PreconditionFailed
 
 Responses = dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]
 """The answers of an operation by status, as flask_openapi3 takes them."""
@@ -61,4 +62,6 @@ def tagged_json(body: Any) -> Response:
     response.set_etag(hashlib.blake2b(response.get_data(), digest_size=12).hexdigest())
     response.headers["Cache-Control"] = "no-cache"
     response.make_conditional(request)
+    if response.status_code == 412:
+        raise PreconditionFailed("If-Match names another version")
     return response

@@ -14,11 +14,11 @@ import hmac
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from flask import Request
 from itsdangerous import BadSignature, TimestampSigner
 
+from arc_fabric.base.hosts import host_of, place_of
 from arc_fabric.errors import Forbidden, Unauthorized
 from arc_fabric.ids import is_id, new_id
 from arc_fabric.settings import LOOPBACK_HOSTS, Scope, Settings, Token
@@ -94,7 +94,7 @@ def check_origin(request: Request, principal: Principal | None) -> None:
         return
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site")
-    foreign = origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
+    foreign = origin is not None and place_of(origin) != request.host.lower()
     if foreign or (site is not None and site not in ("same-origin", "none")):
         raise Forbidden(
             f"requests from {origin or 'another site'} are not accepted here",
@@ -109,7 +109,7 @@ def check_origin(request: Request, principal: Principal | None) -> None:
 
 def find_token(secret: str, tokens: Sequence[Token]) -> Token | None:
     """The token with this secret; looks at all of them, in time that does not depend on the secret."""
-    given = hashlib.sha256(secret.encode()).digest()
+    given = hashlib.sha256(secret.encode(errors="replace")).digest()
     found = None
     for token in tokens:
         known = hashlib.sha256(token.secret.get_secret_value().encode()).digest()
@@ -140,7 +140,7 @@ def signer(token: Token) -> TimestampSigner:
 
 
 def _check_host(request: Request, settings: Settings) -> None:
-    host = urlsplit("//" + request.host).hostname or ""
+    host = host_of(request.host)
     if host not in LOOPBACK_HOSTS and host != settings.host:
         raise Forbidden(
             f"this server answers to {settings.host} and localhost only, not to {host!r}",

@@ -31,6 +31,13 @@ SECURITY = {
 }
 
 
+def root(response: Response, path: str) -> None:
+    """Let what it points to lie below the path under which the client sees this server."""
+    location = response.headers.get("Location", "")
+    if path and location.startswith("/"):
+        response.headers["Location"] = path + location
+
+
 def secure(response: Response, request_id: str) -> Response:
     """Add what every answer carries."""
     for name, value in SECURITY.items():

@@ -8,6 +8,7 @@ client that does not close its side would stop everything for two seconds); wher
 from __future__ import annotations
 
 import errno
+import json
 import selectors
 import socket
 import time
@@ -19,6 +20,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from webapp.http.problems import MEDIA_TYPE, problem
 from webapp.http.slow_clients import Patience, PatientSocket
 
 HEADER_SECONDS = 20.0
@@ -29,6 +31,22 @@ SLOW_CLIENTS = 32
 """Threads that may wait for clients at once."""
 LINGER_SECONDS = 2.0
 _LINGER_BYTES = 65_536
+
+
+class _Page:
+    """Hears, in a client's place, what gunicorn would answer."""
+
+    def __init__(self) -> None:
+        self.first, self.status = "", 0
+
+    def gettimeout(self) -> float:
+        """As a socket that does not block."""
+        return 0.0
+
+    def sendall(self, data: bytes) -> None:
+        """The status is kept, the page is not."""
+        self.first = data.partition(b"\r\n")[0].decode("latin-1")
+        self.status = int(self.first.split(" ")[1])
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -71,6 +89,24 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             return super().handle_request(req, conn)
         finally:
             conn.sock.expect(DRAIN_SECONDS)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """What gunicorn refuses by itself is answered like all else: in its page's place a problem body."""
+        page = _Page()
+        super().handle_error(req, page, addr, exc)
+        if page.status:
+            detail = f"{type(exc).__name__}: {exc}" if page.status < 500 else "The server failed over this request."
+            body = json.dumps(problem(page.status, type(exc).__name__, detail)).encode()
+            head = (
+                page.first,
+                "Connection: close",
+                f"Content-Type: {MEDIA_TYPE}",
+                f"Content-Length: {len(body)}",
+                "",
+                "",
+            )
+            with suppress(OSError):
+                client.sendall("\r\n".join(head).encode() + body)
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """In the loop: what becomes of the connection."""

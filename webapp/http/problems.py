@@ -38,7 +38,7 @@ def problem(
 ) -> dict[str, Any]:
     """The body: RFC 9457 members, then `code`, `what_to_do`, the request id and the error's own facts."""
     members = {
-        "type": f"/openapi/errors#{code}",
+        "type": f"{request.script_root if has_request_context() else ''}/openapi/errors#{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
@@ -47,7 +47,7 @@ def problem(
     }
     if has_request_context():
         members["request_id"] = g.get("request_id", "")
-        members["instance"] = request.path
+        members["instance"] = request.script_root + request.path
     return members | {key: value for key, value in (context or {}).items() if key not in members}
 
 

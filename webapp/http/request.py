@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from arc_fabric.base.text import NO_TEXT, half_of
 from arc_fabric.errors import InvalidRequest
 
 FILE_FIELD = "initial_frame"
@@ -24,6 +25,11 @@ LIST_FIELDS = frozenset({"state"})
 
 class ApiRequest(Request):
     """What the validators read through `get_json` is always an object, or a clear error is raised."""
+
+    def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        if environ.get("HTTP_IF_MATCH", "").strip() == "*":  # any version will do (werkzeug takes it for none)
+            del environ["HTTP_IF_MATCH"]
+        super().__init__(environ, *args, **kwargs)
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         """The body as a dict or list. Unlike Flask's, never None: raises InvalidRequest or UnsupportedMediaType."""
@@ -83,6 +89,9 @@ def parse_json(data: bytes | str) -> dict[str, Any] | list[Any]:
         raise InvalidRequest(f"the body is no valid JSON: {error}", hint="Send one JSON object.") from None
     if not isinstance(value, (dict, list)):
         raise InvalidRequest(f"the body is a JSON {type(value).__name__}; an object is expected")
+    where = half_of(value)
+    if where is not None:
+        raise InvalidRequest(f"{where}: {NO_TEXT}", hint="Send text as UTF-8 (in JSON escapes: whole pairs).")
     return value
 
 

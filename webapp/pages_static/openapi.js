@@ -1,7 +1,7 @@
 // Starts Swagger UI on this server's own description of its API.
 window.addEventListener("load", () => {
   window.ui = SwaggerUIBundle({
-    url: "/openapi/openapi.json",
+    url: "openapi/openapi.json",
     dom_id: "#swagger-ui",
     deepLinking: true,
     docExpansion: "list",

@@ -16,7 +16,7 @@ from arc_fabric.records.types import SessionId
 from webapp.http.problems import of_error
 
 MOST_PANES = 64
-EVENT_ID = r"^\d{1,15}(-\d{1,15})?$"
+EVENT_ID = r"^[0-9]{1,15}(-[0-9]{1,15})?$"
 
 
 class Message(BaseModel):

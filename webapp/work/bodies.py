@@ -15,6 +15,7 @@ from webapp.work import checks
 
 MOST = 4096
 """Of numbers, actions or pictures, while no model runs that says how many it takes."""
+FLOAT32_MAX = 3.4028234663852886e38
 OPEN = "x-open"
 """Marks a schema that a setting or a size of the running model completes (webapp.openapi.document)."""
 
@@ -26,32 +27,36 @@ def decided_by(name: str) -> dict[str, Any]:
 
 Prompt = Annotated[
     str,
-    AfterValidator(checks.prompt),
     Field(
         min_length=1,
         description="What shall happen, in words.",
         json_schema_extra=decided_by("max_prompt_chars"),
         examples=["pick up the red cup"],
     ),
+    AfterValidator(checks.prompt),
 ]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of the sampler.", examples=[42])]
 Label = Annotated[str, Field(max_length=200, description="A name for people.", examples=["grasp from the left"])]
+Number = Annotated[
+    float,
+    Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX, description="A number in the range of 32-bit floats, as models take them."),
+]
 Row = Annotated[
-    list[float], AfterValidator(checks.row), Field(max_length=MOST, json_schema_extra=decided_by("action_dim"))
+    list[Number], Field(max_length=MOST, json_schema_extra=decided_by("action_dim")), AfterValidator(checks.row)
 ]
 Chunk = Annotated[
     list[Row],
-    AfterValidator(checks.chunk),
     Field(min_length=1, max_length=MOST, json_schema_extra=decided_by("action_horizon")),
+    AfterValidator(checks.chunk),
 ]
 State = Annotated[
-    list[float],
-    AfterValidator(checks.state),
+    list[Number],
     Field(
         max_length=MOST,
         description="Robot state, float [state_dim] in the model's own units.",
         json_schema_extra=decided_by("state_dim"),
     ),
+    AfterValidator(checks.state),
 ]
 Actions = Annotated[
     list[Chunk | None],
@@ -67,7 +72,7 @@ _FRAMES: list[Any] = [
     {"enum": [f"sample:{name}" for name in sample_names()]},
     {"contentEncoding": "base64", "pattern": _BASE64},
 ]
-Image = Annotated[str, AfterValidator(checks.picture), Field(min_length=1, json_schema_extra={"anyOf": _FRAMES})]
+Image = Annotated[str, Field(min_length=1, json_schema_extra={"anyOf": _FRAMES}), AfterValidator(checks.picture)]
 _Cameras = Field(min_length=1, max_length=MOST, json_schema_extra=decided_by("cameras"))
 Picture = Annotated[
     Annotated[Image, Tag("one")] | Annotated[list[Image], _Cameras, Tag("many")],
@@ -77,7 +82,7 @@ Picture = Annotated[
 """One picture, or a list with one per camera."""
 _Frames = Field(max_length=MOST, json_schema_extra=decided_by("observed"))
 Observed = Annotated[
-    list[Annotated[list[Picture], AfterValidator(checks.observed), _Frames] | None],
+    list[Annotated[list[Picture], _Frames, AfterValidator(checks.observed)] | None],
     Field(
         min_length=1,
         max_length=1000,
@@ -108,12 +113,12 @@ PromptMode = Annotated[
 ]
 Steps = Annotated[
     int,
-    AfterValidator(checks.steps),
     Field(
         ge=1,
         description="Steps; each adds frames_per_step video frames.",
         json_schema_extra=decided_by("max_steps_per_job"),
     ),
+    AfterValidator(checks.steps),
 ]
 IfHead = Annotated[
     CheckpointId, Field(description="Refuse with 409 unless this is the session's head when the job is accepted.")
@@ -207,9 +212,8 @@ class ForkOptions(Body):
     new_prompt: Prompt | None = None
     new_seed: Seed | None = None
     prompt_mode: PromptMode = "keep"
-    steps: Annotated[int, AfterValidator(checks.steps)] = Field(
+    steps: Annotated[int, Field(ge=0), AfterValidator(checks.steps)] = Field(
         0,
-        ge=0,
         description="Steps to run after the fork, in the same job.",
         json_schema_extra=decided_by("max_steps_per_job"),
     )

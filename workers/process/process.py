@@ -56,6 +56,8 @@ class WorkerProcess:
     serving: bool = False
     draining: bool = False
     runtime: Runtime | None = None
+    card: dict[str, Any] | None = None
+    """What the model is, for the ledger."""
     current_job: str | None = None
     current_session: str | None = None
     step_began: float | None = None

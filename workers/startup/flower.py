@@ -9,7 +9,6 @@ from __future__ import annotations
 import signal
 import sys
 from typing import Any
-from urllib.parse import urlsplit
 
 from flower import command
 from flower.app import Flower
@@ -18,6 +17,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.options import options
 from tornado.web import ErrorHandler, authenticated
 
+from arc_fabric.base.hosts import host_of
 from arc_fabric.settings import LOOPBACK_HOSTS, get_settings
 from workers.startup.app import app
 
@@ -37,7 +37,7 @@ class GuardedFlower(Flower):
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """What answers a request: a refusal, or Flower."""
-        host = urlsplit("//" + request.host).hostname
+        host = host_of(request.host)
         if self.options.basic_auth or host in (*LOOPBACK_HOSTS, get_settings().host):
             return super().find_handler(request, **kwargs)
         return self.get_handler_delegate(request, ErrorHandler, {"status_code": 403})

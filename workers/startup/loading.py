@@ -44,6 +44,7 @@ def bring_up(process: WorkerProcess) -> None:
         "name": settings.model, "geometry": asdict(model.geometry), "abilities": asdict(model.abilities),
         "identity": model.identity().to_dict(),
     }  # fmt: skip
+    process.card = card
     through_outages(lambda: process.ledger.model_card.write(card))
     gc.collect()
     gc.freeze()  # what stays for good is not looked through again by every collection, which stops the task thread

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from arc_fabric.base.present import present
 from arc_fabric.base.threads import Rounds, told
 from workers.process.process import WorkerProcess, fenced
+from workers.process.retry import OUTAGES
 
 log = logging.getLogger(__name__)
 _PARK_LOOK_S = 5.0
@@ -20,7 +21,7 @@ class Heartbeat(Rounds):
     """One renewal per third of the lease. `in_task_thread` runs a function between two tasks."""
 
     def __init__(self, process: WorkerProcess, in_task_thread: Executor) -> None:
-        super().__init__("heartbeat", self._round, every_s=process.ledger.limits.lease_ttl_s / 3)
+        super().__init__("heartbeat", self._round, every_s=process.ledger.limits.lease_ttl_s / 3, outages=OUTAGES)
         self._process = process
         self._in_task_thread = in_task_thread
         self._next_look = time.monotonic() + _PARK_LOOK_S
@@ -29,6 +30,8 @@ class Heartbeat(Rounds):
         self.beat()
         if time.monotonic() > self._next_look:
             self._next_look = time.monotonic() + _PARK_LOOK_S
+            if self._process.card is not None and self._process.serving:
+                self._process.ledger.model_card.restore(self._process.card)
             self._park()
 
     def beat(self) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
-from urllib.request import urlopen
 
 import typer
 
@@ -35,6 +33,8 @@ def flower(context: typer.Context, as_json: ReadyFlag = False) -> None:
 
 def _announce_later(url: str) -> None:
     """This process becomes Flower: leave one behind, nobody's zombie, that prints the line once Flower answers."""
+    from arc_fabric.services.parts import http_probe
+
     flower_pid = os.getpid()
     child = os.fork()
     if child:
@@ -42,9 +42,9 @@ def _announce_later(url: str) -> None:
         return
     if os.fork():
         os._exit(os.EX_OK)
-    deadline = time.monotonic() + READY_S
+    answers, deadline = http_probe(url + "/healthcheck"), time.monotonic() + READY_S
     while time.monotonic() < deadline and Path(f"/proc/{flower_pid}").exists():
-        with suppress(OSError), urlopen(url + "/healthcheck", timeout=2):
+        if answers():
             ready_line({"url": url, "pid": flower_pid})
             break
         time.sleep(0.2)

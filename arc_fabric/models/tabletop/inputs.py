@@ -35,9 +35,12 @@ def checked_frames(frames: np.ndarray) -> np.ndarray:
 
 def checked_values(values: np.ndarray, shape: tuple[int, ...], name: str) -> Tensor:
     """A copy as float32 of this shape; raises InvalidRequest for other shapes and numbers that are not finite."""
-    array = np.asarray(values, np.float32)
-    if array.shape != shape or not np.isfinite(array).all():
-        raise InvalidRequest(f"The {name} must be finite numbers of shape {list(shape)}; got {list(array.shape)}.")
+    with np.errstate(over="ignore"):
+        array = np.asarray(values, np.float32)
+    if array.shape != shape:
+        raise InvalidRequest(f"The {name} must have shape {list(shape)}; got {list(array.shape)}.")
+    if not np.isfinite(array).all():
+        raise InvalidRequest(f"The {name} has numbers that are not finite as 32-bit floats.")
     return torch.from_numpy(array.copy())
 
 

@@ -20,13 +20,16 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from arc_fabric.base.hosts import is_loopback
 from arc_fabric.base.present import present
 from arc_fabric.errors import StoreUnavailable
 from arc_fabric.store.backends.base import Backend, Buffer, ObjectInfo, as_parts, short_object
 
 if TYPE_CHECKING:
     from obstore import GetOptions
+    from obstore.store import ClientConfig
 
+_HERE = "localhost,127.0.0.0/8,::1"
 _MISSING = {"NoSuchKey", "NoSuchObject", "NotFound"}
 _REGION = "us-east-1"
 _CONNECTIONS = 32
@@ -69,6 +72,7 @@ class S3Backend(Backend):
                 "connect_timeout": timedelta(seconds=_CONNECT_S),
                 "read_timeout": timedelta(seconds=_ANSWER_S),
                 "timeout": timedelta(seconds=_WHOLE_S),
+                **_past_proxies(self.endpoint),
             },
             retry_config={
                 "max_retries": _RETRIES,
@@ -171,6 +175,12 @@ class S3Backend(Backend):
             endpoint=self.endpoint,
             bucket=self.bucket,
         )
+
+
+def _past_proxies(endpoint: str) -> ClientConfig:
+    """Options by which a store on this machine is reached directly, whatever proxy the environment names: one of our
+    own takes its place, which all hosts here are excluded from."""
+    return {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": _HERE} if is_loopback(endpoint) else {}
 
 
 def _info(meta: Mapping[str, Any]) -> ObjectInfo:

@@ -49,10 +49,12 @@ class Uploader:
             self._store(job)
         else:
             job.manifest = stored
-        while not job.delete_requested and self._endangered(_manifest(job)):
-            log.warning("checkpoint %s: a collector is at work on files it shares; checking again", job.checkpoint_id)
-            self._sleep(LISTING_VALID_S)
-            gone = self._gone(_manifest(job))
+        while not job.delete_requested:
+            marked, gone = self._endangered(_manifest(job))
+            if marked:
+                log.warning("checkpoint %s: a collector is at work on files it shares; waiting", job.checkpoint_id)
+                self._sleep(LISTING_VALID_S)
+                gone = self._gone(_manifest(job))
             if not gone:
                 return
             self._backend.delete(key_of(job.checkpoint_id, MANIFEST))  # it must not dangle, whatever comes
@@ -83,8 +85,9 @@ class Uploader:
             raise Conflict(f"Checkpoint {job.checkpoint_id} is already stored.", hint="Ids are never reused.")
         return stored
 
-    def _endangered(self, manifest: Manifest) -> bool:
-        """Whether a file it refers to may be about to be deleted, or is not there; puts marks of its own in place.
+    def _endangered(self, manifest: Manifest) -> tuple[bool, set[str]]:
+        """Whether a file it refers to may be about to be deleted; and of which checkpoints it is not there, whoever took
+        it. Puts marks of its own in place.
 
         Where there is no mark, a file that was there lately is not asked for: had it been deleted since, its mark would
         still be there.
@@ -94,14 +97,14 @@ class Uploader:
         keys = {key_of(i, TENSORS) for i in needed}
         found = marks_on(self._backend, keys, key_of(manifest.checkpoint_id, ""))
         if claim(self._backend, found):
-            return True
+            return True, set()
         age = 0.0 if found else DELETED_MARK_S / 2
         unsure = {i for i in needed if now - self._seen.get(i, -DELETED_MARK_S) > age}
         gone = self._missing(unsure)
         if len(self._seen) > _MOST_SEEN:
             self._seen = {}
         self._seen.update(dict.fromkeys(unsure - gone, now))
-        return bool(gone)
+        return False, gone
 
     def _gone(self, manifest: Manifest) -> set[str]:
         """The checkpoints of which something that it refers to was deleted."""

@@ -12,6 +12,7 @@ from arc_fabric.errors import Conflict, DeadlineExceeded, StoreError, StoreUnava
 from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import MemoryBackend, ObjectInfo
 from arc_fabric.store.backends.base import Buffer
+from arc_fabric.store.write import upload
 from tests.store.faulty import FaultyBackend
 from tests.store.states import State, same_bits
 from tests.support.waiting import eventually
@@ -225,3 +226,23 @@ def test_a_known_id_is_still_refused(open_store: Open) -> None:
     other.put("a", State.root(2).entries(), {})
     with pytest.raises(Conflict):
         other.wait_durable("a", 10)
+
+
+def test_the_lost_file_of_an_ancestor_holds_nobody_up(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No collector has marked it, so there is nothing to wait for: its pieces are stored anew at once."""
+    monkeypatch.setattr(upload, "LISTING_VALID_S", 3600.0)
+    backend, before = MemoryBackend(), State.root()
+    writer = open_store(backend)
+    writer.put("a", before.entries(), {})
+    middle = before.step(1)
+    writer.put("b", middle.entries(), {}, parent_id="a")
+    writer.flush(60)
+    store = open_store(backend)
+    store.pin("b")
+    backend.delete("checkpoints/a/tensors.safetensors")
+    after = middle.step(2)
+    store.put("c", after.entries(), {}, parent_id="b")
+    store.put("other-session", _whole(1000, 1), {})
+    store.flush(60)
+    assert "a" not in store.manifest("c").references()
+    assert same_bits(open_store(backend).get("c")[0], after.tensors)

@@ -70,3 +70,14 @@ def test_the_janitor_outlives_whatever_is_stored(lone: Fleet) -> None:
     lone.ledger.redis.zadd("arc:pending", {head: 1})
     eventually(lambda: lone.ledger.nodes.get(head).durability == "durable", what="the janitor has ended")
     assert "cannot" not in lone.ledger.workers.find("media").sick.get("janitor", "")
+
+
+def test_what_a_flushed_redis_forgot_is_told_again(lone: Fleet) -> None:
+    """The model's card and the worker's record come back without a new start."""
+    pid = lone.start().pid
+    card = lone.ledger.model_card.read()
+    lone.ledger.redis.flushall()
+    eventually(lambda: lone.ledger.model_card.read() == card)
+    eventually(lambda: lone.ledger.workers.find("gpu.0") is not None)
+    assert lone.ledger.workers.find("gpu.0").pid == pid
+    lone.step(lone.create())

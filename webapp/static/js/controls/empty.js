@@ -1,5 +1,6 @@
 /** What stands in the middle while there is nothing to show: the first button, loading, trouble. */
 
+import { here } from "../state/address.js";
 import { on, state } from "../state/store.js";
 import { fill, h } from "../ui/dom.js";
 import { busy } from "../ui/fields.js";
@@ -34,7 +35,7 @@ function empty() {
   start.addEventListener("click", () => busy(start, begin));
   return [
     h("div", { class: "empty-pictures", "aria-hidden": "true" },
-      ...state.samples.slice(0, 3).map((one) => h("img", { src: one.url, alt: "", width: "96", height: "96" }))),
+      ...state.samples.slice(0, 3).map((one) => h("img", { src: here(one.url), alt: "", width: "96", height: "96" }))),
     h("h2", {}, "Watch a world unfold"),
     h("p", {}, `One press starts a session from a sample picture with the prompt “${FIRST_PROMPT}” and runs ${FIRST_STEPS} steps. `
       + "Then fork it anywhere and compare."),

@@ -1,6 +1,7 @@
 /** The list of jobs: progress, elapsed time, cancel, retry, the whole error. */
 
 import { saveClip } from "../net/clips.js";
+import { here } from "../state/address.js";
 import { isOver } from "../state/jobs.js";
 import { letterOf, on, state } from "../state/store.js";
 import { badge } from "../ui/colours.js";
@@ -54,7 +55,7 @@ function build(job, letter) {
       h("span", { class: "job-session dim", title: session?.prompt ?? "" }, clip(sessionName(session), 22)),
       h("time", { class: "dim elapsed" }),
       !isOver(job) && h("button", { class: "button small quiet", onclick: () => cancel(job) }, "Cancel"),
-      job.kind === "video" && job.result && saveLink(String(job.result.href), sessionName(session)),
+      job.kind === "video" && job.result && saveLink(here(String(job.result.href)), sessionName(session)),
       canRetry(job) && h("button", { class: "button small quiet", onclick: () => retry(job) }, icon("retry"), "Retry")),
     job.state === "running" && total > 1 && bar(done, total, job.kind === "video" ? "Frames done" : "Steps done"),
     ...errorBox(job),

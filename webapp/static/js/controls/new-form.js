@@ -1,5 +1,6 @@
 /** Start a world: a sample picture or one's own, and a prompt. */
 
+import { here } from "../state/address.js";
 import { on, state } from "../state/store.js";
 import { h } from "../ui/dom.js";
 import { busy, field, integer, promptField, seedField, stepsField } from "../ui/fields.js";
@@ -61,7 +62,7 @@ function option(sample, checked, chosen) {
   const words = sample.name.replaceAll(/[_-]/g, " ");
   const radio = h("input", { type: "radio", name: "sample", value: sample.initial_frame, checked, "aria-label": words });
   radio.addEventListener("change", () => { chosen.frame = sample.initial_frame; });
-  return h("label", { class: "sample", title: words }, radio, h("img", { src: sample.url, alt: "", width: "64", height: "64" }));
+  return h("label", { class: "sample", title: words }, radio, h("img", { src: here(sample.url), alt: "", width: "64", height: "64" }));
 }
 
 /** @param {HTMLInputElement} file @param {Chosen} chosen @param {HTMLElement} pictures */

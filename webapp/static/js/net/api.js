@@ -1,5 +1,7 @@
 /** The HTTP API: JSON in and out; a problem body becomes a `Problem` with cause and way out. */
 
+import { here } from "../state/address.js";
+
 /** @import { Node, Tree } from "../state/types.js" */
 
 /** An error answer of the server (application/problem+json), or the network's silence (status 0). */
@@ -21,11 +23,11 @@ async function call(method, path, body) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method === "POST") headers["Idempotency-Key"] = randomKey();
-  const response = await fetch(path, { method, headers, body: body && JSON.stringify(body) }).catch(() => {
+  const response = await fetch(here(path), { method, headers, body: body && JSON.stringify(body) }).catch(() => {
     throw new Problem(0, { title: "The server does not answer", detail: "The request could not be sent.",
       what_to_do: "Check that arc-fabric is running; the page reconnects by itself." });
   });
-  if (response.status === 401) location.assign("/login");
+  if (response.status === 401) location.assign(here("/login"));
   const data = await response.json().catch(() => ({}));
   if (!response.ok) throw new Problem(response.status, data);
   return data;
@@ -43,15 +45,15 @@ export const remove = (/** @type {string} */ path) => call("DELETE", path);
 
 /** Where the last frame of a node's own is. @param {Node} node */
 export function pictureOf({ id, n_frames: count }) {
-  return `/api/checkpoints/${id}/frames/${Math.max(0, (count || 1) - 1)}`;
+  return here(`/api/checkpoints/${id}/frames/${Math.max(0, (count || 1) - 1)}`);
 }
 
 /** An answer's status and headers without its body; a refusal is asked for again to hear why. @param {string} path */
 export async function head(path) {
-  const answer = await fetch(path, { method: "HEAD" }).catch(() => null);
+  const answer = await fetch(here(path), { method: "HEAD" }).catch(() => null);
   if (answer?.ok) return answer;
   await get(path);
-  return fetch(path, { method: "HEAD" });
+  return fetch(here(path), { method: "HEAD" });
 }
 
 /**

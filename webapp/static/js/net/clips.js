@@ -1,5 +1,6 @@
 /** Saving a branch as a clip: a short one comes at once, a long one is a job that the page waits for. */
 
+import { here } from "../state/address.js";
 import { putJob } from "../state/events.js";
 import { isOver } from "../state/jobs.js";
 import { on, state, touch } from "../state/store.js";
@@ -43,7 +44,7 @@ export function watchClips() {
 
 /** The server names a clip after its frames; the branch's name goes before that. @param {string} url @param {string} name */
 async function fetchClip(url, name) {
-  const answer = await fetch(url);
+  const answer = await fetch(here(url));
   if (!answer.ok) await api.get(url);
   const given = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "clip.mp4";
   save(await answer.blob(), `${slug(name)}-${given.replace(/^ckp_\w+-/, "")}`);

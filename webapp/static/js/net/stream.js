@@ -3,6 +3,7 @@
  * growing pauses and asks for what it missed (`last_id`).
  */
 
+import { here } from "../state/address.js";
 import { putSession } from "../state/events.js";
 import { putLive } from "../state/live.js";
 import { state, touch } from "../state/store.js";
@@ -61,7 +62,7 @@ export function retryNow() {
 
 function open() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  socket = new WebSocket(`${scheme}://${location.host}/ws/stream`);
+  socket = new WebSocket(`${scheme}://${location.host}${here("/ws/stream")}`);
   socket.binaryType = "arraybuffer";
   socket.onmessage = (message) => (typeof message.data === "string" ? onText(message.data) : onFrame(message.data));
   socket.onopen = onOpen;

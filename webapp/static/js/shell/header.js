@@ -1,6 +1,7 @@
 /** The top bar: which session, is it live, how long are the queues, what do the workers do. */
 
 import { showTab } from "../controls/tabs.js";
+import { here } from "../state/address.js";
 import { activeSession, on, state } from "../state/store.js";
 import { attr, fill, h, text } from "../ui/dom.js";
 import { iconButton } from "../ui/fields.js";
@@ -21,7 +22,7 @@ export function buildHeader(bar) {
   const fleet = h("span", { class: "workers", role: "list", "aria-label": "Workers" });
   const load = h("span", { class: "status load", hidden: true });
   bar.append(
-    h("h1", { class: "brand" }, h("img", { src: "/static/icon.svg", alt: "", width: "22", height: "22" }), "Arc Fabric"),
+    h("h1", { class: "brand" }, h("img", { src: here("/static/icon.svg"), alt: "", width: "22", height: "22" }), "Arc Fabric"),
     session, live, queue, fleet, load, h("span", { class: "spacer" }),
     iconButton("theme", "Switch between dark and light", toggleTheme),
     iconButton("help", "Help", help, { title: "Keys and help (?)" }),
@@ -48,7 +49,7 @@ export function buildHeader(bar) {
 function signOut() {
   const name = document.body.dataset.signedIn;
   if (!name) return [];
-  return [h("form", { method: "post", action: "/logout" },
+  return [h("form", { method: "post", action: here("/logout") },
     h("button", { class: "button small quiet", type: "submit", title: `Signed in as ${name}` }, "Sign out"))];
 }
 

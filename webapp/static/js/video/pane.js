@@ -1,6 +1,7 @@
 /** One pane: a branch's letter, name, picture and facts. */
 
 import { saveClip } from "../net/clips.js";
+import { here } from "../state/address.js";
 import { stepsAt, totalFrames } from "../state/lineage.js";
 import { paneTotal } from "../state/live.js";
 import { activate, close } from "../state/panes.js";
@@ -51,7 +52,7 @@ export class PaneView {
     attr(this.title, "title", node?.prompt ?? "");
     this.el.classList.toggle("active", this.index === state.active && state.panes.length > 1);
     attr(this.el, "aria-label", `Pane ${LETTERS[this.index]}: ${name}`);
-    attr(this.video, "href", `/api/checkpoints/${pane.nodeId}/video`);
+    attr(this.video, "href", here(`/api/checkpoints/${pane.nodeId}/video`));
     attr(this.video, "download", name || sessionName(session));
     this.shut.hidden = state.panes.length < 2;
     this.refreshChips(node, session);

@@ -3,6 +3,7 @@
  * as an ImageBitmap in a cache with a byte budget. Live frames stand in until then.
  */
 
+import { here } from "../state/address.js";
 import { stepOf } from "../state/frames.js";
 import { framesPerStep, locate, lineage, totalFrames } from "../state/lineage.js";
 import { dropLive, liveAt } from "../state/live.js";
@@ -99,7 +100,7 @@ async function load(id) {
   const strip = strips.get(id);
   if (!strip || strip.bitmap) return;
   try {
-    const response = await fetch(`/api/checkpoints/${id}/frames`);
+    const response = await fetch(here(`/api/checkpoints/${id}/frames`));
     if (!response.ok) throw new Error(String(response.status));
     strip.bitmap = await createImageBitmap(await response.blob());
     strip.failed = false;
