@@ -8,10 +8,12 @@ from collections import Counter
 
 from arc_fabric.ledger.core import keys
 from tests.chaos.world import World
+from tests.support.refusals import KINDS
 
 WEIGHTS = {
     "kill -9 worker": 40, "freeze worker": 20, "stop worker": 6, "kill -9 media": 4, "kill -9 redis": 12,
-    "kill -9 store": 8, "kill -9 web": 10,
+    "kill -9 store": 8, "kill -9 web": 10, "kill -9 everything": 3, "refuse writes": 12, "remove an object": 4,
+    "fill the disk": 3,
 }  # fmt: skip
 
 
@@ -47,6 +49,14 @@ class Killer:
             world.kill_store(pause)
         elif what == "kill -9 web":
             world.kill("web")
+        elif what == "kill -9 everything":
+            world.kill_everything(pause)
+        elif what == "refuse writes":
+            world.refuse_writes(self._random.choice(KINDS), 2 * pause)
+        elif what == "remove an object":
+            world.remove_an_object(self._random)
+        elif what == "fill the disk":
+            world.fill_the_disk(2 * pause)
         self.done[what] += 1
         world.revive()
         return what

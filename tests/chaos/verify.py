@@ -19,6 +19,11 @@ from tests.support.toy_model import ToyModel
 from workers.jobs.payloads import digest_of
 
 EXPECTED_FAILURES = {"RewindBeyondRoot"}
+OF_LOST_OBJECTS = {"DamagedSnapshot", "CheckpointUnavailable", "PiecesCollected", "StoreError"}
+"""How jobs may fail whose session needs a checkpoint that has lost an object."""
+
+
+DOES_NOT_LOAD = "does not load:"
 
 
 class Audit:
@@ -69,7 +74,8 @@ class Audit:
             self._check(job.ended, f"job {job.id} is stuck: {job.state} {job.progress} {job.placement}")
             if job.state == "failed":
                 self.failures[job.error["type"]] += 1
-                self._check(job.error["type"] in EXPECTED_FAILURES, f"job {job.id} failed: {job.error}")
+                known = EXPECTED_FAILURES | (OF_LOST_OBJECTS if self._world.removed else set())
+                self._check(job.error["type"] in known, f"job {job.id} failed: {job.error}")
         self.facts["jobs"] = len(jobs)
 
     def _one_session(self, session_id: str, jobs: list[JobRecord], made: Counter[str]) -> None:
@@ -149,15 +155,22 @@ class Audit:
     def _storage(self, restores: int) -> None:
         """Everything became durable, and loads with the bits that the node names."""
         states = Counter(node.durability for node in self._nodes.values())
-        self._check(set(states) <= {"durable"}, f"durability: {dict(states)}")
+        known = {"durable", "damaged"} if self._world.removed else {"durable"}
+        self._check(set(states) <= known, f"durability: {dict(states)}")
         store = SnapshotStore(self._world.backend())
         chosen = sorted(self._nodes.values(), key=lambda n: n.id)
         every = max(1, len(chosen) // restores)
         for node in chosen[::every]:
             self.facts["restored"] += 1
             problem = _restore(store, node)
-            self._check(problem is None, f"{node.id}: {problem}")
+            lost = problem is not None and problem.startswith(DOES_NOT_LOAD) and self._needs_what_is_lost(node)
+            self.facts["not restored: an object was removed"] += lost
+            self._check(problem is None or lost, f"{node.id}: {problem}")
         store.close()
+
+    def _needs_what_is_lost(self, node: NodeRecord) -> bool:
+        """Whether an object of it, or of one that it comes from, was removed: it may say so, and never load wrong."""
+        return bool(self._world.removed & set(self._ledger.nodes.path(node.id)))
 
     def _node(self, node_id: str) -> NodeRecord:
         if node_id not in self._nodes:
@@ -171,7 +184,7 @@ def _restore(store: SnapshotStore, node: NodeRecord) -> str | None:
         tensors, meta = store.get(node.id, "cpu")
         snapshot: Any = WorldStateSnapshot.from_entries(tensors, meta)
     except Exception as error:  # noqa: BLE001 - the audit lists it, whatever it is
-        return f"does not load: {error!r}"
+        return f"{DOES_NOT_LOAD} {error!r}"
     if node.parent is None:
         return None if snapshot.frame_index == 0 else "is no root"
     latents: torch.Tensor = snapshot.step_latents

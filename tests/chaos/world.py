@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import random
+import resource
 import signal
 import sys
 import time
@@ -18,9 +20,11 @@ from arc_fabric.services.process import Child
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
-from arc_fabric.store.backends import backend_from_settings
+from arc_fabric.store.backends import Backend, backend_from_settings
+from arc_fabric.store.format.manifest import ROOT as CHECKPOINTS
 from tests.chaos.nursery import ForkedChild, Nursery
 from tests.support.children import end_all
+from tests.support.refusals import refusing
 from tests.support.toy_model import ToyModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +50,8 @@ class World:
         self.web_port = free_ports(1)[0]
         self._env = {**self.settings.to_env(), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         self._nursery = nursery
+        self.removed: set[str] = set()
+        """Checkpoints that have lost an object."""
         self.children = {name: self._worker(name) for name in WORKERS} | {"web": self._web()}
 
     @property
@@ -66,7 +72,7 @@ class World:
         Image.fromarray(ToyModel.sample_frame()).save(buffer, "PNG")
         return buffer.getvalue()
 
-    def backend(self) -> object:
+    def backend(self) -> Backend:
         """The object store's client."""
         return backend_from_settings(self.settings)
 
@@ -112,6 +118,42 @@ class World:
         self.s3.child.wait(10)
         time.sleep(pause)
         self.s3.start()
+
+    def kill_everything(self, pause: float) -> None:
+        """What happens when `up` is killed: the kernel ends all of its children at once. Then all of it again."""
+        servers = (self.redis.child, self.s3.child)
+        for child in (*servers, *self.children.values()):
+            if child.running:
+                os.kill(child.pid, signal.SIGKILL)
+        for child in (*servers, *self.children.values()):
+            child.wait(10)
+        time.sleep(pause)
+        self.redis.start()
+        self.s3.start()
+
+    def refuse_writes(self, kind: str, seconds: float) -> None:
+        """Redis answers and takes no writes for a while."""
+        with refusing(self.redis, kind):
+            time.sleep(seconds)
+
+    def remove_an_object(self, dice: random.Random) -> None:
+        """One of a checkpoint's objects is lost, with no trace: its own state is gone, what others need must not be
+        taken for right."""
+        found = [info.key for info in self.backend().list(CHECKPOINTS)]
+        if found:
+            lost = dice.choice(found)
+            self.removed.add(lost.split("/")[1])
+            self.backend().delete(lost)
+
+    def fill_the_disk(self, seconds: float) -> None:
+        """No file of Redis may grow: its log of writes cannot be written, which it says by refusing them."""
+        pid = self.redis.child.pid
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        time.sleep(seconds)
+        if self.redis.child.running:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        else:
+            self.redis.start()
 
     def revive(self) -> None:
         """Whatever ended by itself (a fenced process) is started again, as a supervisor would."""

@@ -86,8 +86,8 @@ class Uploader:
         return stored
 
     def _endangered(self, manifest: Manifest) -> tuple[bool, set[str]]:
-        """Whether a file it refers to may be about to be deleted; and of which checkpoints it is not there, whoever took
-        it. Puts marks of its own in place.
+        """Whether a file it refers to may be about to be deleted; and which checkpoints' file is not there, whoever
+        took it. Puts marks of its own in place.
 
         Where there is no mark, a file that was there lately is not asked for: had it been deleted since, its mark would
         still be there.
