@@ -37,7 +37,6 @@ from pydantic import (
     model_validator,
 )
 
-from arc_fabric.base.text import NO_TEXT, half_of
 from arc_fabric.errors import InvalidRequest, UnknownSetting
 
 PREFIX = "ARC_FABRIC_"
@@ -274,8 +273,8 @@ def get_settings() -> Settings:
 
 def _build(values: Mapping[str, Any], sources: Mapping[str, Source]) -> Settings:
     for name, value in values.items():
-        if half_of(value) is not None:
-            raise InvalidRequest(f"Settings refused: {name}: {NO_TEXT}.", hint="Write it as UTF-8.", settings=[name])
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise InvalidRequest(f"Settings refused: {name} is no text.", hint="Write it as UTF-8.", settings=[name])
     try:
         settings = Settings(**values)
     except ValidationError as error:
