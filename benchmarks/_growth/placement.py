@@ -39,7 +39,7 @@ def placement(report: Report, times: int = 60) -> None:
         server.start()
         try:
             for database, (workers, sessions) in enumerate((SMALL, LARGE)):
-                ledger = Ledger(f"redis://127.0.0.1:{server.port}/{database}", limits=_LIMITS)
+                ledger = Ledger(server.database(database), limits=_LIMITS)
                 with contextlib.closing(ledger):
                     fill(ledger, workers, sessions)
                     found[workers] = _scripts(ledger, times) | _reads(ledger)

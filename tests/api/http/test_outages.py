@@ -23,11 +23,12 @@ def client(own_redis: ValkeyServer, settings: Settings) -> Iterator[FlaskClient]
     settings = settings.replaced(redis_url=own_redis.url)
     ledger = Ledger(settings.redis_url)
     ledger.redis.flushdb()
-    ledger.leases.take("gpu.0", "boot", {"name": "gpu.0", "boot_id": "boot", "state": "idle", "model": "toy"})
+    made = {"name": "gpu.0", "boot_id": "boot", "role": "gpu", "state": "idle", "model": "toy"}
+    ledger.leases.take("gpu.0", "boot", made)
     ledger.redis.persist("arc:lease:gpu.0")
-    made = create_app(settings).test_client()
-    made.environ_base["HTTP_HOST"] = "127.0.0.1"
-    yield made
+    web = create_app(settings).test_client()
+    web.environ_base["HTTP_HOST"] = "127.0.0.1"
+    yield web
     ledger.close()
 
 
