@@ -115,9 +115,11 @@ class Nodes:
         """Ids of the pinned nodes. Whoever frees storage or memory leaves what they refer to alone."""
         return texts(self._core.redis.zrange(keys.PINNED, 0, -1))
 
-    def set_durability(self, node_id: str, durability: str) -> bool:
-        """Record that a payload is "durable", "deleted" or "damaged"; False when there is no such node."""
-        return bool(self._core.scripts.run("nodes/durability", node_id, durability)[0] == "ok")
+    def set_durability(self, node_id: str, durability: str, *, bytes_new: int | None = None) -> bool:
+        """Record that a payload is "durable", "deleted" or "damaged", and what storing it took, where that is known;
+        False when there is no such node."""
+        told = "" if bytes_new is None else codec.dumps(bytes_new)
+        return bool(self._core.scripts.run("nodes/durability", node_id, durability, told)[0] == "ok")
 
     def pending(self, limit: int = 1000) -> list[str]:
         """Ids of nodes whose payload is not known to be stored, oldest first."""

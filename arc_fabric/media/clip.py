@@ -53,6 +53,11 @@ class Clip:
             yield from of_step(self.path[step])[max(start - first, 0) : end - first]
 
 
+def whole(path: Sequence[str], per_step: int) -> Clip:
+    """All frames of a path of any length, to look at some of them: no file of it is made."""
+    return Clip(tuple(path), per_step, 0, frame_count(len(path) - 1, per_step), fps=1, form="mp4")
+
+
 def plan(path: Sequence[str], per_step: int, start: int, end: int | None, *, fps: float, form: Form) -> Clip:
     """Frames `start` to `end` (None: all there are) of a path of checkpoints from the root, each adding `per_step`.
 

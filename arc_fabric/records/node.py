@@ -61,7 +61,10 @@ class Node(Record):
     )
     note: str | None = member("What a person wrote about it.", None, example="the cup slips at frame 12", later=True)
     tags: list[str] = member("Words of people, to find it again.", make=list, example=["slip"], later=True)
-    bytes_new: int = member("Bytes this step added to storage.", 0, example=161_280)
+    bytes_new: int = member(
+        "Bytes this step added to storage: of all its objects once it is durable, before that what its tensors are "
+        "expected to take.", 0, example=161_280,
+    )  # fmt: skip
     bytes_total: int = member("Bytes of the whole snapshot, shared ones included.", 0, example=1_290_240)
     wall_s: float = member("Seconds the step took.", 0.0, example=0.083)
     job_id: JobId | None = member("The job that made it; null for an imported one.", None, home=True)

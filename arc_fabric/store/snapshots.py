@@ -62,12 +62,13 @@ class SnapshotStore:
         device_cache_bytes: int = 0,
         upload_budget_bytes: int = 2 << 30,
         policy: Policy = "auto",
-        on_durable: Callable[[str], None] = lambda checkpoint_id: None,
+        on_durable: Callable[[str, int], None] = lambda checkpoint_id, bytes_stored: None,
         on_failed: Callable[[str, Exception], None] = lambda checkpoint_id, error: None,
         pace: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_durable` and `on_failed` are called in storing threads. `pace` is called in the gathering thread before
-        every tensor: it may hold the thread up for a moment in which others need the interpreter more."""
+        """`on_durable` (with the bytes of the checkpoint's objects) and `on_failed` are called in storing threads.
+        `pace` is called in the gathering thread before every tensor: it may hold the thread up for a moment in which
+        others need the interpreter more."""
         if policy not in ("full", "light", "auto"):
             raise InvalidRequest(f"Snapshot policy {policy!r} does not exist; use 'full', 'light' or 'auto'.")
         self.backend = backend or MemoryBackend()

@@ -110,3 +110,9 @@ def test_a_clip_asks_only_for_the_steps_it_needs() -> None:
     assert len(clips.plan(long, 8, 0, None, fps=8, form="mp4")) == 1593
     with pytest.raises(InvalidRequest, match="1000"):
         clips.plan(long, 8, 0, None, fps=8, form="gif")
+    deep = ["root", *(f"s{i}" for i in range(1, 5001))]
+    with pytest.raises(InvalidRequest, match="20000"):
+        clips.plan(deep, 8, 0, None, fps=8, form="mp4")
+    everything = clips.whole(deep, 8)
+    assert (len(everything), everything.path[-1]) == (40_001, "s5000"), "to look at some of them there is no limit"
+    assert [int(frame[0, 0, 0]) for frame in everything.frames(of_step, 40_000, 40_001)] == [40_000]

@@ -43,7 +43,7 @@ def state_of(lineage: int, steps: int) -> State:
 
 def write(where: Where, lineage: int, told: Connection) -> None:
     """Checkpoint one lineage for ever, telling the id of each checkpoint once it is durable."""
-    store = SnapshotStore(open_backend(where), on_durable=told.send)
+    store = SnapshotStore(open_backend(where), on_durable=lambda checkpoint_id, _: told.send(checkpoint_id))
     state = State.root(lineage)
     store.put(f"l{lineage}-0", state.entries(), {})
     for i in range(12):

@@ -15,7 +15,7 @@ from arc_fabric.media.frames import encode_jpeg
 from arc_fabric.media.sprites import sprite, thumbnail
 from arc_fabric.media.video import MIMETYPES, Form
 from webapp.api.pictures import head_of, revalidated
-from webapp.content.clips import Made, find, make_short, plan, request
+from webapp.content.clips import Made, find, make_short, plan, request, whole
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer
 from webapp.http.auth import may_write
@@ -98,7 +98,7 @@ def get_sprite(path: SessionPath, query: SpriteQuery) -> Response:
     The X-Sprite header says {count, columns, width, height, every} (JSON). At most 500 thumbnails.
     """
     head = head_of(path.session_id)
-    clip = plan(ctx().pictures, head, 0, None, fps=1, form="mp4")
+    clip = whole(ctx().pictures, head)
     numbers = range(0, clip.end, query.every)[:500]
     with _drawing.turn():
         frames = [frame for number in numbers for frame in clip.frames(ctx().pictures.frames, number, number + 1)]

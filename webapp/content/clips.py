@@ -9,6 +9,7 @@ from typing import Any
 from arc_fabric.ledger import JobRequest, Ledger
 from arc_fabric.media.clip import Clip
 from arc_fabric.media.clip import plan as plan_path
+from arc_fabric.media.clip import whole as whole_path
 from arc_fabric.media.video import Form, encode
 from arc_fabric.store.backends import Backend
 from webapp.content.pictures import Pictures
@@ -23,6 +24,12 @@ def plan(pictures: Pictures, head: str, start: int, end: int | None, *, fps: flo
     """A clip of the lineage of `head`. Raises FrameNotFound, InvalidRequest."""
     path = pictures.lineage(head)
     return plan_path([node.id for node in path], path[-1].n_frames, start, end, fps=fps, form=form)
+
+
+def whole(pictures: Pictures, head: str) -> Clip:
+    """All frames of the lineage of `head`, however many there are, to look at some of them."""
+    path = pictures.lineage(head)
+    return whole_path([node.id for node in path], path[-1].n_frames)
 
 
 @dataclass(frozen=True)

@@ -31,18 +31,18 @@ class DurabilityReporter:
         """`on_loss` hears why a checkpoint could not be stored from this process."""
         self._ledger = ledger
         self._on_loss = on_loss
-        self._stored: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._stored: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
         self._dropped: queue.SimpleQueue[tuple[SnapshotStore, str]] = queue.SimpleQueue()
-        self._early: dict[str, float] = {}
-        """What the ledger has not taken yet, and until when (monotonic) it is told again."""
+        self._early: dict[str, tuple[int, float]] = {}
+        """What the ledger has not taken yet: its bytes, and until when (monotonic) it is told again."""
         self._threads = [
             Rounds("durability", self._report, outages=OUTAGES).start(),
             Rounds("forget", self._forget, outages=OUTAGES).start(),
         ]
 
-    def durable(self, checkpoint_id: str) -> None:
-        """A checkpoint's manifest is stored."""
-        self._stored.put(checkpoint_id)
+    def durable(self, checkpoint_id: str, bytes_stored: int) -> None:
+        """A checkpoint's manifest is stored; its objects have so many bytes."""
+        self._stored.put((checkpoint_id, bytes_stored))
 
     def failed(self, checkpoint_id: str, error: Exception) -> None:
         """Storing failed for good, and with it all that shares its pieces. The node stays pending.
@@ -68,16 +68,17 @@ class DurabilityReporter:
 
     def _report(self) -> None:
         with suppress(queue.Empty):
-            self._early[self._stored.get(timeout=_RETRY_S if self._early else 0.5)] = time.monotonic() + _KEPT_S
-        for checkpoint_id, until in list(self._early.items()):
-            self._tell(checkpoint_id, until)
+            checkpoint_id, size = self._stored.get(timeout=_RETRY_S if self._early else 0.5)
+            self._early[checkpoint_id] = size, time.monotonic() + _KEPT_S
+        for checkpoint_id, (size, until) in list(self._early.items()):
+            self._tell(checkpoint_id, size, until)
 
-    def _tell(self, checkpoint_id: str, until: float) -> None:
+    def _tell(self, checkpoint_id: str, size: int, until: float) -> None:
         """One report. While Redis is away none is given up: the worker lives, so nobody else looks after its nodes."""
         try:
-            known = self._ledger.nodes.set_durability(checkpoint_id, "durable")
+            known = self._ledger.nodes.set_durability(checkpoint_id, "durable", bytes_new=size)
         except REDIS_OUTAGE:
-            self._early[checkpoint_id] = time.monotonic() + _KEPT_S
+            self._early[checkpoint_id] = size, time.monotonic() + _KEPT_S
             raise
         if known or time.monotonic() > until:
             self._early.pop(checkpoint_id, None)

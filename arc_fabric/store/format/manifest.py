@@ -173,9 +173,14 @@ class Manifest:
         """Bytes of all its tensors."""
         return sum(record.nbytes for record in self.tensors.values())
 
+    def bytes_stored(self, encoded: bytes | None = None) -> int:
+        """Bytes of its objects: its file, its attachments, and the manifest itself (`encoded`, if that is at hand)."""
+        attached = sum(int(facts["length"]) for facts in self.attachments.values())
+        return int(self.file.get("length", 0)) + attached + len(encoded or self.encode())
+
     @property
     def bytes_new(self) -> int:
-        """Bytes it added to storage: the pieces in its own file."""
+        """Bytes of its tensors that no checkpoint before it had: the pieces in its own file."""
         return sum(piece.length for _, piece in self.own_parts())
 
     def pieces(self) -> Iterable[Piece]:

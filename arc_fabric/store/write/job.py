@@ -40,6 +40,8 @@ class WriteJob:
     header: bytes = b""
     buffers: dict[str, torch.Tensor] = field(default_factory=dict)
     """digest -> host buffer of the pieces in this checkpoint's own file, in file order; pinned until durable."""
+    bytes_stored: int = 0
+    """Of all its objects, known once it is durable."""
     error: Exception | None = None
     delete_requested: bool = False
     gathered: threading.Event = field(default_factory=threading.Event)

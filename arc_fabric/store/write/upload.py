@@ -49,6 +49,7 @@ class Uploader:
             self._store(job)
         else:
             job.manifest = stored
+            job.bytes_stored = stored.bytes_stored()
         while not job.delete_requested:
             marked, gone = self._endangered(_manifest(job))
             if marked:
@@ -72,7 +73,9 @@ class Uploader:
             facts[name] = {"length": len(data), "digest": digest_of(data)}
         job.manifest = replace(manifest, attachments=facts)
         stored = job.manifest.tombstone() if job.delete_requested else job.manifest
-        self._backend.put(key_of(job.checkpoint_id, MANIFEST), stored.encode())
+        encoded = stored.encode()
+        self._backend.put(key_of(job.checkpoint_id, MANIFEST), encoded)
+        job.bytes_stored = job.manifest.bytes_stored(encoded)
 
     def _stored(self, job: WriteJob) -> Manifest | None:
         """The stored manifest, if an earlier try got as far as that; its attachments are there then. Raises Conflict

@@ -39,7 +39,7 @@ class Writer:
         host: HostTier,
         budget: ByteBudget,
         *,
-        on_durable: Callable[[str], None],
+        on_durable: Callable[[str, int], None],
         on_failed: Callable[[str, Exception], None],
     ) -> None:
         """`on_failed` is for errors that trying again does not cure."""
@@ -193,7 +193,7 @@ class Writer:
             self._manifests.add(job.manifest)
         job.state = "durable"
         self._settle(job)
-        self._tell(lambda: self._on_durable(job.checkpoint_id))
+        self._tell(lambda: self._on_durable(job.checkpoint_id, job.bytes_stored))
 
     def _fail(self, job: WriteJob, error: Exception) -> None:
         log.error("checkpoint %s could not be stored: %s", job.checkpoint_id, error)

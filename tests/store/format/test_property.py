@@ -52,7 +52,7 @@ class StoreMachine(RuleBasedStateMachine):
             disk_cache_bytes=DISK_BYTES,
             disk_cache_dir=Path(self.folder.name) / "cache",
             upload_budget_bytes=20_000,
-            on_durable=self.durable.add,
+            on_durable=lambda checkpoint_id, _: self.durable.add(checkpoint_id),
         )
 
     def put(self, state: State, parent: str | None, policy: str) -> None:

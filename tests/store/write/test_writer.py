@@ -42,16 +42,19 @@ def test_a_put_does_not_wait_for_storage(open_store: Open) -> None:
 
 
 def test_durability_is_reported_once_per_checkpoint(open_store: Open) -> None:
-    """on_durable comes after the manifest is stored, for every checkpoint, whatever the callback raises."""
+    """on_durable comes after the manifest is stored, for every checkpoint, whatever the callback raises, and says how
+    many bytes the checkpoint has in storage: of its file, its attachments and its manifest."""
     backend, told = MemoryBackend(), []
 
-    def tell(checkpoint_id: str) -> None:
-        told.append((checkpoint_id, backend.exists(f"checkpoints/{checkpoint_id}/manifest.json")))
+    def tell(checkpoint_id: str, size: int) -> None:
+        objects = {info.key: info.size for info in backend.list(f"checkpoints/{checkpoint_id}/")}
+        there = f"checkpoints/{checkpoint_id}/manifest.json" in objects
+        told.append((checkpoint_id, there and len(objects) == 3 and sum(objects.values()) == size))
         raise RuntimeError("a careless callback")
 
     store = open_store(backend, on_durable=tell)
     for i in range(5):
-        store.put(f"c{i}", _whole(1000, i), {})
+        store.put(f"c{i}", _whole(1000, i), {}, attachments={"frames.png": b"png"})
     store.flush(10)
     eventually(lambda: len(told) == 5)
     assert sorted(told) == [(f"c{i}", True) for i in range(5)]
@@ -132,7 +135,7 @@ def test_a_child_is_never_durable_before_what_it_shares(open_store: Open) -> Non
 def test_a_checkpoint_that_another_process_stored_equal_counts_as_stored(open_store: Open) -> None:
     """A worker died between upload and commit; another makes the same checkpoint again and stores nothing anew."""
     backend, told = FaultyBackend(), []
-    first, again = open_store(backend), open_store(backend, on_durable=told.append)
+    first, again = open_store(backend), open_store(backend, on_durable=lambda *said: told.append(said))
     root = State.root()
     child = root.step(1)
     first.put("c0", root.entries(), {"seed": 1})
@@ -141,7 +144,8 @@ def test_a_checkpoint_that_another_process_stored_equal_counts_as_stored(open_st
     before, backend.puts[:] = dict(_contents(backend)), []
     again.put("c1", child.clone().entries(), {"seed": 1, "timestamp": 2.0}, parent_id="c0", attachments={"f.png": b"?"})
     again.wait_durable("c1", 10)
-    assert (told, backend.puts) == (["c1"], [])
+    size = sum(info.size for info in backend.list("checkpoints/c1/"))
+    assert (told, backend.puts) == ([("c1", size)], [])
     again.put("c2", child.step(2).entries(), {}, parent_id="c1")
     again.flush(10)
     assert before.items() <= dict(_contents(backend)).items()

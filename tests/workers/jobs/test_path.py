@@ -73,6 +73,8 @@ def test_frames_are_there_before_the_commit_and_live(two: Fleet) -> None:
     eventually(lambda: two.ledger.nodes.get(job.result["head"]).durability == "durable")
     stored = two.store.get(f"checkpoints/{job.result['head']}/frames.png")
     assert stored == two.ledger.frames.strip(job.result["head"])
+    size = sum(info.size for info in two.store.list(f"checkpoints/{job.result['head']}/"))
+    assert two.ledger.nodes.get(job.result["head"]).bytes_new == size, "what was stored, picture and manifest included"
 
 
 def test_the_frames_of_a_bulk_fork_go_out_live_and_in_order(two: Fleet) -> None:

@@ -1,9 +1,11 @@
 -- needs: base
--- A payload was stored ("durable"), deleted, or found damaged. ARGV: node, new durability.
+-- A payload was stored ("durable"), deleted, or found damaged. ARGV: node, new durability, bytes that were stored
+-- (empty: not known; what was expected when the node was committed stays).
 local nid, durability = ARGV[1], ARGV[2]
 local key = keys.node(nid)
 local before = bare(get(key, 'durability'))
 if not before then return { 'absent' } end
+if ARGV[3] ~= '' then redis.call('HSET', key, 'bytes_new', ARGV[3]) end
 if before ~= durability then
   redis.call('HSET', key, 'durability', quote(durability))
   emit(bare(get(key, 'session_id')), durability == 'durable' and 'node.durable' or 'node.updated', node_view(nid))
