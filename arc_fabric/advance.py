@@ -73,7 +73,7 @@ class _Opening:
 def advance(manager: StateManager, before: WorldStateSnapshot, request: StepRequest) -> WorldStateSnapshot:
     """Take one step. After an exception the head is undefined: restore `before`.
 
-    Raises NonFiniteLatents when the model's output is not finite.
+    Raises NonFiniteLatents when the model's output is not finite, StateOverwritten when it wrote into `before`.
     """
     model = manager.model
     opening = _open(manager, before, request)
@@ -87,6 +87,7 @@ def advance(manager: StateManager, before: WorldStateSnapshot, request: StepRequ
     )
     pending = None if opening.past is None else _for_model(model, opening.past[:, -model.geometry.latents_per_block :])
     out = model.lazy_joint_video_action_causal(inputs, pending)
+    manager.require_unwritten(before)
     _require_finite(out["video_pred"], out["action_pred"])
     after = _collect(manager, before, request, opening, out["video_pred"], out["action_pred"])
     manager.set_resident(after)

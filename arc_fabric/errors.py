@@ -13,7 +13,7 @@
     +-- Unauthorized, Forbidden   (401, 403)
     +-- PayloadTooLarge           (413)
     +-- ModelError                the model failed; the session stays at its last commit
-    |   +-- ModelUnavailable, ModelOutOfMemory, NonFiniteLatents, IdentityMismatch, KVRebuildMismatch
+    |   +-- ModelUnavailable, ModelOutOfMemory, NonFiniteLatents, IdentityMismatch, KVRebuildMismatch, StateOverwritten
     +-- StoreError                snapshots cannot be written or read
     |   +-- StoreUnavailable (503), DamagedSnapshot, UnknownFormat
     +-- Cancelled, DeadlineExceeded
@@ -225,6 +225,12 @@ class IdentityMismatch(ModelError):
 
 class KVRebuildMismatch(ModelError):
     """A KV cache rebuilt from latents does not match the stored fingerprints."""
+
+
+class StateOverwritten(ModelError):
+    """The model wrote into a tensor that a captured state consists of."""
+
+    hint = "A model must replace the tensors of its state, or declare the parts that it writes in place."
 
 
 class StoreError(ArcFabricError):

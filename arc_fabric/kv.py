@@ -19,7 +19,7 @@ from torch import Tensor
 from arc_fabric.base.present import present
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, KVRebuildMismatch
 from arc_fabric.models.contract import Conditioning, WorldModel
-from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot
+from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot, layers_of
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.format.manifest import Manifest, TensorRecord, is_rebuildable
 from arc_fabric.store.format.pieces import cut, matches
@@ -55,6 +55,8 @@ class KvRestorer:
                 if not can_rebuild or not self._store.doubt_kv(error):
                     raise
                 log.error("KV of %s: %s Rebuilding it from latents.", snapshot.checkpoint_id, error.message)
+        if cost.available and not self._has_caches(snapshot):
+            snapshot.kv_layers = 0
         if snapshot.has_kv:
             return
         if not can_rebuild:
@@ -70,6 +72,10 @@ class KvRestorer:
             return ReadCost(False, 0, 0.0)
         return self._store.read_cost(snapshot.checkpoint_id, self._model.device)
 
+    def _has_caches(self, snapshot: WorldStateSnapshot) -> bool:
+        """Whether its record names a KV at all; a model may have none."""
+        return any(map(is_rebuildable, self._store.manifest(present(snapshot.checkpoint_id)).tensors))
+
     def _rebuild_is_faster(self, snapshot: WorldStateSnapshot, read_s: float) -> bool:
         if self._rebuild_cost is None:
             return read_s > WORTH_TRYING_S
@@ -80,8 +86,7 @@ class KvRestorer:
         started = time.perf_counter()
         tensors, _ = self._store.get(present(snapshot.checkpoint_id), self._model.device)
         for name in KV_FIELDS:
-            layers = sorted(key for key in tensors if key.startswith(LIST_FIELDS[name] + "/"))
-            setattr(snapshot, name, [tensors[key] for key in layers])
+            setattr(snapshot, name, layers_of(tensors, LIST_FIELDS[name]))
         seconds = time.perf_counter() - started
         log.info("KV of %s: read %d bytes from storage in %.3f s", snapshot.checkpoint_id, cost.storage_bytes, seconds)
 

@@ -12,6 +12,7 @@ model.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary, finalize
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from arc_fabric.base.lru import Lru
 from arc_fabric.base.present import present
-from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch
+from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch, StateOverwritten
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
 from arc_fabric.models.contract import WorldModel
@@ -102,7 +103,7 @@ class StateManager:
         kept = LIST_FIELDS if self.model.abilities.uses_crossattn_cache else KV_FIELDS
         tensors: dict[str, Any] = {name: list(getattr(head, LIST_FIELDS[name]) or ()) for name in kept}
         tensors |= {name: _copy_of(getattr(head, name)) for name in ("clip_feas", "ys")}
-        return WorldStateSnapshot(
+        snapshot = WorldStateSnapshot(
             checkpoint_id=None,
             session_id="",
             **tensors,
@@ -111,7 +112,10 @@ class StateManager:
             seed=int(head.seed),
             identity=self.identity,
             tokens_per_latent=self.model.geometry.tokens_per_latent,
+            kv_layers=sum(len(tensors[name]) for name in KV_FIELDS),
         )
+        snapshot.seal()
+        return snapshot
 
     def restore_state(self, snapshot: WorldStateSnapshot) -> None:
         """Put a snapshot into the head, so that the next call continues it: the automatic reset does not fire.
@@ -119,6 +123,7 @@ class StateManager:
         KV that the snapshot came without is read from the store or rebuilt. Tensors on another device are copied over.
         """
         self.set_resident(None)
+        self.require_unwritten(snapshot)
         self._set_tensors(snapshot)
         if not snapshot.has_kv and not snapshot.is_root:
             self._kv.fill(snapshot)
@@ -129,7 +134,19 @@ class StateManager:
             setattr(self.model.action_head, attribute, [self._on_device(t) for t in getattr(snapshot, name)])
         for name in HEAD_SCALARS:
             setattr(self.model.action_head, name, getattr(snapshot, name))
+        snapshot.seal()
         self.set_resident(snapshot)
+
+    def require_unwritten(self, snapshot: WorldStateSnapshot) -> None:
+        """Raise StateOverwritten where the model wrote into this snapshot's tensors. It is shared with nobody then: who
+        asks for its checkpoint gets what is stored."""
+        try:
+            snapshot.require_unwritten()
+        except StateOverwritten:
+            if snapshot.checkpoint_id is not None:
+                self._live.pop(snapshot.checkpoint_id, None)
+                self._kept.pop(snapshot.checkpoint_id)
+            raise
 
     def rebuilt_kv(self, checkpoint_id: str) -> dict[str, Tensor]:
         """A checkpoint's KV by its names in the store, made from its latents whatever is stored of it and checked
@@ -149,9 +166,10 @@ class StateManager:
         """After a failed call: put the snapshot back where that costs nothing, else leave the head empty until a
         session needs it."""
         if snapshot.has_kv or snapshot.is_root:
-            self.restore_state(snapshot)
-        else:
-            self.clear()
+            with suppress(StateOverwritten):
+                self.restore_state(snapshot)
+                return
+        self.clear()
 
     def make_resident(self, snapshot: WorldStateSnapshot) -> None:
         """`restore_state`, unless the head holds this very snapshot."""

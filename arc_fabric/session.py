@@ -25,6 +25,7 @@ Several sessions of one manager may be stepped in any order: the head is swapped
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -206,6 +207,13 @@ class Session:
         checkpoint_id = self.manager.checkpoint(self.snapshot)
         self.trajectory.named(checkpoint_id)
         return checkpoint_id
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the present state to one file (`WorldStateSnapshot.save`), KV included: where the session let it go,
+        it is read or rebuilt first."""
+        if not self.snapshot.is_root:
+            self.manager.make_resident(self.snapshot)
+        self.snapshot.save(path)
 
     def rewind(self, n_steps: int = 1) -> str:
         """Go back `n_steps`; returns the new head's checkpoint id. Later checkpoints stay. The prompt and

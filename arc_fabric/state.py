@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,9 +27,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from arc_fabric.errors import UnknownFormat
+from arc_fabric.errors import CheckpointUnavailable, StateOverwritten, UnknownFormat
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.store.format.entry import TensorEntry
+from arc_fabric.store.tiers import checksums_of
 
 FORMAT_VERSION = 1
 LIST_FIELDS = {
@@ -45,7 +47,7 @@ HOST_FIELDS = ("latent_video", "step_latents", "frames", "observed", "action_his
 META_FIELDS = (
     "checkpoint_id", "session_id", "frame_index", "timestamp", "current_start_frame", "seed", "prompt_text",
     "parent_checkpoint_id", "state", "embodiment_id", "prompt_mode", "action_source", "steered", "identity",
-    "tokens_per_latent",
+    "tokens_per_latent", "kv_layers",
 )  # fmt: skip
 """What is neither a tensor nor a call."""
 
@@ -113,8 +115,12 @@ class WorldStateSnapshot:
     steered: bool = False
     """Whether the actions given steered the model."""
     identity: dict[str, Any] = field(default_factory=dict)
+    kv_layers: int | None = None
+    """Layers with a KV cache when it was captured; None: not known (version 0.1.0 did not record it)."""
     tokens_per_latent: int = 1
     """Where the KV may be cut."""
+    sealed: dict[str, tuple[weakref.ref[Tensor], int]] = field(default_factory=dict, repr=False)
+    """Of the tensors that the head may hold, by name: which one, and its checksum when it was captured."""
 
     @property
     def is_root(self) -> bool:
@@ -123,13 +129,36 @@ class WorldStateSnapshot:
 
     @property
     def has_kv(self) -> bool:
-        """False for a light snapshot, whose KV must be rebuilt, and for a root, which has none."""
-        return bool(self.kv_cache)
+        """False where a KV belongs to it that is not here: it is light, or its KV was let go. True for a model without
+        KV, too; a root has none yet."""
+        return bool(self.kv_cache) or self.kv_layers == 0
 
     @property
     def window_start(self) -> int:
         """frame_index at which the current window was anchored."""
         return self.frame_index - len(self.calls)
+
+    def seal(self) -> None:
+        """Take the checksums of the tensors that the head may hold, of those that have none yet."""
+        new = {name: t for name, t in self._in_head().items() if self._checksum(name, t) is None}
+        sums = zip(new.items(), checksums_of(new.values()), strict=True)
+        self.sealed = self.sealed | {name: (weakref.ref(tensor), number) for (name, tensor), number in sums}
+
+    def require_unwritten(self) -> None:
+        """Raise StateOverwritten where a tensor was written in place since `seal`."""
+        known = {name: t for name, t in self._in_head().items() if self._checksum(name, t) is not None}
+        sums = zip(known, checksums_of(known.values()), strict=True)
+        if written := [name for name, number in sums if number != self.sealed[name][1]]:
+            raise StateOverwritten(
+                f"{', '.join(written[:3])}{' and others' if len(written) > 3 else ''} of the state after step "
+                f"{self.frame_index} of {self.session_id} changed in place since it was captured.",
+                tensors=written,
+                checkpoint_id=self.checkpoint_id,
+            )
+
+    def _in_head(self) -> dict[str, Tensor]:
+        """The tensors that the model may have in hand, by their names in the store."""
+        return {name: t for name, t in self.tensors().items() if name.split("/")[0] not in HOST_FIELDS}
 
     def to_cpu(self) -> WorldStateSnapshot:
         """A snapshot with every tensor in host memory."""
@@ -156,12 +185,20 @@ class WorldStateSnapshot:
 
     def entries(self) -> list[TensorEntry]:
         """The tensors with the axis and unit on which the store may cut and share them."""
-        cuts = {"kv_cache1": (2, self.tokens_per_latent), "kv_cache_neg": (2, self.tokens_per_latent)}
-        cuts |= {"latent_video": (1, 1), "action_history": (0, 1)}
+        added = 0 if self.step_latents is None else self.step_latents.shape[1]
+        kv = (2, self.tokens_per_latent, added * self.tokens_per_latent)
+        cuts = {"kv_cache1": kv, "kv_cache_neg": kv, "latent_video": (1, 1, added), "action_history": (0, 1, 1)}
         return [
-            TensorEntry(name, tensor, *cuts.get(name.split("/")[0], (None, 1)))
+            self._entry(name, tensor, *cuts.get(name.split("/")[0], (None, 1, 0)))
             for name, tensor in self.tensors().items()
         ]
+
+    def _entry(self, name: str, tensor: Tensor, axis: int | None, unit: int, fresh: int) -> TensorEntry:
+        return TensorEntry(name, tensor, axis, unit, fresh=fresh, checksum=self._checksum(name, tensor))
+
+    def _checksum(self, name: str, tensor: Tensor) -> int | None:
+        ref, number = self.sealed.get(name, (None, None))
+        return number if ref is not None and ref() is tensor else None
 
     def meta(self) -> dict[str, Any]:
         """Everything but the tensors, JSON-safe."""
@@ -176,13 +213,23 @@ class WorldStateSnapshot:
         if version != FORMAT_VERSION:
             raise UnknownFormat(f"Snapshot format {version!r} is not known; expected {FORMAT_VERSION}.")
         calls = tuple(CallRecord(**call) for call in values.pop("calls"))
-        values |= {name: _layers(tensors, attribute) for name, attribute in LIST_FIELDS.items()}
+        values |= {name: layers_of(tensors, attribute) for name, attribute in LIST_FIELDS.items()}
         values |= {name: tensors.get(name) for name in DEVICE_FIELDS}
         values |= {name: tensors[name].cpu() for name in HOST_FIELDS if name in tensors}
         return cls(**values, calls=calls)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file with the JSON metadata in its header; replaced atomically."""
+    def save(self, path: str | os.PathLike[str], *, light: bool = False) -> None:
+        """Write one safetensors file with the JSON metadata in its header; replaced atomically.
+
+        Raises CheckpointUnavailable where the KV is not here (a session that waits lets it go), unless `light`: a model
+        that rebuilds its KV can go on from the file without it.
+        """
+        if not (light or self.has_kv or self.is_root):
+            raise CheckpointUnavailable(
+                f"The KV of the state after step {self.frame_index} is not in memory; the file would lack it.",
+                hint="Session.save(path) brings it back first; save(path, light=True) leaves it out.",
+                checkpoint_id=self.checkpoint_id,
+            )
         path = Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.tensors().items()}
@@ -207,11 +254,13 @@ class WorldStateSnapshot:
             return None if value is None else value.to(device)
 
         moved: dict[str, Any] = {name: [move(t) for t in getattr(self, name)] for name in LIST_FIELDS}
-        return replace(self, **moved, **{name: move(getattr(self, name)) for name in DEVICE_FIELDS})
+        return replace(self, sealed={}, **moved, **{name: move(getattr(self, name)) for name in DEVICE_FIELDS})
 
 
-def _layers(tensors: Mapping[str, Tensor], attribute: str) -> list[Tensor]:
-    return [tensors[name] for name in sorted(tensors) if name.startswith(attribute + "/")]
+def layers_of(tensors: Mapping[str, Tensor], attribute: str) -> list[Tensor]:
+    """In the order of their numbers: `kv_cache1/100` comes after `kv_cache1/99`."""
+    names = [name for name in tensors if name.startswith(attribute + "/")]
+    return [tensors[name] for name in sorted(names, key=lambda name: int(name.rpartition("/")[2]))]
 
 
 def identity_of(model: WorldModel) -> dict[str, Any]:

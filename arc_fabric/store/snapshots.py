@@ -38,7 +38,7 @@ from arc_fabric.store.upkeep.drop_kv import drop_kv
 from arc_fabric.store.write.admission import Admission, Policy, PutReceipt
 from arc_fabric.store.write.budget import ByteBudget
 from arc_fabric.store.write.gather import Gatherer
-from arc_fabric.store.write.job import Attachment
+from arc_fabric.store.write.job import Attachment, written
 from arc_fabric.store.write.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -142,6 +142,11 @@ class SnapshotStore:
         entries = job.entries if job else ()
         if job and entries and not job.delete_requested:
             wanted = [entry for entry in entries if kv or not entry.rebuildable]
+            if names := written(entries, job.seals):
+                raise DamagedSnapshot(
+                    f"{', '.join(names)} of {checkpoint_id} changed in place before it was stored.",
+                    checkpoint_id=checkpoint_id,
+                )
             return {entry.name: entry.tensor.to(where) for entry in wanted}, dict(job.meta)
         return self._loader.load(checkpoint_id, where, kv=kv)
 

@@ -9,8 +9,11 @@ import torch
 
 from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import Piece, TensorRecord
-from arc_fabric.store.format.pieces import Cuts, cut
+from arc_fabric.store.format.pieces import Cuts, PieceIndex, cut
 from arc_fabric.store.format.signature import Form
+
+_MOST_UNITS = 4096
+"""A rest of more units is not searched: one look for each would cost more than its bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,27 +37,57 @@ class Stretch:
 
 
 def stretches(entry: TensorEntry, parent: TensorRecord | None, *, want_bytes: bool) -> Iterator[Stretch]:
-    """Cut a tensor into its parent's pieces as far as they match, then the rest.
+    """Cut a tensor into pieces that its parent has, and what is new.
+
+    A tensor that extends its parent has the parent's pieces at their places, then one that is new. Where a piece does
+    not match, the parent's are looked for at every unit: at their old places (a ring that was written) and at others (a
+    cache that rolled); what is new is cut into single units then, which still match when they roll on.
 
     With `want_bytes`, a matching piece whose bytes a light snapshot dropped is stored after all.
     """
     form, at = entry.form, 0
-    length = form.length
-    if parent is not None and form.fits(Form.of(parent)):
-        cuts = Cuts(entry.tensor, entry.axis)
-        for piece in parent.pieces:
-            if at + piece.extent > length or not cuts.match(at, piece.extent, piece):
-                break
-            known = piece.stored or not want_bytes
-            yield Stretch(entry, at, piece.extent, piece if known else None)
-            at += piece.extent
-    if at < length:
-        yield Stretch(entry, at, length - at, None)
+    if parent is None or not form.fits(Form.of(parent)):
+        yield from _new(entry, 0, form.length)
+        return
+    cuts = Cuts(entry.tensor, entry.axis)
+    for piece in parent.pieces:
+        if at + piece.extent > form.length or not cuts.match(at, piece.extent, piece):
+            break
+        yield _known(entry, at, piece, want_bytes=want_bytes)
+        at += piece.extent
+    else:
+        yield from _new(entry, at, form.length)
+        return
+    yield from _scattered(entry, at, parent, want_bytes=want_bytes)
+
+
+def _scattered(entry: TensorEntry, at: int, parent: TensorRecord, *, want_bytes: bool) -> Iterator[Stretch]:
+    """The parent's pieces wherever they are in the rest of the tensor; single units between them."""
+    length, unit = entry.form.length, entry.unit
+    if entry.axis is None or (length - at) // unit > _MOST_UNITS:
+        yield from _new(entry, at, length)
+        return
+    index = PieceIndex(entry.tensor, entry.axis, parent.pieces)
+    while at < length:
+        piece = index.find(at)
+        yield Stretch(entry, at, unit, None) if piece is None else _known(entry, at, piece, want_bytes=want_bytes)
+        at += unit if piece is None else piece.extent
+
+
+def _known(entry: TensorEntry, at: int, piece: Piece, *, want_bytes: bool) -> Stretch:
+    return Stretch(entry, at, piece.extent, piece if piece.stored or not want_bytes else None)
+
+
+def _new(entry: TensorEntry, at: int, length: int) -> Iterator[Stretch]:
+    step = entry.unit if entry.rolls else length - at
+    yield from (Stretch(entry, start, step, None) for start in range(at, length, step or 1))
 
 
 def expected_new(entry: TensorEntry, parent: Form | None) -> int:
-    """Bytes a tensor probably adds, from forms alone: a longer tensor extends its parent, another whole one is new."""
+    """Bytes a tensor probably adds, from forms alone: a longer tensor extends its parent, one that is as long has
+    rolled by what the step wrote (`entry.fresh`), another whole one is new."""
     form = entry.form
     if parent is None or entry.axis is None or not form.fits(parent) or form.length < parent.length:
         return entry.nbytes
-    return entry.nbytes * (form.length - parent.length) // form.length if form.length else 0
+    fresh = form.length - parent.length or min(entry.fresh, form.length) or form.length
+    return entry.nbytes * fresh // form.length if form.length else 0

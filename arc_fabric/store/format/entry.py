@@ -27,6 +27,12 @@ class TensorEntry:
     """The axis this tensor grows on by appending; None: the tensor is one piece."""
     unit: int = 1
     """Indices of `axis` per latent frame; pieces are cut at multiples of it."""
+    fresh: int = 0
+    """Indices of `axis` that the step wrote: by as many a tensor that is as long as its parent's rolled; 0: unknown."""
+    rolls: bool = False
+    """It is a cache of some capacity: new stretches are cut into single units, which match wherever they roll to."""
+    checksum: int | None = None
+    """Of the tensor when it was captured (store/tiers/seal.py); None: it is taken as it is when it is put."""
 
     def __post_init__(self) -> None:
         if not self.name or self.name.startswith("/") or "@" in self.name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from blake3 import blake3
@@ -80,6 +81,33 @@ class Cuts:
         for at in range(0, self._outer * self._row, self._row):
             hasher.update(self._bytes[at + start * self._step : at + (start + extent) * self._step])
         return hasher.hexdigest() == piece.digest
+
+
+class PieceIndex:
+    """Finds pieces in a tensor, wherever they lie along its axis."""
+
+    def __init__(self, tensor: torch.Tensor, axis: int, pieces: Iterable[Piece]) -> None:
+        self._tensor, self._axis = tensor, axis
+        self._by_mark = on_accelerator(tensor) and all(piece.fingerprint or piece.zero for piece in pieces)
+        self._known: dict[tuple[int, str], Piece] = {}
+        for piece in pieces:
+            mark = piece.fingerprint if self._by_mark else piece.digest
+            self._known.setdefault((piece.extent, "" if piece.zero else mark), piece)
+        self._extents = sorted({extent for extent, _ in self._known}, reverse=True)
+
+    def find(self, at: int) -> Piece | None:
+        """The longest piece whose bytes lie at this place."""
+        for extent in self._extents:
+            if at + extent <= self._tensor.shape[self._axis]:
+                found = self._known.get((extent, self._mark(cut(self._tensor, self._axis, at, extent), extent)))
+                if found is not None:
+                    return found
+        return None
+
+    def _mark(self, view: torch.Tensor, extent: int) -> str:
+        if (extent, "") in self._known and is_zero(view):
+            return ""
+        return fingerprint(view) if self._by_mark else digest(view.cpu())
 
 
 def digest(tensor: torch.Tensor) -> str:

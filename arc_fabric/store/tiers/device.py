@@ -12,13 +12,14 @@ import torch
 
 from arc_fabric.base.lru import Lru
 from arc_fabric.store.format.manifest import Piece, TensorRecord
+from arc_fabric.store.tiers.seal import seal_of
 
 
 class DeviceTier:
     """Tensors still alive somewhere (in a model, in a caller's hands), with the pieces they consist of.
 
     Weak references cost nothing; the latest are also held strongly within `budget` bytes. A tensor that was written in
-    place since (its version counter moved) is no longer believed. Thread-safe.
+    place since (its seal is another) is no longer believed. Thread-safe.
     """
 
     def __init__(self, budget: int) -> None:
@@ -33,12 +34,12 @@ class DeviceTier:
         """Note that `tensor` consists of `record`'s pieces."""
         if not record.pieces:
             return
-        me = id(tensor)
+        me, seal = id(tensor), seal_of(tensor)
         with self._lock:
             self._forget(me)
             start = _start(record, tensor.device)
             ref = weakref.ref(tensor, partial(self._died, me))
-            self._records[me] = _Alive(ref, version_of(tensor), record, start)
+            self._records[me] = _Alive(ref, seal, record, start)
             self._by_start.setdefault(start, {})[me] = None
             if tensor.nbytes <= self.budget:
                 self._held.add(me, tensor)
@@ -47,17 +48,16 @@ class DeviceTier:
         """The pieces of this very tensor, if known."""
         with self._lock:
             found = self._records.get(id(tensor))
-            if found is None or found.ref() is not tensor or found.version != version_of(tensor):
-                return None
-            return found.record
+        if found is None or found.ref() is not tensor or found.seal != seal_of(tensor):
+            return None
+        return found.record
 
     def longest(self, wanted: TensorRecord, device: torch.device) -> tuple[torch.Tensor, int] | None:
         """The living tensor on `device` that shares most leading pieces with `wanted`, and how many."""
-        best: tuple[torch.Tensor, int] | None = None
-        for tensor, record in self._candidates(wanted, device):
-            shared = _shared(wanted.pieces, record.pieces)
-            if shared and (best is None or shared > best[1] or (shared == best[1] and tensor.shape == wanted.shape)):
-                best = tensor, shared
+        found = [(_shared(wanted.pieces, alive.record.pieces), tensor.shape == wanted.shape, tensor, alive.seal)
+                 for tensor, alive in self._candidates(wanted, device)]  # fmt: skip
+        found.sort(key=lambda one: one[:2], reverse=True)
+        best = next(((tensor, n) for n, _, tensor, seal in found if n and seal == seal_of(tensor)), None)
         self.counters["hits" if best else "misses"] += 1
         return best
 
@@ -74,16 +74,16 @@ class DeviceTier:
             sizes = {"tensors": len(self._records), "bytes": self._held.used, "budget": self.budget}
             return sizes | dict(self.counters)
 
-    def _candidates(self, wanted: TensorRecord, device: torch.device) -> list[tuple[torch.Tensor, TensorRecord]]:
-        found: list[tuple[torch.Tensor, TensorRecord]] = []
+    def _candidates(self, wanted: TensorRecord, device: torch.device) -> list[tuple[torch.Tensor, _Alive]]:
+        found: list[tuple[torch.Tensor, _Alive]] = []
         with self._lock:
             for me in list(self._by_start.get(_start(wanted, device), ())):
                 alive = self._records.get(me)
                 tensor = alive.ref() if alive else None
-                if alive is None or tensor is None or alive.version != version_of(tensor):
+                if alive is None or tensor is None:
                     continue
                 if (alive.record.dtype, alive.record.axis) == (wanted.dtype, wanted.axis):
-                    found.append((tensor, alive.record))
+                    found.append((tensor, alive))
         return found
 
     def _died(self, me: int, ref: weakref.ref[torch.Tensor]) -> None:
@@ -105,14 +105,9 @@ class DeviceTier:
 @dataclass(frozen=True, eq=False)
 class _Alive:
     ref: weakref.ref[torch.Tensor]
-    version: int
+    seal: int
     record: TensorRecord
     start: tuple[str, str, str]
-
-
-def version_of(tensor: torch.Tensor) -> int:
-    """Counts in-place writes; 0 for inference tensors, which do not count them."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 def _start(record: TensorRecord, device: torch.device) -> tuple[str, str, str]:

@@ -15,10 +15,10 @@ from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import check_id
 from arc_fabric.store.format.signature import Form
 from arc_fabric.store.read.manifest_cache import ManifestCache
-from arc_fabric.store.tiers import DeviceTier, version_of
+from arc_fabric.store.tiers import DeviceTier
 from arc_fabric.store.tiers.transfer import mark
 from arc_fabric.store.write.budget import ByteBudget
-from arc_fabric.store.write.job import Attachment, WriteJob
+from arc_fabric.store.write.job import Attachment, WriteJob, seals_of_entries
 from arc_fabric.store.write.writer import Writer
 
 Policy = Literal["full", "light", "auto"]
@@ -80,7 +80,7 @@ class Admission:
                 attachments=dict(attachments),
                 keep_kv=keep_kv,
                 reserved=sum(stored),
-                versions=tuple(version_of(entry.tensor) for entry in entries),
+                seals=seals_of_entries(entries),
                 after=mark(entry.tensor.device for entry in entries),
                 new_id=new_id,
             )

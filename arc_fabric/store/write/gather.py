@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -14,9 +14,9 @@ from arc_fabric.store.format.fingerprint import fingerprint
 from arc_fabric.store.format.manifest import Piece, TensorRecord, digest_of, is_rebuildable
 from arc_fabric.store.format.pieces import dtype_name, on_accelerator
 from arc_fabric.store.read.manifest_cache import ManifestCache
-from arc_fabric.store.tiers import DeviceTier, HostTier, version_of
+from arc_fabric.store.tiers import DeviceTier, HostTier
 from arc_fabric.store.tiers.transfer import copied, side_stream
-from arc_fabric.store.write.job import WriteJob
+from arc_fabric.store.write.job import WriteJob, written
 from arc_fabric.store.write.layout import lay_out
 
 _WHOLE = 1
@@ -38,7 +38,7 @@ class Gatherer:
         try:
             with side_stream({entry.tensor.device for entry in job.entries}, job.after), torch.no_grad():
                 records = {entry.name: self._record(entry, parent.get(entry.name), job) for entry in job.entries}
-            _check_unchanged(job)
+                _check_unchanged(job)
             job.manifest = lay_out(job, records)
         except BaseException:
             job.buffers = {}
@@ -93,13 +93,8 @@ class Gatherer:
 
 
 def _check_unchanged(job: WriteJob) -> None:
-    written: Sequence[str] = [
-        entry.name
-        for entry, version in zip(job.entries, job.versions, strict=True)
-        if version_of(entry.tensor) != version
-    ]
-    if written:
+    if names := written(job.entries, job.seals):
         raise StoreError(
-            f"{', '.join(written)} of {job.checkpoint_id} changed in place before they were copied off.",
+            f"{', '.join(names)} of {job.checkpoint_id} changed in place before they were copied off.",
             hint="Replace tensors given to put(), never write into them.",
         )

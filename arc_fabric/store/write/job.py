@@ -12,6 +12,7 @@ import torch
 
 from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import Manifest
+from arc_fabric.store.tiers import checksums_of, seals_of
 
 Attachment = bytes | Callable[[], bytes]
 State = Literal["queued", "gathered", "durable", "failed"]
@@ -30,7 +31,8 @@ class WriteJob:
     keep_kv: bool
     reserved: int
     """Bytes taken from the budget."""
-    versions: tuple[int, ...]
+    seals: tuple[int, ...]
+    """What each tensor was when it was put; one that is written before it is copied off fails the job."""
     after: list[torch.cuda.Event]
     new_id: bool = False
     """Nothing can be stored under the id yet; false once an upload was tried."""
@@ -46,3 +48,17 @@ class WriteJob:
     delete_requested: bool = False
     gathered: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
+
+
+def written(entries: Sequence[TensorEntry], seals: Sequence[int]) -> list[str]:
+    """The names of those that were written in place since they were put with these seals."""
+    now = zip(entries, seals_of_entries(entries, again=True), seals, strict=True)
+    return [entry.name for entry, seal, before in now if seal != before]
+
+
+def seals_of_entries(entries: Sequence[TensorEntry], *, again: bool = False) -> tuple[int, ...]:
+    """What each tensor is: the checksum with which it came (`again`: taken anew), else its seal."""
+    came = [entry.tensor for entry in entries if entry.checksum is not None]
+    sums = iter(checksums_of(came) if again else [entry.checksum for entry in entries if entry.checksum is not None])
+    seals = iter(seals_of(entry.tensor for entry in entries if entry.checksum is None))
+    return tuple(next(seals if entry.checksum is None else sums) for entry in entries)
