@@ -25,6 +25,7 @@ Several sessions of one manager may be stepped in any order: the head is swapped
 
 from __future__ import annotations
 
+import operator
 import os
 import time
 import warnings
@@ -105,7 +106,7 @@ class Session:
         """
         self._bind(session_id, model, state_manager)
         self.prompt = _require_text(prompt)
-        self.seed = state_manager.default_seed if seed is None else int(seed)
+        self.seed = state_manager.default_seed if seed is None else _require_seed(seed)
         first = array_of(state, (model.geometry.state_dim,), "state")
         request = StepRequest(session_id, self.prompt, self.seed, state=first)
         self.snapshot = root_snapshot(model, request, np.asarray(initial_frame), embodiment_id)
@@ -130,7 +131,7 @@ class Session:
         snapshot = state_manager.load(checkpoint_id, force)
         self = cls.from_snapshot(session_id, model, state_manager, snapshot)
         self.prompt = self.prompt if prompt is None else _require_text(prompt)
-        self.seed = self.seed if seed is None else int(seed)
+        self.seed = self.seed if seed is None else _require_seed(seed)
         self.prompt_mode = _require_mode(prompt_mode)
         return self
 
@@ -281,7 +282,7 @@ class Session:
         return StepRequest(
             self.session_id,
             _require_text(self.prompt),
-            int(self.seed),
+            _require_seed(self.seed),
             _require_mode(self.prompt_mode),
             _actions(action, geometry),
             array_of(given_state, (geometry.state_dim,), "state"),
@@ -335,6 +336,16 @@ def _require_text(prompt: Any) -> str:
     if not is_text(prompt):
         raise InvalidRequest(f"The prompt {ascii(prompt)[:80]} {NO_TEXT}.", hint="Give text that UTF-8 can hold.")
     return prompt
+
+
+def _require_seed(seed: Any) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        raise InvalidRequest(f"The seed must be an integer, got {type(seed).__name__}.") from None
+    if not -(1 << 63) <= number < 1 << 63:
+        raise InvalidRequest(f"The seed {number} is out of range: it has 64 bits, signed.")
+    return number
 
 
 def _require_mode(mode: Any) -> PromptMode:

@@ -30,7 +30,7 @@ from torch import Tensor
 from arc_fabric.errors import CheckpointUnavailable, StateOverwritten, UnknownFormat
 from arc_fabric.models.contract import WorldModel
 from arc_fabric.store.format.entry import TensorEntry
-from arc_fabric.store.tiers import checksums_of
+from arc_fabric.store.format.seal import checksums_of
 
 FORMAT_VERSION = 1
 LIST_FIELDS = {

@@ -139,7 +139,7 @@ ROOMS = (
     Room(
         "arc_fabric/openpi",
         "arc_fabric/client arc_fabric/models:contract arc_fabric/models:registry arc_fabric:sdk",
-        "msgpack numpy websockets",
+        "PIL msgpack numpy websockets",
     ),
     Room(
         "workers/process",

@@ -2,6 +2,7 @@
 
 wire          msgpack with numpy arrays, the protocol's encoding
 observation   what clients send, read into one form
+episodes      which episode a message means; one that was left goes on
 backend       who acts: the contract, and the frames an episode has seen
 local         episodes in this process, on a model of its own
 remote        episodes as sessions of a running Arc Fabric, over HTTP

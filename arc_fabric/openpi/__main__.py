@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=_seed, help="from 0 to 2147483647")
     options = parser.parse_args()
     key = os.environ.get("ARC_FABRIC_OPENPI_KEY")
     try:
@@ -36,6 +36,7 @@ def main() -> int:
                 "Refusing to work with a token for anyone who connects.", hint="Set ARC_FABRIC_OPENPI_KEY, too."
             )
         backend = _backend(options)
+        backend.warm_up()
         server = make_server(backend, options.host, options.port, api_key=key)
     except (ArcFabricError, OSError) as error:
         print(f"{error} {getattr(error, 'what_to_do', '')}".strip(), file=sys.stderr)
@@ -45,6 +46,13 @@ def main() -> int:
     print(f"policy server at ws://{options.host}:{server.socket.getsockname()[1]}", flush=True)
     server.serve_forever()
     return 0
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed <= 2**31 - 1:
+        raise argparse.ArgumentTypeError(f"the seed must be from 0 to {2**31 - 1}, got {text}")
+    return seed
 
 
 def _backend(options: argparse.Namespace) -> Backend:

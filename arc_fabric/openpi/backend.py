@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from PIL import Image
 
+from arc_fabric.errors import InvalidRequest
 from arc_fabric.openpi.observation import Observation
 
 
@@ -33,8 +35,11 @@ class Episode(Protocol):
     def act(self, observation: Observation) -> Act:
         """One call: take the observation, checkpoint, give the actions."""
 
+    def resume(self) -> None:
+        """Go on after `close`; nothing to do where the episode is open."""
+
     def close(self) -> None:
-        """The episode is over; its checkpoints stay."""
+        """Nobody plays it now; its checkpoints stay."""
 
 
 class Backend(Protocol):
@@ -44,12 +49,18 @@ class Backend(Protocol):
         """What the server tells a client first."""
 
     def begin(self, observation: Observation) -> Episode:
-        """A new episode from its first observation, which `act` gets as well."""
+        """A new episode from its first observation, which `act` gets as well; where the observation names a session or
+        a checkpoint to resume, it goes on from there."""
+
+    def warm_up(self) -> None:
+        """Have the first call take no longer than the others."""
 
 
-def frames_for(frame: np.ndarray, cameras: int) -> np.ndarray:
+def frames_for(frame: np.ndarray, cameras: int, size: tuple[int, int]) -> np.ndarray:
     """What a model of so many cameras sees of a frame [h, w, 3] or [V, h, w, 3]: of too many the first ones; black
-    pictures for those that a client does not have."""
+    pictures for those that a client does not have. Larger pictures than the model's (height, width) are scaled down so
+    that they still cover it: in this process and on the way to a server alike, so that both have the same bits."""
+    frame = scaled(frame, size)
     if frame.ndim == 3:
         return frame
     if cameras == 1:
@@ -57,6 +68,30 @@ def frames_for(frame: np.ndarray, cameras: int) -> np.ndarray:
         return only
     missing = max(0, cameras - len(frame))
     return np.concatenate([frame[:cameras], np.zeros((missing, *frame.shape[1:]), frame.dtype)])
+
+
+def scaled(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """uint8 [..., h, w, 3] in the proportions that it has, no larger than it takes to cover (height, width)."""
+    tall, wide = frame.shape[-3:-1]
+    factor = max(size[0] / tall, size[1] / wide)
+    if factor >= 1:
+        return frame
+    to = max(1, round(wide * factor)), max(1, round(tall * factor))
+    views = frame.reshape(-1, tall, wide, 3)
+    small = [np.asarray(Image.fromarray(view).resize(to, Image.Resampling.BOX)) for view in views]
+    return np.stack(small).reshape(*frame.shape[:-3], to[1], to[0], 3)
+
+
+def require_prompt(prompt: str, most: int) -> str:
+    """A prompt that a session can begin with, checked as the server checks it. Raises InvalidRequest."""
+    if not prompt:
+        raise InvalidRequest("The first observation of an episode needs a prompt.", hint="Send it as 'prompt'.")
+    if len(prompt) > most:
+        raise InvalidRequest(
+            f"prompt has {len(prompt)} characters; at most {most} are accepted (max_prompt_chars).",
+            hint="Send a shorter one.",
+        )
+    return prompt
 
 
 class SeenFrames:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
 from arc_fabric.client import ArcFabric
-from arc_fabric.openpi.backend import Act, SeenFrames, frames_for, server_metadata
+from arc_fabric.client.session import RemoteSession
+from arc_fabric.openpi.backend import Act, SeenFrames, frames_for, require_prompt, server_metadata
 from arc_fabric.openpi.observation import Observation
 
 LEASE_S = 60.0
@@ -30,6 +32,9 @@ class RemoteBackend:
         """From the server's model card."""
         return server_metadata(self.card, closed_loop=self.closed_loop)
 
+    def warm_up(self) -> None:
+        """A worker warms its model up before it takes work."""
+
     def begin(self, observation: Observation) -> RemoteEpisode:
         """Open a session; SessionLimitReached when all slots are taken."""
         return RemoteEpisode(self, observation)
@@ -42,10 +47,23 @@ class RemoteEpisode:
         self._backend = backend
         self._geometry = backend.card["geometry"]
         self._seen = SeenFrames(self._geometry.get("observed_frames") or self._geometry["frames_per_step"])
-        frame = self._given(first.frames[-1])
-        self.session = backend.fabric.new_session(
-            first.prompt, frame, seed=backend.seed, label=backend.label, lease_s=LEASE_S
-        )
+        self._open = True
+        self.session = self._begin(first)
+
+    def _begin(self, first: Observation) -> RemoteSession:
+        """A new world, a fork of a checkpoint, or a session that is there, opened again."""
+        backend = self._backend
+        if first.resume is None:
+            prompt, frame = require_prompt(first.prompt, sys.maxsize), self._given(first.frames[-1])
+            options: dict[str, Any] = {"seed": backend.seed, "label": backend.label, "lease_s": LEASE_S}
+            return backend.fabric.new_session(prompt, frame, **options)
+        if first.resume.startswith("ckp_"):
+            owner = backend.fabric.checkpoint(first.resume).session_id
+            return backend.fabric.session(owner).fork(first.resume, label=backend.label)
+        session = backend.fabric.session(first.resume)
+        if session.info.state == "closed":
+            session.reopen()
+        return session
 
     def act(self, observation: Observation) -> Act:
         """One step job; its actions are read from the committed node."""
@@ -62,9 +80,18 @@ class RemoteEpisode:
         actions = np.asarray(self._backend.fabric.checkpoint(step.checkpoint_id).actions, np.float32)
         return Act(actions, self.session.id, step.checkpoint_id, step.frame_index, closed, fitting is not None)
 
+    def resume(self) -> None:
+        """Open the session again where `close` closed it."""
+        if not self._open:
+            self.session.reopen()
+            self._open = True
+
     def close(self) -> None:
         """Close the session: its slot is free, its tree stays."""
-        self.session.close()
+        if self._open:
+            self._open = False
+            self.session.close()
 
     def _given(self, frame: np.ndarray) -> np.ndarray:
-        return frames_for(frame, self._geometry.get("cameras", 1))
+        size = self._geometry["image_height"], self._geometry["image_width"]
+        return frames_for(frame, self._geometry.get("cameras", 1), size)

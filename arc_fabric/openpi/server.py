@@ -3,8 +3,7 @@
 The server speaks first: its metadata. Then each message is an observation, answered by actions. OpenPI
 clients send no `endpoint` and get a map with `actions`; RoboArena clients send `endpoint` "infer" or "reset"
 and get the bare array, or a text. A text in answer to an observation is an error, in both dialects. An
-episode is what shares a `session_id`, or a connection where none is sent; it ends by `reset`, by another
-`session_id`, or with its connection.
+episode is what shares a `session_id`, or a connection where none is sent (see `episodes`).
 """
 
 from __future__ import annotations
@@ -23,14 +22,16 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from arc_fabric.base.hosts import host_of
-from arc_fabric.errors import ArcFabricError, Forbidden, InvalidRequest
-from arc_fabric.openpi.backend import Act, Backend, Episode
+from arc_fabric.errors import ArcFabricError, Forbidden, InvalidRequest, PayloadTooLarge
+from arc_fabric.openpi.backend import Act, Backend
+from arc_fabric.openpi.episodes import Episodes, Place
 from arc_fabric.openpi.observation import episode_name, read_observation
 from arc_fabric.openpi.wire import pack, unpack
 from arc_fabric.settings import LOOPBACK_HOSTS
 
 log = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 64 << 20
+"""Larger messages are refused in an answer; of more than twice as much, the connection is closed (code 1009)."""
 MAX_CONNECTIONS = 256
 """Each has a thread; one that says nothing ends after ten seconds (`open_timeout` of websockets)."""
 
@@ -53,10 +54,12 @@ def make_server(backend: Backend, host: str = "127.0.0.1", port: int = 8000, *, 
             return connection.respond(403, f"This server answers to {host} and localhost only.\n")
         return None
 
-    def handle(connection: ServerConnection) -> None:
-        _Conversation(backend, connection).run()
+    episodes = Episodes(backend)
 
-    options: dict[str, Any] = {"compression": None, "max_size": MAX_MESSAGE_BYTES, "origins": [None]}
+    def handle(connection: ServerConnection) -> None:
+        _Conversation(backend, episodes, connection).run()
+
+    options: dict[str, Any] = {"compression": None, "max_size": 2 * MAX_MESSAGE_BYTES, "origins": [None]}
     listener = _Listener(host, port)
     server = serve(handle, sock=listener, process_request=admit, **options)
     listener.crowded = lambda: len(server.handler_threads) >= MAX_CONNECTIONS
@@ -88,11 +91,11 @@ def _has_key(headers: Headers, api_key: str) -> bool:
 class _Conversation:
     """One client's connection."""
 
-    def __init__(self, backend: Backend, connection: ServerConnection) -> None:
+    def __init__(self, backend: Backend, episodes: Episodes, connection: ServerConnection) -> None:
         self._backend = backend
+        self._episodes = episodes
         self._connection = connection
-        self._episode: Episode | None = None
-        self._name: str | None = None
+        self._place: Place | None = None
 
     def run(self) -> None:
         """Until the client leaves."""
@@ -103,10 +106,15 @@ class _Conversation:
         except ConnectionClosed:
             log.info("client left")
         finally:
-            self._end()
+            self._end(forget=False)
 
     def _answer(self, data: str | bytes) -> str | bytes:
         try:
+            if len(data) > MAX_MESSAGE_BYTES:
+                raise PayloadTooLarge(
+                    f"The message has {len(data)} bytes; at most {MAX_MESSAGE_BYTES} are accepted.",
+                    hint="Send smaller pictures: the model sees them at its own size.",
+                )
             message = unpack(data) if isinstance(data, bytes) else None
             if not isinstance(message, dict):
                 raise InvalidRequest("A message must be a msgpack map.")
@@ -120,7 +128,7 @@ class _Conversation:
     def _serve(self, message: Mapping[str, Any]) -> str | bytes:
         endpoint = message.get("endpoint")
         if endpoint == "reset":
-            self._end()
+            self._end(forget=True)
             return "reset successful"
         if endpoint not in (None, "infer"):
             raise InvalidRequest(f"There is no endpoint {endpoint!r}; expected 'infer' or 'reset'.")
@@ -132,16 +140,12 @@ class _Conversation:
 
     def _infer(self, message: Mapping[str, Any]) -> Act:
         observation, name = read_observation(message), episode_name(message)
-        if self._episode is not None and name != self._name:
-            self._end()
-        if self._episode is None:
-            self._episode, self._name = self._backend.begin(observation), name
-        return self._episode.act(observation)
+        self._place = self._episodes.place(self, self._place, name)
+        return self._episodes.act(self._place, observation)
 
-    def _end(self) -> None:
-        episode, self._episode = self._episode, None
-        if episode is not None:
-            episode.close()
+    def _end(self, *, forget: bool) -> None:
+        place, self._place = self._place, None
+        self._episodes.leave(self, place, forget=forget)
 
 
 def _openpi_answer(act: Act, milliseconds: float) -> dict[str, Any]:

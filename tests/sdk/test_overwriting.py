@@ -12,7 +12,8 @@ from arc_fabric.errors import StateOverwritten, StoreError
 from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import MemoryBackend
 from arc_fabric.store.format.manifest import Piece, TensorRecord
-from arc_fabric.store.tiers import DeviceTier, seal_of
+from arc_fabric.store.format.seal import seal_of
+from arc_fabric.store.tiers import DeviceTier
 from tests.sdk.worlds import assert_same, new_session, uninterrupted
 from tests.support.overwriting import Overwriting
 

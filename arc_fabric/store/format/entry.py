@@ -32,7 +32,7 @@ class TensorEntry:
     rolls: bool = False
     """It is a cache of some capacity: new stretches are cut into single units, which match wherever they roll to."""
     checksum: int | None = None
-    """Of the tensor when it was captured (store/tiers/seal.py); None: it is taken as it is when it is put."""
+    """Of the tensor when it was captured (store/format/seal.py); None: it is taken as it is when it is put."""
 
     def __post_init__(self) -> None:
         if not self.name or self.name.startswith("/") or "@" in self.name:

@@ -3,6 +3,5 @@
 from arc_fabric.store.tiers.device import DeviceTier
 from arc_fabric.store.tiers.disk import DiskTier
 from arc_fabric.store.tiers.host import HostTier
-from arc_fabric.store.tiers.seal import checksums_of, seal_of, seals_of
 
-__all__ = ["DeviceTier", "DiskTier", "HostTier", "checksums_of", "seal_of", "seals_of"]
+__all__ = ["DeviceTier", "DiskTier", "HostTier"]

@@ -12,7 +12,7 @@ import torch
 
 from arc_fabric.base.lru import Lru
 from arc_fabric.store.format.manifest import Piece, TensorRecord
-from arc_fabric.store.tiers.seal import seal_of
+from arc_fabric.store.format.seal import seal_of
 
 
 class DeviceTier:

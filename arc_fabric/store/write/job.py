@@ -12,7 +12,7 @@ import torch
 
 from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import Manifest
-from arc_fabric.store.tiers import checksums_of, seals_of
+from arc_fabric.store.format.seal import checksums_of, seals_of
 
 Attachment = bytes | Callable[[], bytes]
 State = Literal["queued", "gathered", "durable", "failed"]
