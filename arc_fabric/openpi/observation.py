@@ -3,7 +3,7 @@
 RoboArena / DROID: `observation/exterior_image_{0,1}_left`, `observation/wrist_image_left`,
 `observation/joint_position`, `observation/gripper_position`, `prompt`, `session_id`, `endpoint`. OpenPI's
 simulators: `observation/image`, `observation/wrist_image`, `observation/state`, `prompt`. A picture is uint8
-[H, W, 3], or [T, H, W, 3] for several frames. Ours: `arc_fabric/resume`, in the first observation of an episode.
+[H, W, 3], or [T, H, W, 3] for several frames. Ours: `resume`, in the first observation of an episode.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def read_observation(message: Mapping[str, Any]) -> Observation:
         prompt = str(prompt.reshape(-1)[0])
     if not isinstance(prompt, str):
         raise InvalidRequest(f"prompt must be a string, got {type(prompt).__name__}.")
-    return Observation(_frames(message), prompt, _state(message), _text(message.get("arc_fabric/resume")))
+    return Observation(_frames(message), prompt, _state(message), _text(message.get("resume")))
 
 
 def episode_name(message: Mapping[str, Any]) -> str | None:

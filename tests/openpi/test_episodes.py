@@ -68,10 +68,10 @@ def test_an_episode_resumes_a_session_or_a_checkpoint(port: int, what: str) -> N
     """By the ids that every answer has; what is not there is named."""
     client = WebsocketClientPolicy("127.0.0.1", port)
     known = client.infer(observation(0, session_id="a"))["arc_fabric"]
-    later = WebsocketClientPolicy("127.0.0.1", port).infer(observation(1, **{"arc_fabric/resume": known[what]}))
+    later = WebsocketClientPolicy("127.0.0.1", port).infer(observation(1, **{"resume": known[what]}))
     assert later["arc_fabric"]["frame_index"] == 2
     with pytest.raises(RuntimeError, match="ses_nobody"):
-        client.infer(observation(1, session_id="z", **{"arc_fabric/resume": "ses_nobody"}))
+        client.infer(observation(1, session_id="z", **{"resume": "ses_nobody"}))
 
 
 @pytest.mark.parametrize("shape", [(720, 1280, 3), (3, 480, 640, 3), (1, 400, 300, 3)])
