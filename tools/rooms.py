@@ -109,6 +109,11 @@ ROOMS = (
         holds="the SDK: a world in one process, without a server",
     ),
     Room(
+        "arc_fabric/testing",
+        f"arc_fabric/models:contract {STORE}:snapshots arc_fabric:sdk",
+        "numpy torch",
+    ),
+    Room(
         "arc_fabric:protocol",
         "arc_fabric/media",
         "numpy torch",

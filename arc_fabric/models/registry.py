@@ -3,21 +3,36 @@
 >>> model = load_model("tabletop")
 >>> model.geometry.frames_per_step
 8
+
+A model of your own needs no change here: `python:<module>:<callable>` names a function that takes a device, and a
+package can give its models names by the entry point group `arc_fabric.models`:
+
+    [project.entry-points."arc_fabric.models"]
+    mine = "my_package.world:load"            # model = "mine"; with "mine:<place>", load(place, device)
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
 
-from arc_fabric.errors import ModelUnavailable, UnknownSetting
+from arc_fabric.errors import ArcFabricError, ModelUnavailable, UnknownSetting
 from arc_fabric.models.contract import WorldModel
 
 NAMES = ("tabletop", "dreamzero:<checkpoint dir>", "python:<module>:<callable taking a device>")
+GROUP = "arc_fabric.models"
+_MEMBERS = (
+    "action_head", "abilities", "geometry", "device", "identity", "fit_image", "make_inputs", "decode", "language_of",
+    "lazy_joint_video_action_causal",
+)  # fmt: skip
+"""Of a `WorldModel`, what every model needs; the others follow from its abilities."""
 
 
 def load_model(name: str, device: str = "cpu") -> WorldModel:
-    """Load `tabletop`, `dreamzero:<dir>` from a checkpoint directory, or what `python:<module>:<callable>` makes, onto
-    a device ("cpu", "cuda:0"). Raises ModelUnavailable, UnknownSetting."""
+    """Load `tabletop`, `dreamzero:<dir>` from a checkpoint directory, what `python:<module>:<callable>` makes, or what
+    an installed package names, onto a device ("cpu", "cuda:0"). Raises ModelUnavailable, UnknownSetting."""
     family, _, place = name.partition(":")
     if family == "tabletop" and not place:
         from arc_fabric.models.tabletop.model import TabletopModel
@@ -28,15 +43,32 @@ def load_model(name: str, device: str = "cpu") -> WorldModel:
 
         return load(place, device=device)
     if family == "python" and place:
-        return _made_by(place, device)
-    raise UnknownSetting(f"There is no model {name!r}; expected one of: {', '.join(NAMES)}.")
+        module, _, attribute = place.partition(":")
+        return _made(name, lambda: getattr(importlib.import_module(module), attribute), device)
+    for entry in entry_points(group=GROUP, name=family):
+        return _made(name, entry.load, *([place] if place else []), device)
+    known = sorted({entry.name for entry in entry_points(group=GROUP)})
+    raise UnknownSetting(f"There is no model {name!r}; expected one of: {', '.join([*NAMES, *known])}.")
 
 
-def _made_by(place: str, device: str) -> WorldModel:
-    module, _, attribute = place.partition(":")
+def _made(name: str, find: Callable[[], Any], *arguments: str) -> WorldModel:
+    """What a function from elsewhere makes, if it can be used as a model."""
     try:
-        factory = getattr(importlib.import_module(module), attribute)
+        factory = find()
     except (ImportError, AttributeError) as error:
-        raise ModelUnavailable(f"The model 'python:{place}' cannot be loaded: {error}.") from error
-    model: WorldModel = factory(device)
+        raise ModelUnavailable(f"The model {name!r} cannot be loaded: {error}.") from error
+    try:
+        model: WorldModel = factory(*arguments)
+    except ArcFabricError:
+        raise
+    except Exception as error:  # code from elsewhere; the cause is chained
+        raise ModelUnavailable(
+            f"Making the model {name!r} failed: {type(error).__name__}: {error}",
+            hint=f"{getattr(factory, '__qualname__', factory)} is called with {', '.join(map(repr, arguments))}.",
+        ) from error
+    if missing := [member for member in _MEMBERS if not hasattr(model, member)]:
+        raise ModelUnavailable(
+            f"What the model {name!r} is made by gave a {type(model).__name__} without {', '.join(missing)}.",
+            hint="arc_fabric/models/contract.py says what a model must be; arc_fabric.testing.check_model checks one.",
+        )
     return model

@@ -1,0 +1,253 @@
+"""The promises of the contract, one function each: it yields (what is wrong, how to mend it) for what is not kept.
+
+A function that does not apply to a model raises Skip, saying why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from arc_fabric.errors import KVRebuildMismatch, StateOverwritten
+from arc_fabric.manager import StateManager
+from arc_fabric.session import Session
+from arc_fabric.store import SnapshotStore
+from arc_fabric.testing.run import OTHER, PROMPT, Subject, begin, difference, light_manager, step_failing
+
+Problems = Iterator[tuple[str, str]]
+_HIDDEN = (
+    "Everything that a later call reads must be on `action_head`, in the attributes that the contract names (KV lists, "
+    "clip_feas, ys, language, current_start_frame, seed): look for counters, caches and generators kept elsewhere."
+)
+_SEEDED = "Draw noise from a torch.Generator made in the call from `action_head.seed`, not from torch's global one."
+
+
+class Skip(Exception):
+    """The check does not apply."""
+
+
+def shapes(subject: Subject) -> Problems:
+    """What calls return has the sizes that `geometry` states, and is finite."""
+    g, model = subject.model.geometry, subject.model
+    block = (1, g.latents_per_block, g.latent_channels, g.latent_height, g.latent_width)
+    picture = (g.frames_per_step, g.image_height, g.image_width, 3)
+    for at, step in enumerate(subject.plain, 1):
+        for what, got, expected in (("latents [B, K, C, h, w]", tuple(step.step_latents.shape), block),
+                                    ("frames [F, H, W, 3]", step.frames.shape, picture),
+                                    ("actions", step.actions.shape, (g.action_horizon, g.action_dim))):  # fmt: skip
+            if got != expected:
+                yield (
+                    f"step {at} has {what} of shape {list(got)}; `geometry` says {list(expected)}.",
+                    ("Correct `geometry`, or what the call and `decode` return."),
+                )
+                return
+    fitted = model.fit_image(np.zeros((50, 70, 3), np.uint8))
+    if fitted.shape != picture[1:] or fitted.dtype != np.uint8:
+        yield f"fit_image gave {fitted.dtype} {list(fitted.shape)}.", f"Return uint8 {list(picture[1:])}."
+
+
+def repeats(subject: Subject) -> Problems:
+    """The same call on the same state has the same bits."""
+    session = begin(subject.make())
+    for at, expected in enumerate(subject.plain, 1):
+        if what := difference(session.step(auto_checkpoint=False), expected):
+            yield f"two runs with one seed differ in their {what} at step {at}.", _SEEDED
+            return
+
+
+def global_random_state(subject: Subject) -> Problems:
+    """A call leaves torch's and numpy's global random states alone: they are in no snapshot."""
+    session = begin(subject.make())
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
+    session.step(auto_checkpoint=False)
+    if not torch.equal(before[0], torch.get_rng_state()) or not (before[1] == np.random.get_state()[1]).all():  # type: ignore[index]
+        yield "a step draws from the global random state, which no snapshot holds.", _SEEDED
+
+
+def writes_in_place(subject: Subject) -> Problems:
+    """What was captured stays as it is, over all later calls."""
+    session = begin(subject.make(), prompt=PROMPT)
+    kept = []
+    try:
+        for _ in range(subject.steps):
+            session.step()
+            kept.append(session.snapshot)
+        for snapshot in kept:
+            snapshot.require_unwritten()
+    except StateOverwritten as error:
+        yield (
+            error.message,
+            "Replace tensors (torch.cat, a new tensor), or clone what you hand out; never write into them.",
+        )
+
+
+def restores(subject: Subject) -> Problems:
+    """Restore, then step, equals the uninterrupted step: at every step, on this model and on a fresh one."""
+    model = subject.make()
+    manager = light_manager(model)
+    session = begin(model, manager)
+    ids = [session.head, *(session.step().checkpoint_id for _ in range(subject.steps - 1))]
+    other = subject.make()
+    elsewhere = StateManager(other, max_checkpoints=1, store=manager.store, resident_bytes=0)
+    for on, keeper in ((model, manager), (other, elsewhere)):
+        for at in reversed(range(subject.steps)):
+            fork = Session.from_checkpoint("fork", on, keeper, str(ids[at]))
+            if what := difference(fork.step(auto_checkpoint=False), subject.plain[at]):
+                where = "" if on is model else " on a fresh model"
+                yield f"restored at step {at}{where}, the next step has other {what} than without a restore.", _HIDDEN
+                return
+
+
+def interleaves(subject: Subject) -> Problems:
+    """Two worlds on one model do not disturb each other."""
+    model = subject.make()
+    manager = StateManager(model)
+    ours, theirs = begin(model, manager, "a"), begin(model, manager, "b", prompt=OTHER, seed=7)
+    for at, expected in enumerate(subject.plain, 1):
+        if what := difference(ours.step(), expected):
+            yield f"stepped in turns with another world, step {at} has other {what} than alone.", _HIDDEN
+            return
+        theirs.step()
+
+
+def survives_failure(subject: Subject) -> Problems:
+    """A call that fails anywhere is undone by a restore: the retry has the bits of a run without the failure."""
+    session = begin(subject.make())
+    session.step()
+    calls = step_failing(session, None)
+    for share in (0.1, 0.5, 0.9):
+        session = begin(subject.make())
+        session.step()
+        step_failing(session, max(1, int(calls * share)))
+        if what := difference(session.step(), subject.plain[1]):
+            yield (
+                f"after a call that failed at {share:.0%} of its work, the retry has other {what}.",
+                ("Set nothing outside `action_head` before the call has succeeded. " + _HIDDEN),
+            )
+            return
+
+
+def rebuilds(subject: Subject) -> Problems:
+    """`rebuild_kv` gives the KV bit for bit, also after a prompt change."""
+    if not subject.model.abilities.rebuilds_kv:
+        raise Skip("abilities.rebuilds_kv is False")
+    for changed in (False, True):
+        model = subject.make()
+        manager = light_manager(model, "light")
+        session = begin(model, manager)
+        session.step()
+        session.prompt = OTHER if changed else PROMPT
+        second, third = session.step(), session.step()
+        manager.store.flush()
+        fresh = subject.make()
+        keeper = StateManager(fresh, store=SnapshotStore(manager.store.backend))
+        fork = Session.from_checkpoint("fork", fresh, keeper, str(second.checkpoint_id))
+        when = " after a prompt change" if changed else ""
+        mend = "Prefill the same chunks as the step path, each under its own prompt (`blocks[i].prompt`), in one order."
+        try:
+            what = difference(fork.step(), third)
+        except KVRebuildMismatch as error:
+            yield f"{error.message}{when and ' (' + when.strip() + ')'}", mend
+            return
+        if what:
+            yield f"a step on a rebuilt KV has other {what}{when}.", mend
+            return
+
+
+def batches(subject: Subject) -> Problems:
+    """A row of a batch is what its step is alone, where the model says so."""
+    abilities = subject.model.abilities
+    if not abilities.batches:
+        if abilities.batch_bit_exact:
+            yield "abilities say batch_bit_exact without batches.", "Set both, or neither."
+        raise Skip("abilities.batches is False")
+    model = subject.make()
+    frames = [begin(model).snapshot.frames.numpy()] * 2  # type: ignore[union-attr]
+    inputs = [model.make_inputs(frame, prompt) for frame, prompt in zip(frames, (PROMPT, OTHER), strict=True)]
+    alone = [subject.make().lazy_joint_video_action_causal(one)["video_pred"] for one in inputs]
+    both = {name: torch.cat([one[name] for one in inputs]) for name in inputs[0]}
+    try:
+        rows = subject.make().lazy_joint_video_action_causal(both)["video_pred"]
+    except Exception as error:  # noqa: BLE001  (of the model under test: it is the finding)
+        yield f"a batch of two fails: {type(error).__name__}: {error}", "Set abilities.batches False."
+        return
+    if rows.shape[0] != 2 or (abilities.batch_bit_exact and not all(map(torch.equal, rows.split(1), alone))):
+        yield (
+            "a batch of two has other bits than the two steps alone.",
+            "Set abilities.batch_bit_exact (or batches) False.",
+        )
+
+
+def identity(subject: Subject) -> Problems:
+    """It is the same for the same model, whatever it has done, and another one for another model."""
+    model = subject.make()
+    before, again = model.identity(), subject.make().identity()
+    try:
+        json.dumps(before.to_dict(), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        yield f"the identity is not JSON: {error}.", "Use texts, numbers, lists and dicts of them."
+        return
+    begin(model).step()
+    if before.digest() != again.digest() or before.digest() != model.identity().digest():
+        yield (
+            "the identity of one model changes from load to load, or by stepping.",
+            ("Leave out times, ids, counters and addresses; compute it once."),
+        )
+    for other in subject.others:
+        if other().identity().digest() == before.digest():
+            yield (
+                "a model with other weights or settings has the same identity.",
+                ("Put a digest of the weights, and every setting that can change a bit, into ModelIdentity."),
+            )
+
+
+def decodes(subject: Subject) -> Problems:
+    """`decode` is a function of its arguments: it changes nothing, and gives the same frames again."""
+    model = subject.make()
+    session = begin(model)
+    session.step(auto_checkpoint=False)
+    latents = session.snapshot.latent_video.transpose(1, 2).contiguous().to(model.device)  # type: ignore[union-attr]
+    before = latents.clone()
+    first, second = model.decode(latents, 1), model.decode(latents, 1)
+    if not np.array_equal(first, second) or not torch.equal(latents, before):
+        yield (
+            "decode gives other frames when it is called again, or writes into its latents.",
+            ("Keep no state between calls of `decode`, and clone what you change."),
+        )
+    if not np.array_equal(model.decode(latents, 0)[-len(first):], first):  # fmt: skip
+        yield (
+            "decode(latents, 1) is not the end of decode(latents, 0).",
+            "Decode the whole prefix and cut it, or keep none.",
+        )
+
+
+def sharing(subject: Subject) -> Problems:
+    """A step stores what it added to the caches, not the whole of them again."""
+    model = subject.make()
+    manager = light_manager(model)
+    session = begin(model, manager)
+    for _ in range(min(subject.steps, max(3, model.geometry.steps_per_window))):
+        session.step()
+    manager.store.flush()
+    before, last = (manager.store.manifest(session.trajectory.checkpoint_at(session.frame_index - n)) for n in (1, 0))
+    for name, record in last.tensors.items():
+        old = before.tensors.get(name)
+        if record.axis is None or not name.startswith("kv_cache") or old is None or old.shape == record.shape:
+            continue
+        new = sum(piece.length for piece in record.pieces if piece.checkpoint == last.checkpoint_id)
+        grown = record.nbytes - old.nbytes
+        if grown > 0 and new > 1.05 * grown:
+            yield (
+                f"{name} grew by {grown} bytes in a step that stored {new} of it: older entries changed.",
+                ("Keep the keys and values of earlier blocks as they are; append on axis 2 in whole latent frames."),
+            )
+            return
+
+
+ALL: tuple[Callable[[Subject], Problems], ...] = (
+    shapes, repeats, global_random_state, writes_in_place, restores, interleaves, survives_failure, rebuilds, batches,
+    identity, decodes, sharing,
+)  # fmt: skip
