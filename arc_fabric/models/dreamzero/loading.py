@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from arc_fabric.models.dreamzero.filling import Loads, watched_loads
 from arc_fabric.models.dreamzero.identity import files_digests, parameters_digest
 from arc_fabric.models.dreamzero.memory import MemoryPlan, plan_of, shortage
 from arc_fabric.models.dreamzero.model import DreamZeroModel
-from arc_fabric.models.dreamzero.policy import DROID, PolicyTransforms
+from arc_fabric.models.dreamzero.policy import DROID, PolicyTransforms, embodiment_of, tag_of
 from arc_fabric.models.dreamzero.shards import shown
 from arc_fabric.models.dreamzero.source import import_groot
 
@@ -26,22 +27,27 @@ _TRANSFORMER = "action_head.model."
 
 
 def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
-    """Load the VLA (full or LoRA checkpoints, 14B or 5B backbone) in bf16 onto `device`.
+    """Load the VLA (full or LoRA checkpoints, 14B or 5B backbone) in bf16 onto `device`. `#<robot>` after the directory
+    names one of several that it was trained for.
 
     Raises ModelUnavailable when groot is not installed, files are missing, there is no GPU or it is too small.
     """
-    directory = Path(checkpoint_dir)
+    place, _, wanted = checkpoint_dir.partition("#")
+    directory = Path(place)
     files = weight_files(directory)
     where = torch.device(device)
     _require_gpu(where, plan_of(directory, files))
+    metadata = json.loads((directory / "experiment_cfg/metadata.json").read_text())
+    tag = tag_of(metadata, wanted)
     groot = import_groot()
     torch.cuda.set_device(where)
     torch._dynamo.config.recompile_limit = max(800, torch._dynamo.config.recompile_limit)
     if not dist.is_initialized():
         # The policy asks for a rank; a store in this process's memory needs no port.
         dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    policy = load_policy(groot, directory, where)
-    transforms = PolicyTransforms(policy, groot["Batch"], _camera_resolution(policy))
+    policy = load_policy(groot, directory, where, tag)
+    embodiment = embodiment_of(tag, policy, metadata)
+    transforms = PolicyTransforms(policy, groot["Batch"], _camera_resolution(policy), embodiment)
     vla = policy.trained_model
     size = _image_size(vla.action_head, transforms)
     digests = files_digests(directory, REQUIRED)
@@ -50,12 +56,12 @@ def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
     )
 
 
-def load_policy(groot: Mapping[str, Any], directory: Path, device: torch.device) -> Any:
+def load_policy(groot: Mapping[str, Any], directory: Path, device: torch.device, tag: str = DROID.tag) -> Any:
     """DreamZero's GrootSimPolicy with its model on the device. Raises ModelUnavailable whatever its loader raised, and
     where it only printed that weights were missing or had no place."""
     try:
         with watched_loads() as loads:
-            policy = groot["GrootSimPolicy"](groot["EmbodimentTag"](DROID.tag), str(directory), device=str(device))
+            policy = groot["GrootSimPolicy"](groot["EmbodimentTag"](tag), str(directory), device=str(device))
     except torch.OutOfMemoryError as error:
         raise ModelUnavailable(
             f"{device} ran out of memory while loading {directory}: {error}",

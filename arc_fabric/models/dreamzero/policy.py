@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.errors import InvalidImage
+from arc_fabric.errors import InvalidImage, ModelUnavailable
 
 NEUTRAL_PROMPT = "Perform the default behavior."
 
@@ -43,6 +45,7 @@ class Embodiment:
     """Key and width; concatenated they are our `state`."""
     action_keys: tuple[tuple[str, int], ...]
     language_key: str
+    """Any name with "annotation" in it: the transforms take the one that they are given."""
 
 
 DROID = Embodiment(
@@ -52,6 +55,40 @@ DROID = Embodiment(
     action_keys=(("action.joint_position", 7), ("action.gripper_position", 1)),
     language_key="annotation.language.action_text",
 )
+
+
+def tag_of(metadata: Mapping[str, Any], wanted: str = "") -> str:
+    """Whose statistics of a checkpoint's metadata.json are used: those of `wanted`; else of the only robot there, or of
+    DROID. Raises ModelUnavailable, naming those that there are."""
+    tags = sorted(metadata)
+    tag = wanted or (tags[0] if len(tags) == 1 else DROID.tag)
+    if tag in metadata:
+        return tag
+    raise ModelUnavailable(
+        f"The checkpoint was not trained for the robot {tag!r}; its metadata.json has {', '.join(tags) or 'none'}.",
+        hint="Name one of them after the directory: dreamzero:<checkpoint dir>#<robot>.",
+        embodiments=tags,
+    )
+
+
+def embodiment_of(tag: str, policy: Any, metadata: Mapping[str, Any]) -> Embodiment:
+    """The keys of a checkpoint's robot, in the order in which its own transforms join them, with the widths that its
+    metadata.json states."""
+    orders = next((t for t in policy.eval_transform.transforms if getattr(t, "video_concat_order", None)), None)
+    if orders is None:
+        raise ModelUnavailable(f"The checkpoint's transforms for {tag} state no order of cameras.")
+    modalities = metadata[tag]["modalities"]
+
+    def widths(kind: str, names: Sequence[str] | None) -> tuple[tuple[str, int], ...]:
+        return tuple((name, prod(modalities[kind][name.removeprefix(f"{kind}.")]["shape"])) for name in names or ())
+
+    return Embodiment(
+        tag=tag,
+        video_keys=tuple(orders.video_concat_order),
+        state_keys=widths("state", orders.state_concat_order),
+        action_keys=widths("action", orders.action_concat_order),
+        language_key=DROID.language_key,
+    )
 
 
 class PolicyTransforms:
@@ -73,7 +110,7 @@ class PolicyTransforms:
         )
 
     def compose(self, views: np.ndarray) -> np.ndarray:
-        """The mosaic of one to three cameras (exterior 1, exterior 2, wrist); cameras not given are black."""
+        """The mosaic of the robot's cameras (DROID: exterior 1, exterior 2, wrist); cameras not given are black."""
         if views.shape[0] > self.cameras:
             raise InvalidImage(f"{views.shape[0]} pictures were given; this robot has {self.cameras} cameras.")
         height, width = self._resolution
