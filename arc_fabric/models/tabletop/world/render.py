@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from arc_fabric.models.tabletop.physics import FINGER_CLOSED, FINGER_TRAVEL
-from arc_fabric.models.tabletop.scene import SIZE, Kind, Look, Scene
+from arc_fabric.models.tabletop.world.limits import SIZE
+from arc_fabric.models.tabletop.world.physics import FINGER_CLOSED, FINGER_TRAVEL
+from arc_fabric.models.tabletop.world.scene import Kind, Look, Scene
 
 BOX = 20
 """Side of a shape's box in pixels; the anchor is at column BOX / 2, row ANCHOR_ROW."""
@@ -126,11 +127,33 @@ def render(kinds: Sequence[Kind], look: Look, gripper: Array, bodies: Array) -> 
     _lay_shadow(canvas, gripper, 4.0)
     layers = [_sprite(bodies[:, n], lambda u, v, k=kind: _draw_body(k, u, v)) for n, kind in enumerate(kinds)]
     layers.append(_sprite(gripper, lambda u, v: _draw_gripper(u, v, gripper[:, 3])))
-    depth = np.concatenate([bodies[:, :, 1] + 0.01 * bodies[:, :, 2], gripper[:, None, 1] + 1.5], 1)
-    for order in np.argsort(depth, axis=1).T:
+    for order in np.argsort(_depth(gripper, bodies), axis=1).T:
         boxes = [np.stack([layer[part] for layer in layers])[order, np.arange(frames)] for part in range(3)]
         canvas.lay(*boxes)
     return canvas.image()
+
+
+def visible(kinds: Sequence[Kind], gripper: Array, bodies: Array) -> Array:
+    """Which share of each body's pixels nothing nearer hides, float [T, N]; arguments as of `render`."""
+    frames, count = len(gripper), len(kinds)
+    layers = [_sprite(bodies[:, n], lambda u, v, k=kind: _draw_body(k, u, v)) for n, kind in enumerate(kinds)]
+    layers.append(_sprite(gripper, lambda u, v: _draw_gripper(u, v, gripper[:, 3])))
+    side = SIZE + 2 * MARGIN
+    top = np.full((frames, side, side), -1)
+    time, offsets = np.arange(frames)[:, None, None], np.arange(BOX)
+    for order in np.argsort(_depth(gripper, bodies), axis=1).T:
+        chosen = order, np.arange(frames)
+        alpha, left, upper = (np.stack([layer[part] for layer in layers])[chosen] for part in range(3))
+        rows, cols = (upper[:, None] + offsets)[:, :, None], (left[:, None] + offsets)[:, None, :]
+        under = top[time, rows, cols]
+        top[time, rows, cols] = np.where(alpha[..., 3] > 0.5, order[:, None, None], under)
+    seen = np.stack([(top == n).sum((1, 2)) for n in range(count)], 1)
+    return seen / np.maximum(1, np.stack([(layers[n][0][..., 3] > 0.5).sum((1, 2)) for n in range(count)], 1))
+
+
+def _depth(gripper: Array, bodies: Array) -> Array:
+    """Order from far to near, float [T, N + 1]; the gripper last."""
+    return np.concatenate([bodies[:, :, 1] + 0.01 * bodies[:, :, 2], gripper[:, None, 1] + 1.5], 1)
 
 
 def _sprite(track: Array, draw: Callable[[Array, Array], Array]) -> tuple[Array, Array, Array]:

@@ -14,15 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-SIZE = 64
-"""Image height and width in pixels."""
-
-GRIPPER_LOW = (6.0, 34.0, 0.0)
-"""Smallest gripper (x, y, z): z is the height of the finger tips."""
-GRIPPER_HIGH = (58.0, 62.0, 20.0)
-BODY_LOW = (6.0, 34.0)
-"""Smallest object (x, y) of the base centre."""
-BODY_HIGH = (58.0, 58.0)
+from arc_fabric.models.tabletop.world.limits import KIND_NAMES
 
 
 @dataclass(frozen=True)
@@ -39,10 +31,10 @@ class Kind:
 
 
 KINDS = (
-    Kind("red cup", "cup", (205, 38, 38), 3.6, 8.0, 8.0),
-    Kind("blue block", "block", (38, 78, 205), 3.6, 7.0, 7.0),
-    Kind("green cup", "cup", (30, 150, 62), 3.6, 8.0, 8.0),
-    Kind("yellow bowl", "bowl", (232, 188, 24), 4.4, 5.0, 3.0),
+    Kind(KIND_NAMES[0], "cup", (205, 38, 38), 3.6, 8.0, 8.0),
+    Kind(KIND_NAMES[1], "block", (38, 78, 205), 3.6, 7.0, 7.0),
+    Kind(KIND_NAMES[2], "cup", (30, 150, 62), 3.6, 8.0, 8.0),
+    Kind(KIND_NAMES[3], "bowl", (232, 188, 24), 4.4, 5.0, 3.0),
 )
 KIND_BY_NAME = {kind.name: kind for kind in KINDS}
 

@@ -1,27 +1,24 @@
-"""One step of the tabletop's physics: move, close, grasp, carry, push, fall, rest.
+"""One step of the tabletop's physics: move, close, grasp, slip, carry, push, fall, rest.
 
-An action is (dx, dy, dz, grip): pixels per frame, each at most `MAX_STEP`, and a grip command in [-1, 1]
-(above 0 closes, else opens). The rules are simple but real: fingers astride an object grasp it when they close,
-what is held follows the gripper, a low gripper (or a held object) pushes what it touches, touched objects push
-others, what is released falls until the table or another object stops it.
+An action is (dx, dy, dz, grip): pixels per frame, each at most `MAX_STEP`, and a grip command in [-1, 1] (above 0
+closes, else opens). Fingers astride an object grasp it when they close, what is held follows the gripper, a low gripper
+(or a held object) pushes what it touches, touched objects push others, what is released falls until the table or
+another object stops it.
+
+Some of it is left to chance, as on a real table: a grasp off the centre slips, at once or while it is lifted, the more
+likely the farther off; what is pushed turns aside; what falls does not stay where it lands. Chance is drawn when it
+strikes and kept nowhere, so that nothing tells of it beforehand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from arc_fabric.models.tabletop.scene import (
-    BODY_HIGH,
-    BODY_LOW,
-    GRIPPER_HIGH,
-    GRIPPER_LOW,
-    Body,
-    Gripper,
-    Scene,
-)
+import numpy as np
 
-MAX_STEP = 2.0
-"""Largest dx, dy, dz in pixels per frame."""
+from arc_fabric.models.tabletop.world.limits import BODY_HIGH, BODY_LOW, GRIPPER_HIGH, GRIPPER_LOW, MAX_STEP
+from arc_fabric.models.tabletop.world.scene import Body, Gripper, Scene
+
 GRIP_SPEED = 0.34
 """Change of the opening per frame."""
 FALL_SPEED = 3.0
@@ -31,6 +28,34 @@ ASTRIDE = (2.6, 3.0)
 """Largest |dx|, |dy| between gripper and object for the fingers to be astride it."""
 REACH = (2.5, 5.0)
 """Contact distances in x and y are the object's radius plus REACH[0], and REACH[1]."""
+SLIPPERY = (0.2, 1.0)
+"""Offsets, as shares of ASTRIDE, between which the probability of a slip grows from SLIPS[0] to SLIPS[1]."""
+SLIPS = (0.02, 0.95)
+LIFTED = 9.0
+"""Height above the table, in pixels, from which a held object does not slip any more."""
+TURN, TURN_NOISE = 0.3, 0.2
+"""How a pushed thing turns aside, per pixel: this share of how far off the centre it is pushed, and this noise."""
+BOUNCE = 0.9
+"""How far, in pixels, a thing that fell lands beside the place below it (one standard deviation)."""
+
+
+class Chance:
+    """What is left to chance, drawn from a seeded generator; without one nothing happens by chance."""
+
+    def __init__(self, rng: np.random.Generator | None = None) -> None:
+        self._rng = rng
+        self.struck = False
+        """Whether something rare (a slip) has happened."""
+
+    def strikes(self, probability: float) -> bool:
+        """True with this probability."""
+        hit = self._rng is not None and bool(self._rng.random() < probability)
+        self.struck |= hit
+        return hit
+
+    def normal(self, scale: float) -> float:
+        """Normally distributed with this standard deviation."""
+        return 0.0 if self._rng is None else scale * float(self._rng.normal())
 
 
 def clamp(value: float, low: float, high: float) -> float:
@@ -43,17 +68,24 @@ def holding_opening(body: Body) -> float:
     return (body.kind.radius + 1.0 - FINGER_CLOSED) / FINGER_TRAVEL
 
 
-def step(scene: Scene, action: Sequence[float]) -> None:
+def slip_probability(gripper: Gripper, body: Body) -> float:
+    """How likely the grasp of this body, as the gripper stands, ends in a slip."""
+    off = float(np.hypot((body.x - gripper.x) / ASTRIDE[0], (body.y - gripper.y) / ASTRIDE[1]))
+    share = clamp((off - SLIPPERY[0]) / (SLIPPERY[1] - SLIPPERY[0]), 0.0, 1.0)
+    return SLIPS[0] + (SLIPS[1] - SLIPS[0]) * share * share * (3 - 2 * share)
+
+
+def step(scene: Scene, action: Sequence[float], chance: Chance) -> None:
     """Advance `scene` by one frame, in place."""
     dx, dy, dz = (clamp(float(a), -MAX_STEP, MAX_STEP) for a in action[:3])
     grip = float(action[3])
     before = scene.gripper.x, scene.gripper.y, scene.gripper.z
     _move(scene, dx, dy, dz)
-    _grip(scene, grip > 0)
-    moved = tuple(b - a for a, b in zip(before, (scene.gripper.x, scene.gripper.y, scene.gripper.z), strict=True))
-    _carry(scene, moved)
-    _push(scene)
-    _fall(scene)
+    _grip(scene, grip > 0, chance)
+    moved = [b - a for a, b in zip(before, (scene.gripper.x, scene.gripper.y, scene.gripper.z), strict=True)]
+    _carry(scene, moved, chance)
+    _push(scene, chance)
+    _fall(scene, chance)
 
 
 def _move(scene: Scene, dx: float, dy: float, dz: float) -> None:
@@ -82,7 +114,7 @@ def astride(gripper: Gripper, body: Body) -> bool:
     return near and body.z - 1 <= gripper.z <= body.z + 0.6 * body.kind.height
 
 
-def _grip(scene: Scene, close: bool) -> None:
+def _grip(scene: Scene, close: bool, chance: Chance) -> None:
     g = scene.gripper
     if not close:
         g.held = -1
@@ -92,17 +124,31 @@ def _grip(scene: Scene, close: bool) -> None:
     g.opening = max(0.0, g.opening - GRIP_SPEED)
     if g.held < 0 and between:
         g.held = max(between, key=lambda i: scene.bodies[i].z)
+        if chance.strikes(slip_probability(g, scene.bodies[g.held]) / 2):
+            _slip(scene)
     if g.held >= 0:
         g.opening = max(g.opening, holding_opening(scene.bodies[g.held]))
 
 
-def _carry(scene: Scene, moved: tuple[float, ...]) -> None:
+def _slip(scene: Scene) -> None:
+    """The fingers lose what they hold: they close beyond it and cannot grasp it again before they have opened."""
+    g = scene.gripper
+    g.opening = min(g.opening, holding_opening(scene.bodies[g.held]) - 0.12)
+    g.held = -1
+
+
+def _carry(scene: Scene, moved: Sequence[float], chance: Chance) -> None:
     g = scene.gripper
     if g.held < 0:
         return
+    held = scene.bodies[g.held]
     for index in (g.held, *_resting_on(scene, g.held)):
         body = scene.bodies[index]
         body.x, body.y, body.z = body.x + moved[0], body.y + moved[1], max(0.0, body.z + moved[2])
+    if moved[2] > 0 and held.z < LIFTED:
+        risk = slip_probability(g, held) / 2
+        if chance.strikes(1 - (1 - risk / (1 - risk)) ** (moved[2] / LIFTED)):
+            _slip(scene)
 
 
 def _resting_on(scene: Scene, index: int) -> list[int]:
@@ -118,20 +164,20 @@ def _overlap(a: Body, b: Body) -> bool:
     return abs(a.x - b.x) < 4.5 and abs(a.y - b.y) < 3.5
 
 
-def _push(scene: Scene) -> None:
+def _push(scene: Scene, chance: Chance) -> None:
     g = scene.gripper
     pushers = [] if g.held < 0 else [g.held]
     for index, body in enumerate(scene.bodies):
         if index != g.held and body.z - 2 < g.z < body.z + body.kind.height - 1.5:
             before = body.x, body.y
-            _push_by_gripper(scene, index)
+            _push_by_gripper(scene, index, chance)
             if (body.x, body.y) != before:
                 pushers.append(index)
     for index in pushers or range(len(scene.bodies)):
-        _push_others(scene, index, frozenset(pushers))
+        _push_others(scene, index, frozenset(pushers), chance)
 
 
-def _push_by_gripper(scene: Scene, index: int) -> None:
+def _push_by_gripper(scene: Scene, index: int, chance: Chance) -> None:
     g, body = scene.gripper, scene.bodies[index]
     dx, dy = body.x - g.x, body.y - g.y
     if g.opening > holding_opening(body) - 0.01 and abs(dx) < 4.5 and abs(dy) < ASTRIDE[1] + 1:
@@ -139,42 +185,43 @@ def _push_by_gripper(scene: Scene, index: int) -> None:
         _shift(scene, index, clamp(dx, -inner, inner) - dx, 0.0)
         return
     reach_x = body.kind.radius + REACH[0] + (FINGER_TRAVEL * g.opening if g.held < 0 else 2.0)
-    _separate(scene, index, dx, dy, reach_x, REACH[1])
+    _separate(scene, index, (dx, dy), (reach_x, REACH[1]), chance)
 
 
-def _separate(scene: Scene, index: int, dx: float, dy: float, reach_x: float, reach_y: float) -> None:
-    """Push body `index`, (dx, dy) away from the pusher, out of the box of contact along its shallow side."""
-    over_x, over_y = reach_x - abs(dx), reach_y - abs(dy)
-    if over_x <= 0 or over_y <= 0:
+def _separate(scene: Scene, index: int, off: tuple[float, float], reach: tuple[float, float], chance: Chance) -> None:
+    """Push body `index`, `off` (x, y) from the pusher, out of the box of contact along its shallow side, and aside."""
+    over = [r - abs(o) for o, r in zip(off, reach, strict=True)]
+    if min(over) <= 0:
         return
-    if over_x < over_y:
-        _shift(scene, index, min(over_x, MAX_STEP) * (1 if dx >= 0 else -1), 0.0)
-    else:
-        _shift(scene, index, 0.0, min(over_y, MAX_STEP) * (1 if dy >= 0 else -1))
+    axis = 0 if over[0] < over[1] else 1
+    far = min(over[axis], MAX_STEP)
+    push = [0.0, 0.0]
+    push[axis] = far * (1 if off[axis] >= 0 else -1)
+    push[1 - axis] = far * (TURN * off[1 - axis] / reach[1 - axis] + chance.normal(TURN_NOISE))
+    _shift(scene, index, *push)
 
 
 def _shift(scene: Scene, index: int, dx: float, dy: float) -> None:
     body = scene.bodies[index]
     x = clamp(body.x + dx, BODY_LOW[0], BODY_HIGH[0])
     y = clamp(body.y + dy, BODY_LOW[1], BODY_HIGH[1])
-    dx, dy = x - body.x, y - body.y
     for other in _resting_on(scene, index):
-        scene.bodies[other].x += dx
-        scene.bodies[other].y += dy
+        scene.bodies[other].x += x - body.x
+        scene.bodies[other].y += y - body.y
     body.x, body.y = x, y
 
 
-def _push_others(scene: Scene, index: int, fixed: frozenset[int]) -> None:
+def _push_others(scene: Scene, index: int, fixed: frozenset[int], chance: Chance) -> None:
     """Bodies at one height do not overlap: body `index` moves those it touches (not `fixed` ones), they others."""
     pusher = scene.bodies[index]
     for other, body in enumerate(scene.bodies):
         if other == index or other in fixed or abs(body.z - pusher.z) > 2.0:
             continue
         before = body.x, body.y
-        reach = pusher.kind.radius + body.kind.radius
-        _separate(scene, other, body.x - pusher.x, body.y - pusher.y, reach, REACH[1])
+        reach = pusher.kind.radius + body.kind.radius, REACH[1]
+        _separate(scene, other, (body.x - pusher.x, body.y - pusher.y), reach, chance)
         if (body.x, body.y) != before:
-            _push_others(scene, other, fixed | {index})
+            _push_others(scene, other, fixed | {index}, chance)
 
 
 def _rest(scene: Scene, index: int) -> float:
@@ -188,11 +235,15 @@ def _rest(scene: Scene, index: int) -> float:
     return max(tops, default=0.0)
 
 
-def _fall(scene: Scene) -> None:
+def _fall(scene: Scene, chance: Chance) -> None:
     lifted = set()
     if scene.gripper.held >= 0:
         lifted = {scene.gripper.held, *_resting_on(scene, scene.gripper.held)}
     for index, body in enumerate(scene.bodies):
-        if index not in lifted:
-            floor = _rest(scene, index)
-            body.z = max(floor, body.z - FALL_SPEED) if body.z > floor else floor
+        if index in lifted:
+            continue
+        floor = _rest(scene, index)
+        fallen = min(FALL_SPEED, body.z - floor)
+        body.z = body.z - fallen if fallen > 0 else floor
+        if fallen > 1 and body.z == floor:
+            _shift(scene, index, chance.normal(BOUNCE), chance.normal(BOUNCE))
