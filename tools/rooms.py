@@ -14,13 +14,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MOST_FILES = 16
 """Source files in one folder, its `__init__.py` not counted."""
-CROWDED = {
-    "arc_fabric/models/tabletop": "is rebuilt in rooms of its own",
-}
+CROWDED: dict[str, str] = {}
 """Folders that may hold more than MOST_FILES, and why."""
 
 
 STORE = "arc_fabric/store"
+TABLETOP = "arc_fabric/models/tabletop"
 FOUNDATION = frozenset({"arc_fabric/base", "arc_fabric:ground"})
 """What every room may use."""
 
@@ -75,7 +74,29 @@ ROOMS = (
         files="__init__ contract",
         holds="what a model must be",
     ),
-    Room("arc_fabric/models/tabletop", "arc_fabric/models:contract", "PIL numpy rich safetensors torch"),
+    Room(
+        f"{TABLETOP}:samples",
+        packages="PIL numpy",
+        files="__init__ samples",
+        holds="the tabletop model's initial frames",
+    ),
+    Room(
+        f"{TABLETOP}/world:limits",
+        files="__init__ limits",
+        holds="sizes and limits that model and simulator agree on",
+    ),
+    Room(f"{TABLETOP}/world", f"{TABLETOP}:samples {TABLETOP}/world:limits", "PIL numpy"),
+    Room(
+        f"{TABLETOP}/net",
+        f"arc_fabric/models:contract {TABLETOP}:samples {TABLETOP}/world:limits",
+        "PIL numpy safetensors torch",
+    ),
+    Room(
+        f"{TABLETOP}/evaluate",
+        f"{TABLETOP}:samples {TABLETOP}/world {TABLETOP}/net",
+        "PIL numpy rich torch",
+    ),
+    Room(f"{TABLETOP}/train", f"{TABLETOP}/world {TABLETOP}/net", "numpy rich safetensors torch"),
     Room(
         "arc_fabric/models/dreamzero",
         "arc_fabric/models:contract",
@@ -83,7 +104,7 @@ ROOMS = (
     ),
     Room(
         "arc_fabric/models:registry",
-        "arc_fabric/models:contract arc_fabric/models/tabletop arc_fabric/models/dreamzero",
+        f"arc_fabric/models:contract {TABLETOP}/net arc_fabric/models/dreamzero",
         files="registry",
         holds="a model by its name",
     ),
@@ -153,7 +174,7 @@ ROOMS = (
     ),
     Room(
         "workers/jobs",
-        "arc_fabric/ledger arc_fabric/media arc_fabric/evaluation arc_fabric/models/tabletop arc_fabric:sdk"
+        f"arc_fabric/ledger arc_fabric/media arc_fabric/evaluation {TABLETOP}:samples arc_fabric:sdk"
         f" {STORE}/format {STORE}/backends {STORE}/read workers/process",
         "numpy torch",
     ),

@@ -108,7 +108,7 @@ def record(scene: Scene, task: Task, frames: int, seed: int | None = None) -> Ep
     if seed is None:
         return roll(scene, Expert(task, Manner(), np.random.default_rng(0), noise=0.0), frames, Chance())
     rng = np.random.default_rng(seed)
-    return roll(scene, _expert(rng, task), frames, Chance(rng))
+    return roll(scene, expert(rng, task), frames, Chance(rng))
 
 
 def replay(scene: Scene, actions: np.ndarray, chance: Chance) -> Episode:
@@ -149,14 +149,21 @@ def play(rng: np.random.Generator) -> Policy:
     return policy
 
 
-def hide(rng: np.random.Generator, scene: Scene) -> Policy:
-    """Take a cup, perhaps push another thing with it, hold it so that it hides that thing, and go aside again."""
+def any_hiding(rng: np.random.Generator, scene: Scene) -> Policy:
+    """Hide something behind a cup."""
     order = [int(i) for i in rng.permutation(len(scene.bodies))]
     front = next(i for i in order if scene.bodies[i].kind.shape == "cup")
     back = next(i for i in order if i != front)
-    pick = _expert(rng, Task("pick", scene.bodies[front].kind.name), 0.0, 0.1)
-    near, side = rng.uniform(4.0, 7.0), rng.choice([-1.0, 1.0])
-    shove, stay = (int(rng.integers(3, 8)) if rng.random() < 0.6 else 0), int(rng.integers(4, 20))
+    shove = int(rng.integers(3, 8)) if rng.random() < 0.6 else 0
+    return hide(rng, scene, front, back, shove, int(rng.integers(4, 20)))
+
+
+def hide(rng: np.random.Generator, scene: Scene, front: int, back: int, shove: int, stay: int) -> Policy:
+    """Take the cup `front`, push the thing `back` with it for `shove` frames, hold it so that it hides that thing for
+    `stay` frames, and go aside again."""
+    pick = expert(rng, Task("pick", scene.bodies[front].kind.name), 0.0, 0.1)
+    near = rng.uniform(4.0, 7.0)
+    side = 1.0 if scene.bodies[front].x > scene.bodies[back].x else -1.0
     stage = "push" if shove else "hide"
 
     def policy(scene: Scene) -> np.ndarray:
@@ -195,23 +202,26 @@ def _any_episode(rng: np.random.Generator, frames: int) -> Episode:
     """An expert (often disturbed, sometimes with a change of task), a clumsy one, play, or hiding."""
     scene, chance, kind = sample_scene(rng), Chance(rng), rng.random()
     if rng.random() < 0.3:
-        warm_up = play(rng) if rng.random() < 0.4 else _expert(rng, sample_task(rng, scene))
+        warm_up = play(rng) if rng.random() < 0.4 else expert(rng, sample_task(rng, scene))
         scene = roll(scene, warm_up, int(rng.integers(8, 48)), chance).last
     if kind < 0.16:
         return roll(scene, play(rng), frames, chance)
     if kind < 0.28:
         lead = int(rng.integers(0, 40))
-        policy = hide(rng, scene)
+        policy = any_hiding(rng, scene)
         scene = roll(scene, policy, lead + 1, chance).last
         return roll(scene, policy, frames, chance)
     task = sample_task(rng, scene)
     if kind < 0.45:
-        return roll(scene, _expert(rng, task, rng.uniform(0.0, 2.8), rng.uniform(0.2, 0.8)), frames, chance)
+        return roll(scene, expert(rng, task, rng.uniform(0.0, 2.8), rng.uniform(0.2, 0.8)), frames, chance)
     disturb = None if rng.random() < 0.6 else drift(rng, rng.uniform(0.1, 0.5))
-    episode = roll(scene, _expert(rng, task), frames, chance, disturb)
+    episode = roll(scene, expert(rng, task), frames, chance, disturb)
     episode.prompt, episode.demo = phrase(task, rng), True
     return episode
 
 
-def _expert(rng: np.random.Generator, task: Task, offset: float = 0.0, noise: float = SKILLED) -> Expert:
-    return Expert(task, Manner.draw(rng, offset, noise), rng, offset, noise)
+def expert(
+    rng: np.random.Generator, task: Task, offset: float = 0.0, noise: float = SKILLED, pauses: float = 0.015
+) -> Expert:
+    """An expert of this skill, in a manner of its own."""
+    return Expert(task, Manner.draw(rng, offset, noise, pauses), rng, offset, noise)

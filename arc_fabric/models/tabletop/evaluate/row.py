@@ -1,0 +1,78 @@
+"""One line of the table: a measured value, how sure it is, and what it is to be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+
+import numpy as np
+
+
+@dataclass
+class Row:
+    """A measured value beside its bar."""
+
+    name: str
+    value: float
+    unit: str
+    bar: float
+    at_least: bool
+    n: int
+    interval: tuple[float, float] | None = None
+    """95 %."""
+    beside: dict[str, float] = field(default_factory=dict)
+    """The same of something else: of a repeated last frame, of the simulator itself, with something taken away."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the value is on the right side of the bar."""
+        return self.value >= self.bar if self.at_least else self.value <= self.bar
+
+    def rounded(self) -> dict[str, object]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "value": round(self.value, 3),
+            "unit": self.unit,
+            "bar": f"{'>=' if self.at_least else '<='} {self.bar:g}",
+            "met": bool(self.met),
+            "n": self.n,
+            "interval": self.interval and [round(edge, 3) for edge in self.interval],
+            "beside": {key: round(value, 3) for key, value in self.beside.items()},
+        }
+
+
+def rate(name: str, hits: Sequence[bool], bar: float, **beside: float) -> Row:
+    """A share in per cent, with Wilson's interval."""
+    n, p, z = len(hits), float(np.mean(hits)), 1.96
+    middle, half = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = (100 * (middle + way * half) / (1 + z * z / n) for way in (-1, 1))
+    return Row(name, 100 * p, "%", bar, True, n, (max(0.0, low), min(100.0, high)), _spaced(beside))
+
+
+def mean(name: str, values: Sequence[float], unit: str, bar: float, at_least: bool, **beside: float) -> Row:
+    """A mean over scenes, with a bootstrapped interval."""
+    return of(name, np.mean, [values], unit, bar, at_least, **beside)
+
+
+def of(
+    name: str,
+    figure: Callable[..., float],
+    columns: Sequence[Sequence[float]],
+    unit: str,
+    bar: float,
+    at_least: bool,
+    **beside: float,
+) -> Row:
+    """A figure made of columns of one value per scene, with a bootstrapped interval."""
+    table, rng = [np.asarray(column, float) for column in columns], np.random.default_rng(0)
+    n = len(table[0])
+    draws = [rng.integers(0, n, n) for _ in range(500)]
+    again = [float(figure(*(column[draw] for column in table))) for draw in draws]
+    low, high = np.nanpercentile(again, [2.5, 97.5])
+    return Row(name, float(figure(*table)), unit, bar, at_least, n, (float(low), float(high)), _spaced(beside))
+
+
+def _spaced(beside: dict[str, float]) -> dict[str, float]:
+    return {key.replace("_", " "): float(value) for key, value in beside.items()}
