@@ -35,7 +35,7 @@ def load_model(name: str, device: str = "cpu") -> WorldModel:
     an installed package names, onto a device ("cpu", "cuda:0"). Raises ModelUnavailable, UnknownSetting."""
     family, _, place = name.partition(":")
     if family == "tabletop" and not place:
-        from arc_fabric.models.tabletop.model import TabletopModel
+        from arc_fabric.models.tabletop.net.model import TabletopModel
 
         return TabletopModel.load(device=device)
     if family == "dreamzero" and place:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.tabletop.net.model import TabletopModel
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from arc_fabric.models.contract import LISTS, SCALARS, TENSORS
-from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.tabletop.net.model import TabletopModel
 
 CUP = "pick up the red cup"
 PUSH = "push the cup to the left"

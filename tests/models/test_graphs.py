@@ -12,12 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from arc_fabric.models.tabletop.blocks import BlockInputs
-from arc_fabric.models.tabletop.codec import Codec
-from arc_fabric.models.tabletop.graphs import Graph
-from arc_fabric.models.tabletop.language import LENGTH
-from arc_fabric.models.tabletop.model import TabletopModel
-from arc_fabric.models.tabletop.sampler import Sampler
+from arc_fabric.models.tabletop.net.graphs import Graph
+from arc_fabric.models.tabletop.net.model import TabletopModel
+from arc_fabric.models.tabletop.net.sampler import BlockInputs, Sampler
+from arc_fabric.models.tabletop.net.text import LENGTH
 from arc_fabric.models.tabletop.samples import sample_state, samples
 
 NAME = "cup-and-block"
@@ -40,19 +38,21 @@ def _run(model: TabletopModel, steps: int, *, given: bool) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_recorded_steps_have_the_bits_of_plain_ones(
-    model: TabletopModel, monkeypatch: pytest.MonkeyPatch, given: bool
-) -> None:
-    """Latents, actions, pictures, tracks and caches, over caches of every length and a new window."""
-    recorded = _run(model, 6, given=given)
-    model.action_head.drop_caches()
-    monkeypatch.setattr(Graph, "__call__", _plainly)
-    plain = _run(model, 6, given=given)
-    assert all(torch.equal(one, other) for one, other in zip(recorded, plain, strict=True))
+def test_recorded_steps_have_the_bits_of_plain_ones(model: TabletopModel, given: bool) -> None:
+    """Latents, actions, pictures and caches, over caches of every length and a new window."""
+    plain = _run(TabletopModel.load(recorded=False), 6, given=given)
+    assert all(torch.equal(one, other) for one, other in zip(_run(model, 6, given=given), plain, strict=True))
 
 
-def _plainly(graph: Graph, *inputs: object, caches: tuple[Tensor, ...] = ()) -> object:
-    return graph._function(*inputs, list(caches)) if caches else graph._function(*inputs)
+def test_a_plain_graph_records_nothing() -> None:
+    """The setting turns recording off."""
+    calls: list[int] = []
+    graph = Graph(lambda x: calls.append(1) or x + 1, recorded=False)
+    with torch.no_grad():
+        for n in range(3):
+            assert graph(torch.tensor(n)) == n + 1
+    assert len(calls) == 3
+    assert not graph._recorded
 
 
 def test_a_new_shape_is_recorded_anew_and_longer_caches_are_not() -> None:
@@ -110,25 +110,18 @@ def test_with_gradients_nothing_is_recorded() -> None:
 @pytest.mark.parametrize("given", [False, True])
 def test_a_block_is_sampled_where_its_inputs_live(model: TabletopModel, given: bool) -> None:
     """No tensor on another device is mixed in (torch's meta device, which computes shapes alone, refuses that)."""
-    dit, vae = copy.deepcopy(model.dit).to("meta"), copy.deepcopy(model.action_head.vae.vae).to("meta")
-    sampler = Sampler(dit, Codec(vae, dit.eyes, dit.sprites), model.sampler)
+    dit, vae = copy.deepcopy(model.dit).to("meta"), copy.deepcopy(model.action_head.vae).to("meta")
+    sampler, g = Sampler(dit, model.sampler), model.geometry
     prompts = dit.prompts(dit.text(torch.zeros(2, LENGTH, dtype=torch.long, device="meta")))
-    sizes = {"clean": (18, 2, 8, 8), "track": (2, 4, 4), "anchor": (18, 8, 8), "known": (4, 4), "pose": (4,)}
-    inputs = BlockInputs(
-        **{name: torch.zeros(1, *size, device="meta") for name, size in sizes.items()},
-        written=dit.angles(1, 2),
-        told=torch.tensor(False, device="meta"),
-        words=torch.zeros(1, LENGTH, dtype=torch.long, device="meta"),
-        noise=(torch.zeros(1, 16, 2, 8, 8, device="meta"), torch.zeros(1, 8, 4, device="meta")),
-        angles=dit.angles(3, 2),
-    )
+    noise = torch.zeros(1, 16, 2, 8, 8, device="meta"), torch.zeros(1, 8, 4, device="meta")
+    at, state = torch.tensor(1, device="meta"), torch.zeros(1, 5, device="meta")
+    inputs = BlockInputs(torch.zeros(1, 16, 2, 8, 8, device="meta"), at, state, noise)
     actions = torch.zeros(1, 8, 4, device="meta") if given else None
-    caches = [torch.zeros(2, 1, 17, 4, 32, device="meta") for _ in range(2 * len(dit.blocks))]
+    caches = [torch.zeros(2, 1, 17, g.heads, g.head_dim, device="meta") for _ in range(2 * g.layers)]
     block = sampler.block(inputs, actions, prompts, caches)
     assert all(part.device.type == "meta" for part in (*block[:-1], *block.caches))
-    assert block.video.shape == (1, 18, 2, 8, 8)
-    assert [cache.shape for cache in block.caches] == [(2, 1, 51, 4, 32)] * len(caches)
-    poses = torch.zeros(1, 2, 4, 4, device="meta")
-    written = sampler.write_kv(block.video, poses, prompts, dit.angles(5, 2), caches=block.caches)
-    assert [cache.shape for cache in written] == [(2, 1, 85, 4, 32)] * len(caches)
-    assert Codec(vae, dit.eyes, dit.sprites).decode(block.video).device.type == "meta"
+    assert block.video.shape == (1, 16, 2, 8, 8)
+    assert [cache.shape for cache in block.caches] == [(2, 1, 51, g.heads, g.head_dim)] * len(caches)
+    written = sampler.write_kv(block.video, at, prompts, caches=block.caches)
+    assert [cache.shape for cache in written] == [(2, 1, 85, g.heads, g.head_dim)] * len(caches)
+    assert vae.decode(block.video).device.type == "meta"

@@ -1,169 +1,169 @@
-"""Training parts: the optimizer, checkpoints that resume, peers that average, data that grows, one real loss."""
+"""Training: windows of the pool, losses, the loop that resumes; and training sees what the sampler sees."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
+import pytest
 import torch
 from torch import nn
 
-from arc_fabric.models.tabletop.demonstrations import simulated
-from arc_fabric.models.tabletop.dit_training import DitSettings, WindowModel
-from arc_fabric.models.tabletop.eyes_training import EyesSettings, Sights
-from arc_fabric.models.tabletop.foresight_training import ForesightSettings
-from arc_fabric.models.tabletop.intent_training import Corrections, IntentSettings
-from arc_fabric.models.tabletop.judge import read
-from arc_fabric.models.tabletop.latent_pool import LatentPool
-from arc_fabric.models.tabletop.loop import Budget, Peers, Trainer
-from arc_fabric.models.tabletop.optimizer import MuonAdam, orthogonalise
-from arc_fabric.models.tabletop.scene import KINDS
-from arc_fabric.models.tabletop.sprites_training import Pictures, SpritesSettings
-from arc_fabric.models.tabletop.train import CONFIG, STAGES, read_config
-from arc_fabric.models.tabletop.vae import CHANNELS, GROUP, to_pixels
-from arc_fabric.models.tabletop.vae_training import VaeSettings
-from arc_fabric.models.tabletop.windows import COPIES, POLICY, Noise, foresee
+from arc_fabric.models.tabletop.net.dit import CausalDiT, DitShape, unpatchify
+from arc_fabric.models.tabletop.net.sampler import write_kv
+from arc_fabric.models.tabletop.net.vae import CausalVAE
+from arc_fabric.models.tabletop.train.loop import Budget, Trainer, optimizers
+from arc_fabric.models.tabletop.train.pool import Pool, Windows, write_shard
+from arc_fabric.models.tabletop.train.window import Copies, WindowModel, bins
+
+SMALL = DitShape(width=128, layers=2, heads=4)
 
 
-def _regression() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    """Two shards of three episodes."""
+    folder = tmp_path_factory.mktemp("pool")
     torch.manual_seed(0)
-    x = torch.randn(64, 8)
-    return nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4)), x, x[:, :4] * 0.5
+    for seed in (1, 2):
+        write_shard(CausalVAE().eval(), folder, seed, 3)
+    return Pool(folder)
 
 
-def _trainer(folder: Path, steps: int) -> tuple[Trainer, torch.Tensor, torch.Tensor]:
-    model, x, y = _regression()
-    optimizer = MuonAdam(model, muon_lr=0.02, adam_lr=0.01)
-    return Trainer(model, optimizer, Budget(steps, minutes=60, warm_up=1), folder / "x.safetensors"), x, y
+def _batch(pool: Pool, count: int = 2) -> Windows:
+    return pool.draw(torch.Generator().manual_seed(1), count, 0.5)
 
 
-def _train(trainer: Trainer, x: torch.Tensor, y: torch.Tensor) -> None:
-    trainer.train(lambda _: {"loss": (trainer.model(x) - y).square().mean()}, title="test", every=1000)
+def test_a_pool_reads_new_shards(pool: Pool, tmp_path: Path) -> None:
+    """Shards are made once, and found when they are there."""
+    assert len(pool) == 6
+    torch.manual_seed(0)
+    write_shard(CausalVAE().eval(), tmp_path, 1, 2)
+    mine = Pool(tmp_path)
+    before = (tmp_path / "000001.safetensors").stat().st_mtime_ns
+    write_shard(CausalVAE().eval(), tmp_path, 1, 2)
+    write_shard(CausalVAE().eval(), tmp_path, 2, 2)
+    mine.refresh()
+    assert len(mine) == 4
+    assert (tmp_path / "000001.safetensors").stat().st_mtime_ns == before
 
 
-def test_orthogonalise_evens_out_singular_values():
-    """All singular values come close to one."""
-    values = torch.linalg.svdvals(orthogonalise(torch.randn(2, 32, 64)).float())
-    assert values.min() > 0.4
-    assert values.max() < 1.5
+def test_windows_fit_together(pool: Pool) -> None:
+    """Actions lead from each frame to the next, where nothing is in the way."""
+    batch = _batch(pool, 32)
+    assert batch.latents.shape == (32, 9, 16, 8, 8)
+    moved = batch.gripper[:, 1:, :2] - batch.gripper[:, :-1, :2]
+    told = 2 * batch.actions.flatten(1, 2)[..., :2]
+    assert ((moved - told).abs() < 1e-3).float().mean() > 0.95
+    assert 0 < (batch.text.sum(1) == 0).float().mean() < 1
 
 
-def test_training_lowers_the_loss_and_resumes(tmp_path):
-    """A resumed trainer continues from the same step, weights and optimizer state."""
-    trainer, x, y = _trainer(tmp_path, 40)
-    before = float((trainer.model(x) - y).detach().square().mean())
-    _train(trainer, x, y)
-    assert float((trainer.model(x) - y).detach().square().mean()) < before / 2
-    again, _, _ = _trainer(tmp_path, 40)
-    assert again.resume()
-    assert again.step == 40
-    for a, b in zip(again.model.parameters(), trainer.model.parameters(), strict=True):
-        assert torch.equal(a, b)
-    for name, value in trainer.optimizer.state.items():
-        assert torch.equal(again.optimizer.state[name], value)
+def test_positions_become_soft_bins() -> None:
+    """Two neighbouring bins share a place between their middles."""
+    soft = bins(torch.tensor([[31.0, 40.0, 8.0]]))
+    assert soft.shape == (1, 3, 32)
+    assert soft[0, 0, 15] == 1.0
+    assert torch.allclose(soft[0, 1, [15, 16]], torch.tensor([0.5, 0.5]))
 
 
-def test_peers_average(tmp_path):
-    """The second to arrive takes the mean of both."""
-    models = [nn.Linear(2, 2) for _ in range(2)]
-    weights = [model.weight.detach().clone() for model in models]
-    for rank, model in enumerate(models):
-        Peers(tmp_path, rank, 2).meet(model)
-    assert torch.equal(models[0].weight, weights[0])
-    assert torch.allclose(models[1].weight, (weights[0] + weights[1]) / 2)
+@pytest.mark.parametrize("draws", [False, True])
+def test_losses_fall(pool: Pool, draws: bool) -> None:
+    """A small model learns two windows by heart a little, with and without video tokens."""
+    torch.manual_seed(0)
+    model, batch = WindowModel(SMALL, Copies(1, 1)), _batch(pool)
+    found = optimizers(model, 0.01, 1e-3, ("glance", "table", "head_"))
+    losses = []
+    for _ in range(12):
+        values = model(batch, draws)
+        values["loss"].backward()
+        for optimizer in found:
+            optimizer.step()
+            optimizer.zero_grad()
+        losses.append(float(values["loss"].detach()))
+    assert min(losses[-3:]) < 0.8 * losses[0]
+    assert ("v" in values) == draws
 
 
-def test_what_a_peer_left_is_read_once(tmp_path):
-    """A slow peer's old weights do not pull the others back at every meeting."""
-    slow, fast = (Peers(tmp_path, rank, 2) for rank in range(2))
-    left, model = nn.Linear(2, 2), nn.Linear(2, 2)
-    slow.meet(left)
-    fast.meet(model)
-    after = model.weight.detach().clone()
-    fast.meet(model)
-    assert torch.equal(model.weight, after)
+def test_a_network_that_knows_nothing_copies(pool: Pool) -> None:
+    """Before any training the video repeats the last latent frame better than it repeats noise."""
+    torch.manual_seed(0)
+    values = WindowModel(DitShape(), Copies(1, 1))(_batch(pool, 4))
+    assert float(values["v_hard"]) < 0.8
 
 
-def test_budget_falls_to_the_floor():
-    """The learning rate warms up, holds and falls."""
-    budget = Budget(100, minutes=1e9, warm_up=10, cool_down=0.5, floor=0.03)
-    rates = [budget.rate(step, 0) for step in (0, 30, 75, 100)]
-    assert rates[0] < rates[1] == 1.0 > rates[2] > rates[3] == 0.03
+@torch.inference_mode()
+def test_training_sees_what_the_sampler_sees(pool: Pool) -> None:
+    """The window's forward pass and blocks over KV caches are the same computation."""
+    torch.manual_seed(3)
+    model, batch = WindowModel(SMALL, Copies(1, 1), past_noise=0.0).eval(), _batch(pool, 1)
+    for weight in model.parameters():
+        weight.add_(0.02 * torch.randn_like(weight))
+    seen: dict[str, torch.Tensor] = {}
+    heads, made = model.dit.heads, model.dit.made
+
+    def keep_heads(x: torch.Tensor, condition: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        out = heads(x, condition)
+        seen["video" if x.shape[1] > 1 else "action"] = out[0] if x.shape[1] > 1 else out[1]
+        return out
+
+    asked = []
+
+    def keep_made(*parts: object) -> object:
+        asked.append(parts)
+        return made(*parts)
+
+    model.dit.heads, model.dit.made = keep_heads, keep_made  # type: ignore[method-assign]
+    model(batch)
+    del model.dit.heads, model.dit.made
+    caches: tuple[torch.Tensor, ...] = ()
+    dit: CausalDiT = model.dit
+    both = dit.prompts(dit.text(torch.cat([batch.text, torch.zeros_like(batch.text)])))
+    for block in range(4):
+        start = max(0, 2 * block - 1)
+        clean = batch.latents[:, start : 2 * block + 1].transpose(1, 2)
+        caches = write_kv(dit, clean, torch.tensor(start), both, caches)
+        prompts, past = both.rows(slice(1)), list(caches[: len(caches) // 2])
+        for name, parts in zip(("video", "action"), asked, strict=True):
+            z, actions, state, level, first, _ = parts
+            row = slice(block, block + 1)
+            frames = dit.made(None if z is None else z[row], actions[row], state[row], level[row], first[row], prompts)
+            x, _ = dit(frames, prompts, past)
+            found = dit.heads(x, frames.condition)[0 if name == "video" else 1]
+            assert torch.allclose(found, seen[name][2 * block : 2 * block + 2], atol=2e-4)
+    assert unpatchify(seen["video"]).shape == (8, 16, 8, 8)
 
 
-def test_windows_and_loss(model):
-    """A pool of new episodes gives windows of the right shapes and a finite loss with gradients."""
-    pool = LatentPool(model.action_head.vae, seed=3, capacity=2)
-    pool.grow(3)
-    assert len(pool) == 2
-    batch = pool.draw(np.random.default_rng(0), 2, text_dropout=0.5)
-    assert batch.latents.shape == (2, 9, CHANNELS, 8, 8)
-    assert batch.poses.shape == (2, 9, 4, 4)
-    trained = WindowModel()
-    trained.dit.load_state_dict(model.dit.state_dict())
-    noise = Noise.draw(2, CHANNELS, shift=3.0, past_noise=0.2, device="cpu")
-    known = foresee(trained.dit, model.action_head.vae, batch, noise)
-    assert known.drafts.shape == (2, COPIES, 4, 2, CHANNELS, 8, 8)
-    assert not known.drafts[:, POLICY].any()
-    losses = trained(batch, noise, known)
-    (losses["v"] + losses["a"]).backward()
-    assert torch.isfinite(losses["v"])
-    assert trained.dit.blocks[0].qkv.weight.grad is not None
+def test_a_budget_runs_out() -> None:
+    """Warm-up, a plateau, and a fall to nothing at the end."""
+    budget = Budget(10.0, warm_up=10, fall=0.5)
+    assert budget.rate(0, 0.0) == pytest.approx(0.1)
+    assert budget.rate(100, 240.0) == 1.0
+    assert budget.rate(100, 450.0) == pytest.approx(0.5)
+    assert budget.rate(100, 700.0) == 0.0
 
 
-def test_sights_are_where_the_truth_says(model):
-    """What is rendered for the eyes shows the objects at the places that come with it, wherever it was moved."""
-    sights = Sights(model.action_head.vae.vae, EyesSettings(episodes=2, kept=12))
-    sights.grow(18)
-    features, true = sights.draw(np.random.default_rng(0), 24)
-    assert true.poses.shape == (24, GROUP, 4)
-    assert true.look.shape == (24, 2, 3)
-    seen = 0
-    frames = to_pixels(model.action_head.vae.vae.decode(features[:, :, None])[:, 0, -1]).numpy()
-    for frame, places in zip(frames, true.things[:, -1], strict=True):
-        blobs = read(frame)
-        for kind, (x, y, z, there) in zip(KINDS, places.tolist(), strict=True):
-            blob = blobs[kind.name]
-            if there and blob.area > 20:
-                seen += 1
-                assert abs(blob.x - x) < 3
-                assert abs(blob.row - (y - z - kind.height / 2)) < 4
-    assert seen > 20
+def test_training_resumes_where_it_stopped(tmp_path: Path) -> None:
+    """Weights, averages and the optimizers' state come back: the next step is the one that would have been."""
 
+    def trainer(steps: float) -> Trainer:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 1))
+        return Trainer(model, optimizers(model, 0.01, 1e-3, ("1.",)), Budget(steps), tmp_path / "c.safetensors", 0.9)
 
-def test_corrections_come_from_where_the_intent_went(model):
-    """The intent's own episodes are kept with what the expert would do, and the oldest make room."""
-    own = Corrections(0, IntentSettings(own_scenes=3, own_kept=30))
-    own.gather(model.dit.intent)
-    assert len(own) == 24
-    own.gather(model.dit.intent)
-    assert len(own) == 30
-    text, things, pose, actions = own.draw(np.random.default_rng(0), 5)
-    assert text.shape[0] == 5
-    assert things.shape == (5, len(KINDS), 4)
-    assert pose.shape == (5, 4)
-    assert actions.shape == (5, 8, 4)
-    assert actions.abs().max() <= 1
+    def losses(of: Trainer):  # noqa: ANN202
+        def at(step: int) -> dict[str, torch.Tensor]:
+            x = torch.randn(16, 8, generator=torch.Generator().manual_seed(step))
+            return {"loss": (of.model(x) - x.sum(1, keepdim=True)).square().mean()}
 
+        return at
 
-def test_fingers_are_shown_what_they_were_told():
-    """A grip on nothing closes as told; the frames and places of a picture belong together."""
-    shown = Pictures(simulated(1, 2), seed=1)
-    rng = np.random.default_rng(0)
-    frames, look, things, pose = shown.draw_frames(rng, 4)
-    assert frames.shape == (4, 3, 64, 64)
-    assert look.shape == (4, 2, 3)
-    assert things.shape == (4, len(KINDS), 4)
-    told, _, _, closed = shown.draw_grips(rng, 64, blur=0.0)
-    assert told.shape == closed.shape == (64, 1)
-    assert (told >= closed - 1e-5).all()
-    assert pose.shape == (4, 4)
-
-
-def test_config_holds_known_settings_only():
-    """Every key of the shipped config is a setting, and every stage has its table."""
-    config = read_config(CONFIG)
-    assert list(config) == list(STAGES)
-    kinds = (VaeSettings, SpritesSettings, EyesSettings, IntentSettings, ForesightSettings, DitSettings)
-    for table, kind in zip(STAGES, kinds, strict=True):
-        kind(**config[table])
+    straight = trainer(1.0)
+    for _ in range(9):
+        straight._update(losses(straight))
+    straight.save()
+    again = trainer(1.0)
+    again.resume()
+    assert again.step == 9
+    for each in (straight, again):
+        each.seconds = 20.0
+        each._update(losses(each))
+    for name, value in straight._tensors().items():
+        assert torch.equal(value, again._tensors()[name]), name

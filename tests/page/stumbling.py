@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.tabletop.net.model import TabletopModel
 
 STUMBLE, IGNORE = "stumble", "ignore"
 

@@ -11,19 +11,20 @@ import torch
 
 from arc_fabric import Session, StateManager, StepResult
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, KVRebuildMismatch
-from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.registry import load_model
+from arc_fabric.models.tabletop.net.model import TabletopModel
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import MemoryBackend
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Piece, is_rebuildable, key_of
 from arc_fabric.store.read.reader import load_manifest
-from tests.sdk.test_tabletop import noisy_model, world
+from tests.sdk.test_tabletop import world
 from tests.sdk.worlds import assert_same, run
 
 
 @pytest.fixture(scope="module")
 def model() -> TabletopModel:
     """One model for all tests of this file."""
-    return noisy_model()
+    return load_model("tabletop")
 
 
 @dataclass
@@ -161,7 +162,7 @@ def test_a_damaged_header_or_picture_does_not_touch_the_state(stored: Stored, fr
 def test_a_rebuild_that_differs_is_an_error(model: TabletopModel, stored: Stored) -> None:
     """Under other weights, forced: the rebuild does not match what was recorded, and nothing is put in its place."""
     stored.flip(stored.piece(kv=True))
-    other = noisy_model()
+    other = load_model("tabletop")
     for weight in other.dit.parameters():
         weight.mul_(1.01)
     manager = StateManager(other, store=SnapshotStore(stored.backend))

@@ -18,7 +18,7 @@ from arc_fabric.settings import load_settings
 DIGEST = """
 import torch
 torch.set_num_threads(1)
-from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.tabletop.net.model import TabletopModel
 from arc_fabric.models.tabletop.samples import samples
 from arc_fabric.store.format.pieces import digest
 model = TabletopModel.load()

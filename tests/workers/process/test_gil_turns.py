@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from arc_fabric.models.tabletop.model import TabletopModel
+from arc_fabric.models.tabletop.net.model import TabletopModel
 from arc_fabric.models.tabletop.samples import samples
 from workers.jobs.steps import take_steps
 from workers.process.gil_turns import GilTurns

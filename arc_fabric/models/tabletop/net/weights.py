@@ -1,4 +1,4 @@
-"""The weights file: safetensors, float16, one prefix per part: "vae/", those of `INSIDE`, "dit/"."""
+"""The weights file: safetensors, float16, one prefix per part: "vae/" and "dit/"."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-INSIDE = ("eyes", "intent", "foresight", "sprites")
-"""Parts of the transformer that have a stage of training, and a prefix, of their own."""
-WEIGHTS = Path(__file__).with_name("weights.safetensors")
+WEIGHTS = Path(__file__).parents[1] / "weights.safetensors"
 """The weights that ship with the package."""
 
 
@@ -31,12 +29,6 @@ def load_part(path: Path, part: str) -> dict[str, Tensor]:
     """One part as float32 tensors; empty if the file lacks it."""
     prefix = f"{part}/"
     return {k.removeprefix(prefix): v.float() for k, v in load_file(path).items() if k.startswith(prefix)}
-
-
-def load_transformer(path: Path) -> dict[str, Tensor]:
-    """The transformer with the parts inside it that were trained before it."""
-    inside = {f"{part}.{k}": v for part in INSIDE for k, v in load_part(path, part).items()}
-    return load_part(path, "dit") | inside
 
 
 def digest(path: Path) -> str:

@@ -18,32 +18,25 @@ from torch import Tensor
 
 from arc_fabric.errors import InvalidRequest, ModelUnavailable
 from arc_fabric.models.contract import Abilities, Conditioning, ModelIdentity
-from arc_fabric.models.tabletop.blocks import BLOCK, HORIZON, BlockInputs, block_noise
-from arc_fabric.models.tabletop.codec import Codec
-from arc_fabric.models.tabletop.dit import CausalDiT, Prompts
-from arc_fabric.models.tabletop.graphs import Graph
-from arc_fabric.models.tabletop.head import (
-    ActionHead,
-    empty_track,
-    memory_of,
-    poses_of,
-    row_of,
-    same_prompt,
-    things_of,
-    with_moments,
-    with_track,
+from arc_fabric.models.tabletop.net.dit import BLOCK, CausalDiT, Prompts
+from arc_fabric.models.tabletop.net.graphs import Graph
+from arc_fabric.models.tabletop.net.head import ActionHead, row_of, same_prompt
+from arc_fabric.models.tabletop.net.inputs import (
+    checked_frames,
+    checked_values,
+    fit_image,
+    language_inputs,
+    told_state,
+    unit_actions,
 )
-from arc_fabric.models.tabletop.inputs import checked_frames, checked_values, fit_image, language_inputs
-from arc_fabric.models.tabletop.language import LENGTH, token_ids
-from arc_fabric.models.tabletop.pose import pose_of_state, unit_actions
-from arc_fabric.models.tabletop.sampler import Sampler, SamplerSettings
+from arc_fabric.models.tabletop.net.sampler import HORIZON, BlockInputs, Sampler, SamplerSettings, block_noise
+from arc_fabric.models.tabletop.net.surface import WINDOW, geometry_of, identity_of
+from arc_fabric.models.tabletop.net.text import LENGTH, token_ids
+from arc_fabric.models.tabletop.net.threads import one_thread
+from arc_fabric.models.tabletop.net.vae import CausalVAE, to_pixels
+from arc_fabric.models.tabletop.net.weights import WEIGHTS, digest, load_part
 from arc_fabric.models.tabletop.samples import sample_state, samples
-from arc_fabric.models.tabletop.scene import SIZE
-from arc_fabric.models.tabletop.slots import look
-from arc_fabric.models.tabletop.surface import WINDOW, geometry_of, identity_of
-from arc_fabric.models.tabletop.threads import one_thread
-from arc_fabric.models.tabletop.vae import GROUP, CausalVAE, to_pixels
-from arc_fabric.models.tabletop.weights import WEIGHTS, digest, load_part, load_transformer
+from arc_fabric.models.tabletop.world.limits import SIZE
 
 
 class TabletopModel:
@@ -55,7 +48,6 @@ class TabletopModel:
         batch_bit_exact=True,
         rebuilds_kv=True,
         observes=True,
-        remembers=True,
         uses_crossattn_cache=False,
     )
 
@@ -67,15 +59,18 @@ class TabletopModel:
         device: str | torch.device = "cpu",
         sampler: SamplerSettings | None = None,
         weights_digest: str = "untrained",
+        recorded: bool = True,
     ) -> None:
+        """With `recorded`, steps run as graphs (`graphs.py`), else as plain calls with the same bits."""
         self.device = torch.device(device)
         self.dit = dit.to(self.device).eval().requires_grad_(False)
         vae = vae.to(self.device).eval().requires_grad_(False)
-        self.action_head = ActionHead(Codec(vae, self.dit.eyes, self.dit.sprites, recorded=True))
+        self.action_head = ActionHead(vae)
         self.sampler = sampler or SamplerSettings()
-        self._sample = Sampler(self.dit, self.action_head.vae, self.sampler)
+        self._sample = Sampler(self.dit, self.sampler, recorded=recorded)
         self._heard: tuple[Tensor | None, Prompts | None] = None, None
-        self._decode = Graph(self.action_head.vae.decode)
+        self._encode = Graph(vae.encode_groups, recorded=recorded)
+        self._decode = Graph(vae.decode, recorded=recorded)
         self.exact_batches = True
         """True: rows of a batch are computed one by one, with the bits of a step alone. False: one forward pass for
         all rows, faster, equal to rounding."""
@@ -83,7 +78,9 @@ class TabletopModel:
         self._identity = identity_of(weights_digest, self.device, self.sampler)
 
     @classmethod
-    def load(cls, path: Path = WEIGHTS, *, device: str | torch.device = "cpu") -> TabletopModel:
+    def load(
+        cls, path: Path = WEIGHTS, *, device: str | torch.device = "cpu", recorded: bool = True
+    ) -> TabletopModel:
         """Load the weights that ship with the package, or those in `path`."""
         if not path.exists():
             raise ModelUnavailable(
@@ -92,8 +89,8 @@ class TabletopModel:
             )
         vae, dit = CausalVAE(), CausalDiT()
         vae.load_state_dict(load_part(path, "vae"))
-        dit.load_state_dict(load_transformer(path))
-        return cls(vae, dit, device=device, weights_digest=digest(path))
+        dit.load_state_dict(load_part(path, "dit"))
+        return cls(vae, dit, device=device, weights_digest=digest(path), recorded=recorded)
 
     @property
     def on_compute(self) -> Callable[[], None]:
@@ -134,7 +131,7 @@ class TabletopModel:
         embodiment_id: int = 0,
     ) -> dict[str, Tensor]:
         """The tensors of a call for one session: frames uint8 [T, 64, 64, 3], action float32 [8, 4] in pixels per
-        frame and grip, or None (the policy acts), state float32 [4] or None (read off the frame, or dead-reckoned).
+        frame and grip, or None (the policy acts), state float32 [4] or None (not told).
         Rows of several sessions can be joined with `torch.cat` per key."""
         inputs = language_inputs(self.language_of(prompt), embodiment_id)
         inputs["images"] = torch.from_numpy(checked_frames(frames))[None]
@@ -181,23 +178,25 @@ class TabletopModel:
         return seeds
 
     def _start_window(self, inputs: Mapping[str, Tensor]) -> None:
-        """The automatic reset: forget everything but `memory`, encode the (last) image given."""
+        """The automatic reset: forget everything, encode the (last) image given."""
         head, text = self.action_head, inputs["text"]
-        known = memory_of(head.memory, len(text))
         head.drop_caches()
         images = inputs["images"][:, -1:]
-        rows = [(images[n : n + 1], None if known is None else known.row(n)) for n in range(len(images))]
-        anchor = torch.cat([head.vae.encode(image, memory)[:, :, 0] for image, memory in rows])
+        anchor = torch.cat([self._encode_video(images[n : n + 1])[:, :, 0] for n in range(len(images))])
         head.language = text.clone()
         head.clip_feas = anchor.flatten(2)
-        things, pose = look(anchor)
-        pose = _state_pose(inputs) if "state" in inputs else pose
-        empty = empty_track(len(text), WINDOW, self.device)
-        head.ys = with_track(empty, pose[:, None, None].expand(-1, 1, GROUP, -1), things[:, None], 0)
+        head.ys = torch.zeros(len(text), 1, WINDOW, 1, 1, device=self.device)
+        head.ys[:, :, 0] = 1
         shape = self.dit.shape
         for name in ("crossattn_cache", "crossattn_cache_neg"):
             zeros = torch.zeros(2, len(text), LENGTH, shape.heads, shape.head_dim, device=self.device)
             setattr(head, name, [zeros] * shape.layers)
+
+    def _encode_video(self, video: Tensor) -> Tensor:
+        """Frames uint8 [B, 1 + 4 n, 64, 64, 3] -> latents [B, C, 1 + n, 8, 8]."""
+        groups = self.action_head.vae.groups_of(video)
+        latents = self._encode(groups.flatten(0, 1)).unflatten(0, groups.shape[:2])
+        return latents.transpose(1, 2)
 
     def _pending(self, inputs: Mapping[str, Tensor], latent_video: Tensor | None) -> Tensor:
         """Latents [B, C, 2, 8, 8] of the block that is not in the KV yet."""
@@ -215,7 +214,7 @@ class TabletopModel:
                 f"got {images.shape[1]} frames."
             )
         video = torch.cat([images[:, :1], images[:, -HORIZON:]], 1)
-        return self.action_head.vae.encode(video)[:, :, 1:]
+        return self._encode_video(video)[:, :, 1:]
 
     @one_thread()
     @torch.inference_mode()
@@ -232,7 +231,6 @@ class TabletopModel:
             part = None if pending is None else pending[row : row + 1]
             outputs.append(self._advance(single, one, part, seeds[row : row + 1]))
             singles.append(single)
-        head.ys = torch.cat([s.ys for s in singles])
         head.kv_cache1 = [torch.cat(layer, 1) for layer in zip(*(s.kv_cache1 for s in singles), strict=True)]
         head.kv_cache_neg = [torch.cat(layer, 1) for layer in zip(*(s.kv_cache_neg for s in singles), strict=True)]
         head.current_start_frame = singles[0].current_start_frame
@@ -246,28 +244,19 @@ class TabletopModel:
         anchor = head.clip_feas.unflatten(2, (8, 8))
         clean = anchor[:, :, None] if pending is None else pending
         at, first = max(0, start - BLOCK), start if start else 1
-        told = "state" in inputs
-        pose = _state_pose(inputs) if told else poses_of(head.ys, first - 1, 1)[:, 0, -1]
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
         block = self._sample.block(
             BlockInputs(
                 clean,
-                poses_of(head.ys, at, clean.shape[2]),
-                self.dit.angles(at, clean.shape[2]),
-                anchor,
-                things_of(head.ys, first - 1),
-                pose,
-                torch.tensor(told, device=self.device),
-                inputs["text"],
+                torch.tensor(at, device=self.device),
+                told_state(inputs).to(self.device),
                 tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True)),
-                self.dit.angles(first, BLOCK),
             ),
             unit_actions(inputs["action"]) if "action" in inputs else None,
             self._prompts(inputs["text"]),
             [*head.kv_cache1, *head.kv_cache_neg],
         )
         self._keep(head, block.caches)
-        head.ys = with_moments(head.ys, block.moments, first)
         head.current_start_frame = first + BLOCK
         video = torch.cat([clean, block.video], 2) if pending is None else block.video
         return {"video_pred": video, "action_pred": block.actions}
@@ -300,8 +289,8 @@ class TabletopModel:
     @torch.inference_mode()
     def rebuild_kv(self, latents: Tensor, blocks: list[Conditioning]) -> None:
         """Refill the caches from latents [1, C, 1 + 2 m, 8, 8]. `blocks[0].prompt` is the prompt under which the anchor
-        entered the KV, `blocks[j].prompt` that of block j. Poses are read from `action_head.ys`; actions and states
-        in `blocks` are not needed."""
+        entered the KV, `blocks[j].prompt` that of block j. Actions and states in `blocks` are not needed: the past is
+        what was seen."""
         count = latents.shape[2] - 1
         if count < 0 or count % BLOCK or len(blocks) != 1 + count // BLOCK:
             raise InvalidRequest(
@@ -313,11 +302,7 @@ class TabletopModel:
         latents = latents.to(self.device, torch.float32)
         for index, block in enumerate(blocks):
             first, stop = (0, 1) if index == 0 else (1 + BLOCK * (index - 1), 1 + BLOCK * index)
-            part, angles = latents[:, :, first:stop], self.dit.angles(first, stop - first)
-            poses, prompts = poses_of(head.ys, first, stop - first), self._prompts(self.language_of(block.prompt))
+            part, at = latents[:, :, first:stop], torch.tensor(first, device=self.device)
+            prompts = self._prompts(self.language_of(block.prompt))
             caches = [*head.kv_cache1, *head.kv_cache_neg]
-            self._keep(head, self._sample.write_kv(part, poses, prompts, angles, caches=caches))
-
-
-def _state_pose(inputs: Mapping[str, Tensor]) -> Tensor:
-    return pose_of_state(inputs["state"][:, -1].float())
+            self._keep(head, self._sample.write_kv(part, at, prompts, caches=caches))

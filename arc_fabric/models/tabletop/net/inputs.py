@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from arc_fabric.errors import InvalidImage, InvalidRequest
-from arc_fabric.models.tabletop.scene import SIZE
+from arc_fabric.models.tabletop.world.limits import MAX_STEP, SIZE
 
 
 def fit_image(image: np.ndarray) -> np.ndarray:
@@ -53,3 +55,17 @@ def language_inputs(text: Tensor, embodiment_id: int) -> dict[str, Tensor]:
         "text_negative": torch.zeros_like(text),
         "text_attention_mask_negative": torch.zeros_like(text),
     }
+
+
+def unit_actions(actions: Tensor) -> Tensor:
+    """Actions [..., 4] in pixels per frame and grip -> what the transformer takes, in [-1, 1]."""
+    return torch.cat([actions[..., :3] / MAX_STEP, actions[..., 3:]], -1).float().clamp(-1, 1)
+
+
+def told_state(inputs: Mapping[str, Tensor]) -> Tensor:
+    """State of each row and 1, [B, 5]; zeros where it is not told."""
+    rows = len(inputs["text"])
+    if "state" not in inputs:
+        return torch.zeros(rows, 5)
+    state = inputs["state"][:, -1].float()
+    return torch.cat([state, torch.ones_like(state[:, :1])], 1)

@@ -28,17 +28,21 @@ class Graph:
     where it would be fused, and not while gradients are asked for.
     """
 
-    def __init__(self, function: Callable[..., Any], leaving: Callable[[], None] = lambda: None) -> None:
-        """`leaving` is called right before the function runs, when the interpreter is not needed any more."""
+    def __init__(
+        self, function: Callable[..., Any], leaving: Callable[[], None] = lambda: None, *, recorded: bool = True
+    ) -> None:
+        """`leaving` is called right before the function runs, when the interpreter is not needed any more. Not
+        `recorded`: the function is called as it is."""
         self._function = function
         self._leaving = leaving
+        self._plain = not recorded
         self._recorded: dict[tuple[object, ...], Callable[..., Any]] = {}
 
     def __call__(self, *inputs: Any, caches: Sequence[Tensor] = ()) -> Any:
         """What the function returns for these inputs and, if there are any, the caches behind them."""
         every = (*inputs, list(caches)) if caches else inputs
         tensors = list(_flat(every))
-        if torch.is_grad_enabled() or any(tensor.device.type != "cpu" for tensor in tensors):
+        if self._plain or torch.is_grad_enabled() or any(tensor.device.type != "cpu" for tensor in tensors):
             self._leaving()
             return self._function(*every)
         fixed = tensors[: len(tensors) - len(caches)]

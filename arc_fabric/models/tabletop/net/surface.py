@@ -8,18 +8,15 @@ from dataclasses import asdict
 import torch
 
 from arc_fabric.models.contract import Geometry, ModelIdentity
-from arc_fabric.models.tabletop.blocks import BLOCK, HORIZON
-from arc_fabric.models.tabletop.dit import TOKENS, DitShape
-from arc_fabric.models.tabletop.physics import MAX_STEP
-from arc_fabric.models.tabletop.sampler import SamplerSettings
-from arc_fabric.models.tabletop.scene import SIZE
-from arc_fabric.models.tabletop.slots import LATENT_CHANNELS
-from arc_fabric.models.tabletop.vae import GROUP
+from arc_fabric.models.tabletop.net.dit import BLOCK, TOKENS, DitShape
+from arc_fabric.models.tabletop.net.sampler import HORIZON, SamplerSettings
+from arc_fabric.models.tabletop.net.vae import GROUP
+from arc_fabric.models.tabletop.world.limits import MAX_STEP, SIZE
 
 WINDOW = 9
 """Latent frames per window: the anchor and four blocks."""
 
-REVISION = "2"
+REVISION = "3"
 """Changes when the same weights compute other bits than before."""
 
 
@@ -32,7 +29,7 @@ def geometry_of(shape: DitShape) -> Geometry:
         frames_per_latent=GROUP,
         latents_per_block=BLOCK,
         window=WINDOW,
-        latent_channels=LATENT_CHANNELS,
+        latent_channels=shape.channels,
         latent_height=8,
         latent_width=8,
         tokens_per_latent=TOKENS,

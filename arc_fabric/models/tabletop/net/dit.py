@@ -1,0 +1,332 @@
+"""The causal video + action diffusion transformer.
+
+A latent frame is 16 video tokens (2x2 patches of the 8x8 latent) and one action token. Tokens of the past are clean:
+16 video tokens and one that sees the whole frame and reads the prompt; they know nothing of actions. Tokens of a block that is being made
+are noisy, and are told actions, state and noise level. A block attends to itself and to the keys and values of the
+clean past, which is all that it ever learns of the past: there is no other way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arc_fabric.models.tabletop.net.rotary import GRID, angles, grid, rotate, speeds
+from arc_fabric.models.tabletop.net.text import Text, TextEncoder
+from arc_fabric.models.tabletop.net.vae import CHANNELS
+
+PATCH = 2
+VIDEO_TOKENS = GRID * GRID
+TOKENS = VIDEO_TOKENS + 1
+"""Tokens per latent frame: 16 of video, then one of actions."""
+ACTIONS = 4
+"""Actions per latent frame."""
+LATER = 1.3
+BLOCK = 2
+"""Latent frames per block."""
+STEP = 2.0 / 16
+"""Patches that the gripper moves by a unit action."""
+CLEAN, FIRST, SECOND = 0, 1, 2
+"""Roles of a latent frame: of the past, first and second of the block that is being made."""
+
+
+@dataclass(frozen=True)
+class DitShape:
+    """Sizes of the transformer."""
+
+    channels: int = CHANNELS
+    width: int = 192
+    layers: int = 6
+    heads: int = 6
+    text_width: int = 64
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.width // self.heads
+
+
+class Prompts(NamedTuple):
+    """Encoded prompts, ready for every layer: their words' keys and values do not change while a block is denoised."""
+
+    pooled: Tensor
+    """[B, d]: enters by adaptive layer norm."""
+    words: list[tuple[Tensor, Tensor]]
+    """Per layer keys and values, each [B, heads, L, head_dim]."""
+
+    def rows(self, part: slice) -> Prompts:
+        """Some of the prompts."""
+        return Prompts(self.pooled[part], [(k[part], v[part]) for k, v in self.words])
+
+
+class Frames(NamedTuple):
+    """Latent frames as the layers see them."""
+
+    tokens: Tensor
+    """[N, n, d]: n = TOKENS, or 1 where only actions are asked for."""
+    condition: Tensor
+    """[N, d]: what adaptive layer norm is told."""
+    role: Tensor
+    """int64 [N]."""
+    cos: Tensor
+    """Rotary angles of queries and keys [2, N, n, heads, head_dim / 2]."""
+    sin: Tensor
+
+
+def rms_norm(x: Tensor) -> Tensor:
+    """x over its root mean square along the last axis."""
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
+
+
+class Glance(nn.Module):
+    """A latent frame of the past as one token."""
+
+    def __init__(self, channels: int, width: int, inner: int = 64) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(channels, inner, 3, padding=1)
+        self.inner = nn.ModuleList(nn.Conv2d(inner, inner, 3, padding=1) for _ in range(2))
+        self.whole = nn.Linear(inner * 64, width)
+        self.leave = nn.Linear(width, width)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Latents [N, C, 8, 8] -> [N, d] of unit size."""
+        x = self.enter(z)
+        for layer in self.inner:
+            x = x + layer(F.silu(x))
+        x = self.whole(F.silu(x).flatten(1))
+        return F.layer_norm(self.leave(F.silu(x)), x.shape[-1:])
+
+
+class Layer(nn.Module):
+    """One transformer layer; which tokens attend to which is arranged by the caller."""
+
+    def __init__(self, shape: DitShape) -> None:
+        super().__init__()
+        d = shape.width
+        self.heads = shape.heads
+        self.qkv = nn.Linear(d, 3 * d, bias=False)
+        self.proj = nn.Linear(d, d, bias=False)
+        self.ask = nn.Linear(d, d, bias=False)
+        self.answer = nn.Linear(d, 2 * d, bias=False)
+        self.told = nn.Linear(d, d, bias=False)
+        self.up = nn.Linear(d, 4 * d)
+        self.down = nn.Linear(4 * d, d)
+        self.modulation = nn.Linear(d, 6 * d)
+        self.steer = nn.Linear(d, d, bias=False)
+        self.gain = nn.Parameter(torch.ones(2, shape.heads, 1))
+        self.query = nn.Parameter(torch.zeros(3, 2, shape.heads, shape.head_dim))
+        """Added to queries: [role, video or action token, heads, head_dim]."""
+        self.key = nn.Parameter(torch.zeros(2, shape.heads, shape.head_dim))
+        for layer in (self.modulation, self.steer, self.proj, self.told, self.down):
+            nn.init.zeros_(layer.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def modulate(self, condition: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+        """condition [N, d] and what the frames' last tokens of x [N, n, d] know by now -> six [N, 1, d]: shift, scale,
+        gate of attention, then of the MLP."""
+        known = self.steer(F.layer_norm(x[:, -1], x.shape[-1:]))
+        return self.modulation(condition + known).unsqueeze(1).chunk(6, -1)
+
+    def project(self, f: Frames, x: Tensor, m: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens x [N, n, d] -> turned queries and keys, values, each [N, n, heads, head_dim]."""
+        h = F.layer_norm(x, x.shape[-1:]) * (1 + m[1]) + m[0]
+        q, k, v = self.qkv(h).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        n = x.shape[1]
+        query, key = self.query[f.role], self.key
+        if n == 1:
+            query, key = query[:, 1:], key[1:]
+        else:
+            query = torch.cat([query[:, :1].expand(-1, n - 1, -1, -1), query[:, 1:]], 1)
+            key = torch.cat([key[:1].expand(n - 1, -1, -1), key[1:]])
+        q = rms_norm(q.float()) * self.gain[0] + query
+        k = rms_norm(k.float()) * self.gain[1] + key
+        q, k = rotate(q, f.cos[0], f.sin[0]), rotate(k, f.cos[1], f.sin[1])
+        return q.to(v.dtype), k.to(v.dtype), v
+
+    def hear(self, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Words of B prompts [B, L, d] -> their keys and values, each [B, heads, L, head_dim]."""
+        k, v = self.answer(words).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        return rms_norm(k), v
+
+    def read(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """What action tokens x [B, n, d] find in the words of B prompts, [B, n, d]."""
+        q = rms_norm(self.ask(F.layer_norm(x, x.shape[-1:])).unflatten(-1, (self.heads, -1))).transpose(1, 2)
+        weights = ((q @ keys.mT) * 2.0 * q.shape[-1] ** -0.5).float().softmax(-1).to(values.dtype)
+        return self.told((weights @ values).transpose(1, 2).flatten(2))
+
+    def think(self, x: Tensor, m: tuple[Tensor, ...]) -> Tensor:
+        """The MLP over tokens [N, n, d]."""
+        h = F.layer_norm(x, x.shape[-1:]) * (1 + m[4]) + m[3]
+        return x + (1 + m[5]) * self.down(F.relu(self.up(h)).square())
+
+
+class CausalDiT(nn.Module):
+    """Embeddings, layers and heads; `forward` runs latent frames against KV caches (inference), training runs whole
+    windows at once with the same layers (`train/`)."""
+
+    def __init__(self, shape: DitShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape = shape or DitShape()
+        d, patch = shape.width, shape.channels * PATCH * PATCH
+        self.text = TextEncoder(d, shape.text_width)
+        self.noise = nn.Sequential(nn.Linear(64, d), nn.SiLU(), nn.Linear(d, d))
+        self.steer = nn.Sequential(nn.Linear(ACTIONS * (4 + 6), d), nn.SiLU(), nn.Linear(d, d))
+        self.feel = nn.Sequential(nn.Linear(4 * 12 + 1, d), nn.SiLU(), nn.Linear(d, d))
+        self.glance = Glance(shape.channels, d)
+        self.embed_video = nn.Linear(patch, d)
+        self.embed_action = nn.Linear(d, d)
+        self.place = nn.Parameter(0.3 * torch.randn(3, TOKENS, d))
+        """Added to tokens: [role, token, d]."""
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.final = nn.Linear(d, 2 * d)
+        self.head_video = nn.Linear(d, patch)
+        self.head_action = nn.Linear(d, 4 * ACTIONS)
+        for layer in (self.final, self.head_action):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.head_video.bias)
+        start_by_copying(self)
+
+    def past(self, z: Tensor, first: Tensor, prompts: Prompts) -> Frames:
+        """Clean latents z [B, T, C, 8, 8] that begin at latent frame `first` (int64 []) -> B * T frames."""
+        b, t = z.shape[:2]
+        role = torch.full((b * t,), CLEAN, device=z.device)
+        z = z.flatten(0, 1)
+        tokens = torch.cat([self.embed_video(patchify(z)), self.glance(z)[:, None]], 1) + self.place[CLEAN]
+        times = (first + torch.arange(t, device=z.device)).repeat(b)
+        still = torch.zeros(b * t, 2, device=z.device)
+        return Frames(tokens, F.silu(prompts.pooled.repeat_interleave(t, 0)), role, *self._turns(times, still, TOKENS))
+
+    def made(
+        self, z: Tensor | None, actions: Tensor, state: Tensor, t: Tensor, first: Tensor, prompts: Prompts
+    ) -> Frames:
+        """Two latent frames of B blocks: noisy latents z [B, 2, C, 8, 8] (None: only actions are asked for), unit
+        actions [B, 8, 4] (noisy then), state [B, 5] as `state_features` takes it, noise levels t [B] of what is being
+        made, first latent frames [B] -> B * 2 frames."""
+        b = len(actions)
+        known = actions if z is not None else actions * (1 - t)[:, None, None]
+        path = known[..., :3].cumsum(1)
+        steps = torch.cat([known, path / 4, path / 16], -1).unflatten(1, (BLOCK, ACTIONS))
+        told = self.steer(steps.flatten(2)) + self.feel(state_features(state))[:, None]
+        told = told + self.noise(level_features(t if z is not None else -t))[:, None]
+        told = told.flatten(0, 1)
+        role = torch.tensor([FIRST, SECOND], device=actions.device).repeat(b)
+        action = self.embed_action(F.silu(told))[:, None]
+        place = self.place[role]
+        if z is None:
+            tokens = action + place[:, VIDEO_TOKENS:]
+        else:
+            tokens = torch.cat([self.embed_video(patchify(z.flatten(0, 1))), action], 1) + place
+        condition = F.silu(told + prompts.pooled.repeat_interleave(BLOCK, 0))
+        moved = path.unflatten(1, (BLOCK, ACTIONS)).mean(2).flatten(0, 1) * STEP
+        shift = torch.stack([moved[:, 1] - moved[:, 2], moved[:, 0]], -1)
+        times = (first[:, None] + torch.arange(BLOCK, device=first.device)).flatten()
+        return Frames(tokens, condition, role, *self._turns(times, shift, tokens.shape[1]))
+
+    def _turns(self, times: Tensor, shift: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        """Rotary angles of the last n tokens of latent frames at these times [N]. In the second half of the heads the
+        queries look from where a thing that moves with the gripper came from: their places lie `shift` [N, 2] (rows
+        and columns) behind."""
+        places = grid().to(times.device)[-n:].expand(len(times), n, 2)
+        times = times.float()[:, None, None].expand(-1, n, 1)
+        heads, hd = self.shape.heads, self.shape.head_dim
+        here = angles(torch.cat([times, places], -1), hd)
+        from_where = angles(torch.cat([times, places - shift[:, None]], -1), hd)
+        half = heads // 2
+        both = []
+        for a, b in zip(here, from_where, strict=True):
+            keys = a[:, :, None].expand(-1, -1, heads, -1)
+            queries = torch.cat([keys[:, :, :half], b[:, :, None].expand(-1, -1, heads - half, -1)], 2)
+            both.append(torch.stack([queries, keys]))
+        return both[0], both[1]
+
+    def prompts(self, text: Text) -> Prompts:
+        """What all layers read of encoded prompts."""
+        return Prompts(text.pooled, [layer.hear(text.words) for layer in self.layers])
+
+    def forward(self, f: Frames, prompts: Prompts, caches: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Run B * F latent frames of B prompts through all layers over the caches [2, B, seq, heads, head_dim] per
+        layer (none: no past). Returns their tokens [B * F, n, d] and their own keys and values,
+        [2, B, F * n, heads, head_dim] per layer."""
+        x, b, own = f.tokens, len(prompts.pooled), []
+        for n, layer in enumerate(self.layers):
+            m = layer.modulate(f.condition, x)
+            q, k, v = (part.reshape(b, -1, *part.shape[2:]) for part in layer.project(f, x, m))
+            own.append(torch.stack([k, v]))
+            k, v = (torch.cat([caches[n], own[-1]], 2) if caches else own[-1]).unbind(0)
+            x = x + (1 + m[2]) * layer.proj(attend(q, k, v).reshape(x.shape))
+            asks = x[:, -1:]
+            told = layer.read(asks.reshape(b, -1, x.shape[-1]), *prompts.words[n]).reshape(asks.shape)
+            x = layer.think(torch.cat([x[:, :-1], asks + told], 1), m)
+        return x, own
+
+    def heads(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens [N, n, d] -> clean video patches [N, n - 1, C * 4] and clean unit actions [N, 4, 4]."""
+        shift, scale = self.final(condition).unsqueeze(1).chunk(2, -1)
+        h = F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
+        return self.head_video(h[:, :-1]).float(), self.head_action(h[:, -1]).float().unflatten(-1, (ACTIONS, 4))
+
+
+@torch.no_grad()
+def start_by_copying(dit: CausalDiT) -> None:
+    """Initial weights of a video model that holds its breath: two heads of the first layer attend to the same place
+    in the last latent frame of the past, and what they find is what the head gives out. Three more look where things
+    that move with the gripper came from, and one at the last frame's action token."""
+    d, patch, hd = dit.shape.width, dit.embed_video.in_features, dit.shape.head_dim
+    basis = torch.linalg.qr(torch.randn(d, d))[0]
+    enter, past = basis[:, :patch], basis[:, patch : 2 * patch]
+    dit.embed_video.weight.copy_(enter)
+    nn.init.zeros_(dit.embed_video.bias)
+    first = dit.layers[0]
+    values, copied = first.qkv.weight[2 * d :], patch // hd
+    values[: copied * hd] = enter.T
+    first.proj.weight[:, : copied * hd] = past * 0.6
+    dit.head_video.weight.copy_(past.T * 1.0)
+    turn, pairs = speeds(hd)[0], hd // 2
+    for layer in dit.layers:
+        sharp = 2.6 if layer is first else LATER
+        layer.key[:, :, :pairs] = sharp
+        layer.gain.fill_(0.5 if layer is first else 1.0)
+        for role, back in ((FIRST, 1), (SECOND, 2)):
+            layer.query[role, :, :, :pairs] = sharp * (turn * back).cos()
+            layer.query[role, :, :, pairs:] = -sharp * (turn * back).sin()
+        free = [head for head in range(dit.shape.heads) if head % 3 == 2]
+        layer.query[:, 1, free] = 0
+        if layer is not first:
+            layer.query[:, :, free] = 0
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Full attention, q [B, n, heads, hd] over k, v [B, m, heads, hd] -> [B, n, heads * hd]."""
+    out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+    return out.transpose(1, 2).flatten(2)
+
+
+def level_features(t: Tensor) -> Tensor:
+    """Sinusoidal features [N, 64] of noise levels [N] in [-1, 1] (below 0: of actions that are being made)."""
+    speed = 100.0 ** (torch.arange(32, device=t.device) / 32)
+    phase = 3 * t[:, None].float() * speed
+    return torch.cat([phase.sin(), phase.cos()], -1)
+
+
+def state_features(state: Tensor) -> Tensor:
+    """States [N, 5] (x, y, z in pixels, opening, 1 or 0: told or not) -> [N, 49]; zeros where it is not told."""
+    there = state[:, 4:]
+    x = (state[:, :4] - state.new_tensor([32.0, 46.0, 8.0, 0.5])) / state.new_tensor([26.0, 14.0, 10.0, 0.5])
+    waves = [f(x * s) for s in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0) for f in (torch.sin, torch.cos)]
+    return torch.cat([torch.cat(waves, -1) * there, there], -1)
+
+
+def patchify(z: Tensor) -> Tensor:
+    """[N, C, 8, 8] -> [N, 16, C * 4]."""
+    return F.pixel_unshuffle(z, PATCH).flatten(2).mT
+
+
+def unpatchify(tokens: Tensor) -> Tensor:
+    """[N, 16, C * 4] -> [N, C, 8, 8]."""
+    return F.pixel_shuffle(tokens.mT.unflatten(2, (GRID, GRID)), PATCH)

@@ -1,0 +1,1 @@
+"""Training of the tabletop's network: latents of simulated episodes, losses, the loop."""

@@ -1,0 +1,267 @@
+"""The losses of the transformer over whole windows.
+
+Each window is seen once clean (it fills keys and values for the past) and in noisy copies, whose blocks each have their
+own noise level and attend to the clean past and to themselves. Some copies are whole blocks whose actions are told:
+they learn the video. Others are the action tokens alone: they learn the actions (the policy). So the sampler works:
+first the actions, then the video they lead to. Flow matching with x0 prediction: x_t = (1 - t) x + t e, loss
+|x0 - x|^2 / max(t, 0.25)^2. While training, heads read from action tokens where the gripper and the things are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arc_fabric.models.tabletop.net.dit import (
+    ACTIONS,
+    BLOCK,
+    CLEAN,
+    CausalDiT,
+    DitShape,
+    Frames,
+    Layer,
+    Prompts,
+    patchify,
+)
+from arc_fabric.models.tabletop.train.pool import AFTER, BLOCKS, HORIZON, Windows
+
+PAST = AFTER - 1
+"""Latent frames of the clean stream that a later block can see."""
+BINS = 32
+"""Bins of two pixels in which positions are read while training."""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How often a window is seen."""
+
+    video: int = 2
+    policy: int = 2
+
+
+class Reader(nn.Module):
+    """What is read from action tokens while training: bins of the gripper's column, row and depth in four frames, its
+    opening; bins of each thing's in the last frame; what is held."""
+
+    def __init__(self, width: int, kinds: int = 4) -> None:
+        super().__init__()
+        self.kinds = kinds
+        self.gripper = nn.Linear(width, ACTIONS * 3 * BINS)
+        self.opening = nn.Linear(width, ACTIONS)
+        self.things = nn.Linear(width, kinds * 3 * BINS)
+        self.held = nn.Linear(width, kinds + 1)
+
+    def forward(self, x: Tensor, gripper: Tensor, things: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens [N, d]; truth: gripper [N, 4 frames, 4], things [N, kinds, 4], held [N] -> two losses."""
+        x = F.layer_norm(x.float(), x.shape[-1:])
+        seen = self.gripper(x).unflatten(-1, (ACTIONS, 3, BINS)).log_softmax(-1)
+        hand = -(seen * bins(gripper)).sum(-1).mean() + 4 * F.mse_loss(self.opening(x), gripper[..., 3])
+        seen = self.things(x).unflatten(-1, (self.kinds, 3, BINS)).log_softmax(-1)
+        there = things[..., 3]
+        thing = -(seen * bins(things)).sum(-1).mean(-1)
+        thing = (thing * there).sum() / there.sum() + 0.3 * F.cross_entropy(self.held(x), held + 1)
+        return hand, thing
+
+
+def bins(places: Tensor) -> Tensor:
+    """Places [..., (x, y, z, ...)] -> soft bins [..., 3, BINS] of column x, row y - z and depth y."""
+    x, y, z = places[..., :3].unbind(-1)
+    at = (torch.stack([x, y - z, y], -1) / 2 - 0.5).clamp(0, BINS - 1.001)
+    low = at.floor()
+    share = (at - low)[..., None]
+    first = F.one_hot(low.long(), BINS)
+    return first * (1 - share) + F.one_hot(low.long() + 1, BINS) * share
+
+
+class WindowModel(nn.Module):
+    """The transformer over whole windows, and what training needs beside it."""
+
+    def __init__(
+        self, shape: DitShape, copies: Copies, *, shift: float = 3.0, past_noise: float = 0.2, reading: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.dit = CausalDiT(shape)
+        self.reader, self.glancer = Reader(shape.width), Reader(shape.width)
+        self.copies, self.shift, self.past_noise, self.reading = copies, shift, past_noise, reading
+
+    def _levels(self, count: int) -> Tensor:
+        u = torch.rand(count, device=self.dit.place.device)
+        return self.shift * u / (1 + (self.shift - 1) * u)
+
+    def forward(self, batch: Windows, draws: bool = True) -> dict[str, Tensor]:
+        """Losses of one batch; with `draws` false of the tokens of whole frames and of actions alone, without video
+        tokens, at a tenth of the cost."""
+        dit, (b, v, p) = self.dit, (len(batch.latents), self.copies.video, self.copies.policy)
+        prompts = dit.prompts(dit.text(batch.text))
+        past = batch.latents[:, :PAST]
+        level = torch.rand(b, device=past.device) * self.past_noise * (torch.rand(b, device=past.device) < 0.5)
+        past = past + level[:, None, None, None, None] * torch.randn_like(past)
+        clean = dit.past(past, torch.zeros((), dtype=torch.long, device=past.device), prompts)
+
+        glanced = clean.tokens[:, -1] - dit.place[CLEAN, -1]
+        future = batch.latents[:, 1:].unflatten(1, (BLOCKS, BLOCK))
+        first = (1 + BLOCK * torch.arange(BLOCKS, device=past.device)).repeat(b)
+        state = self._states(batch)
+
+        def copied(x: Tensor, copies: int) -> Tensor:
+            """[B, 4, ...] -> [copies * B * 4, ...]"""
+            return x.flatten(0, 1).repeat(copies, *[1] * (x.ndim - 2))
+
+        def spread(copies: int) -> Prompts:
+            return Prompts(prompts.pooled.repeat_interleave(BLOCKS, 0).repeat(copies, 1), prompts.words)
+
+        t_v, t_a = self._levels(v * b * BLOCKS), self._levels(p * b * BLOCKS)
+        x, a = copied(future, v), copied(batch.actions, v)
+        z_t = torch.lerp(x, torch.randn_like(x), t_v[:, None, None, None, None])
+        told = copied(state, v), t_v if draws else torch.zeros_like(t_v), first.repeat(v), spread(v)
+        noisy = dit.made(z_t if draws else None, a, *told)
+        if not draws:
+            clean = _last_tokens(clean)
+        meant = copied(batch.intended, p)
+        a_t = torch.lerp(meant, torch.randn_like(meant), t_a[:, None, None])
+        policy = dit.made(None, a_t, copied(state, p), t_a, first.repeat(p), spread(p))
+
+        streams = [clean.tokens, noisy.tokens, policy.tokens]
+        half, readings = len(dit.layers) // 2, []
+        for n, layer in enumerate(dit.layers):
+            streams = _layer(layer, (clean, noisy, policy), streams, prompts.words[n], b)
+            if n == half:
+                readings = [glanced, streams[1][:, -1]]
+        video = dit.heads(streams[1], noisy.condition)[0] if draws else None
+        _, action = dit.heads(streams[2], policy.condition)
+        return self._losses(batch, x, video, t_v, meant, action.reshape(meant.shape), t_a, readings)
+
+    def glance(self, batch: Windows) -> Tensor:
+        """The loss of what is read from the tokens that see whole frames, alone."""
+        z = batch.latents.flatten(0, 1)
+        level = 0.3 * torch.rand(len(z), 1, 1, 1, device=z.device) * (torch.rand(len(z), 1, 1, 1, device=z.device) < 0.6)
+        hand = batch.gripper[:, 1:].unflatten(1, (AFTER, ACTIONS))
+        hand = torch.cat([batch.gripper[:, :1, None].expand(-1, -1, ACTIONS, -1), hand], 1)
+        x = self.dit.glance(z + level * torch.randn_like(z))
+        parts = hand, batch.things[:, ::ACTIONS], batch.held[:, ::ACTIONS]
+        return torch.stack(self.glancer(x, *(part.flatten(0, 1) for part in parts)))
+
+    def _states(self, batch: Windows) -> Tensor:
+        """State at each block's start and whether it is told, [B, 4, 5]."""
+        state = batch.gripper[:, : BLOCKS * HORIZON : HORIZON]
+        odds = torch.full(state.shape[:2], 0.25, device=state.device)
+        odds[:, 0] = 0.75
+        told = (torch.rand_like(odds) < odds).float()[..., None]
+        return torch.cat([state + 0.1 * torch.randn_like(state) * state.new_tensor([1, 1, 1, 0.1]), told], -1)
+
+    def _losses(
+        self,
+        batch: Windows,
+        x: Tensor,
+        video: Tensor | None,
+        t_v: Tensor,
+        meant: Tensor,
+        action: Tensor,
+        t_a: Tensor,
+        readings: list[Tensor],
+    ) -> dict[str, Tensor]:
+        demo = batch.demo.repeat_interleave(BLOCKS).repeat(self.copies.policy)
+        missed = (action - meant).square().mean((1, 2))
+        hard_a = (t_a > 0.9).float() * demo
+        held = batch.held[:, ::ACTIONS]
+        hand = batch.gripper[:, 1:].unflatten(1, (AFTER, ACTIONS))
+        things = batch.things[:, ::ACTIONS]
+        anchor = batch.gripper[:, :1, None].expand(-1, -1, ACTIONS, -1)
+        seen_hand = torch.cat([anchor, hand], 1)[:, :PAST]
+        v = self.copies.video
+
+        def again(part: Tensor) -> Tensor:
+            return part.flatten(0, 1).repeat(v, *[1] * (part.ndim - 2))
+
+        clean = self.glancer(readings[0], seen_hand.flatten(0, 1), things[:, :PAST].flatten(0, 1), held[:, :PAST].flatten())
+        made = self.reader(readings[1], again(hand), again(things[:, 1:]), again(held[:, 1:]))
+        losses = {
+            "a": (missed * demo / t_a.clamp(min=0.25).square()).sum() / demo.sum().clamp(min=1),
+            "see_hand": clean[0],
+            "see_thing": clean[1],
+            "hand": made[0],
+            "thing": made[1],
+        }
+        total = losses["a"] + self.reading * (sum(clean) + sum(made))
+        shown = {k: value.detach() for k, value in losses.items()}
+        shown["a_hard"] = (missed.detach() * hard_a).sum() / hard_a.sum().clamp(min=1)
+        if video is not None:
+            drawn = self._drawn(batch, x, video, t_v)
+            total, shown = total + drawn["v"], shown | {k: value.detach() for k, value in drawn.items()}
+        return {"loss": total, **shown}
+
+    def _drawn(self, batch: Windows, x: Tensor, video: Tensor, t_v: Tensor) -> dict[str, Tensor]:
+        """Losses of the video: patches [N, 16, C * 4] of latents x; what changes weighs most."""
+        last = batch.latents[:, 0:AFTER:BLOCK, None].expand(-1, -1, BLOCK, -1, -1, -1)
+        future = batch.latents[:, 1:].unflatten(1, (BLOCKS, BLOCK))
+        change = patchify((future - last).flatten(0, 2)).square().mean(-1)
+        weight = (0.3 + 4 * change / (change + 0.5)).repeat(self.copies.video, 1)
+        error = (video - patchify(x.flatten(0, 1))).square().mean(-1)
+        level = t_v.repeat_interleave(BLOCK)[:, None]
+        hard = (level > 0.9).float()
+        return {
+            "v": (error / level.clamp(min=0.25).square() * weight).mean(),
+            "v_hard": (error.detach() * hard).sum() / hard.sum().clamp(min=1) / error.shape[1],
+            "copy": change.mean(),
+        }
+
+
+def _last_tokens(f: Frames) -> Frames:
+    """The frames without their video tokens."""
+    return f._replace(tokens=f.tokens[:, -1:], cos=f.cos[:, :, -1:], sin=f.sin[:, :, -1:])
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Full attention [B, n, heads, hd] over [B, m, heads, hd], written out: its backward pass is much faster than the
+    fused one on a CPU."""
+    q, k, v = (p.transpose(1, 2) for p in (q, k, v))
+    weights = ((q @ k.mT) * q.shape[-1] ** -0.5).float().softmax(-1).to(v.dtype)
+    return (weights @ v).transpose(1, 2).flatten(2)
+
+
+def _layer(
+    layer: Layer, frames: tuple[Frames, Frames, Frames], streams: list[Tensor], words: tuple[Tensor, Tensor], b: int
+) -> list[Tensor]:
+    """One layer over the clean stream, the copies of video and those of actions."""
+    ms = [layer.modulate(f.condition, x) for f, x in zip(frames, streams, strict=True)]
+    parts = [layer.project(f, x, m) for f, x, m in zip(frames, streams, ms, strict=True)]
+    each = streams[0].shape[1]
+    qc, kc, vc = (part.reshape(b, PAST * each, *part.shape[2:]) for part in parts[0])
+    made = []
+    for part, x in zip(parts[1:], streams[1:], strict=True):
+        made.append([p.reshape(-1, b, BLOCKS, BLOCK * x.shape[1], *p.shape[2:]) for p in part])
+    clean = [_attend(qc[:, :each], kc[:, :each], vc[:, :each])]
+    outs: list[list[Tensor]] = [[], []]
+    for n in range(BLOCKS):
+        seen = each * (1 + n * BLOCK)
+        if n:
+            clean.append(_attend(qc[:, seen - BLOCK * each : seen], kc[:, :seen], vc[:, :seen]))
+        for out, (q, k, v) in zip(outs, made, strict=True):
+            copies = len(q)
+            ks, vs = (
+                torch.cat([c[:, :seen].repeat(copies, 1, 1, 1), own[:, :, n].flatten(0, 1)], 1)
+                for c, own in ((kc, k), (vc, v))
+            )
+            out.append(_attend(q[:, :, n].flatten(0, 1), ks, vs))
+    attended = [torch.cat(clean, 1).reshape(b * PAST, each, -1)]
+    for out, x in zip(outs, streams[1:], strict=True):
+        attended.append(torch.stack(out, 1).reshape(x.shape))
+    new = []
+    for x, m, found in zip(streams, ms, attended, strict=True):
+        x = x + (1 + m[2]) * layer.proj(found)
+        asks = x[:, -1:]
+        told = _told(layer, asks, words, b)
+        x = torch.cat([x[:, :-1], asks + told], 1) if x.shape[1] > 1 else asks + told
+        new.append(layer.think(x, m))
+    return new
+
+
+def _told(layer: Layer, asks: Tensor, words: tuple[Tensor, Tensor], b: int) -> Tensor:
+    """What action tokens [copies * B * frames, 1, d] read in the prompts of B rows."""
+    copies = max(1, len(asks) // (b * BLOCKS * BLOCK))
+    x = asks.reshape(copies, b, -1, asks.shape[-1]).transpose(0, 1)
+    told = layer.read(x.reshape(b, -1, asks.shape[-1]), *words)
+    return told.reshape(b, copies, -1, asks.shape[-1]).transpose(0, 1).reshape(asks.shape)
