@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from arc_fabric.models.tabletop.net.dit import CausalDiT, DitShape, unpatchify
+from arc_fabric.models.tabletop.net.dit import CausalDiT, DitShape, patchify
 from arc_fabric.models.tabletop.net.sampler import write_kv
 from arc_fabric.models.tabletop.net.vae import CausalVAE
-from arc_fabric.models.tabletop.train.loop import Budget, Trainer, optimizers
+from arc_fabric.models.tabletop.train.loop import Budget, LossFunction, Trainer, optimizers
 from arc_fabric.models.tabletop.train.pool import Pool, Windows, write_shard
-from arc_fabric.models.tabletop.train.window import Copies, WindowModel, bins
+from arc_fabric.models.tabletop.train.reader import bins
+from arc_fabric.models.tabletop.train.window import Copies, WindowModel
 
 SMALL = DitShape(width=128, layers=2, heads=4)
 
@@ -96,39 +97,26 @@ def test_training_sees_what_the_sampler_sees(pool: Pool) -> None:
     model, batch = WindowModel(SMALL, Copies(1, 1), past_noise=0.0).eval(), _batch(pool, 1)
     for weight in model.parameters():
         weight.add_(0.02 * torch.randn_like(weight))
-    seen: dict[str, torch.Tensor] = {}
-    heads, made = model.dit.heads, model.dit.made
-
-    def keep_heads(x: torch.Tensor, condition: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        out = heads(x, condition)
-        seen["video" if x.shape[1] > 1 else "action"] = out[0] if x.shape[1] > 1 else out[1]
-        return out
-
-    asked = []
-
-    def keep_made(*parts: object) -> object:
-        asked.append(parts)
-        return made(*parts)
-
-    model.dit.heads, model.dit.made = keep_heads, keep_made  # type: ignore[method-assign]
-    model(batch)
-    del model.dit.heads, model.dit.made
-    caches: tuple[torch.Tensor, ...] = ()
     dit: CausalDiT = model.dit
+    seen, asked, patches, made = [], [], dit.patches, dit.made
+    dit.patches = lambda *parts: seen.append(patches(*parts)) or seen[-1]  # type: ignore[method-assign]
+    dit.made = lambda *parts: asked.append(parts) or made(*parts)  # type: ignore[method-assign]
+    hook = dit.head_action.register_forward_hook(lambda _, __, out: seen.append(out.unflatten(-1, (4, 4))))
+    model(batch)
+    dit.patches, dit.made = patches, made  # type: ignore[method-assign]
+    hook.remove()
+    caches: tuple[torch.Tensor, ...] = ()
     both = dit.prompts(dit.text(torch.cat([batch.text, torch.zeros_like(batch.text)])))
     for block in range(4):
         start = max(0, 2 * block - 1)
         clean = batch.latents[:, start : 2 * block + 1].transpose(1, 2)
         caches = write_kv(dit, clean, torch.tensor(start), both, caches)
         prompts, past = both.rows(slice(1)), list(caches[: len(caches) // 2])
-        for name, parts in zip(("video", "action"), asked, strict=True):
-            z, actions, state, level, first, _ = parts
+        for training, (z, actions, state, level, first, _) in zip(seen, asked, strict=True):
             row = slice(block, block + 1)
             frames = dit.made(None if z is None else z[row], actions[row], state[row], level[row], first[row], prompts)
-            x, _ = dit(frames, prompts, past)
-            found = dit.heads(x, frames.condition)[0 if name == "video" else 1]
-            assert torch.allclose(found, seen[name][2 * block : 2 * block + 2], atol=2e-4)
-    assert unpatchify(seen["video"]).shape == (8, 16, 8, 8)
+            found = dit.actions(frames, prompts, past) if z is None else patchify(dit.video(frames, prompts, past))
+            assert torch.allclose(found, training[2 * block : 2 * block + 2], atol=2e-4)
 
 
 def test_a_budget_runs_out() -> None:
@@ -148,7 +136,7 @@ def test_training_resumes_where_it_stopped(tmp_path: Path) -> None:
         model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 1))
         return Trainer(model, optimizers(model, 0.01, 1e-3, ("1.",)), Budget(steps), tmp_path / "c.safetensors", 0.9)
 
-    def losses(of: Trainer):  # noqa: ANN202
+    def losses(of: Trainer) -> LossFunction:
         def at(step: int) -> dict[str, torch.Tensor]:
             x = torch.randn(16, 8, generator=torch.Generator().manual_seed(step))
             return {"loss": (of.model(x) - x.sum(1, keepdim=True)).square().mean()}

@@ -1,9 +1,9 @@
 """The causal video + action diffusion transformer.
 
-A latent frame is 16 video tokens (2x2 patches of the 8x8 latent) and one action token. Tokens of the past are clean:
-16 video tokens and one that sees the whole frame and reads the prompt; they know nothing of actions. Tokens of a block that is being made
-are noisy, and are told actions, state and noise level. A block attends to itself and to the keys and values of the
-clean past, which is all that it ever learns of the past: there is no other way in.
+A latent frame is 16 video tokens (2x2 patches of the 8x8 latent) and one more. Frames of the past are clean: there the
+last token sees the whole frame and reads the prompt; they know nothing of actions. Frames of the block that is being
+made are noisy: there the last token is told actions, state and noise level, and reads the prompt. A block attends to
+itself and to the keys and values of the clean past, which is all that it ever learns of the past: there is no other way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ TOKENS = VIDEO_TOKENS + 1
 """Tokens per latent frame: 16 of video, then one of actions."""
 ACTIONS = 4
 """Actions per latent frame."""
-LATER = 1.3
 BLOCK = 2
 """Latent frames per block."""
 STEP = 2.0 / 16
@@ -102,6 +101,42 @@ class Glance(nn.Module):
         return F.layer_norm(self.leave(F.silu(x)), x.shape[-1:])
 
 
+class Where(nn.Module):
+    """What queries and keys say of places, beside what they say of contents."""
+
+    def __init__(self, heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(2, heads, 1))
+        self.query = nn.Parameter(torch.zeros(3, 2, heads, head_dim))
+        """Added to queries: [role, video or action token, heads, head_dim]."""
+        self.key = nn.Parameter(torch.zeros(2, heads, head_dim))
+
+    def forward(self, f: Frames, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys [N, n, heads, head_dim] of frames, normalised and turned, in float32."""
+        n = q.shape[1]
+        query, key = self.query[f.role], self.key
+        if n == 1:
+            query, key = query[:, 1:], key[1:]
+        else:
+            query = torch.cat([query[:, :1].expand(-1, n - 1, -1, -1), query[:, 1:]], 1)
+            key = torch.cat([key[:1].expand(n - 1, -1, -1), key[1:]])
+        q = rms_norm(q.float()) * self.gain[0] + query
+        k = rms_norm(k.float()) * self.gain[1] + key
+        return rotate(q, f.cos[0], f.sin[0]), rotate(k, f.cos[1], f.sin[1])
+
+    @torch.no_grad()
+    def look_back(self, sharp: float, gain: float, free: list[int]) -> None:
+        """Begin with attention to the same place in the last latent frame of the past, but for the `free` heads; all of
+        an action token's."""
+        turn, pairs = speeds(self.key.shape[-1])[0], self.key.shape[-1] // 2
+        self.gain.fill_(gain)
+        self.key[:, :, :pairs] = sharp
+        for role, back in ((FIRST, 1), (SECOND, 2)):
+            self.query[role, :, :, :pairs] = sharp * (turn * back).cos()
+            self.query[role, :, :, pairs:] = -sharp * (turn * back).sin()
+        self.query[:, :, free] = 0
+
+
 class Layer(nn.Module):
     """One transformer layer; which tokens attend to which is arranged by the caller."""
 
@@ -117,35 +152,20 @@ class Layer(nn.Module):
         self.up = nn.Linear(d, 4 * d)
         self.down = nn.Linear(4 * d, d)
         self.modulation = nn.Linear(d, 6 * d)
-        self.steer = nn.Linear(d, d, bias=False)
-        self.gain = nn.Parameter(torch.ones(2, shape.heads, 1))
-        self.query = nn.Parameter(torch.zeros(3, 2, shape.heads, shape.head_dim))
-        """Added to queries: [role, video or action token, heads, head_dim]."""
-        self.key = nn.Parameter(torch.zeros(2, shape.heads, shape.head_dim))
-        for layer in (self.modulation, self.steer, self.proj, self.told, self.down):
+        self.where = Where(shape.heads, shape.head_dim)
+        for layer in (self.modulation, self.proj, self.told, self.down):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.modulation.bias)
 
-    def modulate(self, condition: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-        """condition [N, d] and what the frames' last tokens of x [N, n, d] know by now -> six [N, 1, d]: shift, scale,
-        gate of attention, then of the MLP."""
-        known = self.steer(F.layer_norm(x[:, -1], x.shape[-1:]))
-        return self.modulation(condition + known).unsqueeze(1).chunk(6, -1)
+    def modulate(self, condition: Tensor) -> tuple[Tensor, ...]:
+        """condition [N, d] -> six [N, 1, d]: shift, scale, gate of attention, then of the MLP."""
+        return self.modulation(condition).unsqueeze(1).chunk(6, -1)
 
     def project(self, f: Frames, x: Tensor, m: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens x [N, n, d] -> turned queries and keys, values, each [N, n, heads, head_dim]."""
         h = F.layer_norm(x, x.shape[-1:]) * (1 + m[1]) + m[0]
         q, k, v = self.qkv(h).unflatten(-1, (3, self.heads, -1)).unbind(2)
-        n = x.shape[1]
-        query, key = self.query[f.role], self.key
-        if n == 1:
-            query, key = query[:, 1:], key[1:]
-        else:
-            query = torch.cat([query[:, :1].expand(-1, n - 1, -1, -1), query[:, 1:]], 1)
-            key = torch.cat([key[:1].expand(n - 1, -1, -1), key[1:]])
-        q = rms_norm(q.float()) * self.gain[0] + query
-        k = rms_norm(k.float()) * self.gain[1] + key
-        q, k = rotate(q, f.cos[0], f.sin[0]), rotate(k, f.cos[1], f.sin[1])
+        q, k = self.where(f, q, k)
         return q.to(v.dtype), k.to(v.dtype), v
 
     def hear(self, words: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,6 +183,38 @@ class Layer(nn.Module):
         """The MLP over tokens [N, n, d]."""
         h = F.layer_norm(x, x.shape[-1:]) * (1 + m[4]) + m[3]
         return x + (1 + m[5]) * self.down(F.relu(self.up(h)).square())
+
+
+class Pointer(nn.Module):
+    """The last attention: video tokens point at patches of the clean past, whose values are the patches themselves, so
+    that what stands still can be repeated without loss. Its keys and values lie in the KV cache like a layer's."""
+
+    def __init__(self, shape: DitShape) -> None:
+        super().__init__()
+        self.heads, self.patch = shape.heads, shape.channels * PATCH * PATCH
+        self.qk = nn.Linear(shape.width, 2 * shape.width, bias=False)
+        self.trust = nn.Linear(shape.width, shape.width)
+        """How much of what each pointer finds is taken: the width holds as many patches as there are pointers."""
+        self.where = Where(shape.heads, shape.head_dim)
+        self.where.look_back(2.6, 0.3, [])
+        nn.init.zeros_(self.trust.weight)
+        nn.init.zeros_(self.trust.bias)
+
+    def project(self, f: Frames, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens x [N, n, d] after the last layer -> turned queries and keys [N, n, heads, head_dim]."""
+        q, k = self.qk(F.layer_norm(x, x.shape[-1:])).unflatten(-1, (2, self.heads, -1)).unbind(2)
+        return self.where(f, q, k)
+
+    def values(self, z: Tensor) -> Tensor:
+        """Clean latents [N, C, 8, 8] -> values [N, TOKENS, heads, head_dim]: every pointer's heads share a patch."""
+        patches = F.pad(patchify(z), (0, 0, 0, 1))
+        times = self.qk.in_features // self.patch
+        return patches.repeat(1, 1, times).unflatten(-1, (self.heads, -1))
+
+    def take(self, x: Tensor, found: Tensor) -> Tensor:
+        """Tokens x [N, n, d] and what their pointers found [N, n, d] -> a part of the patches [N, n, C * 4]."""
+        taken = self.trust(F.layer_norm(x, x.shape[-1:])).float() * found.float()
+        return taken.unflatten(-1, (-1, self.patch)).sum(-2)
 
 
 class CausalDiT(nn.Module):
@@ -186,6 +238,7 @@ class CausalDiT(nn.Module):
         self.final = nn.Linear(d, 2 * d)
         self.head_video = nn.Linear(d, patch)
         self.head_action = nn.Linear(d, 4 * ACTIONS)
+        self.pointer = Pointer(shape)
         for layer in (self.final, self.head_action):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -249,13 +302,32 @@ class CausalDiT(nn.Module):
         """What all layers read of encoded prompts."""
         return Prompts(text.pooled, [layer.hear(text.words) for layer in self.layers])
 
-    def forward(self, f: Frames, prompts: Prompts, caches: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Run B * F latent frames of B prompts through all layers over the caches [2, B, seq, heads, head_dim] per
-        layer (none: no past). Returns their tokens [B * F, n, d] and their own keys and values,
-        [2, B, F * n, heads, head_dim] per layer."""
+    def write(self, f: Frames, z: Tensor, prompts: Prompts, caches: Sequence[Tensor]) -> list[Tensor]:
+        """Run clean latents z [N, C, 8, 8], as the frames f, over the caches [2, B, seq, heads, head_dim] of all layers
+        and the pointer (none: no past); their own keys and values [2, B, F * TOKENS, heads, head_dim], in this order.
+        """
+        x, own = self._layers(f, prompts, caches)
+        k, v = (part.reshape(own[0][0].shape) for part in (self.pointer.project(f, x)[1], self.pointer.values(z)))
+        return [*own, torch.stack([k, v])]
+
+    def actions(self, f: Frames, prompts: Prompts, caches: Sequence[Tensor]) -> Tensor:
+        """Clean unit actions [N, 4, 4] of the frames f [N = B * 2] over the caches."""
+        x, _ = self._layers(f, prompts, caches)
+        return self.head_action(self.normed(x, f.condition)[:, -1]).float().unflatten(-1, (ACTIONS, 4))
+
+    def video(self, f: Frames, prompts: Prompts, caches: Sequence[Tensor]) -> Tensor:
+        """Clean latents [N, C, 8, 8] of the frames f [N = B * 2] over the caches."""
+        x, _ = self._layers(f, prompts, caches)
+        q = self.pointer.project(f, x)[0].reshape(len(prompts.pooled), -1, *caches[-1].shape[3:])
+        found = attend(q, *caches[-1].unbind(0)).reshape(x.shape)
+        return unpatchify(self.patches(x, f.condition, found))
+
+    def _layers(self, f: Frames, prompts: Prompts, caches: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Run B * F latent frames of B prompts through all layers over their caches. Returns the tokens [B * F, n, d]
+        and their own keys and values, [2, B, F * n, heads, head_dim] per layer."""
         x, b, own = f.tokens, len(prompts.pooled), []
         for n, layer in enumerate(self.layers):
-            m = layer.modulate(f.condition, x)
+            m = layer.modulate(f.condition)
             q, k, v = (part.reshape(b, -1, *part.shape[2:]) for part in layer.project(f, x, m))
             own.append(torch.stack([k, v]))
             k, v = (torch.cat([caches[n], own[-1]], 2) if caches else own[-1]).unbind(0)
@@ -265,11 +337,15 @@ class CausalDiT(nn.Module):
             x = layer.think(torch.cat([x[:, :-1], asks + told], 1), m)
         return x, own
 
-    def heads(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens [N, n, d] -> clean video patches [N, n - 1, C * 4] and clean unit actions [N, 4, 4]."""
+    def normed(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Tokens [N, n, d] as the heads see them."""
         shift, scale = self.final(condition).unsqueeze(1).chunk(2, -1)
-        h = F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
-        return self.head_video(h[:, :-1]).float(), self.head_action(h[:, -1]).float().unflatten(-1, (ACTIONS, 4))
+        return F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
+
+    def patches(self, x: Tensor, condition: Tensor, found: Tensor) -> Tensor:
+        """Tokens x and what their pointers found, both [N, TOKENS, d] -> clean patches [N, 16, C * 4]."""
+        made = self.head_video(self.normed(x, condition)[:, :-1]).float()
+        return made + self.pointer.take(x[:, :-1], found[:, :-1])
 
 
 @torch.no_grad()
@@ -287,18 +363,10 @@ def start_by_copying(dit: CausalDiT) -> None:
     values[: copied * hd] = enter.T
     first.proj.weight[:, : copied * hd] = past * 0.6
     dit.head_video.weight.copy_(past.T * 1.0)
-    turn, pairs = speeds(hd)[0], hd // 2
+    free = [head for head in range(dit.shape.heads) if head % 3 == 2]
     for layer in dit.layers:
-        sharp = 2.6 if layer is first else LATER
-        layer.key[:, :, :pairs] = sharp
-        layer.gain.fill_(0.5 if layer is first else 1.0)
-        for role, back in ((FIRST, 1), (SECOND, 2)):
-            layer.query[role, :, :, :pairs] = sharp * (turn * back).cos()
-            layer.query[role, :, :, pairs:] = -sharp * (turn * back).sin()
-        free = [head for head in range(dit.shape.heads) if head % 3 == 2]
-        layer.query[:, 1, free] = 0
-        if layer is not first:
-            layer.query[:, :, free] = 0
+        layer.where.look_back(*((2.6, 0.5, []) if layer is first else (1.3, 1.0, free)))
+    first.where.query[:, 1, free] = 0
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -78,9 +78,7 @@ class TabletopModel:
         self._identity = identity_of(weights_digest, self.device, self.sampler)
 
     @classmethod
-    def load(
-        cls, path: Path = WEIGHTS, *, device: str | torch.device = "cpu", recorded: bool = True
-    ) -> TabletopModel:
+    def load(cls, path: Path = WEIGHTS, *, device: str | torch.device = "cpu", recorded: bool = True) -> TabletopModel:
         """Load the weights that ship with the package, or those in `path`."""
         if not path.exists():
             raise ModelUnavailable(
@@ -190,7 +188,7 @@ class TabletopModel:
         shape = self.dit.shape
         for name in ("crossattn_cache", "crossattn_cache_neg"):
             zeros = torch.zeros(2, len(text), LENGTH, shape.heads, shape.head_dim, device=self.device)
-            setattr(head, name, [zeros] * shape.layers)
+            setattr(head, name, [zeros] * self.geometry.layers)
 
     def _encode_video(self, video: Tensor) -> Tensor:
         """Frames uint8 [B, 1 + 4 n, 64, 64, 3] -> latents [B, C, 1 + n, 8, 8]."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from arc_fabric.models.tabletop.net.dit import ACTIONS, BLOCK, CausalDiT, Prompts, unpatchify
+from arc_fabric.models.tabletop.net.dit import ACTIONS, BLOCK, CausalDiT, Prompts
 from arc_fabric.models.tabletop.net.graphs import Graph
 from arc_fabric.models.tabletop.world.limits import MAX_STEP
 
@@ -84,15 +84,13 @@ def write_kv(
     return _apart(_write(dit, latents, at, prompts, caches), len(latents))
 
 
-def _write(
-    dit: CausalDiT, latents: Tensor, at: Tensor, prompts: Prompts, caches: Sequence[Tensor]
-) -> list[Tensor]:
+def _write(dit: CausalDiT, latents: Tensor, at: Tensor, prompts: Prompts, caches: Sequence[Tensor]) -> list[Tensor]:
     """The same, but returns one cache per layer with the rows of both branches, [2, 2B, seq, heads, head_dim]."""
     prompts = Prompts(*prompts)
     layers = len(caches) // 2
     joined = [torch.cat(pair, 1) for pair in zip(caches[:layers], caches[layers:], strict=True)]
     clean = latents.transpose(1, 2).contiguous().repeat(2, 1, 1, 1, 1)
-    _, own = dit(dit.past(clean, at, prompts), prompts, joined)
+    own = dit.write(dit.past(clean, at, prompts), clean.flatten(0, 1), prompts, joined)
     return [torch.cat([old, new], 2) for old, new in zip(joined, own, strict=True)] if caches else own
 
 
@@ -161,8 +159,7 @@ def _sample_video(
     z = inputs.noise[0].transpose(1, 2)
     for now, then in _levels(settings.levels(settings.steps), z.device):
         made = dit.made(z, a, inputs.state, now.expand(len(a)), first, prompts)
-        x, _ = dit(made, prompts, caches)
-        z0 = unpatchify(dit.heads(x, made.condition)[0]).unflatten(0, (-1, BLOCK))
+        z0 = dit.video(made, prompts, caches).unflatten(0, (-1, BLOCK))
         z = z0 + (then / now) * (z - z0)
     return z.transpose(1, 2)
 
@@ -181,8 +178,7 @@ def _sample_actions(
     state, first = inputs.state.repeat(times, 1), first.repeat(times)
     for now, then in _levels(settings.levels(settings.action_steps), a.device):
         made = dit.made(None, a.repeat(times, 1, 1), state, now.expand(rows * times), first, prompts)
-        x, _ = dit(made, prompts, caches)
-        a0 = dit.heads(x, made.condition)[1].reshape(-1, HORIZON, 4)
+        a0 = dit.actions(made, prompts, caches).reshape(-1, HORIZON, 4)
         a0 = a0 if times == 1 else a0[rows:] + settings.guidance * (a0[:rows] - a0[rows:])
         a = a0 + (then / now) * (a - a0)
     return a.clamp(-1, 1)

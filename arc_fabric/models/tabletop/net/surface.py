@@ -33,7 +33,7 @@ def geometry_of(shape: DitShape) -> Geometry:
         latent_height=8,
         latent_width=8,
         tokens_per_latent=TOKENS,
-        layers=shape.layers,
+        layers=shape.layers + 1,  # the last holds what the pointers point at
         heads=shape.heads,
         head_dim=shape.head_dim,
         action_dim=4,

@@ -39,16 +39,54 @@ class Budget:
 def optimizers(
     model: nn.Module, muon_lr: float, adam_lr: float, adam_names: tuple[str, ...]
 ) -> list[torch.optim.Optimizer]:
-    """Muon for weight matrices of the layers, AdamW for vectors, tables, and names that contain one of `adam_names`."""
+    """Muon for weight matrices of the layers, AdamW for vectors, tables and names with one of `adam_names` in them; what
+    glances at whole frames is trained slowly: it knows how."""
     matrices, rest, slow = [], [], []
     for name, p in model.named_parameters():
         plain = p.ndim != 2 or any(part in name for part in adam_names)
         (slow if "glance" in name else rest if plain else matrices).append(p)
+    muon = [torch.optim.Muon(matrices, lr=muon_lr, weight_decay=0.01, ns_steps=4)] if matrices else []
     return [
-        torch.optim.Muon(matrices, lr=muon_lr, weight_decay=0.01, ns_steps=4),
+        *muon,
         torch.optim.AdamW(
-            [{"params": rest}, {"params": slow, "lr": 0.15 * adam_lr}], lr=adam_lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+            [{"params": rest}, {"params": slow, "lr": 0.15 * adam_lr}],
+            lr=adam_lr,
+            betas=(0.9, 0.98),
+            weight_decay=0.0,
+            fused=True,
+        ),
     ]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where and from what a stage is trained."""
+
+    folder: Path
+    """Folder of checkpoints."""
+    start: dict[str, Tensor] | None = None
+    """Weights to begin from, if any."""
+    device: str = "cpu"
+    resume: bool = False
+    """Go on from the folder's checkpoint."""
+
+    def trainer(
+        self,
+        name: str,
+        part: nn.Module,
+        found: list[torch.optim.Optimizer],
+        budget: Budget,
+        average: float,
+        whole: nn.Module | None = None,
+    ) -> Trainer:
+        """The trainer of a part, inside the `whole` that is trained, with its checkpoint in
+        `folder/<name>.safetensors`."""
+        if self.start:
+            part.load_state_dict(self.start)
+        trainer = Trainer(whole or part, found, budget, self.folder / f"{name}.safetensors", average)
+        if self.resume:
+            trainer.resume()
+        return trainer
 
 
 class Trainer:
@@ -68,7 +106,14 @@ class Trainer:
         self._rates = [group["lr"] for o in found for group in o.param_groups]
         self.step, self.seconds = 0, 0.0
 
-    def train(self, losses: LossFunction, *, every: int, save_seconds: float, on_save: Callable[[], None]) -> None:
+    def train(
+        self,
+        losses: LossFunction,
+        *,
+        every: int,
+        save_seconds: float = 240.0,
+        on_save: Callable[[], None] = lambda: None,
+    ) -> None:
         """Run until the budget is spent; logs every `every` steps, saves every `save_seconds`."""
         sums: dict[str, float] = {}
         summed, saved = self.step, time.monotonic()

@@ -1,12 +1,10 @@
 """Latents of simulated episodes: what the transformer is trained on, in shards of files.
 
-One process writes shards (`python -m arc_fabric.models.tabletop.train.pool`), the training reads all there are and
-looks for new ones now and then.
+One process may go on writing shards while another trains: the training looks for new ones now and then.
 """
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +16,8 @@ from torch import Tensor
 from arc_fabric.models.tabletop.net.dit import ACTIONS, BLOCK
 from arc_fabric.models.tabletop.net.text import token_ids
 from arc_fabric.models.tabletop.net.vae import GROUP, CausalVAE, to_pixels
-from arc_fabric.models.tabletop.net.weights import WEIGHTS, load_part
 from arc_fabric.models.tabletop.world.episodes import Episode, sample_episode
+from arc_fabric.models.tabletop.world.scene import KINDS
 
 BLOCKS = 4
 """Blocks per window, after its anchor."""
@@ -54,6 +52,10 @@ class Windows:
     """int64 [B, 33]: kind in the gripper, or -1."""
     text: Tensor
     """int64 [B, L]."""
+
+    def to(self, device: str) -> Windows:
+        """The same on a device."""
+        return Windows(**{name: value.to(device) for name, value in vars(self).items()})
 
 
 class Pool:
@@ -144,8 +146,6 @@ def encode(vae: CausalVAE, episode: Episode) -> dict[str, Tensor]:
 
 def _held_kind(episode: Episode) -> np.ndarray:
     """Index of the held thing in the order of `things()`, int64 [F]; -1 for none."""
-    from arc_fabric.models.tabletop.world.scene import KINDS
-
     order = np.array([*(KINDS.index(kind) for kind in episode.kinds), -1])
     return order[episode.held.astype(np.int64)]
 
@@ -162,23 +162,22 @@ def write_shard(vae: CausalVAE, folder: Path, seed: int, episodes: int) -> None:
     temporary.replace(path)
 
 
-def main() -> None:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--shards", type=int, default=16)
-    parser.add_argument("--episodes", type=int, default=250, help="per shard")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    args.folder.mkdir(parents=True, exist_ok=True)
+@dataclass(frozen=True)
+class PoolSettings:
+    """How many episodes (table `pool` of the config file)."""
+
+    seed: int = 1
+    shards: int = 40
+    episodes: int = 100
+    """Per shard."""
+
+
+def write_pool(settings: PoolSettings, weights: dict[str, Tensor], folder: Path) -> None:
+    """Write all shards that are not there, with these weights of the VAE."""
+    folder.mkdir(parents=True, exist_ok=True)
     vae = CausalVAE().eval().requires_grad_(False)
-    vae.load_state_dict(load_part(WEIGHTS, "vae"))
+    vae.load_state_dict(weights)
     vae = vae.to(memory_format=torch.channels_last)
-    for n in range(args.shards):
-        write_shard(vae, args.folder, args.seed + n, args.episodes)
-        print(f"shard {n + 1} of {args.shards}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    for n in range(settings.shards):
+        write_shard(vae, folder, settings.seed + n, settings.episodes)
+        print(f"shard {n + 1} of {settings.shards}", flush=True)

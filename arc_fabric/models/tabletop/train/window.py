@@ -12,13 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arc_fabric.models.tabletop.net.dit import (
     ACTIONS,
     BLOCK,
     CLEAN,
+    TOKENS,
     CausalDiT,
     DitShape,
     Frames,
@@ -27,11 +27,10 @@ from arc_fabric.models.tabletop.net.dit import (
     patchify,
 )
 from arc_fabric.models.tabletop.train.pool import AFTER, BLOCKS, HORIZON, Windows
+from arc_fabric.models.tabletop.train.reader import Reader
 
 PAST = AFTER - 1
 """Latent frames of the clean stream that a later block can see."""
-BINS = 32
-"""Bins of two pixels in which positions are read while training."""
 
 
 @dataclass(frozen=True)
@@ -40,40 +39,6 @@ class Copies:
 
     video: int = 2
     policy: int = 2
-
-
-class Reader(nn.Module):
-    """What is read from action tokens while training: bins of the gripper's column, row and depth in four frames, its
-    opening; bins of each thing's in the last frame; what is held."""
-
-    def __init__(self, width: int, kinds: int = 4) -> None:
-        super().__init__()
-        self.kinds = kinds
-        self.gripper = nn.Linear(width, ACTIONS * 3 * BINS)
-        self.opening = nn.Linear(width, ACTIONS)
-        self.things = nn.Linear(width, kinds * 3 * BINS)
-        self.held = nn.Linear(width, kinds + 1)
-
-    def forward(self, x: Tensor, gripper: Tensor, things: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens [N, d]; truth: gripper [N, 4 frames, 4], things [N, kinds, 4], held [N] -> two losses."""
-        x = F.layer_norm(x.float(), x.shape[-1:])
-        seen = self.gripper(x).unflatten(-1, (ACTIONS, 3, BINS)).log_softmax(-1)
-        hand = -(seen * bins(gripper)).sum(-1).mean() + 4 * F.mse_loss(self.opening(x), gripper[..., 3])
-        seen = self.things(x).unflatten(-1, (self.kinds, 3, BINS)).log_softmax(-1)
-        there = things[..., 3]
-        thing = -(seen * bins(things)).sum(-1).mean(-1)
-        thing = (thing * there).sum() / there.sum() + 0.3 * F.cross_entropy(self.held(x), held + 1)
-        return hand, thing
-
-
-def bins(places: Tensor) -> Tensor:
-    """Places [..., (x, y, z, ...)] -> soft bins [..., 3, BINS] of column x, row y - z and depth y."""
-    x, y, z = places[..., :3].unbind(-1)
-    at = (torch.stack([x, y - z, y], -1) / 2 - 0.5).clamp(0, BINS - 1.001)
-    low = at.floor()
-    share = (at - low)[..., None]
-    first = F.one_hot(low.long(), BINS)
-    return first * (1 - share) + F.one_hot(low.long() + 1, BINS) * share
 
 
 class WindowModel(nn.Module):
@@ -130,14 +95,30 @@ class WindowModel(nn.Module):
             streams = _layer(layer, (clean, noisy, policy), streams, prompts.words[n], b)
             if n == half:
                 readings = [glanced, streams[1][:, -1]]
-        video = dit.heads(streams[1], noisy.condition)[0] if draws else None
-        _, action = dit.heads(streams[2], policy.condition)
+        video = self._patches(past, clean, noisy, streams) if draws else None
+        action = dit.head_action(dit.normed(streams[2], policy.condition)[:, -1]).float()
         return self._losses(batch, x, video, t_v, meant, action.reshape(meant.shape), t_a, readings)
+
+    def _patches(self, past: Tensor, clean: Frames, noisy: Frames, streams: list[Tensor]) -> Tensor:
+        """Clean patches [copies * B * 8, 16, C * 4] of the copies of video."""
+        pointer, b = self.dit.pointer, len(past)
+        k, v = pointer.project(clean, streams[0])[1], pointer.values(past.flatten(0, 1))
+        k, v = (part.to(streams[0].dtype).reshape(b, PAST * TOKENS, *part.shape[2:]) for part in (k, v))
+        q = pointer.project(noisy, streams[1])[0].to(k.dtype)
+        q = q.reshape(-1, b, BLOCKS, BLOCK * TOKENS, *q.shape[2:])
+        found = []
+        for n in range(BLOCKS):
+            seen = TOKENS * (1 + n * BLOCK)
+            ks, vs = (part[:, :seen].repeat(len(q), 1, 1, 1) for part in (k, v))
+            found.append(_attend(q[:, :, n].flatten(0, 1), ks, vs))
+        return self.dit.patches(streams[1], noisy.condition, torch.stack(found, 1).reshape(streams[1].shape))
 
     def glance(self, batch: Windows) -> Tensor:
         """The loss of what is read from the tokens that see whole frames, alone."""
         z = batch.latents.flatten(0, 1)
-        level = 0.3 * torch.rand(len(z), 1, 1, 1, device=z.device) * (torch.rand(len(z), 1, 1, 1, device=z.device) < 0.6)
+        level = (
+            0.3 * torch.rand(len(z), 1, 1, 1, device=z.device) * (torch.rand(len(z), 1, 1, 1, device=z.device) < 0.6)
+        )
         hand = batch.gripper[:, 1:].unflatten(1, (AFTER, ACTIONS))
         hand = torch.cat([batch.gripper[:, :1, None].expand(-1, -1, ACTIONS, -1), hand], 1)
         x = self.dit.glance(z + level * torch.randn_like(z))
@@ -176,7 +157,9 @@ class WindowModel(nn.Module):
         def again(part: Tensor) -> Tensor:
             return part.flatten(0, 1).repeat(v, *[1] * (part.ndim - 2))
 
-        clean = self.glancer(readings[0], seen_hand.flatten(0, 1), things[:, :PAST].flatten(0, 1), held[:, :PAST].flatten())
+        clean = self.glancer(
+            readings[0], seen_hand.flatten(0, 1), things[:, :PAST].flatten(0, 1), held[:, :PAST].flatten()
+        )
         made = self.reader(readings[1], again(hand), again(things[:, 1:]), again(held[:, 1:]))
         losses = {
             "a": (missed * demo / t_a.clamp(min=0.25).square()).sum() / demo.sum().clamp(min=1),
@@ -226,7 +209,7 @@ def _layer(
     layer: Layer, frames: tuple[Frames, Frames, Frames], streams: list[Tensor], words: tuple[Tensor, Tensor], b: int
 ) -> list[Tensor]:
     """One layer over the clean stream, the copies of video and those of actions."""
-    ms = [layer.modulate(f.condition, x) for f, x in zip(frames, streams, strict=True)]
+    ms = [layer.modulate(f.condition) for f in frames]
     parts = [layer.project(f, x, m) for f, x, m in zip(frames, streams, ms, strict=True)]
     each = streams[0].shape[1]
     qc, kc, vc = (part.reshape(b, PAST * each, *part.shape[2:]) for part in parts[0])
