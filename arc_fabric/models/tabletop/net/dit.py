@@ -3,7 +3,7 @@
 A latent frame is 16 video tokens (2x2 patches of the 8x8 latent) and one more. Frames of the past are clean: there the
 last token sees the whole frame and reads the prompt; they know nothing of actions. Frames of the block that is being
 made are noisy: there the last token is told actions, state and noise level, and reads the prompt. A block attends to
-itself and to the keys and values of the clean past, which is all that it ever learns of the past: there is no other way.
+itself and to the keys and values of the clean past, which is all that it ever learns of the past.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Budget:
 def optimizers(
     model: nn.Module, muon_lr: float, adam_lr: float, adam_names: tuple[str, ...]
 ) -> list[torch.optim.Optimizer]:
-    """Muon for weight matrices of the layers, AdamW for vectors, tables and names with one of `adam_names` in them; what
+    """Muon for weight matrices of the layers, AdamW for vectors, tables and all with one of `adam_names` in it; what
     glances at whole frames is trained slowly: it knows how."""
     matrices, rest, slow = [], [], []
     for name, p in model.named_parameters():
@@ -115,18 +115,17 @@ class Trainer:
         on_save: Callable[[], None] = lambda: None,
     ) -> None:
         """Run until the budget is spent; logs every `every` steps, saves every `save_seconds`."""
-        sums: dict[str, float] = {}
-        summed, saved = self.step, time.monotonic()
+        found: dict[str, list[float]] = {}
+        saved = time.monotonic()
         while self.budget.progress(self.seconds) < 1:
             started = time.monotonic()
             for name, value in self._update(losses).items():
-                sums[name] = sums.get(name, 0.0) + value
+                found.setdefault(name, []).append(value)
             self.seconds += time.monotonic() - started
             if self.step % every == 0:
-                note = " ".join(f"{k} {v / (self.step - summed):.4f}" for k, v in sums.items())
+                note = " ".join(f"{name} {sum(values) / len(values):.4f}" for name, values in found.items())
                 print(f"step {self.step} {self.seconds / 60:.1f} min {note}", flush=True)
-                sums.clear()
-                summed = self.step
+                found.clear()
             if time.monotonic() - saved > save_seconds:
                 self.save()
                 on_save()

@@ -52,6 +52,8 @@ class Windows:
     """int64 [B, 33]: kind in the gripper, or -1."""
     text: Tensor
     """int64 [B, L]."""
+    target: Tensor
+    """int64 [B]: kind that the prompt asks to move, or -1."""
 
     def to(self, device: str) -> Windows:
         """The same on a device."""
@@ -79,7 +81,8 @@ class Pool:
             self._read.add(path.name)
         if found:
             self._all = {k: torch.cat([shard[k] for shard in self._shards]) for k in self._shards[0]}
-            self._shards = [self._all]
+            self._shards = [dict(self._all)]
+            self._all["target"] = torch.tensor([target_of(ids) for ids in self._all["text"].tolist()])
             self._odds = _odds(self._all["things"]).flatten()
 
     def draw(self, rng: torch.Generator, count: int, text_dropout: float) -> Windows:
@@ -95,7 +98,8 @@ class Pool:
         after = start[:, None] + torch.arange(AFTER)
         frames = first + torch.arange(1 + AFTER * GROUP)
         text = parts["text"][episode].clone()
-        text[torch.rand(count, generator=rng) < text_dropout] = 0
+        silent = torch.rand(count, generator=rng) < text_dropout
+        text[silent] = 0
         at = episode[:, None]
         return Windows(
             torch.cat([anchors[:, None], parts["group"][at, after]], 1).float(),
@@ -106,7 +110,22 @@ class Pool:
             parts["things"][at, frames],
             parts["held"][at, frames],
             text,
+            parts["target"][episode].where(~silent, -1),
         )
+
+
+NOUNS = {"cup": 0, "mug": 0, "block": 1, "cube": 1, "bowl": 3, "dish": 3}
+"""Which kind a noun means, by itself."""
+
+
+def target_of(ids: list[int]) -> int:
+    """The kind that the first thing named in a prompt's word ids is of; -1 if none is named."""
+    known = {int(token_ids(noun)[0]): kind for noun, kind in NOUNS.items()}
+    green = int(token_ids("green")[0])
+    for n, word in enumerate(ids):
+        if word in known:
+            return 2 if n and ids[n - 1] == green else known[word]
+    return -1
 
 
 def _odds(things: Tensor) -> Tensor:

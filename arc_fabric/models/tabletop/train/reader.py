@@ -36,6 +36,23 @@ class Reader(nn.Module):
         return hand, thing
 
 
+class AimReader(nn.Module):
+    """What is read from the policy's tokens while training: where the gripper is, and the thing that is asked for."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.places = nn.Linear(width, 2 * 3 * BINS)
+
+    def forward(self, x: Tensor, gripper: Tensor, target: Tensor, there: Tensor) -> Tensor:
+        """Tokens [N, d]; truth: places [N, 3 or more] of gripper and target, and whether there is one [N] -> a loss."""
+        seen = self.places(F.layer_norm(x.float(), x.shape[-1:])).unflatten(-1, (2, 3, BINS)).log_softmax(-1)
+        hand, thing = (
+            -(part * bins(truth)).sum(-1).mean(-1)
+            for part, truth in zip(seen.unbind(1), (gripper, target), strict=True)
+        )
+        return hand.mean() + (thing * there).sum() / there.sum().clamp(min=1)
+
+
 def bins(places: Tensor) -> Tensor:
     """Places [..., (x, y, z, ...)] -> soft bins [..., 3, BINS] of column x, row y - z and depth y."""
     x, y, z = places[..., :3].unbind(-1)

@@ -46,6 +46,8 @@ class DitSettings:
     dry_steps: int = 1000
     """First steps, without video tokens: where things go and what is to be done, before how it looks."""
     dry_batch: int = 32
+    dry_every: int = 5
+    """Of the steps after them, every so many is dry, too."""
 
 
 def learn_to_glance(model: WindowModel, pool: Pool, settings: DitSettings, device: str) -> None:
@@ -88,7 +90,7 @@ def train_dit(settings: DitSettings, pool: Pool, run: Run, save: Callable[[dict[
     def losses(step: int) -> dict[str, Tensor]:
         if step % 200 == 0:
             pool.refresh()
-        dry = step < dry_steps
+        dry = step < dry_steps or step % settings.dry_every == 0
         batch = pool.draw(draws, settings.dry_batch if dry else settings.batch, settings.text_dropout)
         with torch.autocast(run.device, torch.bfloat16):
             return dict(model(batch.to(run.device), not dry))

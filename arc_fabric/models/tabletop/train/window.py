@@ -27,7 +27,7 @@ from arc_fabric.models.tabletop.net.dit import (
     patchify,
 )
 from arc_fabric.models.tabletop.train.pool import AFTER, BLOCKS, HORIZON, Windows
-from arc_fabric.models.tabletop.train.reader import Reader
+from arc_fabric.models.tabletop.train.reader import AimReader, Reader
 
 PAST = AFTER - 1
 """Latent frames of the clean stream that a later block can see."""
@@ -50,6 +50,7 @@ class WindowModel(nn.Module):
         super().__init__()
         self.dit = CausalDiT(shape)
         self.reader, self.glancer = Reader(shape.width), Reader(shape.width)
+        self.aim_reader = AimReader(shape.width)
         self.copies, self.shift, self.past_noise, self.reading = copies, shift, past_noise, reading
 
     def _levels(self, count: int) -> Tensor:
@@ -94,7 +95,7 @@ class WindowModel(nn.Module):
         for n, layer in enumerate(dit.layers):
             streams = _layer(layer, (clean, noisy, policy), streams, prompts.words[n], b)
             if n == half:
-                readings = [glanced, streams[1][:, -1]]
+                readings = [glanced, streams[1][:, -1], streams[2][:, -1]]
         video = self._patches(past, clean, noisy, streams) if draws else None
         action = dit.head_action(dit.normed(streams[2], policy.condition)[:, -1]).float()
         return self._losses(batch, x, video, t_v, meant, action.reshape(meant.shape), t_a, readings)
@@ -162,19 +163,31 @@ class WindowModel(nn.Module):
         )
         made = self.reader(readings[1], again(hand), again(things[:, 1:]), again(held[:, 1:]))
         losses = {
+            "aim": self._aim(batch, readings[2]),
             "a": (missed * demo / t_a.clamp(min=0.25).square()).sum() / demo.sum().clamp(min=1),
             "see_hand": clean[0],
             "see_thing": clean[1],
             "hand": made[0],
             "thing": made[1],
         }
-        total = losses["a"] + self.reading * (sum(clean) + sum(made))
+        total = losses["a"] + self.reading * (sum(clean) + sum(made) + losses["aim"])
         shown = {k: value.detach() for k, value in losses.items()}
         shown["a_hard"] = (missed.detach() * hard_a).sum() / hard_a.sum().clamp(min=1)
         if video is not None:
             drawn = self._drawn(batch, x, video, t_v)
             total, shown = total + drawn["v"], shown | {k: value.detach() for k, value in drawn.items()}
         return {"loss": total, **shown}
+
+    def _aim(self, batch: Windows, x: Tensor) -> Tensor:
+        """The loss of where the policy's tokens x [copies * B * 8, d] take the gripper and the target to be."""
+        p, start = self.copies.policy, slice(0, BLOCKS * HORIZON, HORIZON)
+        rows = torch.arange(len(batch.target), device=x.device)
+        target = batch.things[:, start][rows, :, batch.target.clamp(min=0)]
+        there = (batch.target >= 0).float()[:, None] * target[..., 3]
+        parts = (batch.gripper[:, start], target, there)
+        return self.aim_reader(
+            x, *(part.repeat_interleave(BLOCK, 1).flatten(0, 1).repeat(p, *[1] * (part.ndim - 2)) for part in parts)
+        )
 
     def _drawn(self, batch: Windows, x: Tensor, video: Tensor, t_v: Tensor) -> dict[str, Tensor]:
         """Losses of the video: patches [N, 16, C * 4] of latents x; what changes weighs most."""
