@@ -193,10 +193,11 @@ class Pointer(nn.Module):
         super().__init__()
         self.heads, self.patch = shape.heads, shape.channels * PATCH * PATCH
         self.qk = nn.Linear(shape.width, 2 * shape.width, bias=False)
-        self.trust = nn.Linear(shape.width, shape.width)
-        """How much of what each pointer finds is taken: the width holds as many patches as there are pointers."""
+        self.pointers = shape.width // self.patch
+        self.trust = nn.Linear(shape.width, PATCH * PATCH * (1 + self.pointers))
+        """For each cell of a patch: how far what was made is trusted, and each pointer."""
         self.where = Where(shape.heads, shape.head_dim)
-        self.where.look_back(2.6, 0.3, [])
+        self.where.look_back(4.0, 0.3, [])
         nn.init.zeros_(self.trust.weight)
         nn.init.zeros_(self.trust.bias)
 
@@ -208,13 +209,15 @@ class Pointer(nn.Module):
     def values(self, z: Tensor) -> Tensor:
         """Clean latents [N, C, 8, 8] -> values [N, TOKENS, heads, head_dim]: every pointer's heads share a patch."""
         patches = F.pad(patchify(z), (0, 0, 0, 1))
-        times = self.qk.in_features // self.patch
-        return patches.repeat(1, 1, times).unflatten(-1, (self.heads, -1))
+        return patches.repeat(1, 1, self.pointers).unflatten(-1, (self.heads, -1))
 
-    def take(self, x: Tensor, found: Tensor) -> Tensor:
-        """Tokens x [N, n, d] and what their pointers found [N, n, d] -> a part of the patches [N, n, C * 4]."""
-        taken = self.trust(F.layer_norm(x, x.shape[-1:])).float() * found.float()
-        return taken.unflatten(-1, (-1, self.patch)).sum(-2)
+    def mix(self, x: Tensor, made: Tensor, found: Tensor) -> Tensor:
+        """Tokens x [N, n, d], the patches made of them [N, n, C * 4] and what their pointers found [N, n, d] -> patches
+        [N, n, C * 4]."""
+        cells = PATCH * PATCH
+        shares = self.trust(F.layer_norm(x, x.shape[-1:])).float().unflatten(-1, (1 + self.pointers, 1, cells))
+        parts = torch.cat([made.float(), found.float()], -1).unflatten(-1, (1 + self.pointers, -1, cells))
+        return (shares.softmax(-3) * parts).sum(-3).flatten(-2)
 
 
 class CausalDiT(nn.Module):
@@ -344,8 +347,8 @@ class CausalDiT(nn.Module):
 
     def patches(self, x: Tensor, condition: Tensor, found: Tensor) -> Tensor:
         """Tokens x and what their pointers found, both [N, TOKENS, d] -> clean patches [N, 16, C * 4]."""
-        made = self.head_video(self.normed(x, condition)[:, :-1]).float()
-        return made + self.pointer.take(x[:, :-1], found[:, :-1])
+        made = self.head_video(self.normed(x, condition)[:, :-1])
+        return self.pointer.mix(x[:, :-1], made, found[:, :-1])
 
 
 @torch.no_grad()
