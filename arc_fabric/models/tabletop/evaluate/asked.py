@@ -11,7 +11,7 @@ import torch
 
 from arc_fabric.models.tabletop.evaluate import judge
 from arc_fabric.models.tabletop.evaluate.cases import SKILLS, STEPS, Case, HeldOut
-from arc_fabric.models.tabletop.evaluate.dreams import Model, Simulator, act, kv_zeroed
+from arc_fabric.models.tabletop.evaluate.dreams import Dreamer, Model, Simulator, act, kv_zeroed
 from arc_fabric.models.tabletop.evaluate.given import ALL
 from arc_fabric.models.tabletop.evaluate.row import Row, mean, of, rate
 from arc_fabric.models.tabletop.samples import sample_names, sample_state, samples
@@ -51,7 +51,7 @@ def cup(dreamer: Model, held: HeldOut) -> list[Row]:
     return rows
 
 
-def right_object(dreamer: Model, held: HeldOut) -> list[Row]:
+def right_object(dreamer: Dreamer, held: HeldOut) -> list[Row]:
     """The named object among four is moved as asked, and moved most; all prompts together, and the worst one."""
     half = HeldOut(held.seed, max(4, held.n // 2))
     rates: dict[str, list[bool]] = {}
@@ -68,7 +68,7 @@ def right_object(dreamer: Model, held: HeldOut) -> list[Row]:
     ]
 
 
-def swapped(dreamer: Model, held: HeldOut) -> list[Row]:
+def swapped(dreamer: Dreamer, held: HeldOut) -> list[Row]:
     """The same scene under two prompts: each outcome follows its prompt and not the other."""
 
     def other(case: Case) -> Task:
@@ -85,7 +85,7 @@ def swapped(dreamer: Model, held: HeldOut) -> list[Row]:
     return [rate("prompts swapped: outcome follows the prompt", list(good), 90)]
 
 
-def seeds(dreamer: Model, held: HeldOut) -> list[Row]:
+def seeds(dreamer: Dreamer, held: HeldOut) -> list[Row]:
     """The same state and prompt, two seeds: both succeed and end in visibly different pictures."""
     cases = held.cases(8, ("pick", "left", "pick", "right"))
     beside = {}
@@ -110,7 +110,7 @@ def closed_loop(dreamer: Model, held: HeldOut) -> list[Row]:
     return [rate("closed loop in the simulator", hits, 60, **parts)]
 
 
-def long_rollouts(dreamer: Model, held: HeldOut) -> list[Row]:
+def long_rollouts(dreamer: Dreamer, held: HeldOut) -> list[Row]:
     """200 steps (1,600 frames) on end: nothing jumps, and all things are there at the end."""
     few = HeldOut(held.seed, max(2, held.n // 5))
     cases, smooth, there, truly = few.cases(9, ALL), [], [], []
@@ -133,7 +133,7 @@ def _there(clip: np.ndarray, case: Case) -> bool:
     return all(judge.intact(first[name], last[name]) for name in (*case.names, judge.GRIPPER))
 
 
-def calibration(dreamer: Model, held: HeldOut) -> list[Row]:
+def calibration(dreamer: Dreamer, held: HeldOut) -> list[Row]:
     """Success rates of graded experts' actions in the model and in the simulator: four tasks, four skills."""
     few = HeldOut(held.seed, min(64, held.n))
     mine, true, beside = [], [], {}

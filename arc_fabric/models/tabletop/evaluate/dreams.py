@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from arc_fabric.models.tabletop.evaluate.cases import Case
+from arc_fabric.models.tabletop.net.dit import PATCH
 from arc_fabric.models.tabletop.net.head import ActionHead
 from arc_fabric.models.tabletop.net.model import TabletopModel
 from arc_fabric.models.tabletop.world import physics
@@ -24,6 +25,7 @@ CHUNK = 50
 """Scenes per forward pass."""
 FRAMES = 8
 """Frames, and actions, per step."""
+CELLS = PATCH * PATCH
 
 
 class Dreamer(Protocol):
@@ -99,11 +101,12 @@ class Model:
 
     @classmethod
     def without_heads(cls, path: Path) -> Model:
-        """The model with the output heads of its transformer zeroed."""
+        """The model with the output heads of its transformer zeroed, and what its pointers find not taken."""
         model = TabletopModel.load(path, recorded=False)
-        for head in (model.dit.head_video, model.dit.head_action):
+        for head in (model.dit.head_video, model.dit.head_action, model.dit.pointer.trust):
             torch.nn.init.zeros_(head.weight)
             torch.nn.init.zeros_(head.bias)
+        model.dit.pointer.trust.bias[:CELLS] = 50.0
         return cls(model, path)
 
     def imagine(
