@@ -25,7 +25,7 @@ def test_the_judge_sees_what_is_there(dreamer: Model) -> None:
     """On the simulator's own frames it is off by less than half a pixel and always right about success."""
     (row,) = given.reader(dreamer, HeldOut(5, 6))
     assert row.value < 0.5
-    assert row.beside["agrees on success"] == 100
+    assert row.beside["agrees on success, %"] == 100
 
 
 def test_vae_reconstructs(dreamer: Model) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from arc_fabric.models.tabletop.evaluate import judge
 from arc_fabric.models.tabletop.evaluate.cases import SKILLS, STEPS, Case, HeldOut
 from arc_fabric.models.tabletop.evaluate.dreams import Dreamer, Model, Simulator, act, kv_zeroed
 from arc_fabric.models.tabletop.evaluate.given import ALL
-from arc_fabric.models.tabletop.evaluate.row import Row, mean, of, rate
+from arc_fabric.models.tabletop.evaluate.row import Row, average, figure, percent, rate
 from arc_fabric.models.tabletop.samples import sample_names, sample_state, samples
 from arc_fabric.models.tabletop.world.episodes import Chance, record, replay
 from arc_fabric.models.tabletop.world.experts import Task, done, sensible
@@ -42,12 +42,12 @@ def cup(dreamer: Model, held: HeldOut) -> list[Row]:
         hits = _share(dreamer.imagine(cases, STEPS, seed=held.seed), cases)
         some = cases[:few]
         beside = {
-            "simulator's_expert": Simulator().imagine(cases, STEPS, seed=7),
-            "KV_zeroed": Model(dreamer.model, dreamer.path, kv_zeroed, always=True).imagine(some, STEPS),
-            "transformer's_heads_zeroed": Model.without_heads(dreamer.path).imagine(some, STEPS),
+            "simulator's expert": Simulator().imagine(cases, STEPS, seed=7),
+            "KV zeroed": Model(dreamer.model, dreamer.path, kv_zeroed, always=True).imagine(some, STEPS),
+            "transformer's heads zeroed": Model.without_heads(dreamer.path).imagine(some, STEPS),
         }
-        shares = {name: 100 * np.mean(_share(video, cases[: len(video)])) for name, video in beside.items()}
-        rows.append(rate(f'"{prompt}"', hits, 90, **shares))
+        shares = {name: percent(_share(video, cases[: len(video)])) for name, video in beside.items()}
+        rows.append(rate(f'"{prompt}"', hits, 90, shares))
     return rows
 
 
@@ -60,10 +60,10 @@ def right_object(dreamer: Dreamer, held: HeldOut) -> list[Row]:
         for clip, case in zip(dreamer.imagine(cases, STEPS, seed=held.seed), cases, strict=True):
             hit = judge.succeeded(clip, case.task) and judge.farthest(clip, case.names) == case.task.target
             rates.setdefault(case.prompt, []).append(hit)
-    shares = {prompt: 100 * float(np.mean(hits)) for prompt, hits in rates.items()}
+    shares = {prompt: percent(hits) for prompt, hits in rates.items()}
     worst = min(shares, key=lambda prompt: shares[prompt])
     return [
-        rate("right object among several", [hit for hits in rates.values() for hit in hits], 85, **shares),
+        rate("right object among several", [hit for hits in rates.values() for hit in hits], 85, shares),
         rate(f'right object, worst prompt ("{worst}")', rates[worst], 70),
     ]
 
@@ -88,16 +88,15 @@ def swapped(dreamer: Dreamer, held: HeldOut) -> list[Row]:
 def seeds(dreamer: Dreamer, held: HeldOut) -> list[Row]:
     """The same state and prompt, two seeds: both succeed and end in visibly different pictures."""
     cases = held.cases(8, ("pick", "left", "pick", "right"))
-    beside = {}
-    for name, one in (("simulator's_expert", Simulator()), ("model", dreamer)):
+    beside: dict[str, float] = {}
+    for name, one in (("simulator", Simulator()), ("model", dreamer)):
         a, b = (one.imagine(cases, STEPS, seed=seed) for seed in (11, 12))
-        both = np.array(_share(a, cases)) & np.array(_share(b, cases))
+        both = [x and y for x, y in zip(_share(a, cases), _share(b, cases), strict=True)]
         far = [judge.largest_difference(x[-1], y[-1], c.names) for x, y, c in zip(a, b, cases, strict=True)]
-        hits = both & (np.array(far) > APART)
-        beside[f"{name}:_both_succeed"] = 100 * both.mean()
-        beside[f"{name}:_median_distance,_px"] = float(np.median(far))
-        beside["simulator's_expert"] = beside.get("simulator's_expert", 100 * hits.mean())
-    return [rate("seeds: pictures of two seeds differ visibly, both succeed", list(hits), 50, **beside)]
+        hits = [ok and gap > APART for ok, gap in zip(both, far, strict=True)]
+        beside[f"{name}: both succeed"], beside[f"{name}: median distance, px"] = percent(both), float(np.median(far))
+        beside[f"{name}: differ and succeed"] = percent(hits)
+    return [rate("seeds: pictures of two seeds differ visibly, both succeed", hits, 50, beside)]
 
 
 def closed_loop(dreamer: Model, held: HeldOut) -> list[Row]:
@@ -106,21 +105,24 @@ def closed_loop(dreamer: Model, held: HeldOut) -> list[Row]:
     ends = act(dreamer.model, cases, STEPS + 2, held.seed)
     hits = [done(end, case.task) for end, case in zip(ends, cases, strict=True)]
     verbs = np.array([case.task.verb for case in cases])
-    parts = {verb: 100 * np.mean(np.array(hits)[verbs == verb]) for verb in dict.fromkeys(verbs)}
-    return [rate("closed loop in the simulator", hits, 60, **parts)]
+    parts = {str(verb): percent(np.array(hits)[verbs == verb]) for verb in dict.fromkeys(verbs)}
+    return [rate("closed loop in the simulator", hits, 60, parts)]
 
 
 def long_rollouts(dreamer: Dreamer, held: HeldOut) -> list[Row]:
     """200 steps (1,600 frames) on end: nothing jumps, and all things are there at the end."""
     few = HeldOut(held.seed, max(2, held.n // 5))
-    cases, smooth, there, truly = few.cases(9, ALL), [], [], []
+    cases = few.cases(9, ALL)
+    smooth: list[bool] = []
+    there: list[bool] = []
+    truly: list[bool] = []
     for clip, case in zip(dreamer.imagine(cases, LONG, seed=held.seed), cases, strict=True):
         smooth.append(judge.largest_jump(clip) <= JUMP)
         there.append(_there(clip, case))
         end = record(case.scene, case.task, 1 + 8 * LONG, held.seed)
         truly.append(_there(np.stack([clip[0], replay(end.last, end.actions[:0], Chance()).frames()[0]]), case))
-    part = float(np.mean(there) / max(np.mean(truly), 1e-9))
-    beside = {"model,_%": 100 * np.mean(there), "simulator's_expert,_%": 100 * np.mean(truly)}
+    part = percent(there) / max(percent(truly), 1e-9)
+    beside = {"model, %": percent(there), "simulator's expert, %": percent(truly)}
     return [
         rate("200 steps: no jump", smooth, 100),
         Row("200 steps: all things there / in the simulator's", part, "", 0.85, True, few.n, None, beside),
@@ -136,27 +138,31 @@ def _there(clip: np.ndarray, case: Case) -> bool:
 def calibration(dreamer: Dreamer, held: HeldOut) -> list[Row]:
     """Success rates of graded experts' actions in the model and in the simulator: four tasks, four skills."""
     few = HeldOut(held.seed, min(64, held.n))
-    mine, true, beside = [], [], {}
-    for task in range(4):
+    mine: list[float] = []
+    true: list[float] = []
+    beside: dict[str, float] = {}
+    for task, name in enumerate(("pick the red cup", "pick any", "push left", "push right")):
         for skill in SKILLS:
             cases = few.graded(task, skill)
             video = dreamer.imagine(cases, STEPS, given=True, seed=held.seed)
-            mine.append(np.mean([judge.reached(clip, case.task) for clip, case in zip(video, cases, strict=True)]))
-            true.append(np.mean([_runs(case, n) for n, case in enumerate(cases)]))
-            name = ("pick_the_red_cup", "pick_any", "push_left", "push_right")[task]
-            beside[f"{name},_{skill:g}_px_off:_model"] = mine[-1]
-            beside[f"{name},_{skill:g}_px_off:_simulator"] = true[-1]
-    columns = [[float(x) for x in mine], [float(x) for x in true]]
+            mine.append(average(judge.reached(clip, case.task) for clip, case in zip(video, cases, strict=True)))
+            true.append(average(_runs(case, n) for n, case in enumerate(cases)))
+            beside[f"{name}, {skill:g} px off: model"], beside[f"{name}, {skill:g} px off: simulator"] = (
+                mine[-1],
+                true[-1],
+            )
+    together: Callable[..., float] = lambda a, b: float(np.corrcoef(a, b)[0, 1])  # noqa: E731
+    apart: Callable[..., float] = lambda a, b: float(np.abs(a - b).mean())  # noqa: E731
     return [
-        of("calibration: Pearson r", lambda a, b: np.corrcoef(a, b)[0, 1], columns, "", 0.9, True, **beside),
-        of("calibration: mean absolute difference", lambda a, b: np.abs(a - b).mean(), columns, "", 0.1, False),
+        figure("calibration: Pearson r", [mine, true], "", 0.9, beside, at_least=True, of=together),
+        figure("calibration: mean absolute difference", [mine, true], "", 0.1, of=apart),
     ]
 
 
 def _runs(case: Case, n: int) -> float:
     """The share of runs of the simulator, under the case's actions, in which the task is done."""
     chances = [Chance(np.random.default_rng((n, again))) for again in range(REPLAYS)]
-    return float(np.mean([done(replay(case.scene, case.episode.actions, c).last, case.task) for c in chances]))
+    return average(done(replay(case.scene, case.episode.actions, c).last, case.task) for c in chances)
 
 
 def speed(dreamer: Model, held: HeldOut) -> list[Row]:
@@ -173,5 +179,5 @@ def speed(dreamer: Model, held: HeldOut) -> list[Row]:
         frames = model.decode(torch.cat([new[:, :, :1], new], 2), start=1)
         frames, latents = (frames[-1:], None) if step % 4 == 3 else (frames, latents)
         taken.append(time.perf_counter() - started)
-    row = mean("one step with decoding, p50", taken, "s", 0.12, False, p95=np.percentile(taken, 95))
-    return [replace(row, value=float(np.median(taken)), interval=None)]
+    beside = {"p95": float(np.percentile(taken, 95))}
+    return [Row("one step with decoding, p50", float(np.median(taken)), "s", 0.12, False, len(taken), None, beside)]

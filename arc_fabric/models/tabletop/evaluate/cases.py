@@ -65,7 +65,8 @@ class HeldOut:
         wanted: Callable[[Case], bool] = lambda _: True,
     ) -> list[Case]:
         """Scenes with a task that makes sense, that an expert does in time if nothing goes wrong."""
-        rng, found = self.rng(salt), []
+        rng = self.rng(salt)
+        found: list[Case] = []
         while len(found) < self.n:
             scene = sample_scene(rng, others)
             names = [body.kind.name for body in scene.bodies]
@@ -89,7 +90,8 @@ class HeldOut:
     def hidings(self, salt: int, shoved: bool) -> list[Case]:
         """Windows of 32 frames, the actions given, in which a thing, `shoved` by 4 pixels or more before or not at all,
         is wholly hidden while the third block (frames 17 to 24) is shown, and comes back before the end."""
-        rng, found = self.rng(salt), []
+        rng = self.rng(salt)
+        found: list[Case] = []
         while len(found) < self.n:
             scene = sample_scene(rng)
             cup = next(n for n, body in enumerate(scene.bodies) if body.kind.shape == "cup")

@@ -18,7 +18,7 @@ from arc_fabric.models.tabletop.evaluate.dreams import (
     kv_random,
     kv_zeroed,
 )
-from arc_fabric.models.tabletop.evaluate.row import Row, mean, of, rate
+from arc_fabric.models.tabletop.evaluate.row import Row, average, figure, percent, rate, ratio
 from arc_fabric.models.tabletop.world.episodes import Chance, replay
 from arc_fabric.models.tabletop.world.experts import done
 from arc_fabric.models.tabletop.world.scene import KIND_BY_NAME
@@ -43,7 +43,7 @@ def reader(_: Model, held: HeldOut) -> list[Row]:
             middle = y - z - 0.5 - KIND_BY_NAME[name].height / 2
             errors += [float(np.hypot(blob.x + 0.5 - x, blob.row - middle))] if clear else []
         agree.append(judge.reached(frames, case.task) == done(episode.last, case.task))
-    return [mean("colour reader: its own error", errors, "px", 1.0, False, agrees_on_success=100 * np.mean(agree))]
+    return [figure("colour reader: its own error", [errors], "px", 1.0, {"agrees on success, %": percent(agree)})]
 
 
 def reconstruction(dreamer: Model, held: HeldOut) -> list[Row]:
@@ -54,7 +54,7 @@ def reconstruction(dreamer: Model, held: HeldOut) -> list[Row]:
         with torch.inference_mode():
             latents = model.action_head.vae.encode(torch.from_numpy(frames)[None])
         values.append(judge.psnr(model.decode(latents), frames))
-    return [mean("VAE reconstruction PSNR", values, "dB", 33, True)]
+    return [figure("VAE reconstruction PSNR", [values], "dB", 33, at_least=True)]
 
 
 def steered(dreamer: Model, held: HeldOut) -> list[Row]:
@@ -63,32 +63,23 @@ def steered(dreamer: Model, held: HeldOut) -> list[Row]:
     gripper, thing = _errors(dreamer.imagine(cases, 4, given=True), cases)
     still_gripper, still = _errors(np.stack([case.episode.frames()[:1].repeat(33, 0) for case in cases]), cases)
     other_gripper, other = _errors(Simulator().imagine(cases, 4, given=True), cases)
+    beside = {"last frame repeated": average(still_gripper), "simulator with other chance": average(other_gripper)}
+    beside_thing = {
+        "px": average(thing),
+        "last frame repeated, px": average(still),
+        "simulator with other chance": average(other) / average(still),
+    }
     return [
-        mean(
-            "given actions, 32 frames: gripper error",
-            gripper,
-            "px",
-            1.5,
-            False,
-            last_frame_repeated=np.mean(still_gripper),
-            simulator_with_other_chance=np.mean(other_gripper),
-        ),
-        of(
-            "given actions, 32 frames: object error / repeat-last-frame's",
-            _ratio,
+        figure("given actions, 32 frames: gripper error", [gripper], "px", 1.5, beside),
+        figure(
+            "given actions, 32 frames: object error / a still frame's",
             [thing, still],
             "",
             1 / 3,
-            False,
-            pixels=np.mean(thing),
-            last_frame_repeated_pixels=np.mean(still),
-            simulator_with_other_chance=np.mean(other) / np.mean(still),
+            beside_thing,
+            of=ratio,
         ),
     ]
-
-
-def _ratio(a: np.ndarray, b: np.ndarray) -> float:
-    return float(a.mean() / b.mean())
 
 
 def _moves(case: Case) -> bool:
@@ -98,13 +89,14 @@ def _moves(case: Case) -> bool:
 
 def _errors(video: np.ndarray, cases: Sequence[Case], frames: slice = slice(1, 33)) -> tuple[list[float], list[float]]:
     """Mean distance of gripper and task's object, per case, between the video and what happened."""
-    gripper, thing = [], []
+    gripper: list[float] = []
+    thing: list[float] = []
     for clip, case in zip(video, cases, strict=True):
         pairs = [
             (judge.read(a), judge.read(b)) for a, b in zip(clip[frames], case.episode.frames()[frames], strict=True)
         ]
         for name, errors in ((judge.GRIPPER, gripper), (case.task.target, thing)):
-            errors.append(float(np.mean([a[name].distance(b[name]) for a, b in pairs])))
+            errors.append(average(a[name].distance(b[name]) for a, b in pairs))
     return gripper, thing
 
 
@@ -118,8 +110,8 @@ def sharpness(dreamer: Model, held: HeldOut) -> list[Row]:
         [judge.psnr(clip[1:], frames[1:]) for clip, frames in zip(video, true, strict=True)]
         for video in (clips, [frames[:1].repeat(17, 0) for frames in true], hollow)
     )
-    beside = {"last_frame_repeated": np.mean(still), "transformer's_heads_zeroed": np.mean(empty)}
-    return [mean("given actions, 16 frames: PSNR", values, "dB", 26, True, **beside)]
+    beside = {"last frame repeated": average(still), "transformer's heads zeroed": average(empty)}
+    return [figure("given actions, 16 frames: PSNR", [values], "dB", 26, beside, at_least=True)]
 
 
 def _certain(case: Case) -> bool:
@@ -134,19 +126,18 @@ def ablation(dreamer: Model, held: HeldOut) -> list[Row]:
     last = slice(-LAST, None)
     own = _errors(dreamer.imagine(cases, 4, given=True), cases, last)
     dreamers: dict[str, Dreamer] = {
-        "KV_of_others": Model(dreamer.model, dreamer.path, kv_of_others),
-        "KV_random": Model(dreamer.model, dreamer.path, kv_random),
-        "KV_zeroed": Model(dreamer.model, dreamer.path, kv_zeroed),
-        "KV_cut_to_the_last_block": Model(dreamer.model, dreamer.path, kv_cut),
-        "transformer's_heads_zeroed": Model.without_heads(dreamer.path),
+        "KV of others": Model(dreamer.model, dreamer.path, kv_of_others),
+        "KV random": Model(dreamer.model, dreamer.path, kv_random),
+        "KV zeroed": Model(dreamer.model, dreamer.path, kv_zeroed),
+        "KV cut to the last block": Model(dreamer.model, dreamer.path, kv_cut),
+        "transformer's heads zeroed": Model.without_heads(dreamer.path),
     }
     found = {name: _errors(one.imagine(cases, 4, given=True), cases, last) for name, one in dreamers.items()}
     rows = []
     for n, what in enumerate(("gripper", "object")):
-        beside = {f"{name},_px": np.mean(errors[n]) for name, errors in found.items()}
-        columns = [found["KV_of_others"][n], own[n]]
+        beside = {"its own, px": average(own[n])} | {f"{name}, px": average(e[n]) for name, e in found.items()}
         title = f"ablation: {what} error with another session's KV / with its own"
-        rows.append(of(title, _ratio, columns, "x", 5, True, **{"its_own,_px": np.mean(own[n])}, **beside))
+        rows.append(figure(title, [found["KV of others"][n], own[n]], "x", 5, beside, at_least=True, of=ratio))
     return rows
 
 
@@ -158,12 +149,12 @@ def memory(dreamer: Model, held: HeldOut) -> list[Row]:
         clips = dreamer.imagine(cases, 4, given=True)
         cut = Model(dreamer.model, dreamer.path, kv_cut).imagine(cases, 4, given=True)
         beside = {
-            "KV_cut_to_the_last_block": 100 * np.mean(_back(cut, cases)),
-            "simulator_with_other_chance": 100 * np.mean(_back(Simulator().imagine(cases, 4, given=True), cases)),
-            "hidden_in_the_model's_picture": 100 * np.mean([_hidden(c, x) for c, x in zip(clips, cases, strict=True)]),
+            "KV cut to the last block": percent(_back(cut, cases)),
+            "simulator with other chance": percent(_back(Simulator().imagine(cases, 4, given=True), cases)),
+            "hidden in the model's picture": percent(_hidden(c, x) for c, x in zip(clips, cases, strict=True)),
         }
         title = f"memory: a hidden thing{', shoved before,' if shoved else ''} comes back where it was"
-        rows.append(rate(title, _back(clips, cases), 85, **beside))
+        rows.append(rate(title, _back(clips, cases), 85, beside))
     return rows
 
 

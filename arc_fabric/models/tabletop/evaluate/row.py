@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 
@@ -43,36 +43,43 @@ class Row:
         }
 
 
-def rate(name: str, hits: Sequence[bool], bar: float, **beside: float) -> Row:
+def average(values: Iterable[float]) -> float:
+    """The mean."""
+    return float(np.mean(list(values)))
+
+
+def percent(hits: Iterable[bool]) -> float:
+    """The share that is true, in per cent."""
+    return 100 * average(hits)
+
+
+def rate(name: str, hits: Sequence[bool], bar: float, beside: dict[str, float] | None = None) -> Row:
     """A share in per cent, with Wilson's interval."""
-    n, p, z = len(hits), float(np.mean(hits)), 1.96
+    n, p, z = len(hits), average(hits), 1.96
     middle, half = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     low, high = (100 * (middle + way * half) / (1 + z * z / n) for way in (-1, 1))
-    return Row(name, 100 * p, "%", bar, True, n, (max(0.0, low), min(100.0, high)), _spaced(beside))
+    return Row(name, 100 * p, "%", bar, True, n, (max(0.0, low), min(100.0, high)), beside or {})
 
 
-def mean(name: str, values: Sequence[float], unit: str, bar: float, at_least: bool, **beside: float) -> Row:
-    """A mean over scenes, with a bootstrapped interval."""
-    return of(name, np.mean, [values], unit, bar, at_least, **beside)
-
-
-def of(
+def figure(
     name: str,
-    figure: Callable[..., float],
     columns: Sequence[Sequence[float]],
     unit: str,
     bar: float,
-    at_least: bool,
-    **beside: float,
+    beside: dict[str, float] | None = None,
+    *,
+    at_least: bool = False,
+    of: Callable[..., float] = average,
 ) -> Row:
-    """A figure made of columns of one value per scene, with a bootstrapped interval."""
+    """A figure (by default the mean) of columns of one value per scene, with a bootstrapped interval."""
     table, rng = [np.asarray(column, float) for column in columns], np.random.default_rng(0)
     n = len(table[0])
     draws = [rng.integers(0, n, n) for _ in range(500)]
-    again = [float(figure(*(column[draw] for column in table))) for draw in draws]
+    again = [of(*(column[draw] for column in table)) for draw in draws]
     low, high = np.nanpercentile(again, [2.5, 97.5])
-    return Row(name, float(figure(*table)), unit, bar, at_least, n, (float(low), float(high)), _spaced(beside))
+    return Row(name, float(of(*table)), unit, bar, at_least, n, (float(low), float(high)), beside or {})
 
 
-def _spaced(beside: dict[str, float]) -> dict[str, float]:
-    return {key.replace("_", " "): float(value) for key, value in beside.items()}
+def ratio(a: np.ndarray, b: np.ndarray) -> float:
+    """The ratio of two means."""
+    return float(a.mean() / b.mean())

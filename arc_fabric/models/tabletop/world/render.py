@@ -5,7 +5,7 @@ Shapes are drawn in small boxes around their anchor point and laid over the back
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -24,6 +24,8 @@ SHADOW = 0.38
 """Darkness of a shadow's middle."""
 
 Array = np.ndarray
+Layer = tuple[Array, Array, Array]
+"""Premultiplied RGBA boxes [T, BOX, BOX, 4] and the column and row of each one's corner in the padded image."""
 
 
 def _cover(distance: Array) -> Array:
@@ -37,10 +39,11 @@ def _box(u: Array, v: Array, left: Array | float, right: Array | float, top: flo
 
 
 def _ellipse(u: Array, v: Array, rx: float, ry: float) -> Array:
-    return (np.sqrt((u / rx) ** 2 + (v / ry) ** 2) - 1.0) * min(rx, ry)
+    distance: Array = np.sqrt((u / rx) ** 2 + (v / ry) ** 2) - 1.0
+    return distance * min(rx, ry)
 
 
-def _over(base: Array, colour: Sequence[float], alpha: Array) -> Array:
+def _over(base: Array, colour: Sequence[float] | Array, alpha: Array) -> Array:
     """Lay a colour over premultiplied RGBA [..., 4]."""
     layer = np.concatenate(
         [np.broadcast_to(np.asarray(colour, np.float32), (*alpha.shape, 3)) * alpha[..., None], alpha[..., None]], -1
@@ -120,45 +123,41 @@ class _Canvas:
 
 def render(kinds: Sequence[Kind], look: Look, gripper: Array, bodies: Array) -> Array:
     """Draw T moments: gripper float [T, 4] (x, y, z, opening), bodies float [T, N, 3] -> uint8 [T, 64, 64, 3]."""
-    frames = len(gripper)
-    canvas = _Canvas(look, frames)
+    canvas = _Canvas(look, len(gripper))
     for n, kind in enumerate(kinds):
         _lay_shadow(canvas, bodies[:, n], kind.radius + 0.8)
     _lay_shadow(canvas, gripper, 4.0)
-    layers = [_sprite(bodies[:, n], lambda u, v, k=kind: _draw_body(k, u, v)) for n, kind in enumerate(kinds)]
-    layers.append(_sprite(gripper, lambda u, v: _draw_gripper(u, v, gripper[:, 3])))
-    for order in np.argsort(_depth(gripper, bodies), axis=1).T:
-        boxes = [np.stack([layer[part] for layer in layers])[order, np.arange(frames)] for part in range(3)]
-        canvas.lay(*boxes)
+    for _, layer, left, top in _far_to_near(kinds, gripper, bodies):
+        canvas.lay(layer, left, top)
     return canvas.image()
 
 
 def visible(kinds: Sequence[Kind], gripper: Array, bodies: Array) -> Array:
     """Which share of each body's pixels nothing nearer hides, float [T, N]; arguments as of `render`."""
-    frames, count = len(gripper), len(kinds)
-    layers = [_sprite(bodies[:, n], lambda u, v, k=kind: _draw_body(k, u, v)) for n, kind in enumerate(kinds)]
-    layers.append(_sprite(gripper, lambda u, v: _draw_gripper(u, v, gripper[:, 3])))
-    side = SIZE + 2 * MARGIN
-    top = np.full((frames, side, side), -1)
-    time, offsets = np.arange(frames)[:, None, None], np.arange(BOX)
-    for order in np.argsort(_depth(gripper, bodies), axis=1).T:
-        chosen = order, np.arange(frames)
-        alpha, left, upper = (np.stack([layer[part] for layer in layers])[chosen] for part in range(3))
-        rows, cols = (upper[:, None] + offsets)[:, :, None], (left[:, None] + offsets)[:, None, :]
-        under = top[time, rows, cols]
-        top[time, rows, cols] = np.where(alpha[..., 3] > 0.5, order[:, None, None], under)
-    seen = np.stack([(top == n).sum((1, 2)) for n in range(count)], 1)
-    return seen / np.maximum(1, np.stack([(layers[n][0][..., 3] > 0.5).sum((1, 2)) for n in range(count)], 1))
+    frames, side, offsets = len(gripper), SIZE + 2 * MARGIN, np.arange(BOX)
+    nearest, whole = np.full((frames, side, side), -1), np.ones((frames, len(kinds) + 1))
+    time = np.arange(frames)[:, None, None]
+    for order, layer, left, top in _far_to_near(kinds, gripper, bodies):
+        solid = layer[..., 3] > 0.5
+        rows, cols = (top[:, None] + offsets)[:, :, None], (left[:, None] + offsets)[:, None, :]
+        nearest[time, rows, cols] = np.where(solid, order[:, None, None], nearest[time, rows, cols])
+        whole[np.arange(frames), order] = np.maximum(1, solid.sum((1, 2)))
+    return np.stack([(nearest == n).sum((1, 2)) / whole[:, n] for n in range(len(kinds))], 1)
 
 
-def _depth(gripper: Array, bodies: Array) -> Array:
-    """Order from far to near, float [T, N + 1]; the gripper last."""
-    return np.concatenate([bodies[:, :, 1] + 0.01 * bodies[:, :, 2], gripper[:, None, 1] + 1.5], 1)
-
-
-def _sprite(track: Array, draw: Callable[[Array, Array], Array]) -> tuple[Array, Array, Array]:
-    u, v, left, top = _grid(track[:, 0], track[:, 1] - track[:, 2])
-    return draw(u, v), left, top
+def _far_to_near(kinds: Sequence[Kind], gripper: Array, bodies: Array) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """Of bodies and gripper (the last), in the order of drawing: which it is at each of T moments, and its layer."""
+    layers: list[Layer] = []
+    for n, kind in enumerate(kinds):
+        u, v, left, top = _grid(bodies[:, n, 0], bodies[:, n, 1] - bodies[:, n, 2])
+        layers.append((_draw_body(kind, u, v), left, top))
+    u, v, left, top = _grid(gripper[:, 0], gripper[:, 1] - gripper[:, 2])
+    layers.append((_draw_gripper(u, v, gripper[:, 3]), left, top))
+    depth = np.concatenate([bodies[:, :, 1] + 0.01 * bodies[:, :, 2], gripper[:, None, 1] + 1.5], 1)
+    parts = [np.stack(part) for part in zip(*layers, strict=True)]
+    for order in np.argsort(depth, axis=1).T:
+        layer, left, top = (part[order, np.arange(len(gripper))] for part in parts)
+        yield order, layer, left, top
 
 
 def _lay_shadow(canvas: _Canvas, track: Array, radius: float) -> None:
@@ -172,4 +171,5 @@ def _lay_shadow(canvas: _Canvas, track: Array, radius: float) -> None:
 def render_scene(scene: Scene) -> Array:
     """Draw one scene: uint8 [64, 64, 3]."""
     kinds = [b.kind for b in scene.bodies]
-    return render(kinds, scene.look, scene.proprio()[None], scene.positions()[None])[0]
+    picture: Array = render(kinds, scene.look, scene.proprio()[None], scene.positions()[None])[0]
+    return picture
