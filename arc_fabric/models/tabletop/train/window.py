@@ -31,6 +31,8 @@ from arc_fabric.models.tabletop.train.reader import AimReader, Reader
 
 PAST = AFTER - 1
 """Latent frames of the clean stream that a later block can see."""
+ACTING, AXES = 2.5, (1.0, 2.0, 1.0, 1.0)
+"""Weight of the loss of actions beside that of the video, and of its axes: depth moves least and must be aimed most."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class WindowModel(nn.Module):
         readings: list[Tensor],
     ) -> dict[str, Tensor]:
         demo = batch.demo.repeat_interleave(BLOCKS).repeat(self.copies.policy)
-        missed = (action - meant).square().mean((1, 2))
+        missed = ((action - meant).square() * action.new_tensor(AXES)).mean((1, 2))
         hard_a = (t_a > 0.9).float() * demo
         held = batch.held[:, ::ACTIONS]
         hand = batch.gripper[:, 1:].unflatten(1, (AFTER, ACTIONS))
@@ -170,7 +172,7 @@ class WindowModel(nn.Module):
             "hand": made[0],
             "thing": made[1],
         }
-        total = losses["a"] + self.reading * (sum(clean) + sum(made) + losses["aim"])
+        total = ACTING * losses["a"] + self.reading * (sum(clean) + sum(made) + losses["aim"])
         shown = {k: value.detach() for k, value in losses.items()}
         shown["a_hard"] = (missed.detach() * hard_a).sum() / hard_a.sum().clamp(min=1)
         if video is not None:
