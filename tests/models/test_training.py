@@ -81,6 +81,9 @@ def test_losses_fall(pool: Pool, draws: bool) -> None:
         losses.append(float(values["loss"].detach()))
     assert min(losses[-3:]) < 0.8 * losses[0]
     assert ("v" in values) == draws
+    if draws:
+        again = model(batch, own=values["made"])
+        assert torch.isfinite(again["loss"])
 
 
 def test_a_network_that_knows_nothing_copies(pool: Pool) -> None:

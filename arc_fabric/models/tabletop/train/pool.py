@@ -129,12 +129,28 @@ def target_of(ids: list[int]) -> int:
 
 
 def _odds(things: Tensor) -> Tensor:
-    """How often to draw each window [episodes, STARTS]: more where something moves."""
-    moved = [
-        (things[:, s * GROUP + AFTER * GROUP, :, :3] - things[:, s * GROUP, :, :3]).abs().amax((1, 2)) > 1.5
-        for s in range(STARTS)
-    ]
-    return torch.where(torch.stack(moved, 1), 1.5, 0.6)
+    """How often to draw each window [episodes, STARTS]: more where something moves, most where a thing is behind
+    another for a while and comes back."""
+    hidden, length = behind(things), AFTER * GROUP
+    odds = []
+    for start in range(0, STARTS * GROUP, GROUP):
+        first, last = things[:, start, :, :3], things[:, start + length, :, :3]
+        moved = (last - first).abs().amax((1, 2)) > 1.5
+        away = hidden[:, start + 8 : start + 28].sum(1) >= 4
+        back = (away & ~hidden[:, start + length] & ~hidden[:, start]).any(1)
+        odds.append(torch.where(moved, 1.5, 0.6) * torch.where(back, 3.0, 1.0))
+    return torch.stack(odds, 1)
+
+
+def behind(things: Tensor) -> Tensor:
+    """Whether each thing [E, F, kinds, 4] stands right behind another one, bool [E, F, kinds]."""
+    x, y, z, there = things.unbind(-1)
+    row, kinds = y - z, things.shape[2]
+    found = torch.zeros(x.shape, dtype=torch.bool)
+    for front in range(kinds):
+        near = ((x - x[..., front : front + 1]).abs() < 2) & ((row - row[..., front : front + 1]).abs() < 3)
+        found |= near & (y < y[..., front : front + 1]) & (there * there[..., front : front + 1] > 0)
+    return found
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from arc_fabric.models.tabletop.net.dit import DitShape
 from arc_fabric.models.tabletop.train.loop import Budget, Run, optimizers
-from arc_fabric.models.tabletop.train.pool import Pool
+from arc_fabric.models.tabletop.train.pool import Pool, Windows
 from arc_fabric.models.tabletop.train.window import Copies, WindowModel
 
 ADAM = ("glance", "table", "place", "head_", "embed_", "noise.", "feel.", "steer.", "final", "reader", "modulation")
@@ -87,12 +87,25 @@ def train_dit(settings: DitSettings, pool: Pool, run: Run, save: Callable[[dict[
     draws = torch.Generator().manual_seed(settings.seed + 1 + trainer.step)
     dry_steps = 0 if run.start else settings.dry_steps
 
+    made: list[tuple[Windows, Tensor]] = []
+
     def losses(step: int) -> dict[str, Tensor]:
         if step % 200 == 0:
             pool.refresh()
         dry = step < dry_steps or step % settings.dry_every == 0
-        batch = pool.draw(draws, settings.dry_batch if dry else settings.batch, settings.text_dropout)
         with torch.autocast(run.device, torch.bfloat16):
-            return dict(model(batch.to(run.device), not dry))
+            if made and not dry:
+                found = dict(model(made[0][0], own=made.pop()[1]))
+                found.pop("made")
+                return found
+            batch = draw(settings.dry_batch if dry else settings.batch)
+            found = dict(model(batch, not dry))
+        if not dry:
+            made.append((batch, found.pop("made")))
+        return found
+
+    def draw(count: int) -> Windows:
+        with torch.autocast(run.device, enabled=False):
+            return pool.draw(draws, count, settings.text_dropout).to(run.device)
 
     trainer.train(losses, every=50, save_seconds=240.0, on_save=lambda: save(trainer.averaged.module.dit.state_dict()))

@@ -25,6 +25,7 @@ from arc_fabric.models.tabletop.net.dit import (
     Layer,
     Prompts,
     patchify,
+    unpatchify,
 )
 from arc_fabric.models.tabletop.train.pool import AFTER, BLOCKS, HORIZON, Windows
 from arc_fabric.models.tabletop.train.reader import AimReader, Reader
@@ -59,12 +60,16 @@ class WindowModel(nn.Module):
         u = torch.rand(count, device=self.dit.place.device)
         return self.shift * u / (1 + (self.shift - 1) * u)
 
-    def forward(self, batch: Windows, draws: bool = True) -> dict[str, Tensor]:
+    def forward(self, batch: Windows, draws: bool = True, own: Tensor | None = None) -> dict[str, Tensor]:
         """Losses of one batch; with `draws` false of the tokens of whole frames and of actions alone, without video
-        tokens, at a tenth of the cost."""
+        tokens, at a tenth of the cost. `own`: what the model made of this batch [B, 8, C, 8, 8], which takes the place
+        of the past in most windows, as in rollouts. With the losses comes what it made now ("made")."""
         dit, (b, v, p) = self.dit, (len(batch.latents), self.copies.video, self.copies.policy)
         prompts = dit.prompts(dit.text(batch.text))
         past = batch.latents[:, :PAST]
+        if own is not None:
+            mine = torch.cat([past[:, :1], own[:, : PAST - 1]], 1)
+            past = torch.where(torch.rand(b, 1, 1, 1, 1, device=past.device) < 0.75, mine, past)
         level = torch.rand(b, device=past.device) * self.past_noise * (torch.rand(b, device=past.device) < 0.5)
         past = past + level[:, None, None, None, None] * torch.randn_like(past)
         clean = dit.past(past, torch.zeros((), dtype=torch.long, device=past.device), prompts)
@@ -178,6 +183,7 @@ class WindowModel(nn.Module):
         if video is not None:
             drawn = self._drawn(batch, x, video, t_v)
             total, shown = total + drawn["v"], shown | {k: value.detach() for k, value in drawn.items()}
+            shown["made"] = unpatchify(video[: len(video) // self.copies.video].detach()).unflatten(0, (-1, AFTER))
         return {"loss": total, **shown}
 
     def _aim(self, batch: Windows, x: Tensor) -> Tensor:
