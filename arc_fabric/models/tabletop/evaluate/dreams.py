@@ -60,9 +60,15 @@ Ablation = Callable[[ActionHead, Tensor], Tensor]
 
 
 def kv_of_others(head: ActionHead, pending: Tensor) -> Tensor:
-    """The KV and the pending block of the next session in the batch."""
+    """The KV of another session of the batch, and its pending block, which the call writes into the KV first."""
     _each(head, lambda kv: kv.roll(1, 1))
     return pending.roll(1, 0)
+
+
+def kv_of_others_own_block(head: ActionHead, pending: Tensor) -> Tensor:
+    """The KV of another session, but the pending block of its own."""
+    _each(head, lambda kv: kv.roll(1, 1))
+    return pending
 
 
 def kv_random(head: ActionHead, pending: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from arc_fabric.models.tabletop.evaluate.dreams import (
     Simulator,
     kv_cut,
     kv_of_others,
+    kv_of_others_own_block,
     kv_random,
     kv_zeroed,
 )
@@ -127,6 +128,7 @@ def ablation(dreamer: Model, held: HeldOut) -> list[Row]:
     own = _errors(dreamer.imagine(cases, 4, given=True), cases, last)
     dreamers: dict[str, Dreamer] = {
         "KV of others": Model(dreamer.model, dreamer.path, kv_of_others),
+        "KV of others, own last block": Model(dreamer.model, dreamer.path, kv_of_others_own_block),
         "KV random": Model(dreamer.model, dreamer.path, kv_random),
         "KV zeroed": Model(dreamer.model, dreamer.path, kv_zeroed),
         "KV cut to the last block": Model(dreamer.model, dreamer.path, kv_cut),

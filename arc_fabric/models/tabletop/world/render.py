@@ -48,7 +48,8 @@ def _over(base: Array, colour: Sequence[float] | Array, alpha: Array) -> Array:
     layer = np.concatenate(
         [np.broadcast_to(np.asarray(colour, np.float32), (*alpha.shape, 3)) * alpha[..., None], alpha[..., None]], -1
     )
-    return layer + base * (1 - alpha[..., None])
+    laid: Array = layer + base * (1 - alpha[..., None])
+    return laid
 
 
 def _draw_body(kind: Kind, u: Array, v: Array) -> Array:
