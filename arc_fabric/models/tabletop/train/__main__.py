@@ -40,7 +40,8 @@ def train(stage: str, settings: dict[str, Any], args: argparse.Namespace) -> Non
         write_pool(PoolSettings(**settings), load_part(args.weights, "vae"), args.folder / "pool")
     else:
         pool = Pool(args.folder / "pool")
-        train_dit(DitSettings(**settings), pool, run, lambda state: export(args.weights, dit=state))
+        vae = load_part(args.weights, "vae")
+        train_dit(DitSettings(**settings), vae, pool, run, lambda state: export(args.weights, dit=state))
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from arc_fabric.models.tabletop.net.dit import DitShape
+from arc_fabric.models.tabletop.net.vae import CausalVAE
 from arc_fabric.models.tabletop.train.loop import Budget, Run, optimizers
 from arc_fabric.models.tabletop.train.pool import Pool, Windows
 from arc_fabric.models.tabletop.train.window import Copies, WindowModel
@@ -69,13 +70,18 @@ def learn_to_glance(model: WindowModel, pool: Pool, settings: DitSettings, devic
             print(f"glance step {step} {done * minutes:.1f} min hand {hand:.3f} thing {thing:.3f}", flush=True)
 
 
-def train_dit(settings: DitSettings, pool: Pool, run: Run, save: Callable[[dict[str, Tensor]], None]) -> None:
+def train_dit(
+    settings: DitSettings, vae: dict[str, Tensor], pool: Pool, run: Run, save: Callable[[dict[str, Tensor]], None]
+) -> None:
     """Train until the time is spent; `save` is given the averaged weights every now and then, and at the end."""
     torch.manual_seed(settings.seed)
     copies = Copies(settings.video_copies, settings.policy_copies)
     model = WindowModel(
         DitShape(), copies, shift=settings.shift, past_noise=settings.past_noise, reading=settings.reading
     ).to(run.device)
+    codec = CausalVAE().to(run.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    codec.load_state_dict(vae)
+    model.see = lambda z: codec.reconstruct(z * codec.scale[:, None, None] + codec.shift[:, None, None])
     found = optimizers(model, settings.muon_lr, settings.adam_lr, ADAM)
     trainer = run.trainer(
         "dit", model.dit, found, Budget(settings.minutes, fall=settings.fall), settings.average, model

@@ -9,6 +9,7 @@ first the actions, then the video they lead to. Flow matching with x0 prediction
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -32,8 +33,10 @@ from arc_fabric.models.tabletop.train.reader import AimReader, Reader
 
 PAST = AFTER - 1
 """Latent frames of the clean stream that a later block can see."""
-ACTING, AXES = 2.5, (1.0, 2.0, 1.0, 1.0)
+ACTING, AXES = 5.0, (1.0, 2.0, 1.0, 1.0)
 """Weight of the loss of actions beside that of the video, and of its axes: depth moves least and must be aimed most."""
+SEEING, SEEN = 8.0, 12
+"""Weight of the error of pictures, and of how many latents it is measured at a time."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class WindowModel(nn.Module):
         super().__init__()
         self.dit = CausalDiT(shape)
         self.reader, self.glancer = Reader(shape.width), Reader(shape.width)
+        self.see: Callable[[Tensor], Tensor] | None = None
+        """Raw pictures of latents, where they are to be looked at."""
         self.aim_reader = AimReader(shape.width)
         self.copies, self.shift, self.past_noise, self.reading = copies, shift, past_noise, reading
 
@@ -182,7 +187,8 @@ class WindowModel(nn.Module):
         shown["a_hard"] = (missed.detach() * hard_a).sum() / hard_a.sum().clamp(min=1)
         if video is not None:
             drawn = self._drawn(batch, x, video, t_v)
-            total, shown = total + drawn["v"], shown | {k: value.detach() for k, value in drawn.items()}
+            total = total + drawn["v"] + SEEING * drawn.get("pixels", 0.0)
+            shown |= {k: value.detach() for k, value in drawn.items()}
             shown["made"] = unpatchify(video[: len(video) // self.copies.video].detach()).unflatten(0, (-1, AFTER))
         return {"loss": total, **shown}
 
@@ -197,16 +203,27 @@ class WindowModel(nn.Module):
             x, *(part.repeat_interleave(BLOCK, 1).flatten(0, 1).repeat(p, *[1] * (part.ndim - 2)) for part in parts)
         )
 
+    def _pixels(self, video: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        """Mean absolute error of some latents' pictures, those drawn most often in which most changes: patches
+        [N, 16, C * 4] against latents [N, C, 8, 8]."""
+        some = torch.multinomial(weight, SEEN)
+        made, true = (
+            self.see(z.contiguous(memory_format=torch.channels_last)) for z in (unpatchify(video[some]), x[some])
+        )
+        error = (made - true.detach()).float().abs()
+        return (error * (1 + 20 * error.detach())).mean()
+
     def _drawn(self, batch: Windows, x: Tensor, video: Tensor, t_v: Tensor) -> dict[str, Tensor]:
         """Losses of the video: patches [N, 16, C * 4] of latents x; what changes weighs most."""
         last = batch.latents[:, 0:AFTER:BLOCK, None].expand(-1, -1, BLOCK, -1, -1, -1)
         future = batch.latents[:, 1:].unflatten(1, (BLOCKS, BLOCK))
         change = patchify((future - last).flatten(0, 2)).square().mean(-1)
-        weight = (0.3 + 4 * change / (change + 0.5)).repeat(self.copies.video, 1)
+        weight = (0.4 + 4 * change / (change + 0.5) + 2 * change.clamp(max=4)).repeat(self.copies.video, 1)
         error = (video - patchify(x.flatten(0, 1))).square().mean(-1)
         level = t_v.repeat_interleave(BLOCK)[:, None]
         hard = (level > 0.9).float()
-        return {
+        shown = {} if self.see is None else {"pixels": self._pixels(video, x.flatten(0, 1), weight.mean(1))}
+        return shown | {
             "v": (error / level.clamp(min=0.25).square() * weight).mean(),
             "v_hard": (error.detach() * hard).sum() / hard.sum().clamp(min=1) / error.shape[1],
             "copy": change.mean(),
