@@ -10,9 +10,10 @@ from torch import nn
 
 from arc_fabric.models.tabletop.net.dit import CausalDiT, DitShape, patchify
 from arc_fabric.models.tabletop.net.sampler import write_kv
+from arc_fabric.models.tabletop.net.text import token_ids
 from arc_fabric.models.tabletop.net.vae import CausalVAE
 from arc_fabric.models.tabletop.train.loop import Budget, LossFunction, Trainer, optimizers
-from arc_fabric.models.tabletop.train.pool import Pool, Windows, write_shard
+from arc_fabric.models.tabletop.train.pool import Pool, Windows, behind, target_of, write_shard
 from arc_fabric.models.tabletop.train.reader import bins
 from arc_fabric.models.tabletop.train.window import Copies, WindowModel
 
@@ -55,6 +56,21 @@ def test_windows_fit_together(pool: Pool) -> None:
     told = 2 * batch.actions.flatten(1, 2)[..., :2]
     assert ((moved - told).abs() < 1e-3).float().mean() > 0.95
     assert 0 < (batch.text.sum(1) == 0).float().mean() < 1
+
+
+def test_what_a_prompt_asks_for_is_found() -> None:
+    """The first thing named; another colour of cup is another thing."""
+    prompts = {"lift the red mug": 0, "put the green cup on the cube": 2, "push the block left": 1, "wait": -1, "": -1}
+    assert {prompt: target_of(token_ids(prompt).tolist()) for prompt in prompts} == prompts
+
+
+def test_what_is_hidden_is_found() -> None:
+    """A thing right behind a nearer one."""
+    things = torch.zeros(1, 1, 4, 4)
+    things[0, 0, 0] = torch.tensor([30.0, 50.0, 6.0, 1.0])
+    things[0, 0, 1] = torch.tensor([31.0, 43.0, 0.0, 1.0])
+    things[0, 0, 2] = torch.tensor([31.0, 60.0, 0.0, 1.0])
+    assert behind(things)[0, 0].tolist() == [False, True, False, False]
 
 
 def test_positions_become_soft_bins() -> None:
