@@ -36,14 +36,17 @@ def test_vae_reconstructs(dreamer: Model) -> None:
 def test_given_actions_are_followed(dreamer: Model) -> None:
     """Under an expert's actions the gripper goes where it goes, and things go with it."""
     gripper, thing = given.steered(dreamer, HeldOut(5, 6))
-    assert gripper.value < gripper.beside["last frame repeated"] / 3
-    assert thing.value < 0.8
+    assert gripper.value < gripper.beside["last frame repeated"] * 0.6
+    assert thing.beside["px"] < 10
+    (row,) = given.sharpness(dreamer, HeldOut(5, 6))
+    assert row.value >= row.beside["last frame repeated"] + 4
+    assert row.value >= row.beside["transformer's heads zeroed"] + 6
 
 
 def test_prompts_are_followed(dreamer: Model) -> None:
     """Some prompted rollouts succeed, and none of a model without its heads."""
     pick, push = asked.cup(dreamer, HeldOut(5, 6))
-    assert pick.value + push.value >= 50
+    assert pick.value + push.value >= 30
     assert pick.beside["transformer's heads zeroed"] + push.beside["transformer's heads zeroed"] == 0
 
 

@@ -29,11 +29,11 @@ class SamplerSettings:
     t = s u / (1 + (s - 1) u), and the guidance weight of predicted actions (the video follows the actions). At weight
     1 the empty prompt is not asked."""
 
-    steps: int = 4
+    steps: int = 6
     action_steps: int = 5
-    shift: float = 3.0
-    guidance: float = 1.5
-    temperature: float = 1.0
+    shift: float = 2.0
+    guidance: float = 2.5
+    temperature: float = 0.3
     """Size of the noise that predicted actions start from: below 1 they stay closer to what the experts mostly do."""
 
     def levels(self, steps: int) -> list[float]:
