@@ -42,7 +42,9 @@ def _index() -> AnyResponse | str:
     principal = _principal()
     if principal is None:
         return redirect("login")
-    return render_template("index.html", signed_in=principal.name if principal.by_cookie else None)
+    return render_template(
+        "index.html", signed_in=principal.name if principal.by_cookie else None, settings=ctx().settings
+    )
 
 
 def _principal() -> auth.Principal | None:

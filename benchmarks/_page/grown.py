@@ -22,7 +22,8 @@ def node(n: int, parent: dict[str, Any] | None, session: str, **fields: Any) -> 
         "action_source": "predicted" if parent else None,
         "actions": [[0.1, -0.2, 0.3, 1.0]] * 8 if parent else None, "state": None,
         "durability": "durable", "failed": n % 97 == 96, "label": None, "bookmarked": n % 211 == 210,
-        "score": (n % 100) / 100, "bytes_new": 700_000, "bytes_total": 2_700_000, "wall_s": 0.3,
+        "score": (n % 100) / 100, "score_better": None, "note": None, "tags": [],
+        "bytes_new": 700_000, "bytes_total": 2_700_000, "wall_s": 0.3,
         "job_id": None, "worker": "gpu.0", "window_start": 0, "n_frames": 8 if parent else 1, "children": [],
     }  # fmt: skip
     if parent:

@@ -281,3 +281,25 @@ def test_marks_on_a_checkpoint(world: World, view: View) -> None:
     view.page.get_by_label("Search the tree").fill("grasp")
     view.page.locator(".item.found").wait_for()
     assert view.page.locator(".hits").inner_text() == "1"
+
+
+def test_a_note_tags_and_a_score_are_kept_found_and_taken_back(world: World, view: View) -> None:
+    """They are written on the card, come back with the page, are found by the search; Undo takes the last one back."""
+    session = world.plant(1)
+    view.open(world.link([session]))
+    card = view.page.locator(".node-card")
+    card.get_by_text("Note, tags, score").click()
+    card.get_by_label("Note", exact=True).fill("the cup slips")
+    card.get_by_label("Tags, by commas").fill("slip, left")
+    card.get_by_label("Score").fill("0.4")
+    view.press("Enter")
+    card.get_by_text("0.4, higher is better").wait_for()
+    node = world.tree(session["id"])[-1]
+    assert (node["note"], node["tags"], node["score"], node["score_better"]) == (
+        "the cup slips", ["slip", "left"], 0.4, "higher",
+    )  # fmt: skip
+    view.page.get_by_label("Search the tree").fill("slips left")
+    view.page.locator(".item.found").wait_for()
+    view.click("Undo")
+    card.get_by_text("0.4, higher is better").wait_for(state="detached")
+    assert world.tree(session["id"])[-1]["score"] is None

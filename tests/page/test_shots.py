@@ -81,17 +81,33 @@ def test_screenshots(demo: Any, chromium: Any, shots: Path, size: tuple[int, int
     context.close()
 
 
-def test_a_narrow_window(demo: Any, view: View, shots: Path) -> None:
-    """At 900 px nothing is cut off: the page scrolls down, not sideways, and every control is within its panel."""
+@pytest.mark.parametrize("width", [900, 390])
+def test_a_narrow_window(demo: Any, view: View, shots: Path, width: int) -> None:
+    """Tree, videos and controls one at a time, each without scrolling sideways, every control in view;
+    playback is in reach, and what a key or a click leads to comes into view."""
     world, branches = demo
-    view.page.set_viewport_size({"width": 900, "height": 900})
+    view.page.set_viewport_size({"width": width, "height": 860})
     view.open(world.link(branches, frame=100)).until("s.shown.frame === 100")
-    view.page.screenshot(path=shots / "demo-900-dark.png", full_page=True)
-    cut = view.page.evaluate(
-        """() => [...document.querySelectorAll("button, input, select, textarea, canvas")].filter((el) => {
-            const box = el.getBoundingClientRect();
-            return box.width && (box.right > innerWidth + 1 || box.left < -1);
-        }).map((el) => el.outerHTML.slice(0, 90))"""
-    )
-    assert view.page.evaluate("document.documentElement.scrollWidth") <= 900
-    assert cut == []
+    panels = {"Tree": "#tree", "Controls": "#controls", "Videos": "#stage"}
+    for name, panel in panels.items():
+        view.page.locator(".face", has_text=name).click()
+        assert [view.page.locator(other).is_visible() for other in panels.values()] == [
+            other == panel for other in panels.values()
+        ]
+        view.page.screenshot(path=shots / f"demo-{width}-{name.lower()}-dark.png")
+        cut = view.page.evaluate(
+            """() => [...document.querySelectorAll("button, input, select, textarea, canvas")].filter((el) => {
+                const box = el.getBoundingClientRect();
+                return box.width && (box.right > innerWidth + 1 || box.left < -1);
+            }).map((el) => el.outerHTML.slice(0, 90))"""
+        )
+        assert view.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert cut == []
+    play = view.page.get_by_role("button", name="Play", exact=True).bounding_box()
+    assert play is not None
+    assert play["y"] + play["height"] < 860
+    view.press("g")
+    assert view.page.locator("#fork-form").is_visible()
+    view.page.locator(".face", has_text="Tree").click()
+    view.page.locator(".tree-canvas [role=treeitem]").last.dblclick()
+    view.page.locator("#stage").wait_for(state="visible")

@@ -8,9 +8,12 @@ from webapp.api.evaluations import evaluations
 from webapp.api.jobs import jobs
 from webapp.api.operations import operations
 from webapp.api.pictures import session_pictures
+from webapp.api.previews import previews
 from webapp.api.sessions import sessions
 from webapp.api.trees import trees
 from webapp.api.video import videos
 from webapp.api.work import work
 
-BLUEPRINTS = (sessions, work, session_pictures, videos, trees, checkpoints, comparisons, jobs, evaluations, operations)
+BLUEPRINTS = (
+    sessions, work, previews, session_pictures, videos, trees, checkpoints, comparisons, jobs, evaluations, operations,
+)  # fmt: skip

@@ -161,6 +161,14 @@ class CreateSession(Body):
     lease_s: LeaseS | None = None
 
 
+class PreviewBody(Body):
+    """A picture to be read."""
+
+    model_config = _config(required=True)
+
+    picture: Image = Field(description="As one picture of `initial_frame`.")
+
+
 class StepBody(Body):
     """Advance the world."""
 

@@ -34,6 +34,12 @@ Picture = str | list[str]
 """`sample:<name>` or base64; a list has one per camera."""
 
 
+def read_one(text: str) -> np.ndarray:
+    """A picture as it would be taken, uint8 [h, w, 3]; it is not kept. Raises InvalidImage."""
+    with _decoding.turn():
+        return pixels_of_base64(text)
+
+
 def take_initial(picture: Picture) -> tuple[str, dict[str, Any]]:
     """Store the initial frame; its key, and what the answer says about it. Raises InvalidImage."""
     if isinstance(picture, str) and picture.startswith(SAMPLE):

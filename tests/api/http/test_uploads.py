@@ -131,3 +131,16 @@ def test_a_trickle_of_a_body_is_cut_off(web: WebServer) -> None:
             pass
     assert not answer or answer.startswith(b"HTTP/1.1 408")
     assert web.http.get("/healthz").status_code == 200
+
+
+def test_a_preview_shows_how_a_picture_is_read(web: WebServer) -> None:
+    """PNG of at most 512 pixels, the picture's own size in a header; what is no picture is refused."""
+    data = io.BytesIO()
+    Image.new("RGB", (1000, 500), (200, 10, 10)).save(data, "JPEG")
+    answer = web.http.post("/api/pictures/preview", json={"picture": base64.b64encode(data.getvalue()).decode()})
+    assert answer.status_code == 200
+    assert answer.headers["X-Picture-Size"] == "1000x500"
+    shown = Image.open(io.BytesIO(answer.content))
+    assert (shown.format, shown.mode, shown.size) == ("PNG", "RGB", (512, 256))
+    bad = base64.b64encode(b"no picture at all, " * 4).decode()
+    assert web.problem(422, "POST", "/api/pictures/preview", json={"picture": bad})["code"] == "InvalidImage"

@@ -32,7 +32,8 @@ export function calm(wanted) {
 /** A node of a step, as the server sends it. */
 export function node(id, parent, step, more = {}) {
   return { id, parent, session_id: "ses_a", tree_id: "r", frame_index: step, created: step, prompt: "push", seed: 7, durability: "durable",
-    failed: false, bookmarked: false, pinned: false, label: null, score: null, n_frames: step ? 8 : 1, children: [], ...more };
+    failed: false, bookmarked: false, pinned: false, label: null, score: null,
+    score_better: null, note: null, tags: [], n_frames: step ? 8 : 1, children: [], ...more };
 }
 
 /** A session with a head. */

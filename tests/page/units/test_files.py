@@ -38,7 +38,7 @@ def test_modules_are_small_and_used(path: Path) -> None:
     assert text.count("\n") <= LONGEST_MODULE
     assert text.startswith(("/**", "//"))
     if path.name in ("main.js", "theme-boot.js"):
-        assert f"/static/js/{path.name}" in (WEBAPP / "templates" / "index.html").read_text()
+        assert f"static/js/{path.name}" in (WEBAPP / "templates" / "index.html").read_text()
     elif path.name != "types.js":
         assert any(named(path) in targets for targets in EDGES.values())
 

@@ -9,8 +9,9 @@ import { buildStepForm } from "./controls/step-form.js";
 import { buildTabs, showTab } from "./controls/tabs.js";
 import { watchClips } from "./net/clips.js";
 import { watchCompare } from "./net/compare.js";
-import { boot, openAwaited, resync, watchWorkers } from "./net/load.js";
+import { boot, openAwaited, resync, travel, watchWorkers } from "./net/load.js";
 import { connect, subscribe } from "./net/stream.js";
+import { wayOut } from "./net/words.js";
 import { buildBanner } from "./shell/banner.js";
 import { buildHeader } from "./shell/header.js";
 import { listenToKeys } from "./shell/keys.js";
@@ -22,6 +23,7 @@ import { measure } from "./state/panes.js";
 import { on, state, touch } from "./state/store.js";
 import { buildTreePanel } from "./tree/panel.js";
 import { h } from "./ui/dom.js";
+import { buildFaces, showFace } from "./ui/faces.js";
 import { problem, toast } from "./ui/toasts.js";
 
 /** @import { Job } from "./state/types.js" */
@@ -30,6 +32,7 @@ const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.ge
 
 buildHeader(at("header"));
 buildBanner(at("banner"));
+buildFaces(at("faces"));
 buildTreePanel(at("tree"));
 buildStage(at("stage"));
 at("controls").append(buildNodeCard(), buildTabs([
@@ -43,10 +46,11 @@ listenToKeys();
 watchClips();
 watchWorkers();
 watchCompare();
-watchLink();
+watchLink(travel);
 on(["panes", "branch"], measure);
 on(["panes"], () => subscribe(state.panes.map((pane) => pane.sessionId)));
 on(["sessions"], openAwaited);
+on(["view"], () => showFace("stage")); // a branch was opened, or another way to look at them
 on(["tree"], () => state.treeStatus === "empty" && showTab("new"));
 exposeForTests();
 
@@ -58,7 +62,7 @@ connect({
   hello(again) {
     if (again) resync().then(() => toast("Connected again.", { kind: "good" }), problem);
   },
-  problem: (body) => toast(body.detail || body.title || "The server refused a message.", { kind: "bad", more: body.what_to_do }),
+  problem: (body) => toast(body.detail || body.title || "The server refused a message.", { kind: "bad", more: wayOut(body.code, body.what_to_do) }),
 });
 boot().catch(problem).finally(() => {
   state.ready = true;
@@ -67,5 +71,6 @@ boot().catch(problem).finally(() => {
 
 /** A failed job is told at once; its whole error stands in the job list. @param {Job} job */
 function tellFailure(job) {
-  toast(`The ${job.kind} failed: ${job.error?.message ?? "unknown reason"}`, { kind: "bad", more: job.error?.what_to_do, key: job.id });
+  const { message = "unknown reason", type, what_to_do: hint } = job.error ?? {};
+  toast(`The ${job.kind} failed: ${message}`, { kind: "bad", more: wayOut(type, hint), key: job.id });
 }

@@ -5,25 +5,31 @@ import { openTreeOf } from "../net/load.js";
 import { putJob, putSession } from "../state/events.js";
 import { cameToNothing } from "../state/jobs.js";
 import { followHead, open, openBeside } from "../state/panes.js";
-import { state } from "../state/store.js";
+import { state, touch } from "../state/store.js";
 import { confirm } from "../ui/confirm.js";
 import { count } from "../ui/format.js";
+import { showOnFields } from "../ui/draft-form.js";
 import { problem, toast } from "../ui/toasts.js";
 import { showTab } from "./tabs.js";
 
 /**
  * @import { Problem } from "../net/api.js"
- * @import { Job, Schemas, Session } from "../state/types.js"
+ * @import { Job, Node, Schemas, Session } from "../state/types.js"
  * @typedef {Partial<Schemas["StepBody"]>} StepBody
  * @typedef {Partial<Schemas["ForkBody"]> & {checkpoint_id: string, steps: number}} ForkBody
  */
 
-/** @param {() => Promise<unknown>} work */
-async function attempt(work) {
+/**
+ * Do it; whether it was done. What is wrong with a field of `form` is said there, all else in a message.
+ * @param {() => Promise<unknown>} work @param {HTMLFormElement} [form]
+ */
+async function attempt(work, form) {
   try {
     await work();
+    return true;
   } catch (error) {
-    problem(error, wayOut(/** @type {Problem} */ (error)));
+    if (!form || !showOnFields(form, /** @type {Problem} */ (error))) problem(error, wayOut(/** @type {Problem} */ (error)));
+    return false;
   }
 }
 
@@ -36,38 +42,55 @@ function wayOut(error) {
 
 /**
  * Plant a tree: a session, and at once its first steps.
- * @param {Partial<Schemas["CreateSession"]>} body @param {number} steps
+ * @param {Partial<Schemas["CreateSession"]>} body @param {number} steps @param {HTMLFormElement} [form]
  */
-export function createSession(body, steps) {
+export function createSession(body, steps, form) {
   return attempt(async () => {
     const { session, job } = await api.post("/api/sessions", { ...optional(body), prompt: body.prompt });
     putSession(session);
     putJob(job);
     if (steps > 0) putJob((await api.post(`/api/sessions/${session.id}/step`, { steps })).job);
     await openTreeOf(session.id, { fresh: true });
-  });
+  }, form);
 }
 
-/** @param {string} sessionId @param {StepBody} body */
-export function step(sessionId, body) {
+/** @param {string} sessionId @param {StepBody} body @param {HTMLFormElement} [form] */
+export function step(sessionId, body, form) {
   return attempt(async () => {
     putJob((await api.post(`/api/sessions/${sessionId}/step`, body)).job);
     followHead();
-  });
+  }, form);
 }
 
-/** Fork a checkpoint; the new branch opens beside the others. @param {string} sessionId @param {ForkBody} body */
-export function fork(sessionId, body) {
+/** Fork a checkpoint; the new branch opens beside the others. @param {Node} node @param {ForkBody} body @param {HTMLFormElement} [form] */
+export function fork(node, body, form) {
   return attempt(async () => {
-    const { checkpoint_id: source, steps } = body;
-    const { session, job } = await api.post(`/api/sessions/${sessionId}/fork`, optional(body));
-    putSession({ ...session, head: session.head ?? source });
-    putJob(job);
-    openBeside(source, session.id);
-    state.panes[state.active].follows = true;
-    if (steps > 0) followHead();
-    toast(`Forked at step ${state.nodes.get(source)?.frame_index ?? "?"}`, { kind: "good" });
-  });
+    await branch(node, body);
+    if (body.steps > 0) followHead();
+    toast(`Forked at step ${node.frame_index}`, { kind: "good" });
+  }, form);
+}
+
+/** Go another way from an old checkpoint: fork there, and step the fork. @param {Node} node @param {StepBody} body @param {HTMLFormElement} [form] */
+export function forkAndStep(node, body, form) {
+  return attempt(async () => {
+    const session = await branch(node, { checkpoint_id: node.id, steps: 0 });
+    putJob((await api.post(`/api/sessions/${session.id}/step`, body)).job);
+    followHead();
+    toast(`Forked at step ${node.frame_index}`, { kind: "good", more: "The session that made this checkpoint stays as it is." });
+  }, form);
+}
+
+/** @param {Node} node @param {ForkBody} body @returns {Promise<Session>} */
+async function branch(node, body) {
+  const { session, job } = await api.post(`/api/sessions/${node.session_id}/fork`, optional(body));
+  putSession({ ...session, head: session.head ?? node.id });
+  putJob(job);
+  openBeside(node.id, session.id);
+  state.panes[state.active].follows = true;
+  state.selected = node.id;
+  touch("selection", "nodes");
+  return session;
 }
 
 /**
@@ -90,6 +113,18 @@ export function checkpoint(sessionId) {
 export async function cancel(job) {
   const detail = "The session stays at its last committed checkpoint; steps that are done are kept.";
   if (await confirm(`Cancel this ${job.kind}?`, detail, "Cancel the job")) await attempt(async () => putJob(await api.remove(`/api/jobs/${job.id}`)));
+}
+
+const AT_ONCE = 8;
+
+/** @param {Job[]} jobs @param {string} what  they are, in words */
+export async function cancelMany(jobs, what) {
+  const detail = "Every session stays at its last committed checkpoint; steps that are done are kept.";
+  if (!await confirm(`Cancel ${what}?`, detail, `Cancel ${count(jobs.length, "job")}`)) return;
+  const left = [...jobs].sort((a, b) => b.created - a.created); // the last first: none of them starts meanwhile
+  await attempt(() => Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    for (let job = left.shift(); job; job = left.shift()) putJob(await api.remove(`/api/jobs/${job.id}`));
+  })));
 }
 
 /** Send a failed or cancelled job once more. Steps that are committed are not run again. @param {Job} job */

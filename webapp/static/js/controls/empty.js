@@ -1,9 +1,10 @@
 /** What stands in the middle while there is nothing to show: the first button, loading, trouble. */
 
+import { showNewest } from "../net/load.js";
 import { here } from "../state/address.js";
 import { on, state } from "../state/store.js";
 import { fill, h } from "../ui/dom.js";
-import { busy } from "../ui/fields.js";
+import { anySeed, busy } from "../ui/fields.js";
 import { icon } from "../ui/icons.js";
 import { createSession } from "./actions.js";
 import { FIRST_PROMPT, FIRST_STEPS, firstSample } from "./new-form.js";
@@ -26,12 +27,12 @@ function faceNow() {
   return state.treeStatus;
 }
 
-const FACES = { empty, loading, planting, error, ready };
+const FACES = { empty, loading, planting, error, dead, ready };
 
 function empty() {
   const sample = firstSample();
   const start = h("button", { class: "button primary large", disabled: !sample }, icon("play"), "Start a first session");
-  const begin = () => createSession({ prompt: FIRST_PROMPT, initial_frame: sample.initial_frame, seed: 0 }, FIRST_STEPS);
+  const begin = () => createSession({ prompt: FIRST_PROMPT, initial_frame: sample.initial_frame, seed: anySeed() }, FIRST_STEPS);
   start.addEventListener("click", () => busy(start, begin));
   return [
     h("div", { class: "empty-pictures", "aria-hidden": "true" },
@@ -61,6 +62,14 @@ function planting() {
 function error() {
   const { message, whatToDo } = state.treeError ?? {};
   return [h("h2", {}, "The tree could not be loaded"), h("p", {}, message), h("p", { class: "dim" }, whatToDo)];
+}
+
+/** The address stays as it is, so that it can be looked at and corrected. */
+function dead() {
+  return [h("h2", {}, "This link leads nowhere"),
+    h("p", {}, "Its session does not exist on this server. It may be of another server, or a letter of it is missing."),
+    h("button", { class: "button primary", onclick: showNewest }, "Show the newest session"),
+    h("button", { class: "button quiet", onclick: () => showTab("sessions") }, "Look through the sessions")];
 }
 
 function ready() {

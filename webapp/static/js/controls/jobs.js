@@ -1,35 +1,72 @@
 /** The list of jobs: progress, elapsed time, cancel, retry, the whole error. */
 
 import { saveClip } from "../net/clips.js";
+import { wayOut } from "../net/words.js";
 import { here } from "../state/address.js";
 import { isOver } from "../state/jobs.js";
+import { loadInWords, rowsOf } from "../lists/queue.js";
 import { letterOf, on, state } from "../state/store.js";
 import { badge } from "../ui/colours.js";
 import { arrange, attr, fill, h, text } from "../ui/dom.js";
-import { clip, clockTime, seconds, sessionName } from "../ui/format.js";
+import { clip, clockTime, count, seconds, sessionName, shortId } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
-import { canRetry, cancel, retry } from "./actions.js";
+import { canRetry, cancel, cancelMany, retry } from "./actions.js";
 
 /** @import { Job } from "../state/types.js" */
+/** @import { Run } from "../lists/queue.js" */
 
 const MOST = 60;
 /** @type {Map<string, HTMLElement>} */
 const rows = new Map();
 
 export function buildJobs() {
-  const list = h("ol", { class: "job-list", "aria-label": "Jobs, newest first" });
+  const list = h("ol", { class: "job-list", "aria-label": "Jobs: running, waiting, ended" });
   const facts = h("span", { class: "dim" });
+  const more = h("p", { class: "hint" });
   const empty = h("p", { class: "hint" }, "Jobs appear here: every create, step, fork and rewind is one.");
+  const all = h("button", { class: "button small quiet", onclick: () => cancelMany(unfinished(), "all jobs") }, "Cancel all");
   const refresh = () => {
-    const jobs = [...state.jobs.values()].sort((a, b) => b.created - a.created).slice(0, MOST);
-    const open = jobs.filter((job) => !isOver(job)).length;
-    text(facts, open ? `${open} open` : jobs.length ? "all done" : "");
-    empty.hidden = jobs.length > 0;
-    arrange(list, rows, jobs, rowOf);
+    const shown = rowsOf(state.jobs.values(), state.sessions, MOST);
+    const open = unfinished().length;
+    text(facts, loadInWords(state.jobs.values()) || (shown.length ? "all done" : ""));
+    all.hidden = open < 2;
+    empty.hidden = shown.length > 0;
+    const waiting = open - shown.reduce((n, row) => n + (row.run?.jobs ?? [row.job]).filter((job) => job && !isOver(job)).length, 0);
+    text(more, waiting > 0 ? `${count(waiting, "more job")} waiting.` : "");
+    arrange(list, rows, shown, (row) => (row.run ? runRow(row.run) : rowOf(/** @type {Job} */ (row.job))));
   };
-  on(["jobs", "panes", "ready"], refresh);
+  on(["jobs", "panes", "ready", "sessions"], refresh);
   setInterval(() => { for (const job of state.jobs.values()) if (job.state === "running") tellTime(rows.get(job.id), job); }, 500);
-  return h("section", { class: "jobs", "aria-label": "Jobs" }, h("div", { class: "panel-head" }, h("h2", {}, "Jobs"), facts), empty, list);
+  return h("section", { class: "jobs", "aria-label": "Jobs" },
+    h("div", { class: "panel-head" }, h("h2", {}, "Jobs"), facts, h("span", { class: "spacer" }), all), empty, list, more);
+}
+
+function unfinished() {
+  return [...state.jobs.values()].filter((job) => !isOver(job));
+}
+
+/** A bulk run: one bar for all of it, and one way to stop it. @param {Run} run */
+function runRow(run) {
+  const row = rows.get(run.id) ?? h("li", { class: "job", "data-job": run.id });
+  const { jobs, state: now, done, total, over, failed } = run;
+  const open = jobs.filter((job) => !isOver(job));
+  fill(row, [now, done, total, over, failed, jobs.length].join("|"), () => [
+    h("div", { class: "job-line" }, h("span", { class: `state-dot ${now}` }),
+      h("span", { class: "job-kind" }, `bulk run ${over}/${jobs.length}`),
+      h("span", { class: "job-session dim", title: clip(nameOfJob(jobs[0]), 200) }, failed ? `${failed} failed` : clip(nameOfJob(jobs[0]), 22)),
+      over < jobs.length && h("button", { class: "button small quiet", onclick: () => cancelMany(open, "this bulk run") }, "Cancel")),
+    over < jobs.length && bar(done, total, "Steps of the run done"),
+  ]);
+  attr(row, "data-state", now);
+  return row;
+}
+
+/** Whose job it is: its session's name; of one that is not listed (bulk), what was asked for. @param {Job} job */
+function nameOfJob(job) {
+  const session = state.sessions.get(job.session_id);
+  if (session) return sessionName(session);
+  const { label, new_prompt: newPrompt, prompt } = /** @type {Record<string, any>} */ (job.params);
+  return label || newPrompt || prompt || shortId(job.session_id);
 }
 
 /** @param {Job} job */
@@ -37,7 +74,7 @@ function rowOf(job) {
   const row = rows.get(job.id) ?? h("li", { class: "job", "data-job": job.id });
   const letter = letterOf(job.session_id);
   const { state: now, progress: { done, total }, worker, error } = job;
-  const key = [now, done, total, worker, letter, Boolean(error), sessionName(state.sessions.get(job.session_id))];
+  const key = [now, done, total, worker, letter, Boolean(error), nameOfJob(job)];
   fill(row, key.join("|"), () => build(job, letter));
   attr(row, "data-state", job.state);
   tellTime(row, job);
@@ -52,10 +89,10 @@ function build(job, letter) {
   return [
     h("div", { class: "job-line" }, h("span", { class: `state-dot ${job.state}` }), letter && badge(letter),
       h("span", { class: "job-kind" }, words),
-      h("span", { class: "job-session dim", title: session?.prompt ?? "" }, clip(sessionName(session), 22)),
+      h("span", { class: "job-session dim", title: session?.prompt ?? "" }, clip(nameOfJob(job), 22)),
       h("time", { class: "dim elapsed" }),
       !isOver(job) && h("button", { class: "button small quiet", onclick: () => cancel(job) }, "Cancel"),
-      job.kind === "video" && job.result && saveLink(here(String(job.result.href)), sessionName(session)),
+      job.kind === "video" && job.result && saveLink(here(String(job.result.href)), nameOfJob(job)),
       canRetry(job) && h("button", { class: "button small quiet", onclick: () => retry(job) }, icon("retry"), "Retry")),
     job.state === "running" && total > 1 && bar(done, total, job.kind === "video" ? "Frames done" : "Steps done"),
     ...errorBox(job),
@@ -78,8 +115,9 @@ function bar(done, total, label) {
 
 /** @param {Job} job */
 function errorBox(job) {
-  if (!job.error) return [];
-  const { type, message, what_to_do: way, context } = job.error;
+  if (!job.error || job.state === "cancelled") return []; // somebody wanted it
+  const { type, message, context } = job.error;
+  const way = wayOut(type, job.error.what_to_do);
   return [h("details", { class: "job-error", open: job.state === "failed" },
     h("summary", {}, type), h("p", {}, message), way && h("p", { class: "dim" }, way),
     Object.keys(context ?? {}).length > 0 && h("pre", { tabindex: "0" }, JSON.stringify(context, null, 1)),

@@ -1,55 +1,69 @@
 /** The selected checkpoint: facts, marks, and what can be done with it. */
 
-import { isOnLineage } from "../state/lineage.js";
 import { open } from "../state/panes.js";
-import { LETTERS, activeSession, on, selectedNode, state, touch } from "../state/store.js";
+import { select } from "../state/selection.js";
+import { LETTERS, on, state, touch } from "../state/store.js";
+import { subject } from "../state/subject.js";
+import { badge } from "../ui/colours.js";
 import { fill, h } from "../ui/dom.js";
-import { iconButton, segment, segments } from "../ui/fields.js";
-import { bytes, clip, seconds, short, shortId } from "../ui/format.js";
+import { iconButton, labelField, segment, segments } from "../ui/fields.js";
+import { bytes, clip, seconds, sessionName, short, shortId } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { toast } from "../ui/toasts.js";
 import { rewind } from "./actions.js";
 import { patchNode, setPinned } from "./marks.js";
+import { notesOf } from "./node-notes.js";
+import { nameOf, placeOf } from "./subject-words.js";
 import { showTab } from "./tabs.js";
 
-/** @import { Node, Session } from "../state/types.js" */
+/** @import { Node } from "../state/types.js" */
+/** @import { Subject } from "../state/subject.js" */
 /** @import { IconName } from "../ui/icons.js" */
 
 export function buildNodeCard() {
   const el = h("section", { class: "node-card", "aria-label": "Selected checkpoint", hidden: true });
   on(["selection", "nodes", "panes", "sessions", "active"], () => {
-    const node = selectedNode();
-    el.hidden = !node;
-    if (node) fill(el, keyOf(node), () => build(node));
+    const now = subject();
+    el.hidden = !now;
+    if (now) fill(el, keyOf(now), () => build(now));
   });
   return el;
 }
 
-/** What of a node and of the page the card shows. @param {Node} node */
-function keyOf(node) {
-  const { id, label, failed, bookmarked, pinned, durability, score, bytes_new: own } = node;
-  return JSON.stringify([id, label, failed, bookmarked, pinned, durability, score, own, state.active, state.panes.map((pane) => pane.nodeId === id),
-    canRewind(node, activeSession())]);
+/** What of the subject and of the page the card shows. @param {Subject} now */
+function keyOf(now) {
+  const shown = state.panes.map((pane) => pane.nodeId === now.node.id);
+  return JSON.stringify([{ ...now.node, children: null }, state.active, shown, now.canRewind, nameOf(now), placeOf(now),
+    now.session?.id]);
 }
 
-/** @param {Node} node */
-function build(node) {
-  const label = h("input", { class: "label-edit", value: node.label ?? "", placeholder: "Name this checkpoint", "aria-label": "Label",
-    maxlength: "200" });
+/** @param {Subject} now */
+function build(now) {
+  const { node, session, letter } = now;
+  const label = labelField({ class: "label-edit", value: node.label ?? "", placeholder: "Name this checkpoint", "aria-label": "Label" });
   label.addEventListener("change", () => patchNode(node.id, { label: label.value.trim() || null }));
   label.addEventListener("keydown", (event) => event.key === "Enter" && label.blur());
-  const session = activeSession();
   return [
     h("div", { class: "node-head" }, h("h2", {}, `Step ${node.frame_index}`), ...marks(node)),
+    h("p", { class: "node-subject" }, letter && badge(letter), h("span", { class: "node-session" }, clip(sessionName(session), 40)),
+      h("span", { class: "dim" }, placeOf(now)), ...toHead(now)),
     h("p", { class: "node-prompt", title: node.prompt }, clip(node.prompt || "initial frame", 90)),
     label,
     h("div", { class: "node-buttons" }, segments("Open in pane", ...openers(node)),
       h("button", { class: "button small", title: "Fork here (G)", onclick: () => showTab("fork", { focus: "textarea" }) }, icon("fork"), "Fork"),
-      h("button", { class: "button small", disabled: !canRewind(node, session), title: "Move the active session's head back to this checkpoint",
+      h("button", { class: "button small", disabled: !now.canRewind, title: "Move this session's head back to this checkpoint",
         onclick: () => session && rewind(session.id, { checkpoint_id: node.id }) }, icon("rewind"), "Rewind here")),
     unfollowed(node),
-    facts(node),
+    node.note && h("p", { class: "node-note" }, node.note),
+    facts(node), notesOf(node),
   ];
+}
+
+/** The way back to where the session goes on. @param {Subject} now */
+function toHead({ atHead, session }) {
+  const head = session?.head;
+  if (atHead || !head || !state.nodes.has(head)) return [];
+  return [h("button", { class: "button small quiet", onclick: () => select(head) }, "Go to head")];
 }
 
 /** Some models predict their own actions and only record what they are given: never let it look otherwise. @param {Node} node */
@@ -93,7 +107,7 @@ function facts(node) {
     ["Made in", node.wall_s ? `${seconds(node.wall_s)} on ${node.worker ?? "?"}` : "–"],
   ];
   if (node.observed) rows.push(["Closed loop", `${node.observed} real frames`]);
-  if (typeof node.score === "number") rows.push(["Score", short(node.score, 4)]);
+  if (typeof node.score === "number") rows.push(["Score", `${short(node.score, 4)}${node.score_better ? `, ${node.score_better} is better` : ""}`]);
   return h("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
     h("dt", {}, "Id"),
     h("dd", {}, h("button", { class: "copy", title: node.id, onclick: () => copy(node.id) }, shortId(node.id), icon("copy"))));
@@ -105,9 +119,4 @@ async function copy(words) {
     await navigator.clipboard.writeText(words);
     toast("Id copied.", { kind: "good" });
   } else window.prompt("Copy the id:", words);
-}
-
-/** @param {Node} node @param {Session|null} session */
-function canRewind(node, session) {
-  return session?.state === "open" && session.head !== null && session.head !== node.id && isOnLineage(node, session.head);
 }

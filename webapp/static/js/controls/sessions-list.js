@@ -1,41 +1,86 @@
-/** All sessions: show, close, open again. */
+/** The browser of sessions and trees: search, kinds apart, as many as wanted; show, close, open again. */
 
+import { loadBulkSessions } from "../net/load.js";
+import { sessionsOf } from "../lists/sessions.js";
+import { here } from "../state/address.js";
 import { letterOf, on, state } from "../state/store.js";
-import { sessionColour } from "../ui/colours.js";
-import { h, text } from "../ui/dom.js";
-import { clip, sessionName } from "../ui/format.js";
+import { badge } from "../ui/colours.js";
+import { arrange, fill, h, text } from "../ui/dom.js";
+import { choice } from "../ui/fields.js";
+import { clip, count, dateTime, sessionName } from "../ui/format.js";
+import { problem } from "../ui/toasts.js";
 import { closeSession, reopenSession, showSession } from "./actions.js";
 import { currentTab } from "./tabs.js";
 
+/** @import { Kind } from "../lists/sessions.js" */
 /** @import { Session } from "../state/types.js" */
 
-const MOST = 100;
+const PAGE = 50;
+/** @type {[Kind, string][]} */
+const KINDS = [["all", "All"], ["open", "Open"], ["closed", "Closed"], ["trees", "Trees"], ["bulk", "Bulk"]];
+/** @type {Map<string, HTMLElement>} */
+const rows = new Map();
 
 export function buildSessionsList() {
-  const facts = h("p", { class: "hint" });
+  const words = h("input", { type: "search", placeholder: "Search label, prompt, id, seed …", "aria-label": "Search the sessions" });
+  const facts = h("p", { class: "hint", role: "status" });
   const list = h("ul", { class: "session-list" });
+  const more = h("button", { class: "button" });
+  /** @type {Kind} */
+  let kind = "all";
+  let shown = PAGE;
   const refresh = () => {
     if (currentTab() !== "sessions") return;
-    const all = [...state.sessions.values()].filter((session) => !session.bulk);
-    const open = all.filter((session) => session.state === "open");
-    text(facts, all.length ? `${open.length} open, ${all.length - open.length} closed. A closed session keeps its tree.` : "No sessions yet.");
-    const order = (/** @type {Session} */ session) => (session.state === "open" ? 0 : 1);
-    list.replaceChildren(...all.sort((a, b) => order(a) - order(b) || b.created - a.created).slice(0, MOST).map(row));
+    const all = sessionsOf(state.sessions.values(), kind, "");
+    const found = words.value.trim() ? sessionsOf(all, kind, words.value) : all;
+    const open = all.filter((session) => session.state === "open").length;
+    const what = count(all.length, kind === "trees" ? "tree" : "session");
+    text(facts, found.length < all.length ? `${found.length} of ${what}` : all.length ? `${what}, ${open} open` : "None.");
+    more.hidden = found.length <= shown;
+    text(more, `Show ${Math.min(PAGE, found.length - shown)} more of ${found.length}`);
+    arrange(list, rows, found.slice(0, shown), rowOf);
   };
-  on(["sessions", "panes", "jobs", "tab"], refresh);
-  return h("div", { class: "form sessions-panel" }, facts, list);
+  const anew = () => {
+    shown = PAGE;
+    refresh();
+  };
+  const kinds = choice("Which sessions", KINDS, kind, (value) => {
+    kind = value;
+    anew();
+    if (kind === "bulk") loadBulkSessions().then(refresh, problem);
+  });
+  words.addEventListener("input", anew);
+  more.addEventListener("click", () => { shown += PAGE; refresh(); });
+  on(["sessions", "panes", "jobs", "tab", "tree"], refresh);
+  return h("div", { class: "form sessions-panel" }, words, kinds, facts, list, more);
 }
 
 /** @param {Session} session */
-function row(session) {
+function rowOf(session) {
+  const row = rows.get(session.id) ?? h("li", {});
   const letter = letterOf(session.id);
-  const open = session.state === "open";
-  const busy = session.running_job ? "stepping" : session.queued ? `${session.queued} queued` : open ? `step ${session.frame_index ?? 0}` : "closed";
-  const badge = h("span", { class: "session-badge" }, letter ?? "");
-  badge.style.background = sessionColour(session.id);
-  return h("li", { class: open ? "" : "closed" }, badge,
-    h("button", { class: "session-name", onclick: () => showSession(session), title: session.prompt }, clip(sessionName(session), 42)),
-    h("span", { class: "dim" }, busy),
-    open ? h("button", { class: "button small quiet", onclick: () => closeSession(session) }, "Close")
-      : h("button", { class: "button small quiet", onclick: () => reopenSession(session) }, "Reopen"));
+  const ofTree = session.tree_id !== null && session.tree_id === state.treeId;
+  const key = [session.state, session.head, sessionName(session), stateOf(session), letter, ofTree];
+  fill(row, key.join("|"), () => build(session, letter));
+  row.className = [session.state, ofTree ? "here" : ""].join(" ").trim();
+  return row;
+}
+
+/** @param {Session} session */
+function stateOf({ running_job: job, queued, state: now, frame_index: step }) {
+  return job ? "stepping" : queued ? `${queued} queued` : now === "open" ? `step ${step ?? 0}` : `step ${step ?? 0}, closed`;
+}
+
+/** @param {Session} session @param {string|null} letter */
+function build(session, letter) {
+  return [
+    session.head ? h("img", { class: "session-picture", src: here(`/api/checkpoints/${session.head}/thumbnail?width=80`), alt: "", loading: "lazy",
+      width: "40", height: "40" }) : h("span", { class: "session-picture" }),
+    h("div", { class: "session-words" },
+      h("button", { class: "session-name", onclick: () => showSession(session), title: session.prompt }, letter && badge(letter),
+        clip(sessionName(session), 60)),
+      h("span", { class: "dim" }, `${stateOf(session)} · ${dateTime(session.created)}`)),
+    session.state === "open" ? h("button", { class: "button small quiet", onclick: () => closeSession(session) }, "Close")
+      : h("button", { class: "button small quiet", onclick: () => reopenSession(session) }, "Reopen"),
+  ];
 }

@@ -2,6 +2,7 @@
 
 import { touch } from "../state/store.js";
 import { h } from "../ui/dom.js";
+import { showFace } from "../ui/faces.js";
 
 /** @type {Map<string, {tab: HTMLElement, panel: HTMLElement}>} */
 const tabs = new Map();
@@ -19,12 +20,19 @@ export function buildTabs(list) {
     panels.append(panel);
   }
   bar.addEventListener("keydown", walk);
-  showTab(list[0].id);
+  choose(list[0].id);
   return h("div", { class: "tab-box" }, bar, panels);
 }
 
-/** @param {string} id @param {{focus?: string}} [options]  a selector of what gets the focus */
+/** Show a tab to the reader. @param {string} id @param {{focus?: string}} [options]  a selector of what gets the focus */
 export function showTab(id, { focus } = {}) {
+  choose(id);
+  showFace("controls");
+  if (focus) /** @type {HTMLElement|null|undefined} */ (tabs.get(id)?.panel.querySelector(focus))?.focus();
+}
+
+/** @param {string} id */
+function choose(id) {
   current = id;
   for (const [key, { tab, panel }] of tabs) {
     tab.setAttribute("aria-selected", String(key === id));
@@ -32,7 +40,6 @@ export function showTab(id, { focus } = {}) {
     panel.hidden = key !== id;
   }
   touch("tab");
-  if (focus) /** @type {HTMLElement|null|undefined} */ (tabs.get(id)?.panel.querySelector(focus))?.focus();
 }
 
 export function currentTab() {

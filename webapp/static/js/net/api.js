@@ -1,16 +1,21 @@
 /** The HTTP API: JSON in and out; a problem body becomes a `Problem` with cause and way out. */
 
 import { here } from "../state/address.js";
+import { meaning, wayOut } from "./words.js";
 
 /** @import { Node, Tree } from "../state/types.js" */
 
 /** An error answer of the server (application/problem+json), or the network's silence (status 0). */
 export class Problem extends Error {
-  /** @param {number} status @param {Record<string, string>} body */
+  /** @param {number} status @param {Record<string, any>} body */
   constructor(status, body) {
     super(body.detail || body.title || `The server answered ${status}.`);
+    this.status = status;
     this.code = body.code || "";
-    this.whatToDo = body.what_to_do || "";
+    this.whatToDo = wayOut(body.code, body.what_to_do);
+    /** @type {{field: string, words: string}[]} what is wrong with which field of the request */
+    this.fields = (body.errors ?? []).map((/** @type {Record<string, string>} */ one) => ({ field: one.field, words: meaning(one.expected) }));
+    if (this.fields.length) this.message = this.fields.map(({ field, words }) => `${field.replace(/^new_/, "")} ${words}`).join("; ");
   }
 }
 
@@ -48,6 +53,16 @@ export function pictureOf({ id, n_frames: count }) {
   return here(`/api/checkpoints/${id}/frames/${Math.max(0, (count || 1) - 1)}`);
 }
 
+/** A picture as the server reads it, before it is used for anything. @param {string} data  base64, or a data URL */
+export async function picture(data) {
+  const response = await fetch(here("/api/pictures/preview"), { method: "POST", body: JSON.stringify({ picture: data }),
+    headers: { "Content-Type": "application/json", Accept: "image/png, application/json" } }).catch(() => null);
+  if (!response) throw new Problem(0, { detail: "The server does not answer." });
+  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+  const [width, height] = (response.headers.get("X-Picture-Size") ?? "0x0").split("x").map(Number);
+  return { blob: await response.blob(), width, height };
+}
+
 /** An answer's status and headers without its body; a refusal is asked for again to hear why. @param {string} path */
 export async function head(path) {
   const answer = await fetch(here(path), { method: "HEAD" }).catch(() => null);
@@ -65,7 +80,7 @@ export async function list(path, limit = 20) {
   const items = [];
   let cursor = null;
   for (let page = 0; page < limit; page += 1) {
-    const body = await get(cursor ? `${path}?cursor=${encodeURIComponent(cursor)}` : path);
+    const body = await get(cursor ? `${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(cursor)}` : path);
     items.push(...body.items);
     cursor = body.next;
     if (!cursor) break;

@@ -1,7 +1,8 @@
 /** Loading: what is there at the start, one tree at a time, and everything again after an outage. */
 
-import { followLive, play, seek } from "../state/clock.js";
+import { clock, followLive, play, seek } from "../state/clock.js";
 import { expectTree, giveUpTree, putJob, putSession, putTree, putWorker } from "../state/events.js";
+import { isOver } from "../state/jobs.js";
 import { readLink } from "../state/link.js";
 import { open, openAll, setMode, startShow } from "../state/panes.js";
 import { emit, state, touch } from "../state/store.js";
@@ -11,27 +12,56 @@ import * as api from "./api.js";
 /** @typedef {ReturnType<typeof readLink>} Link */
 
 const WORKERS_EVERY_MS = 4000;
+const PAGE = 500; // the most that the server gives at once
 
 /** Everything at the start. The link decides the tree, panes, frame and mode; else the newest session does. */
 export async function boot() {
   const link = readLink();
   await loadSurroundings();
-  const first = link.session && state.sessions.get(link.session);
-  if (link.session && !first) toast(`The link's session ${link.session} does not exist here.`, { kind: "bad" });
-  const session = first || newest();
-  if (!session) {
-    state.treeStatus = "empty";
-    touch("tree", "nodes");
-  } else await openTreeOf(session.id, { link });
+  await openLink(link);
   state.ready = true;
   touch("ready");
+}
+
+/** Show what a link asks for; without one the newest session. A link that leads nowhere shows nothing else in its place. @param {Link} link */
+async function openLink(link) {
+  const session = link.session ? await sessionOf(link.session) : newest();
+  if (session) await openTreeOf(session.id, { link });
+  else leaveTree(link.session ? "dead" : "empty");
+}
+
+/** @param {"dead"|"empty"} status */
+function leaveTree(status) {
+  Object.assign(state, { treeStatus: status, panes: [], selected: null, treeId: null, nodes: new Map() });
+  touch("tree", "nodes", "panes", "selection");
+}
+
+/** The newest session, in the place of a link that led nowhere. */
+export function showNewest() {
+  return openLink(readLink(""));
+}
+
+/** A session by its id, also one that was not listed. @param {string} id */
+async function sessionOf(id) {
+  if (!state.sessions.has(id)) await api.get(`/api/sessions/${encodeURIComponent(id)}`).then(putSession, () => {});
+  return state.sessions.get(id);
+}
+
+/** Back and forward in the browser. @param {Link} link */
+export async function travel(link) {
+  const session = link.session ? await sessionOf(link.session) : null;
+  if (!session || session.tree_id !== state.treeId) return openLink(link);
+  state.view = "videos";
+  state.mode = "side";
+  showFrom(session.id, { ...link, play: false, frame: link.frame ?? clock.frame }, false);
+  touch("panes", "view", "mode", "selection");
 }
 
 /** Sessions, jobs, workers, samples, model: each may fail alone. */
 async function loadSurroundings() {
   const parts = [
-    api.list("/api/sessions").then((items) => items.forEach(putSession)),
-    api.list("/api/jobs", 2).then((items) => items.reverse().forEach((job) => putJob(job))),
+    api.list(`/api/sessions?limit=${PAGE}`).then((items) => items.forEach(putSession)),
+    loadJobs(),
     api.list("/api/workers").then((items) => { state.workers.clear(); items.forEach(putWorker); }),
     api.list("/api/samples").then((items) => { state.samples = items; }),
     api.get("/api/model").then((model) => { state.model = model; }),
@@ -40,6 +70,23 @@ async function loadSurroundings() {
   const failed = results.find((result) => result.status === "rejected");
   if (failed && results.every((result) => result.status === "rejected")) problem(failed.reason);
   touch("sessions", "jobs", "workers", "samples", "model");
+}
+
+/** Every job that runs or waits, and the latest of those that have ended. What is listed no more is forgotten. */
+async function loadJobs() {
+  const before = [...state.jobs.values()].filter((job) => !isOver(job)).map((job) => job.id);
+  const [latest, ...unfinished] = await Promise.all([api.list("/api/jobs?limit=100", 1), api.list(`/api/jobs?state=queued&limit=${PAGE}`),
+    api.list(`/api/jobs?state=running&limit=${PAGE}`)]);
+  const found = [...latest.reverse(), ...unfinished.flat()];
+  found.forEach((job) => putJob(job));
+  const listed = new Set(found.map((job) => job.id));
+  for (const id of before) if (!listed.has(id)) state.jobs.delete(id);
+  touch("jobs");
+}
+
+/** Bulk sessions are listed when somebody asks for them: there can be thousands. */
+export async function loadBulkSessions() {
+  (await api.list(`/api/sessions?bulk=true&limit=${PAGE}`)).forEach(putSession);
 }
 
 /** Heartbeats (memory, how busy a device is) are no events: ask for them while somebody looks. */
@@ -123,6 +170,7 @@ function giveUpAwaiting() {
 export async function resync() {
   await loadSurroundings();
   emit("resync");
+  if (state.treeStatus === "dead") return;
   const session = [...state.sessions.values()].find((s) => s.tree_id && s.tree_id === state.treeId);
   if (!session) return boot();
   expectTree();

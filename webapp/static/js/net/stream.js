@@ -27,7 +27,7 @@ export const stream = {
  * @typedef {Object} Handlers
  * @property {(event: ServerEvent) => void} event
  * @property {(again: boolean) => void} hello  the connection is there, or there again
- * @property {(body: {title?: string, detail?: string, what_to_do?: string}) => void} problem
+ * @property {(body: {title?: string, detail?: string, code?: string, what_to_do?: string}) => void} problem
  */
 
 /** @type {WebSocket|null} */

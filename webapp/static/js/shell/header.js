@@ -1,8 +1,10 @@
 /** The top bar: which session, is it live, how long are the queues, what do the workers do. */
 
 import { showTab } from "../controls/tabs.js";
+import { loadInWords } from "../lists/queue.js";
 import { here } from "../state/address.js";
-import { activeSession, on, state } from "../state/store.js";
+import { on, state } from "../state/store.js";
+import { subject } from "../state/subject.js";
 import { attr, fill, h, text } from "../ui/dom.js";
 import { iconButton } from "../ui/fields.js";
 import { bytes, clip, count, sessionName } from "../ui/format.js";
@@ -27,8 +29,8 @@ export function buildHeader(bar) {
     iconButton("theme", "Switch between dark and light", toggleTheme),
     iconButton("help", "Help", help, { title: "Keys and help (?)" }),
     ...signOut());
-  on(["sessions", "panes", "active"], () => {
-    const now = activeSession();
+  on(["sessions", "panes", "active", "selection", "nodes"], () => {
+    const now = subject()?.session;
     session.hidden = !now;
     text(session, now ? clip(sessionName(now), 44) : "");
   });
@@ -37,9 +39,7 @@ export function buildHeader(bar) {
     text(word, WORDS[state.connection]);
   });
   on(["jobs", "sessions"], () => {
-    const states = [...state.jobs.values()].map((job) => job.state);
-    const [waiting, running] = ["queued", "running"].map((one) => states.filter((other) => other === one).length);
-    text(queue, running || waiting ? `${count(running, "job")} running · ${waiting} queued` : "idle");
+    text(queue, loadInWords(state.jobs.values()) || "idle");
   });
   on(["workers", "jobs", "ready"], () => showWorkers(fleet));
   on(["workers"], () => showLoad(load));

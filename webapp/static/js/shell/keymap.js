@@ -19,5 +19,6 @@ export const KEYS = [
   [["Ctrl", "Enter"], "Run the step form"],
   [["←", "→", "↑", "↓"], "Walk in the focused panel: tree, timeline, grid, wipe"],
   [["Enter"], "Open the selected checkpoint (with Shift: beside the others)"],
+  [["Escape"], "Leave wipe, blink, difference or the grid"],
   [["?"], "This help"],
 ];

@@ -21,6 +21,7 @@ const ACTIONS = {
   1: () => activate(0), 2: () => activate(1), 3: () => activate(2),
   w: () => toggleMode("wipe"), d: () => toggleMode("diff"), x: () => toggleMode("blink"), s: swap,
   g: forkHere, b: bookmarkHere,
+  escape: leave,
   "/": () => document.getElementById("search")?.focus(), "?": help,
 };
 
@@ -47,6 +48,15 @@ function actionOf(event, typing) {
   if (event.ctrlKey || event.metaKey) return typing && key !== "enter" ? undefined : CTRL_ACTIONS[key];
   if (typing) return undefined;
   return ACTIONS[event.shiftKey && event.code === "Comma" ? "<" : event.shiftKey && event.code === "Period" ? ">" : key];
+}
+
+/** Out of what one went into: first the way to compare, then the grid. */
+function leave() {
+  if (state.mode !== "side") setMode("side");
+  else if (state.view !== "videos") {
+    state.view = "videos";
+    touch("view");
+  }
 }
 
 /** The checkpoint at or before the frame on screen becomes the fork's source. */

@@ -7,7 +7,7 @@ import { state, touch } from "./store.js";
 
 /** @import { Job, Node, ServerEvent, Session, Tree, Worker } from "./types.js" */
 
-/** Jobs kept for the list. */
+/** Ended jobs kept for the list; those that run or wait are all kept. */
 const JOBS_KEPT = 200;
 
 /** @param {ServerEvent} event  its data is the session, job, node or worker that its kind begins with */
@@ -50,7 +50,7 @@ export function putJob(job, { told = false } = {}) {
   const known = state.jobs.get(job.id);
   if (!told && known && isBehind(job, known)) return;
   state.jobs.set(job.id, job);
-  if (state.jobs.size > JOBS_KEPT) dropOldestJob();
+  dropOldJobs();
   const session = job.kind === "video" ? null : state.sessions.get(job.session_id); // clips are not the session's own work
   if (session && job.state === "running") session.running_job = job.id;
   else if (session?.running_job === job.id) {
@@ -60,9 +60,10 @@ export function putJob(job, { told = false } = {}) {
   touch("jobs", "sessions");
 }
 
-function dropOldestJob() {
-  const oldest = [...state.jobs.values()].find(isOver);
-  if (oldest) state.jobs.delete(oldest.id);
+function dropOldJobs() {
+  if (state.jobs.size <= JOBS_KEPT) return;
+  const over = [...state.jobs.values()].filter(isOver);
+  for (const job of over.slice(0, Math.max(0, over.length - JOBS_KEPT))) state.jobs.delete(job.id);
 }
 
 /** @type {[Node, {committed: boolean}][]|null} Node events that came while a tree was read: the answer may be older. */
@@ -130,6 +131,10 @@ function movePanes() {
   for (const pane of state.panes) {
     const head = pane.follows ? state.sessions.get(pane.sessionId)?.head : null;
     if (!head || head === pane.nodeId || !state.nodes.has(head)) continue;
+    if (state.selected === pane.nodeId && pane === state.panes[state.active]) { // what one works on goes along
+      state.selected = head;
+      touch("selection", "reveal");
+    }
     pane.nodeId = head;
     touch("panes");
   }

@@ -39,15 +39,36 @@ export function writeLink() {
   return query.size ? `?${query.toString().replaceAll("%2C", ",").replaceAll("%40", "@")}` : location.pathname;
 }
 
-/** Keep the address up to date, not more often than a browser likes. */
-export function watchLink() {
+/** What a step back returns to: panes that follow their session are that session's, whatever its head is by now. */
+function place() {
+  const panes = state.panes.map((pane) => (pane.follows ? pane.sessionId : `${pane.nodeId}@${pane.sessionId}`));
+  return [state.treeId, ...panes, state.mode, state.view].join();
+}
+
+let placeSeen = "";
+
+/**
+ * Keep the address up to date, not more often than a browser likes: other branches or another way to look at them are a step
+ * that Back returns from; another frame is none. A link that leads nowhere stays as it is.
+ * @param {(link: ReturnType<typeof readLink>) => unknown} show
+ */
+export function watchLink(show) {
+  const write = () => {
+    if (!state.panes.length) return;
+    const link = writeLink();
+    const here = place();
+    if (link !== location.search) history[placeSeen && here !== placeSeen ? "pushState" : "replaceState"](null, "", link);
+    placeSeen = here;
+  };
   const later = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      const link = writeLink();
-      if (link !== location.pathname + location.search && link !== location.search) history.replaceState(null, "", link);
-    }, PAUSE_MS);
+    timer = setTimeout(write, PAUSE_MS);
   };
   on(["panes", "mode", "view", "play"], later);
   on(["frame"], () => { if (!clock.playing) later(); });
+  addEventListener("popstate", () => {
+    clearTimeout(timer);
+    placeSeen = "";
+    show(readLink());
+  });
 }

@@ -112,9 +112,10 @@ export function followHead() {
     const head = state.sessions.get(pane.sessionId)?.head;
     if (head && state.nodes.has(head)) Object.assign(pane, { nodeId: head, follows: true });
   }
+  state.selected = state.panes[state.active]?.nodeId ?? state.selected;
   measure();
   followLive();
-  touch("panes");
+  touch("panes", "selection");
 }
 
 /** @param {string} nodeId */

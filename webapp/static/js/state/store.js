@@ -17,7 +17,7 @@ export const state = {
   /** @type {string|null} */ treeId: null,
   /** counts changes of the nodes */ treeVersion: 0,
   /** when the tree was read, until it is on screen; 0: it is */ treeReadAt: 0,
-  /** @type {"loading"|"empty"|"ready"|"error"} */ treeStatus: "loading",
+  /** @type {"loading"|"empty"|"ready"|"error"|"dead"} */ treeStatus: "loading",
   /** @type {Trouble|null} */ treeError: null,
   /** @type {string|null} session whose first job runs; its tree opens when it is there */ awaited: null,
   /** @type {Pane[]} at most three */ panes: [],

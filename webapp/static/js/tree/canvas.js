@@ -1,35 +1,36 @@
 /** The trajectory tree: what is on screen as SVG, everything else only as numbers. */
 
 import { lineage } from "../state/lineage.js";
-import { branchNames } from "../state/names.js";
 import { openNode, select } from "../state/selection.js";
 import { lettersAt, on, state, touch } from "../state/store.js";
 import { sessionColour } from "../ui/colours.js";
 import { h, svg } from "../ui/dom.js";
-import { clip } from "../ui/format.js";
 import { edgePath, itemView, updateItem } from "./items.js";
+import { heightOf, into, settled } from "./labels.js";
 import { COLUMN, ROW, layOut } from "./layout.js";
 import { buildMinimap } from "./minimap.js";
 import { search } from "./search.js";
 import { hideTip, showTip } from "./tip.js";
 import { neighbour } from "./walk.js";
+import { labelOf, word } from "./wording.js";
 
 /** @import { Node, Session } from "../state/types.js" */
 /** @import { Item, Layout } from "./layout.js" */
 /** @typedef {{kind: "run"|"node", dot: SVGGElement, edge: SVGPathElement|null}} Drawn  the elements of an item */
 
 const MARGIN = 26;
-const LETTER_WIDTH = 6.7;
+const TAIL = 90; // room after the last column for a name
+const SMALLEST_FIT = 0.55; // below that no word can be read
 /** @type {Set<string>} */
 const unfolded = new Set();
 /** @type {Layout|null} */
 let layout = null;
 /** @type {Map<string, Session[]>} */
 let heads = new Map();
+/** @type {Set<string>} ends of the panes: they carry letters */
+let ends = new Set();
 /** @type {Set<string>} heads of sessions that are being stepped */
 let running = new Set();
-/** @type {(leaf: Node) => string} */
-let nameOf = () => "";
 /** @type {Set<string>} */
 let found = new Set();
 let view = d3.zoomIdentity.translate(MARGIN, MARGIN + 6);
@@ -64,7 +65,9 @@ export function buildTreeCanvas() {
   on(["reveal"], reveal);
   on(["theme"], render);
   new ResizeObserver(([entry]) => {
+    const first = !size.width;
     size = { width: entry.contentRect.width, height: entry.contentRect.height };
+    if (first) reveal();
     render();
   }).observe(canvas);
   return h("div", { class: "tree-box" }, canvas, minimap.el);
@@ -90,14 +93,15 @@ export function fitAll() {
   if (!layout) return;
   unfolded.clear();
   touch("nodes");
-  const k = Math.max(0.15, Math.min(1, (size.width - 2 * MARGIN) / layout.width, (size.height - 2 * MARGIN) / (layout.rows * ROW)));
+  const k = Math.max(SMALLEST_FIT, Math.min(1, (size.width - 2 * MARGIN) / layout.width, (size.height - 2 * MARGIN) / (layout.rows * ROW)));
   d3.select(canvas).call(zoom.transform, d3.zoomIdentity.translate(MARGIN, MARGIN + 6).scale(k));
+  reveal();
 }
 
 /** Nodes that never fold. @param {Node} node */
 function stays(node) {
-  return node.parent === null || node.children.length !== 1 || node.failed || node.bookmarked || node.pinned || Boolean(node.label)
-    || node.id === state.selected || heads.has(node.id) || node.durability === "damaged";
+  return node.parent === null || node.children.length !== 1 || node.failed || node.bookmarked || node.pinned || Boolean(node.label || node.note)
+    || node.id === state.selected || heads.has(node.id) || ends.has(node.id) || node.durability === "damaged";
 }
 
 function update() {
@@ -112,10 +116,11 @@ function update() {
   const began = performance.now();
   noteSessions();
   const before = selectedItem();
+  ends = new Set(state.panes.map((pane) => pane.nodeId));
   layout = layOut(state.nodes, root.id, stays, unfolded);
   keepInPlace(before, selectedItem());
   path = new Set(state.selected ? lineage(state.selected).map((node) => node.id) : []);
-  nameOf = branchNames();
+  word(layout.items, heads, ends);
   treeStats.layoutMs = performance.now() - began;
   treeStats.nodes = state.nodes.size;
   treeStats.items = layout.items.length;
@@ -134,12 +139,21 @@ function noteSessions() {
 }
 
 /**
- * The selected node stays where it is on screen when the layout changes around it.
+ * The selected node stays where it is on screen when the layout changes around it, unless room would be wasted.
  * @param {Item|undefined} before @param {Item|undefined} now
  */
 function keepInPlace(before, now) {
-  if (!before || !now || (now.x === before.x && now.row === before.row)) return;
-  view = view.translate(before.x - now.x, (before.row - now.row) * ROW);
+  if (!before || !now || before.id !== now.id || (now.x === before.x && now.row === before.row)) return;
+  moveTo(view.translate(before.x - now.x, (before.row - now.row) * ROW));
+}
+
+/** @param {d3.ZoomTransform} wanted */
+function moveTo(wanted) {
+  if (!layout) return;
+  const { k } = wanted;
+  const x = settled(wanted.x, layout.width * k, size.width, MARGIN, Math.min(TAIL, size.width / 3));
+  const y = settled(wanted.y, heightOf(layout.rows) * k, size.height, MARGIN + 6, MARGIN);
+  view = d3.zoomIdentity.translate(x, y).scale(k);
   Object.assign(canvas, { __zoom: view }); // where d3 keeps it
 }
 
@@ -198,15 +212,9 @@ function show(item) {
   updateItem(entry.dot, item, node, {
     selected: item.run ? false : item.id === state.selected, heads: heads.get(item.id) ?? [], running: running.has(item.id),
     found: item.run ? item.run.some((id) => found.has(id)) : found.has(item.id), faded: found.size > 0,
-    letters: lettersAt(item.id), name: item.leaf ? clip(nameOf(node), room(item)) : "",
+    letters: lettersAt(item.id), ...labelOf(item, (size.width - view.applyX(item.x)) / view.k),
   });
   if (entry.edge && item.from) edgePath(entry.edge, item, item.from, sessionColour(node.session_id), path.has(item.id));
-}
-
-/** Letters that fit between a branch's label and the panel's edge, in coarse steps so that panning redraws little. @param {Item} item */
-function room(item) {
-  const free = (size.width - view.applyX(item.own)) / (view.k * LETTER_WIDTH);
-  return Math.max(14, Math.floor(free / 3) * 3);
 }
 
 function selectedItem() {
@@ -268,12 +276,14 @@ function onKey(event) {
   event.stopPropagation();
 }
 
-/** Bring the selected node into view. */
+/** Bring the selected node into view: by little when it is near, else to the middle; what fits is seen whole. */
 function reveal() {
   const item = selectedItem();
-  if (!item) return;
+  if (!item || !size.width) return;
   const [x, y] = view.apply([item.x, item.row * ROW]);
-  const dx = Math.max(MARGIN - x, 0) || Math.min(size.width - 3 * MARGIN - x, 0);
-  const dy = Math.max(MARGIN - y, 0) || Math.min(size.height - MARGIN - y, 0);
-  if (dx || dy) d3.select(canvas).call(zoom.translateBy, dx / view.k, dy / view.k);
+  const far = x < -size.width || x > 2 * size.width || y < -size.height || y > 2 * size.height;
+  const dx = far ? size.width * 0.7 - x : into(x, MARGIN, size.width - 3 * MARGIN);
+  const dy = far ? size.height / 2 - y : into(y, 2 * MARGIN, size.height - MARGIN);
+  moveTo(view.translate(dx / view.k, dy / view.k));
+  render();
 }

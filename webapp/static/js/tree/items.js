@@ -2,7 +2,7 @@
 
 import { sessionColour } from "../ui/colours.js";
 import { attr, isNew, svg, text } from "../ui/dom.js";
-import { clip, count } from "../ui/format.js";
+import { count } from "../ui/format.js";
 import { PILL, ROW } from "./layout.js";
 
 /**
@@ -15,10 +15,11 @@ import { PILL, ROW } from "./layout.js";
  * @property {boolean} found  by the search
  * @property {boolean} faded  others were found
  * @property {string} letters  of the panes that end there
- * @property {string} name  of the branch whose leaf it is
+ * @property {string} words  its label, cut to the room there is
+ * @property {number} dx  where they stand, from its dot
+ * @property {number} dy
  */
 
-const LONGEST_NAME = 60;
 const CROSS = "M-3-3l6 6M3-3l-6 6";
 const STAR = "M0-4l1.2 2.5 2.8.4-2 2 .5 2.8L0 2.400l-2.500 1.300.5-2.800-2-2 2.800-.4z";
 /** A drawing pin at the node's shoulder, so that it shows beside a cross or a star. */
@@ -42,9 +43,9 @@ export function itemView(item) {
 export function updateItem(g, item, node, look) {
   attr(g, "transform", `translate(${item.x} ${item.row * ROW})`);
   const { durability, failed, bookmarked, pinned, label, children } = node;
-  const { selected, running, found, faded, letters, name, heads } = look;
+  const { selected, running, found, faded, letters, words, dx, dy, heads } = look;
   const key = [item.leaf, item.run?.length, item.own - item.x, durability, failed, bookmarked, pinned, label, children.length, selected, running,
-    found, faded, letters, name, heads.map((s) => s.id + s.state + s.label).join(), sessionColour(node.session_id)];
+    found, faded, letters, words, dx, dy, heads.length, sessionColour(node.session_id)];
   if (!isNew(g, key.join("|"))) return;
   attr(g, "class", classes(item, node, look));
   attr(g, "aria-selected", look.selected);
@@ -85,7 +86,7 @@ function updateNode(g, item, node, look) {
   attr(step, "x", item.leaf ? 15 : -5);
   attr(step, "y", item.leaf ? 4 : 18);
   attr(step, "text-anchor", item.leaf ? "start" : "end");
-  labelRow(label, item, node, look);
+  labelRow(label, look);
   nameForReaders(g, `${label.textContent}${step.textContent}`, spoken(node, look));
 }
 
@@ -98,18 +99,13 @@ function nameForReaders(g, words, description) {
   g.removeAttribute(words ? "aria-label" : "aria-description");
 }
 
-/**
- * Above a branch's own stretch: pane letters and what it is called. At a head that is no leaf: its session.
- * @param {Element} label @param {Item} item @param {Node} node @param {Look} look
- */
-function labelRow(label, item, node, look) {
-  const letters = [...look.letters].map((letter) => svg("tspan", { class: `tree-letter ${letter.toLowerCase()}` }, `${letter} `));
-  const names = look.heads.map((session) => session.label).filter(Boolean).join(", ");
-  const words = item.leaf ? look.name : node.label || names;
-  attr(label, "x", item.leaf ? item.own - item.x - 4 : 6);
-  attr(label, "y", -15);
-  attr(label, "text-anchor", item.leaf ? "start" : "end");
-  label.replaceChildren(...letters, words ? svg("tspan", {}, clip(words, LONGEST_NAME)) : "");
+/** Pane letters and what the branch or the checkpoint is called. @param {Element} label @param {Look} look */
+function labelRow(label, { letters, words, dx, dy }) {
+  const badges = [...letters].map((letter) => svg("tspan", { class: `tree-letter ${letter.toLowerCase()}` }, `${letter} `));
+  attr(label, "x", dx);
+  attr(label, "y", dy);
+  attr(label, "text-anchor", "start");
+  label.replaceChildren(...badges, words ? svg("tspan", {}, words) : "");
 }
 
 /** What a node shows, in words. @param {Node} node @param {Look} look */

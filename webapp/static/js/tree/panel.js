@@ -2,6 +2,7 @@
 
 import { openTreeOf } from "../net/load.js";
 import { leaves } from "../state/lineage.js";
+import { planters } from "../lists/sessions.js";
 import { on, state } from "../state/store.js";
 import { fill, h, text } from "../ui/dom.js";
 import { iconButton } from "../ui/fields.js";
@@ -9,12 +10,10 @@ import { clip, count, sessionName } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { buildTreeCanvas, find, fitAll, nextMatch } from "./canvas.js";
 
-/** @import { Session } from "../state/types.js" */
-
 /** @param {HTMLElement} panel */
 export function buildTreePanel(panel) {
   const picker = h("select", { class: "tree-picker", "aria-label": "Tree", onchange: () => openTreeOf(picker.value) });
-  const words = h("input", { type: "search", id: "search", placeholder: "Search prompts, labels, failed …", "aria-label": "Search the tree",
+  const words = h("input", { type: "search", id: "search", placeholder: "Search prompts, labels, notes, failed …", "aria-label": "Search the tree",
     spellcheck: "false" });
   const hits = h("span", { class: "hits", role: "status" });
   const facts = h("p", { class: "tree-facts" });
@@ -46,24 +45,17 @@ export function buildTreePanel(panel) {
 
 /** One entry per tree, named after the session that planted it. @param {HTMLSelectElement} picker */
 function fillPicker(picker) {
-  /** @type {Map<string, Session>} */
-  const trees = new Map();
-  for (const session of state.sessions.values()) {
-    if (!session.tree_id) continue;
-    const kept = trees.get(session.tree_id);
-    if (!kept || session.created < kept.created) trees.set(session.tree_id, session);
-  }
-  const entries = [...trees].sort((a, b) => b[1].created - a[1].created);
-  const key = entries.map(([id, session]) => id + sessionName(session)).join();
-  fill(picker, key, () => entries.map(([, session]) => h("option", { value: session.id }, clip(sessionName(session), 40))));
-  const current = trees.get(state.treeId ?? "");
+  const entries = planters(state.sessions.values()).sort((a, b) => b.created - a.created);
+  const key = entries.map((session) => session.id + sessionName(session)).join();
+  fill(picker, key, () => entries.map((session) => h("option", { value: session.id }, clip(sessionName(session), 40))));
+  const current = entries.find((session) => session.tree_id === state.treeId);
   if (current) picker.value = current.id;
 }
 
 /** @param {HTMLElement} note */
 function showStatus(note) {
   const words = { loading: "Loading the tree …", empty: "Nothing here yet. The tree grows with the first session.",
-    error: state.treeError?.message ?? "", ready: "" }[state.treeStatus];
+    error: state.treeError?.message ?? "", dead: "No tree is shown.", ready: "" }[state.treeStatus];
   note.hidden = !words;
   text(note, words);
   note.classList.toggle("bad", state.treeStatus === "error");

@@ -5,7 +5,7 @@ import { state } from "../state/store.js";
 /** @import { Node } from "../state/types.js" */
 
 /**
- * Ids of the nodes that match all words: prompt, label, id, session name, seed, or a state such as "failed".
+ * Ids of the nodes that match all words: prompt, label, note, tags, id, session name, seed, or a state such as "failed".
  * @param {string} query
  */
 export function search(query) {
@@ -25,5 +25,5 @@ function haystack(node) {
   const session = state.sessions.get(node.session_id);
   return [node.prompt, node.label, node.id, session?.label, node.session_id, `step ${node.frame_index}`, `seed ${node.seed}`,
     node.failed && "failed", node.bookmarked && "bookmarked", node.pinned && "pinned", node.durability,
-    node.action_source].filter(Boolean).join(" ").toLowerCase();
+    node.action_source, node.note && `note ${node.note}`, ...node.tags].filter(Boolean).join(" ").toLowerCase();
 }

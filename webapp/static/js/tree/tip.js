@@ -47,6 +47,8 @@ function nodeCard(node) {
       h("p", { class: "tip-title" }, clip(node.label || node.prompt || "initial frame", 60)),
       h("p", { class: "tip-line" }, facts),
       marks(node),
+      node.note && h("p", { class: "tip-line" }, clip(node.note, 160)),
+      node.tags.length > 0 && h("p", { class: "tip-line" }, node.tags.join(" · ")),
       h("p", { class: "tip-line" }, clip(sessionName(state.sessions.get(node.session_id)), 50)),
       h("p", { class: "tip-line" }, `${bytes(node.bytes_new)} new · ${bytes(node.bytes_total - node.bytes_new)} shared · ${node.durability}`),
       h("p", { class: "tip-line dim" }, shortId(node.id))),

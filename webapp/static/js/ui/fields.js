@@ -1,35 +1,104 @@
 /** Form fields and buttons that several panels use. */
 
-import { h } from "./dom.js";
+import { promptWords, wholeNumber } from "./checks.js";
+import { attr, h, text } from "./dom.js";
 import { icon } from "./icons.js";
 
-/** @import { IconName } from "./icons.js" */
+/**
+ * @import { IconName } from "./icons.js"
+ * @typedef {HTMLInputElement|HTMLTextAreaElement|HTMLSelectElement} Control
+ */
 
 let serial = 0;
 
-/** A labelled field. @param {string} label @param {HTMLElement} control */
-export function field(label, control) {
+/** A labelled field, with room for what is wrong with it. @param {string} label @param {Control} control @param {...HTMLElement} more  beside it */
+export function field(label, control, ...more) {
   control.id ||= `field-${(serial += 1)}`;
-  return h("div", { class: "field" }, h("label", { for: control.id }, label), control);
+  const wrong = h("p", { class: "field-wrong", id: `${control.id}-wrong`, role: "alert" });
+  control.addEventListener("input", () => complain(control, ""));
+  const line = more.length ? h("div", { class: "field-line" }, control, ...more) : control;
+  return h("div", { class: "field" }, h("label", { for: control.id }, label), line, wrong);
+}
+
+/** Say at a field what is wrong with it; "": nothing. @param {Control} control @param {string} words */
+export function complain(control, words) {
+  const wrong = document.getElementById(`${control.id}-wrong`);
+  if (!wrong || wrong.textContent === words) return;
+  text(wrong, words);
+  if (words) attr(control, "aria-invalid", "true");
+  else control.removeAttribute("aria-invalid");
+  if (words) attr(control, "aria-describedby", wrong.id);
+  else control.removeAttribute("aria-describedby");
+}
+
+/** Reads the fields of a form; what cannot be read is said at its field, and the form is not sent. */
+export class Reading {
+  /** @type {Control[]} */
+  #wrong = [];
+
+  /** @param {HTMLInputElement} input @param {string} name */
+  whole(input, name, { optional = false } = {}) {
+    const words = input.validity.badInput ? "that" : input.value;
+    return this.#take(input, wholeNumber(words, { name, min: Number(input.min), max: Number(input.max), optional }));
+  }
+
+  /** @param {HTMLTextAreaElement} area */
+  prompt(area) {
+    return this.#take(area, promptWords(area.value, limit("maxPrompt", 2000)));
+  }
+
+  /** @template T @param {Control} control @param {import("./checks.js").Checked<T>} checked */
+  #take(control, { value, problem }) {
+    complain(control, problem);
+    if (problem) this.#wrong.push(control);
+    return value;
+  }
+
+  /** Whether all could be read; else the first wrong field has the focus. */
+  ok() {
+    this.#wrong[0]?.focus();
+    return !this.#wrong.length;
+  }
+}
+
+/** A limit that the server set (index.html carries it). @param {string} name @param {number} otherwise */
+function limit(name, otherwise) {
+  return Number(document.body.dataset[name]) || otherwise;
 }
 
 export function promptField() {
-  return h("textarea", { name: "prompt", rows: "2", maxlength: "2000", spellcheck: "true", placeholder: "What shall happen?" });
+  return h("textarea", { name: "prompt", rows: "2", spellcheck: "true", placeholder: "What shall happen?" });
 }
 
-/** A seed: empty means that the server keeps or chooses one. */
-export function seedField() {
-  return h("input", { name: "seed", type: "number", min: "0", max: "2147483647", step: "1", inputmode: "numeric", placeholder: "same" });
+const LARGEST_SEED = 2147483647;
+
+/** A seed. @param {string} empty  what an empty field means */
+export function seedField(empty) {
+  return h("input", { name: "seed", type: "number", min: "0", max: String(LARGEST_SEED), step: "1", inputmode: "numeric", placeholder: empty });
+}
+
+/** Any seed: a different one every time. */
+export function anySeed() {
+  return crypto.getRandomValues(new Uint32Array(1))[0] % (LARGEST_SEED + 1);
+}
+
+/** Throws the dice for a seed field. @param {HTMLInputElement} input */
+export function seedDice(input) {
+  return iconButton("dice", "Throw the dice", () => {
+    input.value = String(anySeed());
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+}
+
+/** The name that a person gives. */
+export function labelField(props = {}) {
+  return h("input", { name: "label", maxlength: "200", placeholder: "optional", ...props });
 }
 
 /** @param {number} value @param {number} [min] */
 export function stepsField(value, min = 1) {
-  return h("input", { name: "steps", type: "number", min: String(min), max: "1000", step: "1", value: String(value), inputmode: "numeric" });
-}
-
-/** The integer in a field, or undefined when it is empty. @param {HTMLInputElement} input */
-export function integer(input) {
-  return input.value.trim() === "" ? undefined : Math.trunc(Number(input.value));
+  return h("input", { name: "steps", type: "number", min: String(min), max: String(limit("maxSteps", 1000)), step: "1", value: String(value),
+    inputmode: "numeric" });
 }
 
 /** Buttons of which one is pressed. @param {string} label @param {...HTMLElement} buttons  by `segment` */

@@ -32,6 +32,16 @@ export function clockTime(epoch) {
   return CLOCK.format(epoch * 1000);
 }
 
+const DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short", year: "numeric" });
+const SHORT_CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+
+/** Epoch seconds as a local time, with the day unless it is today. @param {number} epoch */
+export function dateTime(epoch) {
+  const day = DAY.format(epoch * 1000);
+  const time = SHORT_CLOCK.format(epoch * 1000);
+  return day === DAY.format(Date.now()) ? time : `${day}, ${time}`;
+}
+
 /** The tail of an id, enough to tell two apart: "ckp_…7q4zk". @param {string|null|undefined} id */
 export function shortId(id) {
   return id ? `${id.slice(0, 4)}…${id.slice(-5)}` : "–";

@@ -22,6 +22,7 @@ const PATHS = {
   plus: "M12 5v14M5 12h14",
   loop: "M17 4l3 3-3 3M4 12V9a2 2 0 0 1 2-2h14M7 20l-3-3 3-3M20 12v3a2 2 0 0 1-2 2H4",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
+  dice: "M5 5h14v14H5zM9 9v.1M15 15v.1M15 9v.1M9 15v.1",
   flag: "M6 21V4h11l-2 4 2 4H6",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   pin: "M9 4h6l-1 6 3 3v2H7v-2l3-3zM12 15v5",
