@@ -54,3 +54,30 @@ def open_run(model: Any, frame: np.ndarray) -> list[np.ndarray]:
     """Eight steps from the first frame on."""
     session = Session("plain", model, StateManager(model), PROMPT, frame)
     return [session.step().actions for _ in range(8)]
+
+
+def test_a_720p_camera_and_a_client_that_comes_back(stack: Any) -> None:
+    """Pictures are scaled before they travel; a reconnect goes on in the same session, a checkpoint is resumed."""
+    frames = [np.random.default_rng(i).integers(0, 256, (720, 1280, 3), dtype=np.uint8) for i in range(3)]
+    with ArcFabric(stack.url) as fabric:
+        serving = serve_on(RemoteBackend(fabric, seed=1140))
+        port = next(serving)
+        first = WebsocketClientPolicy("127.0.0.1", port)
+        known = [first.infer({"observation/image": f, "prompt": PROMPT, "session_id": "a"}) for f in frames[:2]]
+        first._ws.close()
+        again = WebsocketClientPolicy("127.0.0.1", port)
+        known.append(again.infer({"observation/image": frames[2], "prompt": PROMPT, "session_id": "a"}))
+        ours = [answer["arc_fabric"] for answer in known]
+        assert [(one["session_id"], one["frame_index"]) for one in ours] == [
+            (ours[0]["session_id"], n) for n in (1, 2, 3)
+        ]
+        message = {
+            "observation/image": frames[2],
+            "prompt": PROMPT,
+            "session_id": "b",
+            "resume": ours[1]["checkpoint_id"],
+        }
+        resumed = again.infer(message)["arc_fabric"]
+        assert resumed["frame_index"] == 3 and resumed["session_id"] != ours[0]["session_id"]
+        again._ws.close()
+        next(serving, None)
