@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 
 from arc_fabric.ids import new_id
 from arc_fabric.store.backends import DiskBackend
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, Piece, TensorRecord, digest_of, key_of
-from arc_fabric.store.upkeep.collector import Collector
 from benchmarks.rows import Report, progress
 
-WINDOW, LAYERS, HOUR = 5, 12, 3600
+WINDOW, LAYERS, HOUR = 5, 12, 3600.0
 MOST_MEMORY = 300e6
 
 
@@ -39,44 +35,11 @@ def collector(report: Report, checkpoints: int) -> None:
                baselines={"of_the_index": second["read"] / checkpoints})  # fmt: skip
 
 
-class _Counting(DiskBackend):
-    """Counts the bytes that are read."""
-
-    read = manifests = 0
-
-    def rest(self, key: str, offset: int) -> bytes:
-        data = super().rest(key, offset)
-        self._count(key, len(data))
-        return data
-
-    def readinto(self, key: str, offset: int, buffers: Sequence[memoryview]) -> None:
-        super().readinto(key, offset, buffers)
-        self._count(key, sum(map(len, buffers)))
-
-    def _count(self, key: str, size: int) -> None:
-        _Counting.read += size
-        _Counting.manifests += size if key.endswith(MANIFEST) else 0
-
-
 def _pass(folder: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks._growth.upkeep", folder]
+    command = [sys.executable, "-m", "benchmarks._growth.one_pass", folder]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
-
-
-def _main(folder: str) -> None:
-    imports = _peak()
-    began = time.perf_counter()
-    backend = _Counting(folder, sync=False)
-    report = Collector(backend, grace_s=HOUR).run()
-    assert not report.unreadable and not report.candidates
-    figures = {"read": _Counting.read, "manifests": _Counting.manifests, "peak": _peak(), "imports": imports}
-    print(json.dumps(figures | {"seconds": time.perf_counter() - began}))
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _make(backend: DiskBackend, count: int) -> int:
@@ -90,11 +53,10 @@ def _make(backend: DiskBackend, count: int) -> int:
             os.utime(backend.path / key, (old, old))
         return len(data)
 
-    with ThreadPoolExecutor(4) as pool:
-        for number, size in enumerate(pool.map(store, _manifests(count)), 1):
-            total += size
-            if number % 20_000 == 0:
-                progress(f"  {number}")
+    for number, manifest in enumerate(_manifests(count), 1):
+        total += store(manifest)
+        if number % 10_000 == 0:
+            progress(f"  {number}")
     return total
 
 
@@ -120,7 +82,3 @@ def _record(name: str, homes: list[str]) -> TensorRecord:
         for i, home in enumerate(homes)
     )
     return TensorRecord(name, "BF16", (2, 1, 2 * len(pieces), 8), 2, 1, pieces)
-
-
-if __name__ == "__main__":
-    _main(str(Path(sys.argv[1])))
