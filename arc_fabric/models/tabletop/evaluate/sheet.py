@@ -18,6 +18,7 @@ from arc_fabric.models.tabletop.evaluate.cases import STEPS, Case, HeldOut
 from arc_fabric.models.tabletop.evaluate.dreams import FRAMES, Model
 from arc_fabric.models.tabletop.net.model import TabletopModel
 from arc_fabric.models.tabletop.net.weights import WEIGHTS
+from arc_fabric.models.tabletop.world.episodes import record
 from arc_fabric.models.tabletop.world.experts import VERBS, Task
 from arc_fabric.models.tabletop.world.language import phrase
 
@@ -31,7 +32,8 @@ def draw_cases(seed: int, rows: int) -> list[Case]:
     for n in range(4, rows, 5):
         names = cases[n].names
         task = Task(VERBS[4 + n // 5 % 2], names[0], names[1])
-        cases[n] = replace(cases[n], task=task, prompt=phrase(task))
+        episode = record(cases[n].scene, task, 1 + FRAMES * STEPS, n)
+        cases[n] = replace(cases[n], task=task, prompt=phrase(task), episode=episode)
     return cases
 
 
