@@ -96,7 +96,7 @@ ROOMS = (
         f"{TABLETOP}:samples {TABLETOP}/world {TABLETOP}/net",
         "PIL numpy rich torch",
     ),
-    Room(f"{TABLETOP}/train", f"{TABLETOP}/world {TABLETOP}/net", "numpy rich safetensors torch"),
+    Room(f"{TABLETOP}/train", f"{TABLETOP}/world {TABLETOP}/net", "numpy safetensors torch"),
     Room(
         "arc_fabric/models/dreamzero",
         "arc_fabric/models:contract",
