@@ -26,7 +26,9 @@ class Evaluation(Record):
     state: EvaluationState = member(
         "stopped: a limit of its plan was reached. Cancelled and stopped ones can be resumed.", "running"
     )
-    why: str | None = member("Why it stopped; null while it did not.", None)
+    why: str | None = member(
+        "Why it stopped; null while it did not.", None, example="6 steps were made; the plan allows 6"
+    )
     label: str | None = member("A name for people.", None, example="which verb works")
     tags: list[str] = member("To find it again.", make=list, example=["ci"])
     plan_digest: str = member("SHA-256 of what decides its results, in hex.", "", example="9f2c…")
@@ -35,9 +37,11 @@ class Evaluation(Record):
     running: int = member("Variants that are being made or judged.", 0, example=2)
     good: int = member("Results with a good verdict.", 0, example=9)
     bad: int = member("Results with a bad verdict.", 0, example=3)
-    errors: int = member("Variants that came to nothing, or whose scorer failed: no failures, counted apart.", 0)
+    errors: int = member(
+        "Variants that came to nothing, or whose scorer failed: no failures, counted apart.", 0, example=0
+    )
     steps: int = member("Steps made for it.", 0, example=96)
-    priority: int = member("Among evaluations; 0 goes first.", 5)
+    priority: int = member("Among evaluations; 0 goes first.", 5, example=5)
     created: Epoch = member("Accepted; epoch seconds, UTC.", 0.0)
     finished: Epoch | None = member("Epoch seconds, UTC; null while it runs.", None)
     model: dict[str, Any] = member(

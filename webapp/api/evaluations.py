@@ -6,12 +6,12 @@ import json
 from typing import Any, Literal
 
 from flask import Response
-from pydantic import Field, create_model
+from pydantic import Field
 
 from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.evaluation import results, scorers
 from arc_fabric.evaluation.comparison import compare
-from arc_fabric.evaluation.plan import Plan
+from arc_fabric.evaluation.plan import ActionPlan, Plan
 from arc_fabric.evaluation.report import report
 from arc_fabric.evaluation.stored import delete, read_rows
 from arc_fabric.ids import pattern
@@ -30,11 +30,37 @@ from webapp.schemas.evaluations import (
 )
 from webapp.schemas.ids import Query
 from webapp.work import evaluations as work
-from webapp.work.bodies import Body
+from webapp.work.bodies import Body, Chunk, Prompt, Steps
 from webapp.work.evaluation_pictures import pictures_of
 
 evaluations = blueprint("evaluations", "evaluations", "Many variants of a checkpoint, judged and counted.")
-PlanBody = create_model("PlanBody", __base__=(Plan, Body), __doc__=Plan.__doc__)
+
+
+class GivenActions(ActionPlan):
+    """A named sequence of actions, as the running model takes them."""
+
+    actions: list[Chunk] = Field(
+        min_length=1,
+        max_length=1000,
+        description="One entry per step, float [action_horizon][action_dim]; the policy acts after the last.",
+        examples=[[]],
+    )
+
+
+class PlanBody(Plan, Body):
+    """What an evaluation tries: every combination of the lists given."""
+
+    prompts: list[Prompt | None] = Field(
+        default=[None],
+        min_length=1,
+        max_length=1000,
+        description="null: the checkpoint's own.",
+        examples=[["pick up the red cup", "push the cup to the left"]],
+    )
+    actions: list[GivenActions] = Field(
+        default_factory=list, max_length=1000, description="Given actions; none: the policy acts.", examples=[[]]
+    )
+    steps: Steps = Field(description="Steps per variant.", examples=[8])
 
 
 class EvaluationPath(Query):

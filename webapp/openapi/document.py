@@ -14,7 +14,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from arc_fabric.settings import Settings
 from webapp.model import observed_counts
 from webapp.openapi.links import add_links
-from webapp.schemas import fleet, nodes, views
+from webapp.schemas import evaluations, fleet, nodes, views
 from webapp.work import bodies
 
 DESCRIPTION = """Checkpoint a world at any frame, fork it with another prompt, seed or actions, rewind when a
@@ -76,7 +76,7 @@ def _schemas() -> dict[str, Any]:
     taken: list[type[BaseModel]] = [*bodies.Body.__subclasses__(), bodies.JobForms]
     given: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in taken]
     shown: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        (model, "serialization") for room in (views, nodes, fleet) for model in _views(room)
+        (model, "serialization") for room in (views, nodes, fleet, evaluations) for model in _views(room)
     ]
     _, made = models_json_schema(given + shown, ref_template="#/components/schemas/{model}")
     schemas: dict[str, Any] = made["$defs"]

@@ -33,8 +33,12 @@ class Expected(View):
 
     variants: int = Field(description="Variants.", examples=[64])
     steps: int = Field(description="Steps in all.", examples=[512])
-    bytes: int | None = Field(description="That storage grows by, about; null while nothing is known.")
-    seconds: float | None = Field(description="On the workers that are up, about; null while nothing is known.")
+    bytes: int | None = Field(
+        description="That storage grows by, about; null while nothing is known.", examples=[41_943_040]
+    )
+    seconds: float | None = Field(
+        description="On the workers that are up, about; null while nothing is known.", examples=[38.5]
+    )
 
 
 class Score(View):
@@ -53,23 +57,26 @@ class RowView(View):
     """The result of one variant."""
 
     variant: int = Field(description="Its number.", examples=[3])
-    checkpoint: str = Field(description="Where it was forked.")
-    prompt: str | None = Field(description="The prompt of its steps.")
-    seed: int | None = Field(description="Its seed; null: the checkpoint's own.")
-    actions: str | None = Field(description="Name of the given actions; null: the policy's.")
-    actions_digest: str | None = Field(description="SHA-256 of the given actions.")
+    checkpoint: str = Field(description="Where it was forked.", examples=["ckp_01jd6xy0m8v9k2q4r6t8w0y2z4"])
+    prompt: str | None = Field(description="The prompt of its steps.", examples=["pick up the red cup"])
+    seed: int | None = Field(description="Its seed; null: the checkpoint's own.", examples=[3])
+    actions: str | None = Field(description="Name of the given actions; null: the policy's.", examples=["reach left"])
+    actions_digest: str | None = Field(description="SHA-256 of the given actions.", examples=["9f2c"])
     state: Literal["made", "error"] = Field(description="An error is no failure: it says nothing about the variant.")
     verdict: bool | None = Field(description="Good, bad, or null where no scorer judged.")
-    score: float | None = Field(description="Value of the first scorer.")
+    score: float | None = Field(description="Value of the first scorer.", examples=[0.41])
     scores: list[Score] = Field(description="One per scorer.")
-    error: dict[str, Any] | None = Field(description="Why there is no result.")
-    head: str | None = Field(description="Its last checkpoint.")
-    session_id: str | None = Field(description="Its session.")
-    job_id: str | None = Field(description="Its job.")
-    worker: str | None = Field(description="Who made it.")
-    steps: int = Field(description="Steps made.")
-    wall_s: float = Field(description="Seconds of its steps.")
-    finished: float | None = Field(description="Epoch seconds, UTC.")
+    error: dict[str, Any] | None = Field(
+        description="Why there is no result.",
+        examples=[{"type": "ModelError", "message": "step 5 gave latents that are not finite"}],
+    )
+    head: str | None = Field(description="Its last checkpoint.", examples=["ckp_01jd6xy0m8v9k2q4r6t8w0y2z4"])
+    session_id: str | None = Field(description="Its session.", examples=["ses_01jd6xy0m8v9k2q4r6t8w0y2z4"])
+    job_id: str | None = Field(description="Its job.", examples=["job_01jd6xy0m8v9k2q4r6t8w0y2z4"])
+    worker: str | None = Field(description="Who made it.", examples=["gpu.0"])
+    steps: int = Field(description="Steps made.", examples=[8])
+    wall_s: float = Field(description="Seconds of its steps.", examples=[0.66])
+    finished: float | None = Field(description="Epoch seconds, UTC.", examples=[1735689600.25])
 
 
 class RowPage(View):
@@ -83,34 +90,40 @@ class Summary(View):
     """What the results come to: counts {n, good, bad, errors, unjudged, rate, low, high, mean_score}, with the 95 %
     Wilson interval of the rate."""
 
-    all: dict[str, Any] = Field(description="Counts of all results.")
-    by: dict[str, list[dict[str, Any]]] = Field(description="Counts by prompt, seed, actions, checkpoint.")
+    all: dict[str, Any] = Field(
+        description="Counts of all results.",
+        examples=[{"n": 64, "good": 49, "bad": 15, "errors": 0, "rate": 0.766, "low": 0.65, "high": 0.85}],
+    )
+    by: dict[str, list[dict[str, Any]]] = Field(
+        description="Counts by prompt, seed, actions, checkpoint.",
+        examples=[{"prompt": [{"prompt": "push it", "good": 20}]}],
+    )
     better: Literal["higher", "lower"] = Field(description="Which way the first scorer's values are good.")
-    best: int | None = Field(description="Variant with the best score.")
-    worst: int | None = Field(description="Variant with the worst score.")
+    best: int | None = Field(description="Variant with the best score.", examples=[12])
+    worst: int | None = Field(description="Variant with the worst score.", examples=[40])
 
 
 class PairedView(View):
     """Two evaluations, paired by variant (exact McNemar test)."""
 
-    pairs: int = Field(description="Variants that both judged.")
-    both: int = Field(description="Good in both.")
-    only_first: int = Field(description="Good in the first only.")
-    only_second: int = Field(description="Good in the second only.")
-    neither: int = Field(description="Good in neither.")
-    p: float = Field(description="Two-sided.")
-    change: float = Field(description="Rate of the second less that of the first.")
-    pairs_needed: int | None = Field(description="To find a difference of this size (power 0.8, 5 %).")
-    matched_on: list[str] = Field(description="What paired variants agree in.")
-    first: dict[str, Any] = Field(description="Counts of the first.")
-    second: dict[str, Any] = Field(description="Counts of the second.")
+    pairs: int = Field(description="Variants that both judged.", examples=[64])
+    both: int = Field(description="Good in both.", examples=[40])
+    only_first: int = Field(description="Good in the first only.", examples=[9])
+    only_second: int = Field(description="Good in the second only.", examples=[2])
+    neither: int = Field(description="Good in neither.", examples=[13])
+    p: float = Field(description="Two-sided.", examples=[0.065])
+    change: float = Field(description="Rate of the second less that of the first.", examples=[-0.109])
+    pairs_needed: int | None = Field(description="To find a difference of this size (power 0.8, 5 %).", examples=[68])
+    matched_on: list[str] = Field(description="What paired variants agree in.", examples=[["seed"]])
+    first: dict[str, Any] = Field(description="Counts of the first.", examples=[{"n": 64, "good": 49}])
+    second: dict[str, Any] = Field(description="Counts of the second.", examples=[{"n": 64, "good": 42}])
 
 
 class ScorerView(View):
     """A scorer that can be named."""
 
     name: str = Field(description="Its name.", examples=["action_magnitude"])
-    description: str = Field(description="What it measures.")
+    description: str = Field(description="What it measures.", examples=["Mean size of the actions' motion"])
 
 
 class ScorersAnswer(View):
