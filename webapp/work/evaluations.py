@@ -13,26 +13,12 @@ from arc_fabric.evaluation.stored import folder
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import EvaluationRecord
 from webapp.context import ctx
-from webapp.model import abilities, geometry
-from webapp.work import checks
+from webapp.model import abilities
 
 
 def check(plan: Plan) -> None:
     """Raise the error that every variant would end with: nothing is started for a plan that cannot work."""
     settings = ctx().settings
-    if plan.steps > settings.max_steps_per_job:
-        raise InvalidRequest(
-            f"A variant of {plan.steps} steps is longer than a job may be ({settings.max_steps_per_job}).",
-            hint="Evaluate from the last checkpoints of an evaluation to go further.",
-        )
-    try:
-        for prompt in plan.prompts:
-            checks.prompt(prompt or "")
-        for given in plan.actions:
-            for chunk in given.actions:
-                checks.chunk([checks.row(row) for row in chunk])
-    except ValueError as error:
-        raise InvalidRequest(f"A prompt or action {error}.") from None
     if plan.actions and abilities().get("steers_with_actions") is False:
         raise InvalidRequest("The model that runs does not follow given actions (abilities.steers_with_actions).")
     for use in plan.scorers:
@@ -73,8 +59,3 @@ def accept(plan: Plan) -> EvaluationRecord:
     text = plan.model_dump_json()
     ctx().backend.put(f"{folder(record.id)}plan.json", text.encode())
     return ctx().ledger.evaluations.create(record, text)
-
-
-def frames_per_step() -> int:
-    """Video frames that a step adds."""
-    return int(geometry().get("frames_per_step") or 1)

@@ -17,7 +17,7 @@ URL = "/api/evaluations"
     [
         ({"seeds": []}, "InvalidRequest", "seeds"),
         ({"seeds": [1, 1]}, "InvalidRequest", "twice"),
-        ({"steps": 1001}, "InvalidRequest", "1001 steps"),
+        ({"steps": 1001}, "InvalidRequest", "at most 1000 steps"),
         ({"prompts": ["x" * 5000]}, "InvalidRequest", "max_prompt_chars"),
         ({"scorers": [{"name": "nobody"}]}, "InvalidRequest", "no scorer"),
         ({"scorers": [{"name": "os:system"}]}, "InvalidRequest", "not allowed"),
