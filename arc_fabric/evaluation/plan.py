@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -62,7 +63,7 @@ class Plan(_Part):
     seeds: list[_Seed | None] = Field(
         default=[None], min_length=1, max_length=MOST_VARIANTS, description="null: the checkpoint's own."
     )
-    actions: list[ActionPlan] = Field(
+    actions: Sequence[ActionPlan] = Field(
         default_factory=list, max_length=1000, description="Given actions; none: the policy acts."
     )
     prompt_mode: PromptMode = Field("keep", description="What a new prompt does to the window's older KV.")

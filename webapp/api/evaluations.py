@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from flask import Response
@@ -57,7 +58,7 @@ class PlanBody(Plan, Body):
         description="null: the checkpoint's own.",
         examples=[["pick up the red cup", "push the cup to the left"]],
     )
-    actions: list[GivenActions] = Field(
+    actions: Sequence[GivenActions] = Field(
         default_factory=list, max_length=1000, description="Given actions; none: the policy acts.", examples=[[]]
     )
     steps: Steps = Field(description="Steps per variant.", examples=[8])
