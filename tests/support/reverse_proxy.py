@@ -13,7 +13,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler, websocket_connect
 
-HOP = {"connection", "content-length", "transfer-encoding", "content-encoding", "keep-alive", "upgrade"}
+HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "upgrade"}
 
 
 class Pass(RequestHandler):

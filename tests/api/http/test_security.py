@@ -46,7 +46,7 @@ def test_without_a_token_only_the_shell_is_shown(guarded: WebServer) -> None:
     for path in ("/api/sessions", "/api/model", "/metrics", "/api/nowhere"):
         problem = guarded.problem(401, "GET", path)
         assert "Bearer" in problem["what_to_do"]
-    assert guarded.http.get("/").headers["location"] == "/login"
+    assert guarded.http.get("/").headers["location"] == "login"
     guarded.problem(401, "GET", "/api/sessions", headers=bearer("wrong" * 5))
     with pytest.raises(InvalidStatus) as refused:
         connect("ws" + guarded.url[4:] + "/ws/stream").__enter__()
@@ -113,7 +113,7 @@ def test_a_logout_ends_the_cookie_for_good(guarded: WebServer) -> None:
     assert guarded.http.post("/logout", headers=ended | {"Origin": guarded.url}).status_code == 303
     for server in (guarded, WebServer(guarded.settings, worker=False).start()):
         server.problem(401, "GET", "/api/sessions", headers=ended)
-        assert server.http.get("/", headers=ended).headers["location"] == "/login"
+        assert server.http.get("/", headers=ended).headers["location"] == "login"
         assert server.http.get("/api/sessions", headers=kept).status_code == 200
     server.stop()
 

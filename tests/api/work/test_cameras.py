@@ -14,6 +14,7 @@ from PIL import Image
 from arc_fabric.client import ArcFabric
 from arc_fabric.manager import StateManager
 from arc_fabric.media.frames import encode_png, unpack_views
+from arc_fabric.openpi.backend import scaled
 from arc_fabric.openpi.remote import RemoteBackend
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
@@ -219,9 +220,10 @@ def test_a_policy_client_without_a_wrist_camera(cameras: WebServer) -> None:
         given = episode.observed(answers[-1]["arc_fabric"]["checkpoint_id"])
         client._ws.close()
         next(serving, None)
-    assert np.array_equal(first, ThreeCameras().fit_image(frames[0]))
+    size = ThreeCameras.geometry.image_height, ThreeCameras.geometry.image_width
+    assert np.array_equal(first, ThreeCameras().fit_image(scaled(frames[0], size)))
     assert given.shape[1] == CAMERAS and not given[:, 2].any()
-    assert np.array_equal(given[-1, :2], frames[-1])
+    assert np.array_equal(given[-1, :2], scaled(frames[-1], size))
 
 
 def test_the_document_asks_for_one_picture_per_camera(cameras: WebServer) -> None:
