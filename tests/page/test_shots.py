@@ -109,5 +109,5 @@ def test_a_narrow_window(demo: Any, view: View, shots: Path, width: int) -> None
     view.press("g")
     assert view.page.locator("#fork-form").is_visible()
     view.page.locator(".face", has_text="Tree").click()
-    view.page.locator(".tree-canvas [role=treeitem]").last.dblclick()
+    view.page.locator(".tree-canvas .dot").last.dblclick()
     view.page.locator("#stage").wait_for(state="visible")

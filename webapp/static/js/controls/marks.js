@@ -13,9 +13,9 @@ import { problem, toast } from "../ui/toasts.js";
 
 /** Change a node, and say how to take it back. @param {string} id @param {Change} change */
 export function patchNode(id, change) {
-  const node = state.nodes.get(id);
-  const before = node && Object.fromEntries(Object.keys(change).map((name) => [name, /** @type {any} */ (node)[name]]));
   return attempt(async () => {
+    const node = state.nodes.get(id);
+    const before = node && Object.fromEntries(Object.keys(change).map((name) => [name, /** @type {any} */ (node)[name]]));
     putNode(await api.patch(`/api/nodes/${id}`, change));
     if (before) tell(wordsFor(change, node), async () => putNode(await api.patch(`/api/nodes/${id}`, before)));
   });
@@ -53,11 +53,10 @@ function wordsFor(change, node) {
   return change.note ? `${step} has a note` : `${step} has no note any more`;
 }
 
-/** @param {() => Promise<unknown>} work */
-async function attempt(work) {
-  try {
-    await work();
-  } catch (error) {
-    problem(error);
-  }
+let last = Promise.resolve();
+
+/** One change after the other: an answer to an older one must not come after a newer. @param {() => Promise<unknown>} work */
+function attempt(work) {
+  last = last.then(work).then(() => {}, problem);
+  return last;
 }

@@ -25,7 +25,7 @@ export function buildSessionsList() {
   const words = h("input", { type: "search", placeholder: "Search label, prompt, id, seed …", "aria-label": "Search the sessions" });
   const facts = h("p", { class: "hint", role: "status" });
   const list = h("ul", { class: "session-list" });
-  const more = h("button", { class: "button" });
+  const more = h("button", { class: "button", hidden: true });
   /** @type {Kind} */
   let kind = "all";
   let shown = PAGE;

@@ -60,7 +60,12 @@ export function watchLink(show) {
     if (link !== location.search) history[placeSeen && here !== placeSeen ? "pushState" : "replaceState"](null, "", link);
     placeSeen = here;
   };
+  let begun = false;
   const later = () => {
+    if (!begun && state.panes.length) { // where one came in is what the first Back returns to
+      begun = true;
+      placeSeen = place();
+    }
     clearTimeout(timer);
     timer = setTimeout(write, PAUSE_MS);
   };
