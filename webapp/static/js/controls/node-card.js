@@ -103,7 +103,7 @@ function mark(name, label, pressed, onclick, title = label) {
 function facts(node) {
   const rows = [
     ["Seed", node.seed ?? "–"], ["Actions", node.action_source ?? "–"],
-    ["Bytes", `${bytes(node.bytes_new)} own · ${bytes(node.bytes_total - node.bytes_new)} shared`],
+    ["Bytes", `${bytes(node.bytes_new)} own · ${bytes(Math.max(0, node.bytes_total - node.bytes_new))} shared`],
     ["Made in", node.wall_s ? `${seconds(node.wall_s)} on ${node.worker ?? "?"}` : "–"],
   ];
   if (node.observed) rows.push(["Closed loop", `${node.observed} real frames`]);

@@ -50,7 +50,8 @@ function nodeCard(node) {
       node.note && h("p", { class: "tip-line" }, clip(node.note, 160)),
       node.tags.length > 0 && h("p", { class: "tip-line" }, node.tags.join(" · ")),
       h("p", { class: "tip-line" }, clip(sessionName(state.sessions.get(node.session_id)), 50)),
-      h("p", { class: "tip-line" }, `${bytes(node.bytes_new)} new · ${bytes(node.bytes_total - node.bytes_new)} shared · ${node.durability}`),
+      h("p", { class: "tip-line" }, [`${bytes(node.bytes_new)} new`, `${bytes(Math.max(0, node.bytes_total - node.bytes_new))} shared`,
+        node.durability].join(" · ")),
       h("p", { class: "tip-line dim" }, shortId(node.id))),
   ];
 }
