@@ -67,8 +67,9 @@ def test_gc_by_hand_finds_what_the_janitor_finds(cli: Cli, tmp_path: Path, monke
     assert told["orphans"] == 1 and told["orphan_bytes"] > 0
     assert "1 checkpoints that no node names" in cli(*here, "--dry-run").out
     assert cli(*here, "--json").json["orphans"] == 1
-    after = cli(*here, "--json").json
-    assert after["orphans"] == 0 and after["deleted"] > 0
+    passes = [cli(*here, "--json").json for _ in range(3)]  # the storage's clock has seconds: a mark is due in the next
+    assert not any(one["orphans"] for one in passes)
+    assert sum(one["deleted"] for one in passes) > 0, passes
 
 
 def test_a_data_directory_without_a_store_is_a_clear_error(cli: Cli, tmp_path: Path) -> None:
