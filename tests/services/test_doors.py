@@ -91,7 +91,9 @@ def ask(port: int, method: str, path: str, headers: dict[str, str], scheme: str 
 
 def told(answer: httpx.Response) -> bool:
     """Whether an answer says more than that there is a server: a refusal, or the way to the login, does not."""
-    return bool(answer.is_success and answer.content) or (answer.is_redirect and answer.headers["location"] != "/login")
+    return bool(answer.is_success and answer.content) or (
+        answer.is_redirect and answer.headers["location"] not in ("login", "/login")
+    )
 
 
 def test_the_ports_are_those_of_the_table(closed: RunningStack) -> None:
