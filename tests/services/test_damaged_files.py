@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_the_way_to_mend_redis_works_as_it_is_told(tmp_path: Path) -> None:
     with pytest.raises(ServiceError) as refused:
         server.start()
     command = refused.value.what_to_do.partition("by: ")[2]
-    done = subprocess.run(command, shell=True, input=b"y\n", capture_output=True, timeout=60, check=False)
+    done = subprocess.run(shlex.split(command), input=b"y\n", capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done
     server.start()
     with Redis.from_url(server.url) as client:
