@@ -66,7 +66,7 @@ class RemoteEvaluation:
 
     def rows(self) -> list[Row]:
         """The results so far, by variant number (see docs/how-to/evaluate.md for the members)."""
-        return list(self._transport.pages(f"/api/evaluations/{self.id}/rows"))
+        return list(self._transport.pages(f"/api/evaluations/{self.id}/rows", limit=1000))
 
     def as_completed(self) -> Iterator[Row]:
         """Each result as it comes, until the evaluation is over."""

@@ -50,7 +50,7 @@ class Transport:
         """Every item of a list of the API."""
         cursor = None
         while True:
-            page = self.json("GET", path, params=params | {"cursor": cursor, "limit": 200})
+            page = self.json("GET", path, params={"limit": 200} | params | {"cursor": cursor})
             yield from page["items"]
             cursor = page["next"]
             if cursor is None:

@@ -40,7 +40,7 @@ class Paired:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON view."""
-        return asdict(self) | {"change": self.change}
+        return asdict(self) | {"change": self.change, "worse": self.worse()}
 
 
 def compare(first: Sequence[Row], second: Sequence[Row], on: Sequence[str] = ("seed", "prompt", "actions")) -> Paired:

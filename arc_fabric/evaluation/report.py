@@ -118,7 +118,7 @@ def _bar(group: Mapping[str, Any], width: int = 260) -> str:
 def _matrix(rows: Sequence[Row]) -> str:
     """One line per combination of what differs beside the seed, one cell per seed."""
     seeds = sorted({row["seed"] for row in rows if row["seed"] is not None})[:MOST_COLUMNS]
-    members = [member for name, member in GROUPS.items() if name != "seed" and len({row[member] for row in rows}) > 1]
+    members = [name for name in GROUPS if name != "seed" and len({row[name] for row in rows}) > 1]
     if len(seeds) < 2:
         return ""
     lines = []

@@ -13,15 +13,15 @@ import hashlib
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from arc_fabric.evaluation.plan import Variant
 from arc_fabric.evaluation.statistics import wilson
 
 Row = dict[str, Any]
-GROUPS: Mapping[str, str] = {"prompt": "prompt", "seed": "seed", "actions": "actions", "checkpoint": "checkpoint"}
-"""What results can be grouped by: name -> member of a row."""
+GROUPS = ("prompt", "seed", "actions", "checkpoint")
+"""Members of a row by which results can be grouped."""
 
 
 def row_of(variant: Variant, job: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> Row:
@@ -93,9 +93,9 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
     if better == "higher":
         valued.reverse()
     groups = {
-        name: [{name: key[0], **counts(part)} for key, part in grouped(rows, [member]).items()]
-        for name, member in GROUPS.items()
-        if len({row[member] for row in rows}) > 1
+        name: [{name: key[0], **counts(part)} for key, part in grouped(rows, [name]).items()]
+        for name in GROUPS
+        if len({row[name] for row in rows}) > 1
     }
     ends = {"best": valued[0]["variant"], "worst": valued[-1]["variant"]} if valued else {"best": None, "worst": None}
     return {"all": counts(rows), "by": groups, "better": better, **ends}
@@ -106,16 +106,16 @@ def to_jsonl(header: Mapping[str, Any], rows: Iterable[Row]) -> str:
     return "".join(json.dumps({**row, **header}, separators=(",", ":"), allow_nan=False) + "\n" for row in rows)
 
 
-_FLAT: Mapping[str, Callable[[Row], Any]] = {
-    name: (lambda row, name=name: row[name])  # type: ignore[misc]
-    for name in ("variant", "prompt", "seed", "actions", "checkpoint", "state", "verdict", "score", "steps", "wall_s",
-                 "head", "session_id", "job_id", "worker", "finished")
-}  # fmt: skip
+_FLAT = (
+    *("variant", "prompt", "seed", "actions", "checkpoint", "state", "verdict", "score", "steps", "wall_s"),
+    *("head", "session_id", "job_id", "worker", "finished"),
+)
+"""Members of a row that are plain values."""
 
 
 def table(rows: Sequence[Row]) -> dict[str, list[Any]]:
     """Columns of values, one entry per row: the plain members, then `score.<name>` and `verdict.<name>`."""
-    found = {name: [read(row) for row in rows] for name, read in _FLAT.items()}
+    found = {name: [row[name] for row in rows] for name in _FLAT}
     found["error"] = [None if row["error"] is None else str(row["error"].get("message", "")) for row in rows]
     for name in dict.fromkeys(score["name"] for row in rows for score in row["scores"]):
         said: list[Any] = [next((score for score in row["scores"] if score["name"] == name), {}) for row in rows]

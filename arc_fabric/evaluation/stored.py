@@ -1,7 +1,7 @@
 """Results of evaluations: in Redis while they are new, in object storage for good.
 
-`evaluations/<id>/rows-<n>.jsonl` holds rows as they were moved there, `evaluations/<id>/plan.json` the plan. A part is
-written before its rows leave Redis; whoever dies between leaves rows in both, which is the same as in one.
+`evaluations/<id>/rows-<n>.jsonl` holds rows as they were moved there. A part is written before its rows leave
+Redis; whoever dies between leaves rows in both, which is the same as in one.
 """
 
 from __future__ import annotations

@@ -112,6 +112,7 @@ class PairedView(View):
     only_second: int = Field(description="Good in the second only.", examples=[2])
     neither: int = Field(description="Good in neither.", examples=[13])
     p: float = Field(description="Two-sided.", examples=[0.065])
+    worse: bool = Field(description="The second is worse, and that is no chance (p below 5 %).")
     change: float = Field(description="Rate of the second less that of the first.", examples=[-0.109])
     pairs_needed: int | None = Field(description="To find a difference of this size (power 0.8, 5 %).", examples=[68])
     matched_on: list[str] = Field(description="What paired variants agree in.", examples=[["seed"]])

@@ -9,7 +9,6 @@ from arc_fabric import __version__
 from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, InvalidRequest
 from arc_fabric.evaluation import scorers
 from arc_fabric.evaluation.plan import Plan
-from arc_fabric.evaluation.stored import folder
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import EvaluationRecord
 from webapp.context import ctx
@@ -48,7 +47,7 @@ def expected(plan: Plan) -> dict[str, Any]:
 
 
 def accept(plan: Plan) -> EvaluationRecord:
-    """Have an evaluation accepted; the media worker conducts it. Its plan is in object storage, too."""
+    """Have an evaluation accepted; the media worker conducts it."""
     card = ctx().ledger.model_card.read()
     identity: Any = card.get("identity") or {}
     record = EvaluationRecord(
@@ -56,6 +55,4 @@ def accept(plan: Plan) -> EvaluationRecord:
         priority=plan.priority, model={"name": card.get("name"), "digest": identity.get("weights_digest")},
         versions={"arc-fabric": __version__, "python": platform.python_version()},
     )  # fmt: skip
-    text = plan.model_dump_json()
-    ctx().backend.put(f"{folder(record.id)}plan.json", text.encode())
-    return ctx().ledger.evaluations.create(record, text)
+    return ctx().ledger.evaluations.create(record, plan.model_dump_json())

@@ -27,7 +27,8 @@ class Program:
         settings = get_settings()
         self._ledger = Ledger(settings.redis_url)
         self._reader = SnapshotReader(backend_from_settings(settings))
-        self._frames = lru_cache(64)(StepFrames(self._ledger, self._reader).frames)
+        self._steps = StepFrames(self._ledger, self._reader)
+        self._frames = lru_cache(64)(self._steps.frames)
 
     def answer(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         """One entry per scorer."""
@@ -39,7 +40,7 @@ class Program:
         return [self._score(branch, use["name"], use["options"]) for use in request["scorers"]]
 
     def _latents(self, checkpoint_id: str) -> np.ndarray:
-        dtype, shape, data = StepFrames(self._ledger, self._reader).when_stored(checkpoint_id, self._reader.latents)
+        dtype, shape, data = self._steps.when_stored(checkpoint_id, self._reader.latents)
         return to_numpy(dtype, shape, data)
 
     def _score(self, branch: Branch, name: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def compare(
     remote = remote_of(context)
     facts = _evaluation(remote, first).compare(_evaluation(remote, second))
     emit(facts, as_json, _compared)
-    if fail_if_worse and facts["only_second"] < facts["only_first"] and facts["p"] < 0.05:
+    if fail_if_worse and facts["worse"]:
         raise typer.Exit(1)
 
 
