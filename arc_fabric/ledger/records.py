@@ -92,6 +92,12 @@ class EvaluationRecord(Evaluation, Stored):
         """How often it was resumed."""
         return int(self.internal.get("_round", 0))
 
+    @property
+    def resumed_at(self) -> tuple[float, int, int]:
+        """When it began or was resumed, and how many steps and bad results it had then: its limits count from there."""
+        since, steps, bad = self.internal.get("_resumed") or (self.created, 0, 0)
+        return since, steps, bad
+
 
 @dataclass(frozen=True)
 class Event:

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from arc_fabric.base.lru import Lru
 from arc_fabric.base.threads import Rounds
+from arc_fabric.errors import TooManyJobs
 from arc_fabric.evaluation.plan import Plan
 from arc_fabric.evaluation.results import Row, row_of, word_of
 from arc_fabric.evaluation.stored import move_rows
@@ -34,7 +35,6 @@ PER_WORKER = 3
 """Variants under way per worker with a model: one runs, two wait, so that none idles between two rounds."""
 _MOVE_AT = 1000
 """Rows that are moved to object storage before the evaluation has ended."""
-_TRANSIENT = ("TooManyJobs", "SessionLimitReached", "Unavailable")
 
 
 class Conductor(Rounds):
@@ -93,13 +93,13 @@ class Conductor(Rounds):
         return len(running) + len(taken)
 
     def _limit(self, record: EvaluationRecord) -> str | None:
-        """Which limit of its plan is reached, in words."""
-        plan = self._plan(record.id)
-        if plan.max_steps is not None and record.steps >= plan.max_steps:
-            return f"{record.steps} steps were made; the plan allows {plan.max_steps}"
-        if plan.stop_after_failures is not None and record.bad >= plan.stop_after_failures:
-            return f"{record.bad} variants failed; the plan stops after {plan.stop_after_failures}"
-        if plan.max_seconds is not None and self._process.ledger.core.now() - record.created >= plan.max_seconds:
+        """Which limit of its plan is reached since it began or was resumed, in words."""
+        plan, since, steps, bad = self._plan(record.id), *record.resumed_at
+        if plan.max_steps is not None and record.steps - steps >= plan.max_steps:
+            return f"{record.steps - steps} steps were made; the plan allows {plan.max_steps}"
+        if plan.stop_after_failures is not None and record.bad - bad >= plan.stop_after_failures:
+            return f"{record.bad - bad} variants failed; the plan stops after {plan.stop_after_failures}"
+        if plan.max_seconds is not None and self._process.ledger.core.now() - since >= plan.max_seconds:
             return f"{plan.max_seconds:g} seconds are over"
         return None
 
@@ -113,7 +113,7 @@ class Conductor(Rounds):
         for number, answer in zip(numbers, answers, strict=True):
             if isinstance(answer, Accepted):
                 begun[number] = answer.job.id
-            elif type(answer).__name__ not in _TRANSIENT:
+            elif not isinstance(answer, TooManyJobs):  # that one is asked for again
                 refused.append((number, answer))
         ledger.evaluations.began(record.id, begun)
         rows = [row_of(plan.variant(n), {"state": "failed", "error": error.to_dict()}, []) for n, error in refused]

@@ -126,6 +126,9 @@ def test_limits_stop_it(stage: tuple[Fleet, str]) -> None:
     assert found.why is not None
     assert "the plan allows 6" in found.why
     assert 3 <= found.done < 50
+    fleet.ledger.evaluations.change(id_, "running")
+    again = _over(fleet, id_, "stopped")
+    assert again.steps >= found.steps + 6, "a resumed one has its limits anew"
 
 
 def test_a_variant_that_cannot_fork_is_an_error(stage: tuple[Fleet, str]) -> None:

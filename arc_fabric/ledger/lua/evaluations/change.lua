@@ -14,6 +14,7 @@ elseif state == 'running' then
     for i = 4, #ARGV do redis.call('RPUSH', keys.evaluation_again(id), ARGV[i]) end
     change(keys.evaluation(id), record, {
       state = '"running"', why = 'null', finished = 'null', _round = tostring(tonumber(record._round) + 1),
+      _resumed = '[' .. now .. ',' .. record.steps .. ',' .. record.bad .. ']',
       done = tostring(tonumber(record.done) - again), errors = tostring(tonumber(record.errors) - again),
     })
     redis.call('ZADD', keys.EVALUATIONS_ACTIVE, tonumber(record.priority), id)
