@@ -26,7 +26,6 @@ def rollout(prompt: str = PROMPT) -> Iterator[np.ndarray]:
         with torch.no_grad():
             fresh = window is None or window.shape[2] >= 1 + k * geometry.steps_per_window
             images = frames[-1:] if fresh else frames[-geometry.frames_per_latent :]
-            model.action_head.memory = model.action_head.ys if fresh and window is not None else None
             pending = None if fresh else window[:, :, -k:].contiguous()
             out = model.lazy_joint_video_action_causal(model.make_inputs(images, prompt), pending)
             window = out["video_pred"] if fresh else torch.cat([window, out["video_pred"]], 2)
