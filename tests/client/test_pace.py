@@ -15,6 +15,7 @@ from arc_fabric.client import ArcFabric, RemoteSession
 from arc_fabric.errors import DeadlineExceeded
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import NodeRecord
+from tests.support.waiting import eventually
 from tests.support.web_server import WebServer
 
 
@@ -78,6 +79,7 @@ def test_a_tree_of_many_pages_is_whole(web: WebServer, trunk: RemoteSession) -> 
 def test_a_large_answer_comes_compressed(web: WebServer, trunk: RemoteSession) -> None:
     """As gzip where that is accepted, with a weak ETag that is known again; as it is where it is not."""
     trunk.step(6)
+    eventually(lambda: all(node.durability == "durable" for node in trunk.tree()), what="a tree that rests")
     plain = web.http.get(f"{trunk.path}/tree", headers={"Accept-Encoding": "identity"})
     packed = web.http.get(f"{trunk.path}/tree", headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in plain.headers and packed.headers["content-encoding"] == "gzip"
