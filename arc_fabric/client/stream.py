@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,6 +68,8 @@ class Stream:
         self._reconnect = reconnect
         self._closed = False
         self._socket: ClientConnection | None = None
+        self._early: deque[str | bytes] = deque()
+        """What came before the server confirmed the subscription."""
         self.last_id = last_id
         """Id of the newest event seen: where another stream can go on."""
         self.hello: dict[str, Any] = {}
@@ -82,7 +85,8 @@ class Stream:
         self.close()
 
     def open(self) -> None:
-        """Connect and subscribe. Raises ServiceError or the error that the server names."""
+        """Connect and subscribe; what happens after it returns is seen, live frames too. Raises ServiceError or the
+        error that the server names."""
         try:
             opening = connect(
                 self._url, additional_headers=self._headers, compression=None, max_size=1 << 24, open_timeout=10,
@@ -92,6 +96,9 @@ class Stream:
             self.hello = json.loads(self._socket.recv(timeout=10))
             panes = self._ids if self._frames else []
             self._say({"type": "subscribe", "session_ids": panes, "last_id": self.last_id})
+            for pane in range(len(panes)):
+                self._say({"type": "credit", "pane": pane, "n": CREDITS})
+            self._confirm()
         except InvalidStatus as refused:
             raise _refusal(refused) from None
         except ImportError as error:
@@ -103,8 +110,6 @@ class Stream:
                 url=self._url,
             ) from broken
         self.last_id = self.last_id or self.hello["last_id"]
-        for pane in range(len(panes)):
-            self._say({"type": "credit", "pane": pane, "n": CREDITS})
 
     def close(self) -> None:
         """End the iteration."""
@@ -124,13 +129,24 @@ class Stream:
             self.open()
         assert self._socket is not None
         try:
-            message = self._socket.recv(timeout=timeout)
+            message = self._early.popleft() if self._early else self._socket.recv(timeout=timeout)
         except TimeoutError:
             return None
         except (ConnectionClosed, OSError):
             self._again()
             return None
         return self._frame(message) if isinstance(message, bytes) else self._event(json.loads(message))
+
+    def _confirm(self) -> None:
+        """The server obeys in order: its answer to a ping says that it has taken the subscription in."""
+        assert self._socket is not None
+        self._early.clear()
+        self._say({"type": "ping"})
+        while True:
+            message = self._socket.recv(timeout=10)
+            if isinstance(message, str) and json.loads(message)["type"] == "pong":
+                return
+            self._early.append(message)
 
     def _event(self, message: dict[str, Any]) -> dict[str, Any] | None:
         if message["type"] == "error":

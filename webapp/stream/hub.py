@@ -28,6 +28,8 @@ BURST_S = 0.003
 """The frames of a step are published together. Of those that come closer to each other than this, no screen could show
 but the last."""
 MOST_BURST_S = 0.02
+SUBSCRIBED_S = 2.0
+"""How long Redis may take to confirm that live frames are heard."""
 
 
 class Listener(Protocol):
@@ -52,16 +54,17 @@ class Hub:
         self._last_id = "0"
         """Of the events that were told."""
         self.stopping = threading.Event()
+        self._hears_frames = threading.Event()
 
     def start(self) -> None:
-        """Start following (once); returns when the position in the stream is known."""
+        """Start following (once); returns when the position in the stream is known and frames are heard."""
         with self._lock:
-            if self._threads:
-                return
-            self._last_id = self._ledger.events.last_id()
-            for name, follow in (("events", self._follow_events), ("frames", self._follow_frames)):
-                # Frames in a Redis outage are lost by nature; events go on from their id.
-                self._threads.append(Rounds(f"hub-{name}", follow, every_s=0.5, outages=REDIS_OUTAGE).start())
+            if not self._threads:
+                self._last_id = self._ledger.events.last_id()
+                for name, follow in (("events", self._follow_events), ("frames", self._follow_frames)):
+                    # Frames in a Redis outage are lost by nature; events go on from their id.
+                    self._threads.append(Rounds(f"hub-{name}", follow, every_s=0.5, outages=REDIS_OUTAGE).start())
+        self._hears_frames.wait(SUBSCRIBED_S)
 
     def stop(self) -> None:
         """End the threads and wake everybody who waits."""
@@ -150,6 +153,8 @@ class Hub:
         prefix = len(frames_channel(""))
         with connect_bytes(self._ledger.redis_url) as client, client.pubsub() as channel:
             channel.psubscribe(frames_channel("*"))
+            channel.get_message(timeout=SUBSCRIBED_S)
+            self._hears_frames.set()
             while not self.stopping.is_set():
                 latest: dict[bytes, bytes] = {}
                 message = channel.get_message(ignore_subscribe_messages=True, timeout=2.0)
