@@ -174,6 +174,12 @@ class Settings(BaseModel):
     jobs_kept: int = Field(
         100_000, ge=1, description="Job records kept; beyond it the oldest go that finished more than a day ago."
     )
+    rest_after_s: float = Field(
+        86_400.0,
+        ge=0,
+        description="Seconds after its last change at which a tree without open sessions goes to object storage; it "
+        "comes back when it is needed. 0: never.",
+    )
     gc_grace_s: float = Field(
         3600.0, ge=0, description="Age in seconds before an unreferenced object may be collected."
     )

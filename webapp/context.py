@@ -9,6 +9,7 @@ from flask import Request, current_app, request
 
 from arc_fabric.ledger import Ledger, Limits
 from arc_fabric.queue.dispatch import Dispatcher
+from arc_fabric.resting import attach
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.read.reader import SnapshotReader
@@ -34,7 +35,8 @@ class Context:
     def from_settings(cls, settings: Settings) -> Context:
         """Connections are made on first use, so this works before the servers are up."""
         ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings))
-        return cls(settings, ledger, Dispatcher(ledger), backend_from_settings(settings))
+        backend = backend_from_settings(settings)
+        return cls(settings, attach(ledger, backend), Dispatcher(ledger), backend)
 
     @cached_property
     def hub(self) -> Hub:

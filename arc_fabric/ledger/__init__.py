@@ -20,13 +20,10 @@ from arc_fabric.ledger.evaluations import Evaluations
 from arc_fabric.ledger.events import Events
 from arc_fabric.ledger.execution import Claim, Commit, Execution
 from arc_fabric.ledger.frames import Frames
-from arc_fabric.ledger.imports import Imported, Imports
-from arc_fabric.ledger.inputs import Inputs
 from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.leases import Leases
 from arc_fabric.ledger.logins import Logins
 from arc_fabric.ledger.media import Media
-from arc_fabric.ledger.nodes import Nodes
 from arc_fabric.ledger.records import (
     EvaluationRecord,
     Event,
@@ -38,6 +35,11 @@ from arc_fabric.ledger.records import (
 )
 from arc_fabric.ledger.requests import Accepted, JobRequest
 from arc_fabric.ledger.sessions import Sessions
+from arc_fabric.ledger.trees.imports import Imported, Imports
+from arc_fabric.ledger.trees.inputs import Inputs
+from arc_fabric.ledger.trees.listing import Trees
+from arc_fabric.ledger.trees.nodes import Nodes
+from arc_fabric.ledger.trees.resting import Resting
 from arc_fabric.ledger.workers import ModelCard, Workers
 
 __all__ = [
@@ -71,16 +73,18 @@ class Ledger:
         self.redis_url, self.redis, self.limits = redis_url, core.redis, core.limits
         self.model_card = ModelCard(core)
         self.jobs = Jobs(core)
-        self.sessions = Sessions(core, self.jobs)
-        self.nodes = Nodes(core)
+        self.resting = Resting(core)
+        self.sessions = Sessions(core, self.jobs, self.resting)
+        self.nodes = Nodes(core, self.resting)
+        self.trees = Trees(core, self.resting)
         self.events = Events(core)
         self.frames = Frames(core)
         self.workers = Workers(core)
         self.leases = Leases(core)
         self.media = Media(core)
         self.execution = Execution(core, self.jobs, self.media)
-        self.imports = Imports(core)
-        self.inputs = Inputs(core)
+        self.imports = Imports(core, self.resting)
+        self.inputs = Inputs(core, self.resting)
         self.logins = Logins(core)
         self.audit = Audit(core)
         self.evaluations = Evaluations(core)
@@ -102,5 +106,13 @@ class Ledger:
         pipe.zcard(keys.JOBS)
         pipe.zcard(keys.PENDING)
         pipe.zcount(keys.ALIVE, self.core.now(), "+inf")
-        names = ("sessions_open", "sessions", "jobs_unfinished", "jobs", "nodes_pending", "workers_alive")
-        return dict(zip(names, pipe.execute(), strict=True))
+        pipe.zcard(keys.TREES)
+        pipe.zcard(keys.RESTING)
+        pipe.zcard(keys.SESSIONS_RESTING)
+        names = (
+            "sessions_open", "sessions", "jobs_unfinished", "jobs", "nodes_pending", "workers_alive", "trees",
+            "trees_resting",
+        )  # fmt: skip
+        *found, resting = pipe.execute()
+        counts = dict(zip(names, found, strict=True))
+        return counts | {"sessions": counts["sessions"] + resting}

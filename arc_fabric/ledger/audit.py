@@ -43,6 +43,10 @@ class Audit:
             for listing in (client.sscan_iter(keys.owned(name)), _members(client.zscan_iter(keys.work(name)))):
                 yield from self._looked_at("workers/audit", name, listing)
             yield self._run("workers/audit", name)
+        for sessions in (keys.SESSIONS, keys.SESSIONS_BULK):
+            ids = _members(client.zscan_iter(sessions))
+            while some := list(islice(ids, SLICE)):
+                yield self._run("trees/audit", *some)
         for which in ("", *map(keys.jobs_in, JOB_LISTS)):
             yield from self._looked_at("jobs/audit", which, _members(client.zscan_iter(which or keys.JOBS)))
 

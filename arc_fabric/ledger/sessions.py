@@ -14,22 +14,32 @@ from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.records import JobRecord, SessionRecord
 from arc_fabric.ledger.requests import JobRequest, check_steps, digest
+from arc_fabric.ledger.trees.resting import ID, Resting, unpacked
 
 _AT_ONCE, _DEAF_S = 20, 5.0
+_LOOKS = 3
+"""A session may go to rest or come back between two looks."""
 
 
 class Sessions:
     """Heads in trees, and who works on them."""
 
-    def __init__(self, core: Core, jobs: Jobs) -> None:
-        self._core, self._jobs = core, jobs
+    def __init__(self, core: Core, jobs: Jobs, resting: Resting) -> None:
+        self._core, self._jobs, self._resting = core, jobs, resting
 
     def get(self, session_id: str) -> SessionRecord:
-        """One session, or SessionNotFound."""
-        (fields,) = self._core.hashes([keys.session(session_id)])
-        if not fields:
-            raise SessionNotFound(f"No session {session_id}.", session_id=session_id)
-        return SessionRecord.from_fields(fields)
+        """One session, or SessionNotFound. One of a tree that rests is known without bringing the tree back, unless it
+        is a bulk one."""
+        for _ in range(_LOOKS):
+            (fields,) = self._core.hashes([keys.session(session_id)])
+            if fields:
+                return SessionRecord.from_fields(fields)
+            found = self._resting.sessions([session_id]).get(session_id)
+            if isinstance(found, SessionRecord):
+                return found
+            if found is not None:
+                self._core.wake(found)
+        raise SessionNotFound(f"No session {session_id}.", session_id=session_id)
 
     def open(self, **request: Any) -> tuple[SessionRecord, JobRecord]:
         """Accept what `open_request` (same arguments) describes.
@@ -149,13 +159,38 @@ class Sessions:
         return self.get(session_id)
 
     def page(
-        self, state: str | None = None, cursor: str | None = None, limit: int = 50, *, bulk: bool = False
+        self,
+        state: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        *,
+        bulk: bool = False,
+        resting: bool = True,
     ) -> Page[SessionRecord]:
-        """Sessions, newest first; bulk ones are a list of their own."""
+        """Sessions, newest first; bulk ones are a list of their own. Those of trees that rest are among them, unless
+        told otherwise."""
         if state == "open" and not bulk:
             ids = [i for i in texts(self._core.redis.smembers(keys.SESSIONS_OPEN)) if cursor is None or i < cursor]
             shown = sorted(ids, reverse=True)[:limit]
             found = [SessionRecord.from_fields(s) for s in self._core.hashes(map(keys.session, shown)) if s]
             return Page(found, shown[-1] if len(ids) > limit else None)
         listing = keys.SESSIONS_BULK if bulk else keys.SESSIONS
-        return self._core.page(SessionRecord.from_fields, listing, keys.session, cursor, limit, state=state)
+        rests = resting and state in (None, "closed")  # looked at twice: a tree may come or go meanwhile
+        found = self._at_rest(cursor, limit + 1, bulk) if rests else {}
+        here = self._core.page(SessionRecord.from_fields, listing, keys.session, cursor, limit + 1, state=state)
+        found |= self._at_rest(cursor, limit + 1, bulk) if rests else {}
+        found |= {session.id: session for session in here.items}
+        ids = sorted(found, reverse=True)
+        return Page([found[i] for i in ids[:limit]], ids[limit - 1] if len(ids) > limit else None)
+
+    def _at_rest(self, cursor: str | None, limit: int, bulk: bool) -> dict[str, SessionRecord]:
+        """The newest sessions of resting trees after a cursor."""
+        listing = keys.SESSIONS_RESTING_BULK if bulk else keys.SESSIONS_RESTING
+        kept = texts(self._core.redis.zrevrangebylex(listing, f"({cursor}" if cursor else "+", "-", 0, limit))
+        found = {text[:ID]: unpacked(text) for text in kept}
+        for tree_id in {one for one in found.values() if isinstance(one, str)}:
+            row = self._resting.row(tree_id)
+            if row and self._core.bed:
+                stored = self._core.bed.sessions(tree_id, row["token"])
+                found |= {i: SessionRecord.from_fields(codec.decode(stored[i])) for i in found.keys() & stored.keys()}
+        return {i: one for i, one in found.items() if isinstance(one, SessionRecord)}

@@ -12,6 +12,7 @@ from arc_fabric.records.job import Job, Progress
 from arc_fabric.records.node import Node
 from arc_fabric.records.record import Record, hints, member, members
 from arc_fabric.records.session import Session
+from arc_fabric.records.tree import Tree
 from arc_fabric.records.worker import Worker
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Progress",
     "Record",
     "Session",
+    "Tree",
     "Worker",
     "brought",
     "hints",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arc_fabric.ledger import Ledger
+from arc_fabric.resting.leftover import collect_leftover
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.backends.marks import storage_time
@@ -35,13 +36,17 @@ class UpkeepReport:
     """Checkpoints that no node names, and their bytes; None without a ledger: they were left alone."""
     budget: ThinReport | None
     """None where there is no budget to keep to."""
+    leftover: tuple[int, int] = (0, 0)
+    """Objects of trees that rest no more, and their bytes."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe form: the collector's report with `orphans`, `orphan_bytes` and `budget`."""
+        """JSON-safe form: the collector's, and `orphans`, `orphan_bytes`, `budget`, `leftover`, `leftover_bytes`."""
         return self.collected.to_dict() | {
             "orphans": None if self.orphans is None else len(self.orphans),
             "orphan_bytes": sum((self.orphans or {}).values()),
             "budget": None if self.budget is None else self.budget.to_dict(),
+            "leftover": self.leftover[0],
+            "leftover_bytes": self.leftover[1],
         }
 
 
@@ -73,4 +78,4 @@ def collect(
     budget = keep_to_budget(ledger, backend, settings, index, dry_run=dry_run)
     if strangers or collected.marked or collected.deleted:
         log.info("collected: %d orphans, %d marked, %d deleted", len(strangers), collected.marked, collected.deleted)
-    return UpkeepReport(collected, strangers, budget)
+    return UpkeepReport(collected, strangers, budget, collect_leftover(ledger, backend, grace_s, dry_run=dry_run))

@@ -67,19 +67,24 @@ def _use(ledger: Ledger, ids: Iterable[str]) -> tuple[set[str], dict[str, float]
         note(session.parent_checkpoint, session.created)
         if session.state == "open" and session.head is not None:
             keep.add(session.head)
+    for tree_id, row in ledger.resting.rows():
+        facts = ledger.resting.facts(tree_id, row)
+        keep.update(facts["kept"])
+        for head, when in facts["heads"]:
+            note(head, when)
     return keep, used
 
 
 def _nodes(ledger: Ledger, ids: list[str]) -> Iterator[NodeRecord]:
     for start in range(0, len(ids), _CHUNK):
-        yield from ledger.nodes.many(ids[start : start + _CHUNK])
+        yield from ledger.nodes.many(ids[start : start + _CHUNK], wake=False)
 
 
 def _sessions(ledger: Ledger) -> Iterator[SessionRecord]:
     for bulk in (False, True):
         cursor: str | None = None
         while True:
-            page = ledger.sessions.page(cursor=cursor, limit=_CHUNK, bulk=bulk)
+            page = ledger.sessions.page(cursor=cursor, limit=_CHUNK, bulk=bulk, resting=False)
             yield from page.items
             cursor = page.next
             if cursor is None:

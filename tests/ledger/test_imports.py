@@ -12,8 +12,8 @@ from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import Imported, Ledger, NodeRecord
 from arc_fabric.ledger.core import keys
-from arc_fabric.ledger.imports import STAGED_S
 from arc_fabric.ledger.records import TreeView
+from arc_fabric.ledger.trees.imports import STAGED_S
 from tests.ledger.conftest import Hand
 
 Views = tuple[list[dict[str, Any]], list[dict[str, Any]]]

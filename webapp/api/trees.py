@@ -9,11 +9,12 @@ from pydantic import Field
 
 from arc_fabric.base.nested import nested_json, step_name
 from arc_fabric.errors import SessionNotFound
+from arc_fabric.ids import pattern
 from arc_fabric.ledger import TreeView
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, json_answer, tagged_json
-from webapp.schemas.ids import CheckpointPath, Query, SessionPath
-from webapp.schemas.nodes import EventPage, NodeView, TreeAnswer
+from webapp.schemas.ids import CheckpointPath, Query, SessionPath, TreePath
+from webapp.schemas.nodes import EventPage, NodeView, TreeAnswer, TreePage, TreeSummary
 from webapp.work.bodies import NodePatch
 
 trees = blueprint("trees", "trees", "All branches that grew from one root. Nodes are never deleted.")
@@ -32,6 +33,36 @@ class EventsQuery(Query):
 
     last_id: str = Field("0", pattern=r"^\d{1,15}(-\d{1,15})?$", description="Only events after this id.")
     limit: int = Field(200, ge=1, le=1000, description="Events per page.")
+
+
+class TreesQuery(Query):
+    """Which trees to list."""
+
+    q: str = Field(
+        "", max_length=200, description="Only trees in whose id, prompt, labels or tags all of these words stand."
+    )
+    cursor: str | None = Field(None, pattern=pattern("ckp"), description="`next` of the page before.")
+    limit: int = Field(50, ge=1, le=500, description="Trees per page.")
+
+
+@trees.get("/trees", responses={200: TreePage})
+def list_trees(query: TreesQuery) -> Response:
+    """List trees, newest first
+
+    Trees that rest in object storage are among them, and stay there. A search looks at 2,000 trees per page: it may
+    answer with few, or none, and a `next` to go on from.
+    """
+    page = ctx().ledger.trees.page(query.cursor, query.limit, words=query.q)
+    return json_answer({"items": [item.to_dict() for item in page.items], "next": page.next})
+
+
+@trees.get("/trees/<string:tree_id>", responses={200: TreeSummary})
+def get_tree_summary(path: TreePath) -> Response:
+    """Look at a tree as a whole
+
+    Its checkpoints are at GET /api/sessions/{session_id}/tree.
+    """
+    return json_answer(ctx().ledger.trees.get(path.tree_id).to_dict())
 
 
 @trees.get("/sessions/<string:session_id>/tree", responses={200: TreeAnswer, **errors(304)})

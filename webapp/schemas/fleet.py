@@ -132,6 +132,8 @@ class CountsView(View):
     jobs: int = Field(description="Jobs known; old finished ones are forgotten.", examples=[870])
     nodes_pending: int = Field(description="Checkpoints that are not stored yet.", examples=[1])
     workers_alive: int = Field(description="Workers that are idle, busy or draining.", examples=[3])
+    trees: int = Field(description="Trees known.", examples=[12])
+    trees_resting: int = Field(description="Trees that rest in object storage.", examples=[9])
 
 
 class QueuesAnswer(View):

@@ -19,6 +19,12 @@ class CheckpointPath(BaseModel):
     checkpoint_id: CheckpointId
 
 
+class TreePath(BaseModel):
+    """A tree in the path."""
+
+    tree_id: CheckpointId
+
+
 class JobPath(BaseModel):
     """A job in the path."""
 

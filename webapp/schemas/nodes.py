@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from arc_fabric.records import Node
+from arc_fabric.records import Node, Tree
 from arc_fabric.records.types import CHECKPOINT_EXAMPLE, SESSION_EXAMPLE, CheckpointId, Epoch, Prompt, Seed, SessionId
 from webapp.schemas.views import NEXT, SessionView, View, shows
 
@@ -64,6 +64,18 @@ class TreeAnswer(View):
         description="format=d3 only: nested {id, name, ..., children}.",
         examples=[[{"id": CHECKPOINT_EXAMPLE, "name": "step 1", "children": []}]],
     )
+
+
+@shows(Tree)
+class TreeSummary(View):
+    """A tree as lists show it."""
+
+
+class TreePage(View):
+    """A page of trees, newest first."""
+
+    items: list[TreeSummary] = Field(description="At most `limit`; with `q` perhaps fewer although there are more.")
+    next: str | None = Field(description=NEXT, examples=[CHECKPOINT_EXAMPLE])
 
 
 class EventView(View):

@@ -13,6 +13,7 @@ import numpy as np
 from arc_fabric.evaluation import scorers
 from arc_fabric.evaluation.scores import Branch, Moment
 from arc_fabric.ledger import Ledger
+from arc_fabric.resting import attach
 from arc_fabric.settings import get_settings
 from arc_fabric.store.backends import backend_from_settings
 from arc_fabric.store.format.arrays import to_numpy
@@ -25,8 +26,9 @@ class Program:
 
     def __init__(self) -> None:
         settings = get_settings()
-        self._ledger = Ledger(settings.redis_url)
-        self._reader = SnapshotReader(backend_from_settings(settings))
+        backend = backend_from_settings(settings)
+        self._ledger = attach(Ledger(settings.redis_url), backend)
+        self._reader = SnapshotReader(backend)
         self._steps = StepFrames(self._ledger, self._reader)
         self._frames = lru_cache(64)(self._steps.frames)
 

@@ -23,7 +23,9 @@ from arc_fabric.base.threads import SUPERVISOR
 from arc_fabric.errors import ServiceError
 from arc_fabric.ledger import Ledger, Limits
 from arc_fabric.queue.dispatch import Dispatcher
+from arc_fabric.resting import attach
 from arc_fabric.settings import Settings, get_settings
+from arc_fabric.store.backends import backend_from_settings
 from workers.process.gil_turns import GilTurns
 from workers.process.meters import machine
 
@@ -137,6 +139,7 @@ def start(name: str, device: str) -> WorkerProcess:
     global _current
     settings = get_settings()
     ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings))
+    attach(ledger, backend_from_settings(settings))
     _current = WorkerProcess(name, device, settings, ledger)
     return _current
 

@@ -10,6 +10,7 @@ import logging
 import time
 
 from arc_fabric.base.threads import Rounds
+from arc_fabric.resting.rest import rest_due
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import MANIFEST, key_of
 from arc_fabric.store.upkeep.index import Index
@@ -20,6 +21,7 @@ from workers.process.retry import OUTAGES
 log = logging.getLogger(__name__)
 ROUND_S = 5.0
 COLLECT_EVERY_S = 600.0
+REST_EVERY_S = 60.0
 _REMAKE_EVERY_S = 10.0
 _PER_ROUND = 100
 _LONG_S = 180.0
@@ -37,6 +39,7 @@ class Janitor(Rounds):
 
     def _all(self) -> None:
         self.round()
+        self._rest_now_and_then()
         self._collect_now_and_then()
 
     def round(self) -> None:
@@ -57,6 +60,15 @@ class Janitor(Rounds):
         # One request at a time: while workers are busy with other things, requests must not pile up.
         if lost and ledger.leases.hold("remake", f"{process.boot_id}-{time.time()}", _REMAKE_EVERY_S):
             process.dispatcher.remake(lost)
+
+    def _rest_now_and_then(self) -> None:
+        """Trees that nobody touched for long go to storage; one janitor at a time brings them there."""
+        process = self._process
+        after_s = process.settings.rest_after_s
+        if after_s and process.ledger.leases.hold("rester", f"{process.boot_id}-{time.time()}", REST_EVERY_S):
+            rested = rest_due(process.ledger, self._backend, after_s)
+            if rested:
+                log.info("%d trees rest now", rested)
 
     def _collect_now_and_then(self) -> None:
         """The collector is safe beside others, but one pass per period for all janitors is enough."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.ledger import Imported, Ledger, Limits
+from arc_fabric.resting import attach
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import backend_from_settings
 from arc_fabric.store.upkeep.bundle import Bundle, import_bundle, read_bundle
@@ -17,7 +18,7 @@ def import_file(settings: Settings, file: Path) -> tuple[Bundle, Imported]:
     """Everything is checked first. May be cut off and repeated: until the nodes are known, payloads are orphans that
     the collector removes after its grace period. Raises InvalidRequest, Conflict, DamagedSnapshot, StoreUnavailable."""
     backend = backend_from_settings(settings)
-    ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings))
+    ledger = attach(Ledger(settings.redis_url, limits=Limits.from_settings(settings)), backend)
     try:
         bundle, manifests = read_bundle(file)
         nodes, sessions = bundle.extra.get("nodes", []), bundle.extra.get("sessions", [])

@@ -48,7 +48,7 @@ def gc(
     settings = settings_of(context, gc_grace_s=grace)
     with reachable_store(settings, ledger=bool(settings.storage_budget_bytes) or knows_ledger(settings)) as settings:
         backend = backend_from_settings(settings)
-        with _ledger(settings) as ledger:
+        with _ledger(settings, backend) as ledger:
             report = collect(ledger, backend, settings, dry_run=dry_run)
     emit(report.to_dict(), as_json, _gc)
 
@@ -151,13 +151,14 @@ def _nodes(remote: Remote, branch: str, whole: bool) -> tuple[dict[str, Any], li
 
 
 @contextmanager
-def _ledger(settings: Settings) -> Iterator[Ledger | None]:
+def _ledger(settings: Settings, backend: Backend) -> Iterator[Ledger | None]:
     """The ledger, where one could be found."""
     from arc_fabric.ledger import Ledger, Limits
+    from arc_fabric.resting import attach
 
     ledger = Ledger(settings.redis_url, limits=Limits.from_settings(settings)) if settings.redis_url else None
     try:
-        yield ledger
+        yield attach(ledger, backend) if ledger else None
     finally:
         if ledger is not None:
             ledger.close()

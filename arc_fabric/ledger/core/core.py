@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from redis import Redis
 
+from arc_fabric.errors import ServiceError
 from arc_fabric.ledger.core import codec
 from arc_fabric.ledger.core.connection import connect, connect_blocking, texts
 from arc_fabric.ledger.core.scripts import Scripts
@@ -51,6 +52,19 @@ class Page(Generic[T]):
         return Page(shown, shown[-1] if len(left) > limit else None)
 
 
+class Bed(Protocol):
+    """Where trees rest (see arc_fabric/resting)."""
+
+    def wake(self, tree_id: str) -> None:
+        """Bring a tree back; returns when its records are here. Raises StoreError, ServiceError."""
+
+    def facts(self, tree_id: str, token: str) -> dict[str, Any]:
+        """What upkeep must know of a tree that rests: {inputs, kept, heads}."""
+
+    def sessions(self, tree_id: str, token: str) -> dict[str, dict[str, Any]]:
+        """Fields of the sessions of a tree that rests, by id."""
+
+
 class Core:
     """One ledger's clients, scripts and limits. Thread-safe.
 
@@ -65,7 +79,19 @@ class Core:
         self.redis: Redis = connect(redis_url)
         self.blocking: Redis = connect_blocking(redis_url)
         """For XREAD BLOCK: each waiting thread holds one connection of its pool."""
-        self.scripts = Scripts(self.redis, clock)
+        self.bed: Bed | None = None
+        """Where trees rest; who works with them sets it (arc_fabric.resting.attach)."""
+        self.scripts = Scripts(self.redis, clock, self.wake)
+
+    def wake(self, tree_id: str) -> None:
+        """Bring a tree back that rests in object storage."""
+        if self.bed is None:
+            raise ServiceError(
+                f"Tree {tree_id} rests in object storage, and this process does not know where that is.",
+                hint="Ask the web app, or a process that has the settings of the object store.",
+                tree_id=tree_id,
+            )
+        self.bed.wake(tree_id)
 
     def close(self) -> None:
         """Close the connections."""

@@ -32,7 +32,7 @@ MEDIA_WORKERS = "arc:workers:media"
 """Sorted set (scores 0) of the media workers that live."""
 COUNTED = "arc:counted"
 """String that says under which edition of the counters and lists everything was counted (see audit.py)."""
-EDITION = "2"
+EDITION = "3"
 """The present one; a ledger that was counted under another is counted anew."""
 SICK = "arc:workers:sick"
 """Set of the workers of which a background thread fails now."""
@@ -60,6 +60,22 @@ BUSY = "arc:busy"
 """Sorted set of the sessions with work in their mailbox, by the time of the last sign of life."""
 
 
+TREES = "arc:trees"
+"""Sorted set (scores 0: ids sort by time) of every tree."""
+TOUCHED = "arc:trees:touched"
+"""Sorted set of the trees that are here, by the time of the last change."""
+RESTING = "arc:trees:resting"
+"""Sorted set of the trees that rest in object storage, by the number under which they do: each time another one."""
+RESTING_ROWS = "arc:trees:resting:rows"
+"""Hash of what a listing says of a tree that rests, and where it lies (JSON)."""
+DROPPING = "arc:trees:dropping"
+"""Set of the trees that rest and of which records may still be here."""
+HOMES = "arc:homes"
+"""Hash of how the homes are spread: fields n (how many), level, split (linear hashing), and next (number of a tree)."""
+SESSIONS_RESTING = "arc:sessions:resting"
+"""Sorted set (scores 0) of the sessions of resting trees: an id, followed by the record without its defaults (JSON)."""
+SESSIONS_RESTING_BULK = "arc:sessions:resting:bulk"
+"""The same of bulk sessions; of their records there is only the tree's id."""
 EVALUATIONS = "arc:evaluations"
 """Sorted set (scores 0) of evaluation ids."""
 EVALUATIONS_ACTIVE = "arc:evaluations:active"
@@ -144,6 +160,21 @@ def tree(tree_id: str) -> str:
 def tree_sessions(tree_id: str) -> str:
     """Sorted set (scores 0) of the sessions that grow in a tree."""
     return f"arc:tree:{tree_id}:sessions"
+
+
+def homes(place: str) -> str:
+    """Hash of some of the nodes of resting trees: the id without its prefix -> number of its tree."""
+    return f"arc:homes:{place}"
+
+
+def rest_claim(tree_id: str) -> str:
+    """String with the token of who brings a tree to rest; any change of the tree removes it."""
+    return f"arc:tree:{tree_id}:claim"
+
+
+def waking(tree_id: str) -> str:
+    """String with the token of who brings a tree back; expires."""
+    return f"arc:tree:{tree_id}:waking"
 
 
 def worker(name: str) -> str:

@@ -23,6 +23,8 @@ from arc_fabric import errors
 from arc_fabric.base.terms import TERMINAL
 from arc_fabric.ledger.core import keys
 
+ASLEEP = "asleep"
+"""First item of the answer that names a tree which rests in object storage (lua/lib/trees.lua)."""
 _HERE = Path(__file__).parent.parent / "lua"
 
 
@@ -63,19 +65,29 @@ def _lua(value: str | int | Callable[[str], str]) -> str:
 class Scripts:
     """The scripts bound to one client. Thread-safe. With a `clock` it, and not Redis, says what time it is."""
 
-    def __init__(self, client: Redis, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, client: Redis, clock: Callable[[], float] | None = None, wake: Callable[[str], None] | None = None
+    ) -> None:
+        """`wake` brings a tree back that rests in object storage; a script that needs it is asked again then."""
         self._client = client
         self._clock = clock
+        self._wake = wake
         self._bound: dict[str, Script] = {}
 
     def run(self, name: str, *args: str | int | float) -> list[Any]:
         """Run `lua/<name>.lua`; texts come back as str. Raises the error with which it refuses."""
-        answer = self._script(name)(keys=self._time(), args=args)
-        refused = refusal(answer)
+        found = self._awake(name, args, self._script(name)(keys=self._time(), args=args))
+        refused = refusal(found)
         if refused is not None:
             raise refused
-        found: list[Any] = answer
         return found
+
+    def _awake(self, name: str, args: Sequence[str | int | float], answer: list[Any]) -> list[Any]:
+        """The answer once no tree that the script needs rests."""
+        while self._wake is not None and answer and answer[0] == ASLEEP:
+            self._wake(answer[1])
+            answer = self._script(name)(keys=self._time(), args=args)
+        return answer
 
     def run_many(self, calls: Sequence[tuple[str, Sequence[str | int | float]]]) -> list[list[Any]]:
         """Run scripts (name, arguments) in this order in one round trip; other clients may be served in between.
@@ -86,7 +98,8 @@ class Scripts:
         loaded, at = len(pipe), self._time()
         for name, args in calls:
             pipe.evalsha(self._script(name).sha, len(at), *at, *args)
-        return pipe.execute()[loaded:]
+        answers = pipe.execute()[loaded:]
+        return [self._awake(name, args, answer) for (name, args), answer in zip(calls, answers, strict=True)]
 
     def _time(self) -> list[str]:
         """What lua/lib/base.lua takes for the time, as a script's only key."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.web_server import WebServer
 
-LISTS = {"/api/workers": "name", "/api/samples": "name", "/api/jobs": "id", "/api/sessions": "id"}
+LISTS = {"/api/workers": "name", "/api/samples": "name", "/api/jobs": "id", "/api/sessions": "id", "/api/trees": "id"}
 
 
 def pages(web: WebServer, path: str, limit: int) -> Iterator[list[dict]]:

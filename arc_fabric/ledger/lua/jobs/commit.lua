@@ -1,4 +1,4 @@
--- needs: base placement jobs
+-- needs: base trees placement jobs
 -- One effect of a job, whole or not at all. ARGV: worker, boot, session, job, epoch, node ('' = none), packed node,
 -- packed session changes, step entry ('' = none), final state ('' = the job goes on), result, error, timings.
 -- Answers: ok (+ the session's next job if it needs a ticket, or '') | ended (cancelled or finished already) | fenced.
@@ -26,6 +26,7 @@ if nid ~= '' then
   if parent then redis.call('RPUSH', keys.children(parent), nid) end
   redis.call('ZADD', keys.tree(tree), redis.call('ZCARD', keys.tree(tree)), nid)
   redis.call('ZADD', keys.tree_sessions(tree), 0, sid)
+  touch(tree)
   if node.durability == '"pending"' then redis.call('ZADD', keys.PENDING, now, nid) end
   emit(sid, 'node.committed', shown(node, '"children":[]'))
 end

@@ -1,4 +1,4 @@
--- needs: base placement jobs
+-- needs: base trees placement jobs
 -- A job for an existing session. ARGV: session, job, packed job fields, idempotency key, digest, if_head ('' = none),
 -- max jobs per session, max jobs in all, affinity bound, ticket ('' = the caller sends it).
 local sid, jid, packed, idempotency, digest, if_head = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -6,7 +6,7 @@ if redis.call('EXISTS', keys.job(jid)) == 1 then return { 'ok', jid } end
 local again = replay(idempotency, digest)
 if again then return again end
 local session = load(keys.session(sid))
-if not session.state then return refuse('SessionNotFound', 'No session ' .. sid .. '.', { session_id = sid }) end
+if not session.state then return no_session(sid) end
 if session.state == '"closed"' then
   local why = session._lapsed and ': its client gave no sign of life for ' .. session.lease_s .. ' s (lease_s)' or ''
   return refuse('SessionClosed', 'Session ' .. sid .. ' is closed' .. why .. '.', { session_id = sid })

@@ -1,6 +1,6 @@
 -- Shared helpers. Every field of a record hash is a JSON text (see codec.py), so ids are stored with quotes:
 -- quote() and bare() go between the two, and a record's JSON view is its visible fields joined.
-local EVENTS_KEPT, SESSION_EVENTS_KEPT, CLOSED_EVENTS_S = 20000, 5000, 30 * 86400
+local EVENTS_KEPT, SESSION_EVENTS_KEPT, CLOSED_EVENTS_KEPT, CLOSED_EVENTS_S = 20000, 5000, 200, 86400
 
 local function quote(id) return id and ('"' .. id .. '"') or 'null' end
 

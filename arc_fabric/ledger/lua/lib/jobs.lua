@@ -121,7 +121,9 @@ close_session = function(sid, session, why)
   end
   redis.call('SREM', keys.SESSIONS_OPEN, sid)
   redis.call('ZREM', keys.CLIENT_LEASES, sid)
+  if bare(session.tree_id) then touch(bare(session.tree_id)) end
   own(sid, nil, nil, session)
   emit_session(sid, 'session.closed', session)
+  redis.call('XTRIM', keys.session_events(sid), 'MAXLEN', CLOSED_EVENTS_KEPT)
   redis.call('EXPIRE', keys.session_events(sid), CLOSED_EVENTS_S)
 end

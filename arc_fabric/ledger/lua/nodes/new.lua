@@ -1,11 +1,15 @@
--- needs: base
+-- needs: base trees
 -- Which of these nodes are not here yet; refuses those that cannot come. ARGV: JSON list of {id, parent ('' = a root), tree,
 -- session, whether the parent comes along, whether the session does}. Answers: ok, ids of the new ones.
 local new = {}
 for _, node in ipairs(cjson.decode(ARGV[1])) do
   local nid, parent, tree, sid, parent_comes, session_comes = unpack(node)
   local known = redis.call('HMGET', keys.node(nid), 'parent', 'tree_id')
+  local rests = not known[1] and home(nid) or parent ~= '' and not parent_comes and home(parent)
+  if rests then return asleep(rests) end
   if known[1] then
+    rests = touch(bare(known[2])) -- it shall not go to rest while the import is written
+    if rests then return rests end
     if (bare(known[1]) or '') ~= parent or bare(known[2]) ~= tree then
       return refuse('Conflict', 'Checkpoint ' .. nid .. ' is known here at another place of a tree.', { checkpoint_id = nid })
     end
@@ -17,6 +21,10 @@ for _, node in ipairs(cjson.decode(ARGV[1])) do
     end
     if there and bare(there) ~= tree then
       return refuse('InvalidRequest', 'Checkpoint ' .. nid .. ' names another tree than its parent.', { checkpoint_id = nid })
+    end
+    if there then
+      rests = touch(tree)
+      if rests then return rests end
     end
     if not session_comes and redis.call('EXISTS', keys.session(sid)) == 0 then
       return refuse('InvalidRequest', 'Session ' .. sid .. ' of checkpoint ' .. nid .. ' is neither here nor among them.',

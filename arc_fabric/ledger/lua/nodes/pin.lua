@@ -1,11 +1,11 @@
--- needs: base
+-- needs: base trees
 -- Pin a node (every worker and collector keeps its payload at hand and whole) or let it go. ARGV: node, true | false,
 -- most pinned at once.
 local nid, wanted, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local key = keys.node(nid)
-if redis.call('EXISTS', key) == 0 then
-  return refuse('NodeNotFound', 'No node ' .. nid .. '.', { checkpoint_id = nid })
-end
+if redis.call('EXISTS', key) == 0 then return no_node(nid) end
+local rests = touch(bare(get(key, 'tree_id')))
+if rests then return rests end
 local pinned = redis.call('ZSCORE', keys.PINNED, nid) and 'true' or 'false'
 if pinned == wanted then return { 'ok', nid } end
 if wanted == 'true' then

@@ -1,4 +1,4 @@
--- needs: base
+-- needs: base trees
 -- Show a staged import, whole: renames its records, so that Redis stands still for a few microseconds per node. ARGV: its
 -- token, seconds that it must have left to be kept. Answers: ok | again (it was staged too long ago: nothing is changed).
 local token = ARGV[1]
@@ -9,6 +9,15 @@ if redis.call('EXISTS', staged('done')) == 1 then return { 'ok' } end
 local nodes, sessions, joins, grows = all('nodes'), all('sessions'), all('joins'), all('grows')
 local first = nodes[1] and keys.node(nodes[1]) or sessions[1] and keys.session(sessions[1])
 if not first or redis.call('TTL', staged(first)) < tonumber(ARGV[2]) then return { 'again' } end
+
+local function tree_of_staged(nid) return bare(redis.call('HGET', staged(keys.node(nid)), 'tree_id')) end
+
+local trees = {}
+for _, nid in ipairs(nodes) do trees[tree_of_staged(nid)] = true end
+for tree in pairs(trees) do
+  local rests = touch(tree)
+  if rests then return rests end
+end
 
 local function show(key)
   redis.call('RENAME', staged(key), key)

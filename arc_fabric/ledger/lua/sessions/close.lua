@@ -1,7 +1,7 @@
--- needs: base placement jobs
+-- needs: base trees placement jobs
 -- Close a session: its slot is free at once, its unfinished jobs are cancelled, its tree stays. ARGV: session.
 local sid = ARGV[1]
 local session = load(keys.session(sid))
-if not session.state then return refuse('SessionNotFound', 'No session ' .. sid .. '.', { session_id = sid }) end
+if not session.state then return no_session(sid) end
 close_session(sid, session)
 return { 'ok', sid }

@@ -1,4 +1,4 @@
--- needs: base placement jobs
+-- needs: base trees placement jobs
 -- A new session and its first job (create or fork). ARGV: session, packed session fields, job, packed job fields,
 -- idempotency key, digest, source checkpoint ('' = create), max open sessions, max jobs in all, affinity bound,
 -- result ('' = a worker does the job; else that of a job which has nothing left to do: it ends here), ticket ('' = the
@@ -13,13 +13,13 @@ local prefer
 if source ~= '' then
   local node = redis.call('HMGET', keys.node(source), 'durability', 'tree_id', 'frame_index', 'prompt', 'seed',
     'session_id', 'n_frames')
-  if not node[1] then
-    return refuse('CheckpointNotFound', 'No checkpoint ' .. source .. '.', { checkpoint_id = source })
-  end
+  if not node[1] then return no_node(source, 'CheckpointNotFound', 'checkpoint') end
   if node[1] == '"deleted"' or node[1] == '"damaged"' then
     return refuse('CheckpointUnavailable', 'The payload of ' .. source .. ' is ' .. bare(node[1]) .. '.',
       { checkpoint_id = source, durability = bare(node[1]) })
   end
+  local rests = touch(bare(node[2]))
+  if rests then return rests end
   local parent = bare(node[6])
   fields.head, fields.parent_checkpoint = quote(source), quote(source)
   fields.root, fields.tree_id = node[2], node[2]

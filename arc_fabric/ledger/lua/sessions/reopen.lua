@@ -1,13 +1,15 @@
--- needs: base placement jobs
+-- needs: base trees placement jobs
 -- Open a closed session again, without a client's lease. ARGV: session, max open sessions.
 local sid, limit = ARGV[1], tonumber(ARGV[2])
 local key = keys.session(sid)
 local state = get(key, 'state')
-if state == 'null' then return refuse('SessionNotFound', 'No session ' .. sid .. '.', { session_id = sid }) end
+if state == 'null' then return no_session(sid) end
 if state == '"open"' then return { 'ok', sid } end
 if get(key, 'head') == 'null' then
   return refuse('SessionClosed', 'Session ' .. sid .. ' was never made: it has no root.', { session_id = sid })
 end
+local rests = touch(bare(get(key, 'tree_id')))
+if rests then return rests end
 local open = redis.call('SCARD', keys.SESSIONS_OPEN)
 if open >= limit then
   return refuse('SessionLimitReached', open .. ' sessions are open; the limit is ' .. limit .. '.',

@@ -9,16 +9,33 @@ from arc_fabric.errors import InvalidRequest, NodeNotFound
 from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.records import NodeRecord, SessionRecord, TreeView
+from arc_fabric.ledger.trees.resting import Resting
+
+_LOOKS = 3
+"""A tree may go to rest or come back between two looks."""
 
 
 class Nodes:
     """Checkpoints as nodes of trees."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, core: Core, resting: Resting) -> None:
+        self._core, self._resting = core, resting
 
-    def many(self, ids: list[str]) -> list[NodeRecord]:
-        """Several nodes with their children, in the order given; absent ones are left out."""
+    def many(self, ids: list[str], *, wake: bool = True) -> list[NodeRecord]:
+        """Several nodes with their children, in the order given; absent ones are left out, and without `wake` those
+        that rest in object storage as well."""
+        found = self._here(ids)
+        for _ in range(_LOOKS if wake and len(found) < len(ids) else 0):
+            known = {node.id for node in found}
+            trees = {*self._resting.homes([i for i in ids if i not in known])} - {""}
+            for tree_id in sorted(trees):
+                self._core.wake(tree_id)
+            if not trees:
+                break
+            found = self._here(ids)
+        return found
+
+    def _here(self, ids: list[str]) -> list[NodeRecord]:
         pipe = self._core.redis.pipeline(transaction=False)
         for node_id in ids:
             pipe.hgetall(keys.node(node_id))
@@ -35,7 +52,15 @@ class Nodes:
         pipe = self._core.redis.pipeline(transaction=False)
         for node_id in ids:
             pipe.exists(keys.node(node_id))
-        return {node_id for node_id, there in zip(ids, pipe.execute(), strict=True) if there}
+        here = {node_id for node_id, there in zip(ids, pipe.execute(), strict=True) if there}
+        absent = [node_id for node_id in ids if node_id not in here]
+        resting = {node_id for node_id, tree in zip(absent, self._resting.homes(absent), strict=True) if tree}
+        if resting == {*absent}:
+            return here | resting
+        pipe = self._core.redis.pipeline(transaction=False)  # one may have come back between the two looks
+        for node_id in absent:
+            pipe.exists(keys.node(node_id))
+        return here | resting | {i for i, there in zip(absent, pipe.execute(), strict=True) if there}
 
     def get(self, node_id: str) -> NodeRecord:
         """One node, or NodeNotFound."""
@@ -48,6 +73,8 @@ class Nodes:
         """A tree's nodes, parents before children, and the sessions that grow in it: at most `limit` of each on a page,
         which `cursor` (how many of each came before) continues."""
         start = int(cursor) if cursor else 0
+        if self._core.redis.zscore(keys.RESTING, tree_id) is not None:
+            self._core.wake(tree_id)
         ids = texts(self._core.redis.zrange(keys.tree(tree_id), start, start + limit - 1))
         if not ids and cursor is None:
             raise NodeNotFound(f"No tree {tree_id}.", checkpoint_id=tree_id)

@@ -7,6 +7,7 @@ import json
 from arc_fabric.base import input_keys
 from arc_fabric.ledger.core import Core, keys
 from arc_fabric.ledger.core.connection import texts
+from arc_fabric.ledger.trees.resting import Resting
 
 _CHUNK = 500
 
@@ -14,8 +15,8 @@ _CHUNK = 500
 class Inputs:
     """What the collector asks."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, core: Core, resting: Resting) -> None:
+        self._core, self._resting = core, resting
 
     def knows_since(self, now: float) -> float:
         """Since when this ledger knows of all that is stored, by the storage's clock, which says `now`: the first time
@@ -33,7 +34,7 @@ class Inputs:
         is accepted later, or its picture, is not seen: whoever deletes leaves young objects alone.
         """
         since = self._core.redis.get(keys.KNOWS_SINCE)
-        if not self._core.redis.exists(keys.SESSIONS):
+        if not self._core.redis.exists(keys.SESSIONS, keys.SESSIONS_RESTING):
             return None
         found: set[str] = set()
         active = sorted(texts(self._core.redis.smembers(keys.JOBS_ACTIVE)))
@@ -43,6 +44,7 @@ class Inputs:
                 pipe.hget(keys.job(job_id), "params")
             for text in pipe.execute():
                 found.update(input_keys.keys_in(json.loads(text or "null") or {}))
+        found |= self._named_at_rest()  # before and after: a tree may come or go meanwhile
         cursor = None
         while cursor != 0:
             cursor, nodes = self._core.redis.scan(cursor or 0, keys.node("ckp_*"), _CHUNK, _type="HASH")
@@ -51,4 +53,9 @@ class Inputs:
                 pipe.hmget(key, "_input_key", "_observed")
             named = (json.loads(text or "null") for texts in pipe.execute() for text in texts)
             found.update(key for key in named if key)
+        found |= self._named_at_rest()
         return found if self._core.redis.get(keys.KNOWS_SINCE) == since else None
+
+    def _named_at_rest(self) -> set[str]:
+        """Those that resting trees name. Raises StoreUnavailable, DamagedSnapshot."""
+        return {key for tree_id, row in self._resting.rows() for key in self._resting.facts(tree_id, row)["inputs"]}

@@ -11,6 +11,7 @@ from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.ids import is_id, new_id
 from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.records import NodeRecord, SessionRecord
+from arc_fabric.ledger.trees.resting import Resting
 from arc_fabric.records import Node, Session, brought
 
 T = TypeVar("T")
@@ -34,8 +35,8 @@ class Imported:
 class Imports:
     """What a bundle brings."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, core: Core, resting: Resting) -> None:
+        self._core, self._resting = core, resting
 
     def add(self, nodes: Iterable[View], sessions: Iterable[View] = (), *, check_only: bool = False) -> Imported:
         """Make nodes and sessions from their JSON views (`to_dict()`), all or none; their payloads must be stored.
@@ -79,7 +80,9 @@ class Imports:
         pipe = self._core.redis.pipeline(transaction=False)
         for session in made:
             pipe.exists(keys.session(session.id))
-        return tuple(session.id for session, there in zip(made, pipe.execute(), strict=True) if not there)
+        absent = [session.id for session, there in zip(made, pipe.execute(), strict=True) if not there]
+        resting = self._resting.sessions(absent)
+        return tuple(session_id for session_id in absent if session_id not in resting)
 
     def _bring(self, token: str, new: Imported, records: Sequence[NodeRecord], made: Sequence[SessionRecord]) -> bool:
         """Write what is new, in slices that nobody sees, then show it at once. False where that took too long: what
