@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks._growth import depth, placement, upkeep
+from benchmarks._growth import depth, placement, resting, upkeep
 from benchmarks.rows import Report, progress
 
-PARTS = ("toy", "tabletop", "collector", "placement")
+PARTS = ("toy", "tabletop", "collector", "placement", "resting")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--depth", type=int, default=10_000, help="steps from the root, held against ten")
     parser.add_argument("--checkpoints", type=int, default=100_000, help="checkpoints that the collector goes over")
+    parser.add_argument("--nodes", type=int, default=1_000_000, help="checkpoints at rest")
     parser.add_argument("--only", default=",".join(PARTS), help="parts to measure, separated by commas")
     options = parser.parse_args(argv)
     report = Report("growth")
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "tabletop": lambda: depth.tabletop(report, options.depth),
         "collector": lambda: upkeep.collector(report, options.checkpoints),
         "placement": lambda: placement.placement(report),
+        "resting": lambda: resting.resting(report, options.nodes),
     }
     for name in options.only.split(","):
         progress(f"{name} ...")
