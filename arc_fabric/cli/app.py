@@ -24,6 +24,7 @@ MODULES = {
     "local.web": ("web",),
     "local.flower": ("flower",),
     "local.bucket": ("bucket",),
+    "remote.trees": ("trees", "delete"),
     "remote.sessions": ("sessions", "new", "step", "fork", "rewind", "checkpoint", "close"),
     "remote.tree": ("tree", "show"),
     "remote.pins": ("pin", "unpin"),

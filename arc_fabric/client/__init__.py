@@ -21,7 +21,7 @@ from arc_fabric.client.evaluation import EvaluationInfo, RemoteEvaluation
 from arc_fabric.client.fabric import ArcFabric
 from arc_fabric.client.session import RemoteSession
 from arc_fabric.client.stream import LiveFrame, Stream
-from arc_fabric.client.views import Comparison, Job, Node, SessionInfo, Step
+from arc_fabric.client.views import Comparison, Job, Node, SessionInfo, Step, TreeInfo
 
 __all__ = [
     "ArcFabric",
@@ -35,4 +35,5 @@ __all__ = [
     "SessionInfo",
     "Step",
     "Stream",
+    "TreeInfo",
 ]

@@ -15,7 +15,7 @@ from arc_fabric.client.evaluation import EvaluationInfo, RemoteEvaluation
 from arc_fabric.client.heartbeats import Heartbeats
 from arc_fabric.client.stream import Stream
 from arc_fabric.client.transport import Transport, named_error
-from arc_fabric.client.views import Comparison, Job, Node, SessionInfo
+from arc_fabric.client.views import Comparison, Job, Node, SessionInfo, TreeInfo
 from arc_fabric.evaluation.plan import Plan, plan_from_toml, plan_of
 from arc_fabric.ids import new_id
 from arc_fabric.protocol import SessionProtocol, head_of
@@ -50,6 +50,18 @@ class Server:
     def sessions(self, state: str | None = None) -> list[SessionInfo]:
         """All sessions, newest first; `state` "open" or "closed"."""
         return [SessionInfo.of(item) for item in self.transport.pages("/api/sessions", state=state)]
+
+    def trees(self, words: str = "") -> list[TreeInfo]:
+        """Trees, newest first; with `words` those in whose id, prompt, labels or tags all of them stand."""
+        return [TreeInfo.of(item) for item in self.transport.pages("/api/trees", q=words or None)]
+
+    def delete_tree(self, tree_id: str, *, close: bool = False) -> TreeInfo:
+        """Delete a tree for good: its checkpoints, sessions and jobs. What it was.
+
+        Raises NotFound, and Conflict while it is in use, unless `close`: then its sessions are closed first.
+        """
+        query = {"close": "true"} if close else {}
+        return TreeInfo.of(self.transport.send("DELETE", f"/api/trees/{tree_id}", params=query).json()["tree"])
 
     def job(self, job_id: str) -> Job:
         """A job as it is now."""

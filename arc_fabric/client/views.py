@@ -48,6 +48,11 @@ class Node(records.Node, View):
     """Ids from the root to this node; only where one checkpoint was asked for."""
 
 
+@dataclass
+class TreeInfo(records.Tree, View):
+    """A tree as a whole."""
+
+
 @dataclass(repr=False)
 class Comparison(comparison.Comparison, View):
     """Where branches part and how far."""

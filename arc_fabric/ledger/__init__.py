@@ -35,6 +35,7 @@ from arc_fabric.ledger.records import (
 )
 from arc_fabric.ledger.requests import Accepted, JobRequest
 from arc_fabric.ledger.sessions import Sessions
+from arc_fabric.ledger.trees.erasing import Erasing
 from arc_fabric.ledger.trees.imports import Imported, Imports
 from arc_fabric.ledger.trees.inputs import Inputs
 from arc_fabric.ledger.trees.listing import Trees
@@ -77,6 +78,7 @@ class Ledger:
         self.sessions = Sessions(core, self.jobs, self.resting)
         self.nodes = Nodes(core, self.resting)
         self.trees = Trees(core, self.resting)
+        self.erasing = Erasing(core)
         self.events = Events(core)
         self.frames = Frames(core)
         self.workers = Workers(core)

@@ -23,6 +23,7 @@ from arc_fabric.store.upkeep.scan import scan
 from arc_fabric.store.upkeep.thinning import ThinReport
 from arc_fabric.upkeep.orphans import Orphans
 from arc_fabric.upkeep.storage_budget import keep_to_budget
+from arc_fabric.upkeep.unwanted import drop_unwanted
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ def collect(
     if ledger is None:
         collector = Collector(backend, grace_s=grace_s, clips_kept_s=kept_s, index=index)
         return UpkeepReport(collector.run(dry_run=dry_run), None, None)
+    if not dry_run:
+        drop_unwanted(ledger, backend)
     since = ledger.inputs.knows_since(storage_time(backend))
     collector = Collector(
         backend, grace_s=grace_s, named_inputs=ledger.inputs.named, inputs_since=since, clips_kept_s=kept_s

@@ -11,8 +11,9 @@ import logging
 from arc_fabric.ledger import Ledger
 from arc_fabric.store.backends import Backend
 from arc_fabric.store.backends.marks import storage_time
-from arc_fabric.store.format.manifest import MANIFEST, Manifest, key_of
-from arc_fabric.store.upkeep.scan import Stored, manifests
+from arc_fabric.store.format.manifest import MANIFEST
+from arc_fabric.store.upkeep.scan import Stored
+from arc_fabric.upkeep.unwanted import bury
 
 log = logging.getLogger(__name__)
 UNCOMMITTED_S = 900.0
@@ -50,11 +51,7 @@ class Orphans:
 
     def delete(self) -> None:
         """Put a tombstone on each: the collector takes what no other checkpoint refers to. Raises StoreUnavailable."""
-        for checkpoint_id, manifest in manifests(self._backend, sorted(self.find())):
-            if isinstance(manifest, Manifest) and not manifest.deleted:
-                self._backend.put(key_of(checkpoint_id, MANIFEST), manifest.tombstone().encode())
-                for name in manifest.attachments:
-                    self._backend.delete(key_of(checkpoint_id, name))
+        bury(self._backend, sorted(self.find()))
 
     def _ask(self) -> None:
         asking, self._asking = self._asking, {}

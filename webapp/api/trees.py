@@ -14,10 +14,12 @@ from arc_fabric.ledger import TreeView
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, json_answer, tagged_json
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath, TreePath
-from webapp.schemas.nodes import EventPage, NodeView, TreeAnswer, TreePage, TreeSummary
+from webapp.schemas.nodes import EventPage, NodeView, TreeAnswer, TreeDeleted, TreePage, TreeSummary
 from webapp.work.bodies import NodePatch
 
-trees = blueprint("trees", "trees", "All branches that grew from one root. Nodes are never deleted.")
+trees = blueprint("trees", "trees", "All branches that grew from one root. A node is deleted only with its whole tree.")
+ERASE_S = 10.0
+"""A request erases for so long; of a very large tree the media worker erases the rest."""
 
 
 class TreeQuery(Query):
@@ -63,6 +65,29 @@ def get_tree_summary(path: TreePath) -> Response:
     Its checkpoints are at GET /api/sessions/{session_id}/tree.
     """
     return json_answer(ctx().ledger.trees.get(path.tree_id).to_dict())
+
+
+class DeleteTreeQuery(Query):
+    """What becomes of sessions that are open."""
+
+    close: Literal["true", "false"] = Field(
+        "false", description="Close its open sessions and cancel their unfinished jobs, instead of refusing."
+    )
+
+
+@trees.delete("/trees/<string:tree_id>", responses={200: TreeDeleted, **errors(409)})
+def delete_tree(path: TreePath, query: DeleteTreeQuery) -> Response:
+    """Delete a tree for good
+
+    All its checkpoints, sessions, jobs, labels and notes are gone with the answer; there is no way back. Their stored
+    bytes are freed after the grace period (`gc_grace_s`); what other checkpoints refer to stays. Refused with 409 while
+    a session of it is open or a clip of it is being made, unless `close=true`.
+    """
+    ledger = ctx().ledger
+    tree = ledger.trees.get(path.tree_id)
+    ledger.erasing.doom(tree.id, close=query.close == "true")
+    done = ledger.erasing.erase(tree.id, seconds=ERASE_S)
+    return json_answer({"tree": tree.to_dict(), "erased": done})
 
 
 @trees.get("/sessions/<string:session_id>/tree", responses={200: TreeAnswer, **errors(304)})

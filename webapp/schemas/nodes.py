@@ -78,6 +78,13 @@ class TreePage(View):
     next: str | None = Field(description=NEXT, examples=[CHECKPOINT_EXAMPLE])
 
 
+class TreeDeleted(View):
+    """A tree that is gone."""
+
+    tree: TreeSummary = Field(description="As it was.")
+    erased: bool = Field(description="Whether all its records are gone; false: the media worker erases the rest.")
+
+
 class EventView(View):
     """Something that happened, as the stream sends it."""
 

@@ -15,6 +15,7 @@ from arc_fabric.store.backends import Backend
 from arc_fabric.store.format.manifest import MANIFEST, key_of
 from arc_fabric.store.upkeep.index import Index
 from arc_fabric.upkeep.collect import collect
+from arc_fabric.upkeep.unwanted import drop_unwanted
 from workers.process.process import WorkerProcess
 from workers.process.retry import OUTAGES
 
@@ -39,6 +40,7 @@ class Janitor(Rounds):
 
     def _all(self) -> None:
         self.round()
+        self._bury()
         self._rest_now_and_then()
         self._collect_now_and_then()
 
@@ -60,6 +62,12 @@ class Janitor(Rounds):
         # One request at a time: while workers are busy with other things, requests must not pile up.
         if lost and ledger.leases.hold("remake", f"{process.boot_id}-{time.time()}", _REMAKE_EVERY_S):
             process.dispatcher.remake(lost)
+
+    def _bury(self) -> None:
+        """What was deleted: any janitor may, none waits for another."""
+        dropped = drop_unwanted(self._process.ledger, self._backend)
+        if dropped:
+            log.info("dropped the payloads of %d checkpoints of deleted trees", dropped)
 
     def _rest_now_and_then(self) -> None:
         """Trees that nobody touched for long go to storage; one janitor at a time brings them there."""

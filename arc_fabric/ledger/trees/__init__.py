@@ -3,6 +3,7 @@
 nodes    reading checkpoints and trees, and changing the little that may change
 listing  trees as a list
 resting  trees that rest in object storage
+erasing  trees that were deleted
 imports  nodes and sessions of another installation
 inputs   what the collector asks
 """

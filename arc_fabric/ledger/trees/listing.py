@@ -74,7 +74,7 @@ class Trees:
         labels = self._first_labels({i: root.session_id for i, root in roots.items()})
         made = {}
         for tree_id, nodes, sessions, touched in zip(ids, answers[1::4], answers[2::4], answers[3::4], strict=True):
-            if root := roots.get(tree_id):
+            if (root := roots.get(tree_id)) and root.tree_id == tree_id:
                 made[tree_id] = Tree(
                     id=tree_id, nodes=nodes, sessions=sessions, prompt=root.prompt, labels=labels.get(tree_id, []),
                     tags=root.tags, created=root.created, updated=touched or root.created,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from arc_fabric.errors import CheckpointUnavailable
 from arc_fabric.ledger import Ledger
 from arc_fabric.resting import attach
 from arc_fabric.resting.rest import rest_tree
 from arc_fabric.store.backends import Backend, backend_from_settings
+from arc_fabric.store.read.reader import SnapshotReader
 from tests.api.conftest import Made
 from tests.support.waiting import eventually
 from tests.support.web_server import WebServer
@@ -73,3 +76,26 @@ def test_a_fork_of_it_steps(web: WebServer, tree: dict[str, Any], bed: tuple[Led
     after = web.ok("GET", f"/api/sessions/{answer['session_id']}/tree")
     assert len(after["nodes"]) == len(tree["nodes"]) + 1
     web.ok("DELETE", f"/api/sessions/{answer['session_id']}")
+
+
+def test_a_deleted_tree_is_gone(web: WebServer, tree: dict[str, Any], bed: tuple[Ledger, Backend]) -> None:
+    """Its ids are unknown at once, and its payloads have tombstones soon; one in use is refused."""
+    session = tree["sessions"][0]["id"]
+    web.ok("POST", f"/api/sessions/{session}/reopen")
+    assert web.problem(409, "DELETE", f"/api/trees/{tree['tree_id']}")["code"] == "Conflict"
+    gone = web.ok("DELETE", f"/api/trees/{tree['tree_id']}?close=true")
+    assert gone["erased"] and gone["tree"]["nodes"] == len(tree["nodes"])
+    web.problem(404, "GET", f"/api/sessions/{session}")
+    web.problem(404, "GET", f"/api/checkpoints/{tree['tree_id']}")
+    web.problem(404, "DELETE", f"/api/trees/{tree['tree_id']}")
+    assert all(one["tree_id"] != tree["tree_id"] for one in web.ok("GET", "/api/sessions")["items"])
+    reader = SnapshotReader(bed[1])
+
+    def buried() -> bool:
+        for node in tree["nodes"]:
+            with suppress(CheckpointUnavailable):
+                reader.manifest(node["id"])
+                return False
+        return True
+
+    eventually(buried, 60)

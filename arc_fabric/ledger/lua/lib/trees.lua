@@ -6,9 +6,13 @@ local PER_HOME, ID = 48, 30 -- nodes in a hash on average, so that it stays comp
 
 local function asleep(tree) return { 'asleep', tree } end
 
--- A change of a tree: whoever brings it to rest just now has to begin anew. Answers `asleep` where it rests already.
+-- A change of a tree: whoever brings it to rest just now has to begin anew. Answers `asleep` where it rests already, and a
+-- refusal where it was deleted.
 local function touch(tree)
   if redis.call('ZSCORE', keys.RESTING, tree) then return asleep(tree) end
+  if redis.call('SISMEMBER', keys.DOOMED, tree) == 1 then
+    return refuse('NotFound', 'Tree ' .. tree .. ' was deleted.', { tree_id = tree })
+  end
   redis.call('ZADD', keys.TREES, 0, tree)
   redis.call('ZADD', keys.TOUCHED, now, tree)
   redis.call('DEL', keys.rest_claim(tree))

@@ -2,11 +2,16 @@
 -- Which of these nodes are not here yet; refuses those that cannot come. ARGV: JSON list of {id, parent ('' = a root), tree,
 -- session, whether the parent comes along, whether the session does}. Answers: ok, ids of the new ones.
 local new = {}
+local function unwanted(nid) return redis.call('SISMEMBER', keys.UNWANTED, nid) == 1 end
 for _, node in ipairs(cjson.decode(ARGV[1])) do
   local nid, parent, tree, sid, parent_comes, session_comes = unpack(node)
   local known = redis.call('HMGET', keys.node(nid), 'parent', 'tree_id')
   local rests = not known[1] and home(nid) or parent ~= '' and not parent_comes and home(parent)
   if rests then return asleep(rests) end
+  if unwanted(nid) then
+    return refuse('Conflict', 'Checkpoint ' .. nid .. ' was deleted here, and its payload is being dropped: try again in a minute.',
+      { checkpoint_id = nid })
+  end
   if known[1] then
     rests = touch(bare(known[2])) -- it shall not go to rest while the import is written
     if rests then return rests end

@@ -10,6 +10,7 @@ import { choice } from "../ui/fields.js";
 import { clip, count, dateTime, sessionName } from "../ui/format.js";
 import { problem } from "../ui/toasts.js";
 import { closeSession, reopenSession, showSession } from "./actions.js";
+import { deleteTreeButton } from "./delete-tree.js";
 import { currentTab } from "./tabs.js";
 
 /** @import { Kind } from "../lists/sessions.js" */
@@ -82,5 +83,6 @@ function build(session, letter) {
       h("span", { class: "dim" }, `${stateOf(session)} · ${dateTime(session.created)}`)),
     session.state === "open" ? h("button", { class: "button small quiet", onclick: () => closeSession(session) }, "Close")
       : h("button", { class: "button small quiet", onclick: () => reopenSession(session) }, "Reopen"),
+    session.state === "closed" && deleteTreeButton(session),
   ];
 }

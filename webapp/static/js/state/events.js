@@ -16,6 +16,7 @@ export function apply({ kind, data }) {
   if (kind.startsWith("session.")) putSession(record);
   else if (kind.startsWith("job.")) putJob(record, { told: true });
   else if (kind.startsWith("node.")) putNode(record, { committed: kind === "node.committed" });
+  else if (kind === "tree.deleted") forgetTree(record.id);
   else if (kind.startsWith("worker.")) putWorker(kind === "worker.down" ? { ...record, state: "down" } : record);
 }
 
@@ -29,6 +30,13 @@ export function putSession(session) {
   else dropUncommitted(now);
   movePanes();
   touch("sessions");
+}
+
+/** A tree that was deleted. @param {string} treeId */
+export function forgetTree(treeId) {
+  for (const session of [...state.sessions.values()]) if (session.tree_id === treeId) state.sessions.delete(session.id);
+  if (state.treeId === treeId) state.treeStatus = "dead";
+  touch("sessions", "tree");
 }
 
 /** Live frames of a step that will never be committed must not stay. @param {Session} session */
