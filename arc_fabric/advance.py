@@ -58,7 +58,7 @@ def root_snapshot(
 
 
 @dataclass(frozen=True)
-class _Opening:
+class Opening:
     """How a call begins."""
 
     images: np.ndarray
@@ -76,8 +76,20 @@ def advance(manager: StateManager, before: WorldStateSnapshot, request: StepRequ
     Raises NonFiniteLatents when the model's output is not finite, StateOverwritten when it wrote into `before`.
     """
     model = manager.model
-    opening = _open(manager, before, request)
+    opening = open_call(manager, before, request)
     model.action_head.seed = request.seed
+    out = model.lazy_joint_video_action_causal(*arguments_of(model, before, request, opening))
+    manager.require_unwritten(before)
+    require_finite(out["video_pred"], out["action_pred"])
+    after = collect(manager, before, request, opening, out["video_pred"], out["action_pred"])
+    manager.set_resident(after)
+    return after
+
+
+def arguments_of(
+    model: WorldModel, before: WorldStateSnapshot, request: StepRequest, opening: Opening
+) -> tuple[dict[str, Tensor], Tensor | None]:
+    """What the model is called with: its inputs, and the pending block within a window."""
     inputs = model.make_inputs(
         opening.images,
         request.prompt,
@@ -85,31 +97,24 @@ def advance(manager: StateManager, before: WorldStateSnapshot, request: StepRequ
         state=request.state,
         embodiment_id=before.embodiment_id,
     )
-    pending = None if opening.past is None else _for_model(model, opening.past[:, -model.geometry.latents_per_block :])
-    out = model.lazy_joint_video_action_causal(inputs, pending)
-    manager.require_unwritten(before)
-    _require_finite(out["video_pred"], out["action_pred"])
-    after = _collect(manager, before, request, opening, out["video_pred"], out["action_pred"])
-    manager.set_resident(after)
-    return after
+    added = model.geometry.latents_per_block
+    return inputs, None if opening.past is None else for_model(model, opening.past[:, -added:])
 
 
-def _open(manager: StateManager, before: WorldStateSnapshot, request: StepRequest) -> _Opening:
-    """Bring the head to where the call begins."""
+def open_call(manager: StateManager, before: WorldStateSnapshot, request: StepRequest) -> Opening:
+    """Bring the head to where the call begins. After an exception the head is undefined."""
     ends = before.is_root or len(before.calls) >= manager.model.geometry.steps_per_window
     changed = not before.is_root and request.prompt != before.prompt_text
     if ends or (changed and request.prompt_mode == "reset"):
         manager.begin_window(before)
         seen = present(before.frames).numpy() if request.observed is None else request.observed
-        return _Opening(seen[-1:], prompt_mode=None if ends else "reset")
+        return Opening(seen[-1:], prompt_mode=None if ends else "reset")
     manager.make_resident(before)
     manager.set_resident(None)
     return _continue_window(manager, before, request, changed)
 
 
-def _continue_window(
-    manager: StateManager, before: WorldStateSnapshot, request: StepRequest, changed: bool
-) -> _Opening:
+def _continue_window(manager: StateManager, before: WorldStateSnapshot, request: StepRequest, changed: bool) -> Opening:
     model, calls, past = manager.model, before.calls, present(before.latent_video)
     images = present(before.frames).numpy()[-model.geometry.frames_per_latent :]
     if request.observed is not None:
@@ -120,19 +125,19 @@ def _continue_window(
         calls = tuple(replace(call, prompt=request.prompt) for call in calls)
     if changed:
         model.action_head.language = model.language_of(request.prompt)
-    return _Opening(images, past, calls, request.prompt_mode if changed else None)
+    return Opening(images, past, calls, request.prompt_mode if changed else None)
 
 
-def _collect(
-    manager: StateManager, before: WorldStateSnapshot, request: StepRequest, opening: _Opening, video: Tensor,
+def collect(
+    manager: StateManager, before: WorldStateSnapshot, request: StepRequest, opening: Opening, video: Tensor,
     predicted: Tensor,
 ) -> WorldStateSnapshot:  # fmt: skip
-    """The snapshot after the call: the head's state, the window's latents, what the step added."""
+    """The snapshot after a call of one row: the head's state, the window's latents, what the step added."""
     model = manager.model
     new = video.detach().cpu().transpose(1, 2).clone(memory_format=torch.contiguous_format)
     window = new if opening.past is None else torch.cat([opening.past, new], 1)
     added = model.geometry.latents_per_block
-    frames = model.decode(_for_model(model, window), start=window.shape[1] - added)
+    frames = model.decode(for_model(model, window), start=window.shape[1] - added)
     actions = predicted[0].detach().float().cpu() if request.action is None else torch.tensor(request.action)
     calls = (*opening.calls, CallRecord(request.prompt, _floats(request.state), request.observed is not None))
     history = [] if before.action_history is None or len(calls) == 1 else [before.action_history[1 - len(calls) :]]
@@ -156,12 +161,12 @@ def _collect(
     )
 
 
-def _for_model(model: WorldModel, latents: Tensor) -> Tensor:
+def for_model(model: WorldModel, latents: Tensor) -> Tensor:
     """[B, T, C, h, w] on the CPU -> [B, C, T, h, w] on the model's device."""
     return latents.transpose(1, 2).contiguous().to(model.device)
 
 
-def _require_finite(*outputs: Tensor) -> None:
+def require_finite(*outputs: Tensor) -> None:
     if not all(bool(torch.isfinite(output).all()) for output in outputs):
         raise NonFiniteLatents(
             "The model produced NaN or infinite values; the step was dropped.",

@@ -73,6 +73,8 @@ class StepResult:
     wall_s: float
     bytes_new: int
     """Bytes this checkpoint added to the store."""
+    rows: int = 1
+    """Sessions that stepped in the forward pass that computed it; above 1 its bits may be those of this batch only."""
 
     @property
     def latents(self) -> Tensor:
@@ -184,13 +186,11 @@ class Session:
         Raises InvalidRequest, NonFiniteLatents, ModelOutOfMemory, or whatever the model raised.
         """
         started = time.perf_counter()
-        request = self._request(action, state, observed)
+        request = self.request(action, state, observed)
         before = self.snapshot
         try:
             after = advance(self.manager, before, request)
-            extra = {} if attachments is None else attachments(present(after.frames).numpy())
-            if auto_checkpoint:
-                self.manager.checkpoint(after, checkpoint_id=checkpoint_id, attachments=extra, metadata=metadata)
+            self.follow(after, auto_checkpoint, checkpoint_id=checkpoint_id, attachments=attachments, metadata=metadata)
         except torch.OutOfMemoryError as error:
             self.manager.recover(before)
             raise ModelOutOfMemory(
@@ -199,9 +199,24 @@ class Session:
         except BaseException:
             self.manager.recover(before)
             raise
+        return self.result(time.perf_counter() - started)
+
+    def follow(
+        self,
+        after: WorldStateSnapshot,
+        auto_checkpoint: bool = True,
+        *,
+        checkpoint_id: str | None = None,
+        attachments: Callable[[np.ndarray], Attachments] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Go on to a snapshot that was computed from the present one, checkpointed as `step` says. Where that raises
+        the session stays where it was."""
+        extra = {} if attachments is None else attachments(present(after.frames).numpy())
+        if auto_checkpoint:
+            self.manager.checkpoint(after, checkpoint_id=checkpoint_id, attachments=extra, metadata=metadata)
         self.snapshot = after
         self.trajectory.append(after)
-        return self._result(after, time.perf_counter() - started)
 
     def checkpoint(self) -> str:
         """Checkpoint the present state, if it is not yet, and return its id."""
@@ -267,7 +282,10 @@ class Session:
             "model": self.manager.identity["name"],
         }
 
-    def _request(self, action: Any, state: Any, observed: np.ndarray | Sequence[np.ndarray] | None) -> StepRequest:
+    def request(
+        self, action: Any = None, state: Any = None, observed: np.ndarray | Sequence[np.ndarray] | None = None
+    ) -> StepRequest:
+        """The next step with these arguments (as of `step`), checked. Raises InvalidRequest."""
         geometry = self.model.geometry
         given_state = self.snapshot.state if state is None and self.snapshot.is_root else state
         if observed is not None:
@@ -289,7 +307,9 @@ class Session:
             observed,
         )
 
-    def _result(self, snapshot: WorldStateSnapshot, wall_s: float) -> StepResult:
+    def result(self, wall_s: float, rows: int = 1) -> StepResult:
+        """What the step that led here gave, which took `wall_s` seconds in a forward pass of so many rows."""
+        snapshot = self.snapshot
         info = self.manager.info(snapshot.checkpoint_id) if snapshot.checkpoint_id else None
         return StepResult(
             checkpoint_id=snapshot.checkpoint_id,
@@ -302,6 +322,7 @@ class Session:
             step_latents=present(snapshot.step_latents).clone(),
             wall_s=wall_s,
             bytes_new=info.bytes_new if info else 0,
+            rows=rows,
         )
 
 

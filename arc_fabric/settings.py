@@ -144,6 +144,11 @@ class Settings(BaseModel):
     lease_ttl_s: float = Field(
         3.0, gt=0, description="Seconds without a sign of life after which a worker counts as dead."
     )
+    batch_rows: int = Field(
+        0, ge=0, le=256,
+        description="Variants of evaluations that one worker steps together at most; 0: 4 on a CPU, on a GPU as memory "
+        "allows, up to 16; 1: none.",
+    )  # fmt: skip
     step_deadline_s: float = Field(300.0, gt=0, description="Longest time one model step may take, in seconds.")
     idle_park_s: float = Field(600.0, gt=0, description="Seconds idle after which a session's state leaves its worker.")
     affinity_queue_bound: int = Field(

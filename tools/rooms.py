@@ -141,6 +141,7 @@ ROOMS = (
         files="advance kv manager session state trajectory tree",
         holds="the SDK: a world in one process, without a server",
     ),
+    Room("arc_fabric/batches", "arc_fabric/models:contract arc_fabric:sdk", "numpy torch"),
     Room(
         "arc_fabric/testing",
         f"arc_fabric/models:contract {STORE}:snapshots arc_fabric:sdk",
@@ -188,7 +189,7 @@ ROOMS = (
     Room(
         "workers/jobs",
         f"arc_fabric/ledger arc_fabric/media arc_fabric/evaluation arc_fabric/resting {TABLETOP}:samples arc_fabric:sdk"
-        f" {STORE}/format {STORE}/backends {STORE}/read workers/process",
+        f" arc_fabric/batches {STORE}/format {STORE}/backends {STORE}/read workers/process",
         "numpy torch",
     ),
     Room(

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 PromptMode = Literal["keep", "recache", "reset"]
 """What a new prompt does to the window's older KV."""
 PROMPT_MODES: tuple[str, ...] = get_args(PromptMode)
+BatchMode = Literal["exact", "fast"]
+"""How variants step together: with the bits of each step alone, or in one forward pass, equal to rounding."""
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 SessionState = Literal["open", "closed"]
 ScoreBetter = Literal["higher", "lower"]

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from arc_fabric.base.terms import PromptMode
+from arc_fabric.base.terms import BatchMode, PromptMode
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.records.types import CheckpointId
 
@@ -67,6 +67,11 @@ class Plan(_Part):
         default_factory=list, max_length=1000, description="Given actions; none: the policy acts."
     )
     prompt_mode: PromptMode = Field("keep", description="What a new prompt does to the window's older KV.")
+    batch: BatchMode = Field(
+        "exact",
+        description="How variants step together: with the bits of each one alone (exact), or in one forward pass where "
+        "the model can, faster and equal to rounding (fast).",
+    )
     steps: int = Field(ge=1, le=100_000, description="Steps per variant.", examples=[8])
     scorers: list[ScorerUse] = Field(
         default_factory=lambda: [ScorerUse(name="action_magnitude")], min_length=1, max_length=20,
@@ -109,12 +114,13 @@ class Plan(_Part):
         seed, a = divmod(rest, max(1, len(self.actions)))
         return Variant(
             number=number, checkpoint=self.checkpoints[c], prompt=self.prompts[p], seed=self.seeds[seed],
-            actions=self.actions[a] if self.actions else None,
+            actions=self.actions[a] if self.actions else None, batch=self.batch,
         )  # fmt: skip
 
     def digest(self) -> str:
         """SHA-256 of what decides the results, in hex: not of label, tags, priority."""
-        body = self.model_dump_json(exclude={"label", "tags", "priority", "mark"})
+        aside = {"label", "tags", "priority", "mark"} | ({"batch"} if self.batch == "exact" else set())
+        body = self.model_dump_json(exclude=aside)
         return hashlib.sha256(body.encode()).hexdigest()
 
 
@@ -126,6 +132,7 @@ class Variant(_Part):
     prompt: str | None
     seed: int | None
     actions: ActionPlan | None
+    batch: BatchMode = "exact"
 
 
 def seeds_of(text: str) -> list[int]:

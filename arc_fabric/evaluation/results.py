@@ -1,9 +1,9 @@
 """Rows, what they come to, and files of them.
 
 A row is one variant's result:
-{variant, checkpoint, prompt, seed, actions, actions_digest, state, verdict, score, scores, error, head, session_id,
-job_id, worker, steps, wall_s, finished}. `state` is made or error; `verdict` true, false or null; `score` the value of
-the first scorer; `scores` one entry per scorer {name, version, value, verdict, reason, better, error}.
+{variant, checkpoint, prompt, seed, actions, actions_digest, batch, state, verdict, score, scores, error, head,
+session_id, job_id, worker, steps, wall_s, finished}. `state` is made or error; `verdict` true, false or null; `score`
+the value of the first scorer; `scores` one entry per scorer {name, version, value, verdict, reason, better, error}.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def row_of(variant: Variant, job: Mapping[str, Any], scores: Sequence[Mapping[st
         "prompt": (job.get("params") or {}).get("prompt") or variant.prompt, "seed": variant.seed,
         "actions": None if actions is None else actions.name,
         "actions_digest": None if actions is None else digest_of(actions.actions),
+        "batch": variant.batch,
         "state": "made" if made and not broken else "error",
         "verdict": verdict_of(scores) if made and not broken else None,
         "score": scores[0].get("value") if made and scores else None, "scores": list(scores),

@@ -66,6 +66,13 @@ class Execution:
         following = self._jobs.get(answer[1]) if len(answer) > 1 and answer[1] else None
         return Claim(answer[0], following, ended=answer[2] if len(answer) > 2 else None)
 
+    def mates(self, worker: str, boot_id: str, job_id: str, most: int) -> list[Claim]:
+        """Further jobs, at most so many, that may step together with this one, which the worker runs; each of them is
+        the worker's from here on, as if its ticket had come."""
+        answer = self._core.scripts.run("jobs/mates", worker, boot_id, job_id, most)
+        pairs = zip(answer[::2], answer[1::2], strict=True)
+        return [Claim("run", JobRecord.decoded(job), SessionRecord.decoded(session)) for job, session in pairs]
+
     def commit(self, worker: str, boot_id: str, change: Commit) -> tuple[str, str | None]:
         """Write one effect atomically.
 

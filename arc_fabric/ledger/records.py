@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from arc_fabric.base.terms import PromptMode
+from arc_fabric.base.terms import BatchMode, PromptMode
 from arc_fabric.records import Evaluation, Job, Node, Record, Session, Worker, members
 
 
@@ -61,6 +61,12 @@ class JobRecord(Job, Stored):
     def queue(self) -> str:
         """The Celery queue its next ticket goes to."""
         return str(self.internal.get("_queue", "interactive"))
+
+    @property
+    def batch(self) -> BatchMode | None:
+        """How it steps together with other jobs; None: it does not."""
+        mode: BatchMode | None = self.internal.get("_batch")
+        return mode
 
     @property
     def priority(self) -> int:

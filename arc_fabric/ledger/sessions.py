@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from arc_fabric.base.input_keys import by_content
-from arc_fabric.base.terms import PROMPT_MODES
+from arc_fabric.base.terms import PROMPT_MODES, BatchMode
 from arc_fabric.errors import InvalidRequest, SessionNotFound
 from arc_fabric.ids import new_id
 from arc_fabric.ledger.core import Core, Page, codec, keys
@@ -87,6 +87,7 @@ class Sessions:
         steps: int = 0,
         actions: Sequence[Sequence[Sequence[float]] | None] | None = None,
         bulk: bool = False,
+        batch: BatchMode | None = None,
         label: str | None = None,
         lease_s: float | None = None,
         idempotency_key: str | None = None,
@@ -95,7 +96,9 @@ class Sessions:
         job has succeeded when it is accepted.
 
         No tensor is copied and no node is made. Prompt and seed default to the checkpoint's. A bulk fork does
-        not count as open, runs after interactive work and is closed when its job ends. Raises InvalidRequest.
+        not count as open, runs after interactive work and is closed when its job ends. With `batch` its steps may be
+        taken together with those of other such forks: with the bits of steps alone (exact), or in one forward pass,
+        equal to rounding (fast). Raises InvalidRequest.
         """
         if prompt_mode not in PROMPT_MODES:
             raise InvalidRequest(f"prompt_mode is one of {', '.join(PROMPT_MODES)}, not {prompt_mode!r}.")
@@ -106,7 +109,7 @@ class Sessions:
         }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, bulk=bulk, label=label)  # type: ignore[arg-type]
         session.lease_s = lease_s
-        return self._request(session, "fork", params, checkpoint_id, prompt_mode, steps, idempotency_key)
+        return self._request(session, "fork", params, checkpoint_id, prompt_mode, steps, idempotency_key, batch)
 
     def _accept(self, request: JobRequest) -> tuple[SessionRecord, JobRecord]:
         accepted = self._jobs.accept(request)
@@ -122,15 +125,17 @@ class Sessions:
         prompt_mode: str,
         steps: int,
         idempotency_key: str | None,
+        batch: BatchMode | None = None,
     ) -> JobRequest:
         session.id = new_id("ses")
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session.id, params=params, bulk=session.bulk)
         hidden = {"_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": prompt_mode}
+        counted = {"_total": max(steps, 1), "_done": 0} | ({"_batch": batch} if batch else {})
         return JobRequest("sessions/open", job, (
             session.id,
             codec.pack(session.to_dict() | hidden),
             job.id,
-            codec.pack(job.to_dict() | {"_total": max(steps, 1), "_done": 0}),
+            codec.pack(job.to_dict() | counted),
             idempotency_key or "",
             digest(kind, by_content(params), session.label, session.bulk) if idempotency_key else "",
             source,

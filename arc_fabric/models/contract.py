@@ -15,6 +15,11 @@ text given,
   or when `current_start_frame >= Geometry.window`. A reset drops the caches and encodes the image given.
 - A call that raises leaves undefined state: restore afterwards.
 
+Where `abilities.batches`, one call steps several sessions that stand at the same place of their windows: the inputs
+are joined with `torch.cat` per name, caches of the head along axis 1, its other tensors along axis 0, and
+`action_head.seed` is a list of one seed per row. A model that can do that in two ways, with the bits of each row alone
+and faster, equal to rounding, has an attribute `exact_batches` that says which (bool).
+
 A model whose calls leave the interpreter for most of their time may have an attribute `on_compute`, a callable without
 arguments that every call calls at that moment: Python work of other threads then holds it up least.
 """
@@ -43,7 +48,7 @@ class Abilities:
     steers_with_actions: bool
     """A given action changes the video. False: a given action is recorded only."""
     batches: bool
-    """Several sessions can step in one forward pass."""
+    """Several sessions can step in one forward pass (see the module)."""
     batch_bit_exact: bool
     """A row of a batch has the same bits as the same step alone."""
     rebuilds_kv: bool

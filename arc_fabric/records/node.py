@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from arc_fabric.base.frames import frame_count
-from arc_fabric.base.terms import ScoreBetter
+from arc_fabric.base.terms import BatchMode, ScoreBetter
 from arc_fabric.records.record import Record, member
 from arc_fabric.records.types import CheckpointId, Epoch, JobId, Prompt, Seed, SessionId, WorkerName
 
@@ -66,7 +66,11 @@ class Node(Record):
         "expected to take.", 0, example=161_280,
     )  # fmt: skip
     bytes_total: int = member("Bytes of the whole snapshot, shared ones included.", 0, example=1_290_240)
-    wall_s: float = member("Seconds the step took.", 0.0, example=0.083)
+    batch_mode: BatchMode = member(
+        "exact: the bits of this step alone; fast: it was computed in one forward pass with others and agrees with "
+        "that to rounding.", "exact", later=True,
+    )  # fmt: skip
+    wall_s: float = member("Seconds the step took; of a step in a batch its share.", 0.0, example=0.083)
     job_id: JobId | None = member("The job that made it; null for an imported one.", None, home=True)
     worker: WorkerName | None = member("The worker that made it.", None, home=True)
     window_start: int | None = member("frame_index at which its window of latents began.", None, example=0)

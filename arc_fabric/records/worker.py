@@ -57,5 +57,6 @@ class Worker(Record):
         "Its background threads that fail now, and why; empty when all is well. One that cannot go on makes the "
         "process drain.", make=dict, example={"janitor": "StoreUnavailable: the object store does not answer"},
     )  # fmt: skip
+    batch_rows: int = member("Variants that it steps together at most.", 1, example=4)
     queued: int = member("Tickets in its own queue.", 0, example=0)
     sessions: list[SessionId] = member("Open sessions that it owns.", make=list)

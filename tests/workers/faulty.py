@@ -12,27 +12,29 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 
+from tests.support.batching_toy import BatchingToy
 from tests.support.toy_model import ToyModel
 
 
 class FaultyModel(ToyModel):
     """A toy model that reads its prompt."""
 
-    prompt = ""
+    prompts: ClassVar[dict[tuple[int, ...], str]] = {}
 
     def make_inputs(self, frames, prompt, *, action=None, **kwargs):
         """Remember the prompt of the coming call."""
-        self.prompt = prompt
+        self.prompts[tuple(self.language_of(prompt)[0].tolist())] = prompt
         follows = not prompt.startswith("ignore")
-        self.abilities = replace(ToyModel.abilities, steers_with_actions=follows)
+        self.abilities = replace(type(self).abilities, steers_with_actions=follows)
         return super().make_inputs(frames, prompt, action=action if follows else None, **kwargs)
 
     def lazy_joint_video_action_causal(self, inputs, latent_video=None):
         """Do what the prompt says, then step."""
-        word, _, rest = self.prompt.partition(" ")
+        word, _, rest = self.prompts[tuple(inputs["text"][0].tolist())].partition(" ")
         if word == "raise":
             self.fault = "denoise"
         elif word == "nan":
@@ -44,6 +46,15 @@ class FaultyModel(ToyModel):
         elif word == "segv":
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().lazy_joint_video_action_causal(inputs, latent_video)
+
+
+class FaultyBatches(BatchingToy, FaultyModel):
+    """One that steps several rows in one call; each row does what its own prompt says."""
+
+
+def make_batching_model(device: str) -> FaultyBatches:
+    """For the setting `model = python:tests.workers.faulty:make_batching_model`."""
+    return FaultyBatches(device)
 
 
 def make_model(device: str) -> FaultyModel:

@@ -20,6 +20,11 @@ def check(plan: Plan) -> None:
     settings = ctx().settings
     if plan.actions and abilities().get("steers_with_actions") is False:
         raise InvalidRequest("The model that runs does not follow given actions (abilities.steers_with_actions).")
+    if plan.batch == "fast" and abilities().get("batches") is False:
+        raise InvalidRequest(
+            "The model that runs cannot step several variants in one forward pass (abilities.batches).",
+            hint="Leave `batch` out: exact works with every model.",
+        )
     for use in plan.scorers:
         scorers.check_name(use.name, tuple(settings.scorer_modules))
         scorers.check_options(use.name, use.options)

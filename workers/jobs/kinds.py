@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from arc_fabric.base.frames import frame_count
 from arc_fabric.base.present import present
@@ -12,12 +11,11 @@ from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
+from workers.jobs.commits import STORED_WITHIN_S
 from workers.jobs.publish import send_live
 from workers.jobs.run import GivesWay, JobRun, NotOurs
 from workers.jobs.steps import take_steps
 from workers.process.retry import through_store_outages
-
-_STORED_WITHIN_S = 600.0
 
 
 def create(run: JobRun) -> None:
@@ -56,7 +54,7 @@ def step(run: JobRun) -> None:
 
 def fork(run: JobRun) -> None:
     """The fork itself was made when it was accepted; here it takes its first steps, if it was asked to."""
-    result: dict[str, Any] = {"session_id": run.session.id, "checkpoint_id": run.job.params["checkpoint_id"]}
+    result = run.opening()
     if run.job.params["steps"]:
         take_steps(run, run.job.params["steps"], result)
     else:  # a fork that an older version accepted: today it ends when it is accepted
@@ -81,7 +79,7 @@ def checkpoint(run: JobRun) -> None:
     try:
         through_store_outages(lambda: run.payloads.fetch(head))
         with run.timed("store_s"):
-            through_store_outages(lambda: run.runtime.store.wait_durable(head, _STORED_WITHIN_S))
+            through_store_outages(lambda: run.runtime.store.wait_durable(head, STORED_WITHIN_S))
     except StoreUnavailable:
         raise
     except StoreError as error:

@@ -99,6 +99,23 @@ class JobRun:
         for name, value in (changes or {}).items():
             setattr(self.session, name, value)
 
+    def opening(self) -> dict[str, Any]:
+        """What the result of a fork begins with."""
+        return {"session_id": self.session.id, "checkpoint_id": self.job.params["checkpoint_id"]}
+
+    def hand_on(self, ticket: str, *, failed: bool = False) -> bool:
+        """Give way before the next step: the ticket goes to where the session belongs by now. `failed`: because this
+        process cannot do it. False where the job was not ours any more."""
+        process = self.process
+        job = through_outages(lambda: process.ledger.execution.requeue(
+            process.name, process.boot_id, self.session.id, self.job.id, ticket, self.epoch, failed=failed
+        ))  # fmt: skip
+        if job is None:
+            self.runtime.drop(self.session.id)
+            return False
+        process.dispatcher.send(job)
+        return True
+
     def succeed(self, result: dict[str, Any], **changes: Any) -> None:
         """End the job, with changes of the session if it has any."""
         self.commit(final="succeeded", result=result, changes=changes)

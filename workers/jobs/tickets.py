@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 
-import torch
-
-from arc_fabric.errors import ArcFabricError, ModelError, ModelOutOfMemory
+from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import Claim
+from workers.jobs.batch import Batch
+from workers.jobs.failures import Failures
 from workers.jobs.kinds import KINDS
 from workers.jobs.payloads import Payloads
 from workers.jobs.run import GivesWay, JobRun, NotOurs
@@ -19,7 +19,6 @@ from workers.process.process import WorkerProcess, fenced
 from workers.process.retry import REDIS_OUTAGE, through_outages
 
 log = logging.getLogger(__name__)
-DEVICE_ERRORS_TO_DRAIN = 3
 
 
 class Tickets:
@@ -29,7 +28,7 @@ class Tickets:
         assert process.runtime is not None
         self._process = process
         self._payloads = Payloads(process.ledger, process.runtime)
-        self._device_errors = 0
+        self._failures = Failures(process)
 
     def run(self, job_id: str) -> str | None:
         """Work on a ticket; the state in which its job ended ("" where nobody knows it any more), None when the ticket
@@ -66,11 +65,15 @@ class Tickets:
         """Run one claimed job. None when the ticket has been handed on."""
         process = self._process
         run = JobRun.of(process, self._payloads, claim)
+        mates = self._mates(run)
+        if mates:
+            handed_on = Batch(process, self._failures, [run, *mates]).run(ticket)
+            return None if run in handed_on else run
         process.current_session, process.current_job = run.session.id, run.job.id
         try:
             self._attempt(run)
         except GivesWay as answer:
-            return None if self._hand_on(run, ticket, answer) else run
+            return None if run.hand_on(ticket, failed=answer.failed) else run
         except NotOurs as answer:
             log.info("job %s: %s, dropped", run.job.id, answer)
             run.runtime.drop(run.session.id)
@@ -83,52 +86,22 @@ class Tickets:
             run.runtime.drop(run.session.id)
         return run
 
+    def _mates(self, run: JobRun) -> list[JobRun]:
+        """Other jobs that were taken to step together with this one."""
+        process, room = self._process, self._process.batch_rows - 1
+        if run.job.batch is None or room < 1 or process.stopping.is_set():
+            return []
+        claims = through_outages(
+            lambda: process.ledger.execution.mates(process.name, process.boot_id, run.job.id, room)
+        )
+        return [JobRun.of(process, self._payloads, claim) for claim in claims]
+
     def _attempt(self, run: JobRun) -> None:
         """Run the job's kind; what the model or the store raises fails the job, not the worker."""
         try:
             KINDS[run.job.kind](run)
-            self._device_errors = 0
+            self._failures.none()
         except (GivesWay, NotOurs, *REDIS_OUTAGE):
             raise
-        except Exception as error:  # a model may raise anything; the job record says what it was
-            run.runtime.drop(run.session.id)
-            self._count_device_error(error)
-            log.warning("job %s failed: %s", run.job.id, error, exc_info=not isinstance(error, ArcFabricError))
-            run.commit(final="failed", error=error_fields(error))
-
-    def _hand_on(self, run: JobRun, ticket: str, way: GivesWay) -> bool:
-        process = self._process
-        job = through_outages(lambda: process.ledger.execution.requeue(
-            process.name, process.boot_id, run.session.id, run.job.id, ticket, run.epoch, failed=way.failed
-        ))  # fmt: skip
-        if job is None:
-            run.runtime.drop(run.session.id)
-            return False
-        process.dispatcher.send(job)
-        return True
-
-    def _count_device_error(self, error: Exception) -> None:
-        if not is_device_error(error):
-            return
-        self._device_errors += 1
-        if self._device_errors >= DEVICE_ERRORS_TO_DRAIN:
-            self._process.drain(f"{self._device_errors} device errors in a row")
-
-
-def is_device_error(error: Exception) -> bool:
-    """Whether the device, not the request, is to blame."""
-    if isinstance(error, (ModelOutOfMemory, torch.OutOfMemoryError, torch.AcceleratorError)):
-        return True
-    return isinstance(error, RuntimeError) and "CUDA error" in str(error)
-
-
-def error_fields(error: Exception) -> dict[str, object]:
-    """The `error` of a job record."""
-    if isinstance(error, ArcFabricError):
-        return error.to_dict()
-    told = ModelError(
-        f"{type(error).__name__}: {error}",
-        hint="The session is at its last committed checkpoint; try again, or rewind and change the inputs.",
-        exception=type(error).__name__,
-    )
-    return told.to_dict()
+        except Exception as error:  # noqa: BLE001 - a model may raise anything; the job record says what it was
+            self._failures.note(run, error)

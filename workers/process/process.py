@@ -64,6 +64,10 @@ class WorkerProcess:
     current_session: str | None = None
     step_began: float | None = None
     """time.monotonic() at the start of the model step that runs now."""
+    mates: tuple[str, ...] = ()
+    """The jobs that step together with `current_job`."""
+    batch_rows: int = 1
+    """Jobs that it steps together at most."""
     steps_done: int = 0
     side: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "side"))
     """Encodes, shows and commits one step while the task thread computes the next."""
@@ -112,6 +116,7 @@ class WorkerProcess:
             "current_job": self.current_job,
             "current_session": self.current_session,
             "steps_done": self.steps_done,
+            "batch_rows": self.batch_rows,
             "model": None,
             "resident": [],
             "pinned": [],

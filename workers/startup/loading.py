@@ -19,6 +19,7 @@ from arc_fabric.session import Session
 from arc_fabric.settings import Settings
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import backend_from_settings
+from workers.process.batch_plan import rows_at_once
 from workers.process.durability import DurabilityReporter
 from workers.process.process import WorkerProcess
 from workers.process.retry import through_outages
@@ -40,6 +41,7 @@ def bring_up(process: WorkerProcess) -> None:
         model.on_compute, process.gil_turns.announced = process.gil_turns.open, True
     process.reporter = DurabilityReporter(process.ledger, process.drain)
     process.runtime = Runtime(model, open_store(settings, process, model), max_checkpoints=settings.max_checkpoints)
+    process.batch_rows = rows_at_once(settings, model)
     card = {
         "name": settings.model, "geometry": asdict(model.geometry), "abilities": asdict(model.abilities),
         "identity": model.identity().to_dict(),

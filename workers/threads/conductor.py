@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 ROUND_S = 0.1
 _IDLE_S = 1.0
 _ROLE_S = 3.0
-PER_WORKER = 3
-"""Variants under way per worker with a model: one runs, two wait, so that none idles between two rounds."""
+PER_ROW = 3
+"""Variants under way per row of a worker's batches: one runs, two wait, so that none idles between two rounds."""
 _MOVE_AT = 1000
 """Rows that are moved to object storage before the evaluation has ended."""
 
@@ -68,7 +68,8 @@ class Conductor(Rounds):
             return False
         active = process.ledger.evaluations.active()
         if active:
-            free = PER_WORKER * sum(w.role == "gpu" and w.state != "down" for w in process.ledger.workers.all())
+            workers = [w for w in process.ledger.workers.all() if w.role == "gpu" and w.state != "down"]
+            free = PER_ROW * sum(worker.batch_rows for worker in workers)
             for evaluation_id in active:
                 free -= self._advance(evaluation_id, max(0, free))
         return bool(active)
@@ -125,7 +126,7 @@ class Conductor(Rounds):
         return self._process.ledger.sessions.fork_request(
             checkpoint_id=variant.checkpoint, prompt=variant.prompt, seed=variant.seed, prompt_mode=plan.prompt_mode,
             steps=plan.steps, actions=None if given is None else [*given, *[None] * (plan.steps - len(given))],
-            bulk=True, label=plan.label, idempotency_key=f"{record.id}/{number}/{record.resumed}",
+            bulk=True, batch=plan.batch, label=plan.label, idempotency_key=f"{record.id}/{number}/{record.resumed}",
         )  # fmt: skip
 
     def _settle(self, record: EvaluationRecord, running: dict[int, str]) -> None:

@@ -1,7 +1,8 @@
 """Ends a process that does not get on: one whose model step hangs, and one whose end hangs.
 
 Threads cannot be stopped, processes can. The supervisor starts the worker again; the job of a hanging step is tried
-once more elsewhere, and fails at its second deadline.
+once more elsewhere, and fails at its second deadline. A step of several jobs has as much longer; each of them is tried
+again by itself.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Watchdog(Rounds):
 
     def _look(self) -> None:
         began = self._process.step_began
-        if began is not None and time.monotonic() - began > self._limit:
+        if began is not None and time.monotonic() - began > self._limit * (1 + len(self._process.mates)):
             self._give_up()
         if self._stop_asked():
             self._see_to_the_end()
@@ -60,8 +61,8 @@ class Watchdog(Rounds):
         process, job_id = self._process, self._process.current_job
         log.error("a step of job %s takes longer than %g s: ending this process", job_id, self._limit)
         try:
-            if job_id is not None:
-                process.ledger.execution.note_deadline(job_id)
+            for one in (job_id, *process.mates) if job_id is not None else ():
+                process.ledger.execution.note_deadline(one)
             process.ledger.leases.release(process.name, process.boot_id)
         except (RedisError, OSError) as error:
             log.warning("could not say goodbye: %s", error)

@@ -131,6 +131,12 @@ def jobs_in(which: str) -> str:
     return f"arc:jobs:in:{which}"
 
 
+def mates(which: str) -> str:
+    """Sorted set (scores 0) of the jobs that wait and may step together: those of one mode and one place in the window,
+    `fast:3`."""
+    return f"arc:jobs:mates:{which}"
+
+
 def session_jobs(session_id: str) -> str:
     """Sorted set (scores 0) of a session's job ids."""
     return f"arc:session:{session_id}:jobs"

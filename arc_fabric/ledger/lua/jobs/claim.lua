@@ -56,15 +56,6 @@ end
 local jid, record = first()
 if not jid or not unfinished(job.state) then return { 'done', follow(sid, session) or '', bare(job.state) } end
 
-local started = record.started == 'null'
-local fields = { state = '"running"', worker = quote(worker), _attempts = tostring(tonumber(record._attempts or '0') + 1) }
-if started then fields.started = now end
-file_job(jid, record.kind, record.state, fields.state)
-change(keys.job(jid), record, fields)
-local length = redis.call('LLEN', keys.mailbox(sid))
-change(keys.session(sid), session, { running_job = quote(jid), queued = queued(length, quote(jid)) })
-redis.call('ZADD', keys.BUSY, now, sid)
-if session._resends then redis.call('HDEL', keys.session(sid), '_resends') end
+begin(sid, session, jid, record, worker)
 works_on(worker, jid, sid)
-if started then emit(sid, 'job.started', shown(record)) end
 return { 'run', whole(record), whole(session) }

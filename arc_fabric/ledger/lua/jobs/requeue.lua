@@ -11,5 +11,6 @@ own(sid, name, new_boot, session)
 local ticket = ARGV[7]
 route(ticket, name, reason, session._epoch)
 redis.call('ZADD', keys.BUSY, now, sid)
+waits(sid, session, jid, load(keys.job(jid)))
 works_on(worker, nil, nil)
 return { 'ok', whole(load(keys.job(ticket))) }

@@ -32,7 +32,11 @@ local function move(sid, session, former)
   local length = redis.call('LLEN', keys.mailbox(sid))
   own(sid, name, boot, session)
   change(keys.session(sid), session, { running_job = 'null', queued = queued(length) })
-  if length > 0 then send_again(sid, name, reason, 0) end
+  if length > 0 then
+    send_again(sid, name, reason, 0)
+    local jid = redis.call('LINDEX', keys.mailbox(sid), 0)
+    waits(sid, session, jid, load(keys.job(jid)))
+  end
   emit_session(sid, 'session.updated', session)
 end
 

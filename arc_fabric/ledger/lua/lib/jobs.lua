@@ -17,6 +17,36 @@ local function replay(idempotency, digest)
   return { 'replayed', known[1] }
 end
 
+-- A job that may step together with others waits in the set of those whose heads stand at the same place of their window.
+local function waits(sid, session, jid, record)
+  local at = record._batch and redis.call('HMGET', keys.node(bare(session.head)), 'frame_index', 'window_start')
+  if not at or not at[1] then return end
+  local step = tonumber(at[1])
+  local which = bare(record._batch) .. ':' .. string.format('%d', step - (tonumber(at[2] or nil) or step))
+  change(keys.job(jid), record, { _mates = quote(which) })
+  redis.call('ZADD', keys.mates(which), 0, jid)
+end
+
+local function waits_no_more(jid, record)
+  if record._mates then redis.call('ZREM', keys.mates(bare(record._mates)), jid) end
+end
+
+-- A job of a worker's session runs from now on. Both are loaded.
+local function begin(sid, session, jid, record, worker)
+  local started = record.started == 'null'
+  local fields = { state = '"running"', worker = quote(worker), _attempts = tostring(tonumber(record._attempts or '0') + 1) }
+  if started then fields.started = now end
+  waits_no_more(jid, record)
+  if record._took then redis.call('HDEL', keys.job(jid), '_took') end
+  file_job(jid, record.kind, record.state, fields.state)
+  change(keys.job(jid), record, fields)
+  local length = redis.call('LLEN', keys.mailbox(sid))
+  change(keys.session(sid), session, { running_job = quote(jid), queued = queued(length, quote(jid)) })
+  redis.call('ZADD', keys.BUSY, now, sid)
+  if session._resends then redis.call('HDEL', keys.session(sid), '_resends') end
+  if started then emit(sid, 'job.started', shown(record)) end
+end
+
 -- Append a job to its session (loaded); returns the job's record.
 local function accept(sid, session, jid, job, idempotency, digest, name, reason, bulk)
   local key, seq = keys.job(jid), tonumber(session._seq or '0') + 1
@@ -41,6 +71,7 @@ local function accept(sid, session, jid, job, idempotency, digest, name, reason,
   -- Whoever waits for the job reads the session's stream from here on.
   job._event = quote(emit(sid, 'job.queued', shown(job)))
   set(key, job)
+  waits(sid, session, jid, job)
   return job
 end
 
@@ -77,6 +108,7 @@ local function finish(sid, session, jid, job, state, result, error, timings, cha
   local measured = '"queued_s":' .. string.format('%.6f', queued_s) .. ',"run_s":' .. string.format('%.6f', run_s)
   if timings and timings ~= '{}' then measured = measured .. ',' .. string.sub(timings, 2, -2) end
   local total, done = tonumber(job._total), tonumber(job._done)
+  waits_no_more(jid, job)
   file_job(jid, job.kind, job.state, quote(state))
   change(key, job, { state = quote(state), finished = now, result = with_steps(jid, result), error = error,
     timings = '{' .. measured .. '}', progress = progress(state == 'succeeded' and total or done, total) })

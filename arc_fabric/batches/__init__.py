@@ -1,0 +1,1 @@
+"""Several sessions of one model stepping in one forward pass: see `together.step_together`."""
