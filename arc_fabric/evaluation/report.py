@@ -12,6 +12,10 @@ from typing import Any
 from arc_fabric.evaluation.results import GROUPS, Row, grouped, summary, word_of
 
 WORDS = {"good": "good", "bad": "bad", "error": "error", "none": "not judged"}
+BATCHES = {
+    "exact": "exact: the bits of each variant alone",
+    "fast": "fast: variants stepped in one forward pass, equal to rounding",
+}
 MOST_COLUMNS = 64
 """Of the matrix; more seeds than fit the eye are in the table of results."""
 _STYLE = """
@@ -165,7 +169,8 @@ def _provenance(evaluation: Mapping[str, Any], plan: Mapping[str, Any], rows: Se
     facts = {
         "evaluation": evaluation["id"], "plan digest": evaluation["plan_digest"],
         "model": json.dumps(evaluation["model"]), "versions": json.dumps(evaluation["versions"]),
-        "scorers": ", ".join(scorers), "steps made": evaluation["steps"],
+        "batches": BATCHES[plan.get("batch", "exact")], "scorers": ", ".join(scorers),
+        "steps made": evaluation["steps"],
         "wall time of the steps": f"{sum(row['wall_s'] for row in rows):.1f} s",
         "workers": ", ".join(sorted({str(row["worker"]) for row in rows if row["worker"]})),
     }  # fmt: skip

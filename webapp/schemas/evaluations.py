@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from arc_fabric.base.terms import BatchMode
 from arc_fabric.records.evaluation import EVALUATION_EXAMPLE, Evaluation
 from webapp.schemas.views import NEXT, View, shows
 
@@ -62,6 +63,7 @@ class RowView(View):
     seed: int | None = Field(description="Its seed; null: the checkpoint's own.", examples=[3])
     actions: str | None = Field(description="Name of the given actions; null: the policy's.", examples=["reach left"])
     actions_digest: str | None = Field(description="SHA-256 of the given actions.", examples=["9f2c"])
+    batch: BatchMode = Field("exact", description="How it stepped together with others.")
     state: Literal["made", "error"] = Field(description="An error is no failure: it says nothing about the variant.")
     verdict: bool | None = Field(description="Good, bad, or null where no scorer judged.")
     score: float | None = Field(description="Value of the first scorer.", examples=[0.41])
