@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks._growth import depth, placement, resting, upkeep
+from benchmarks._growth import depth, placement, resting, soak, upkeep
 from benchmarks.rows import Report, progress
 
-PARTS = ("toy", "tabletop", "collector", "placement", "resting")
+PARTS = ("toy", "tabletop", "collector", "placement", "resting", "soak")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--depth", type=int, default=10_000, help="steps from the root, held against ten")
     parser.add_argument("--checkpoints", type=int, default=100_000, help="checkpoints that the collector goes over")
     parser.add_argument("--nodes", type=int, default=1_000_000, help="checkpoints at rest")
+    parser.add_argument("--steps", type=int, default=20_000, help="steps of the soak")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="the soak ends after so long, whatever it did")
     parser.add_argument("--only", default=",".join(PARTS), help="parts to measure, separated by commas")
     options = parser.parse_args(argv)
     report = Report("growth")
@@ -28,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "collector": lambda: upkeep.collector(report, options.checkpoints),
         "placement": lambda: placement.placement(report),
         "resting": lambda: resting.resting(report, options.nodes),
+        "soak": lambda: soak.soak(report, options.steps, options.seconds),
     }
     for name in options.only.split(","):
         progress(f"{name} ...")
