@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from arc_fabric.ledger.core import Core, keys
 from arc_fabric.ledger.core.connection import BLOCK_S, REDIS_OUTAGE, StreamLines
@@ -34,7 +34,7 @@ class Events:
         if not streams:
             return []
         answer = self._core.redis.xread(dict.fromkeys(streams, last_id), count=limit)
-        return _in_order(cast(StreamLines, answer))[:limit]
+        return self._filled(_in_order(cast(StreamLines, answer))[:limit])
 
     def follow(self, session_ids: list[str] | None = None, last_id: str | None = None) -> Iterator[list[Event]]:
         """Events after `last_id` (None = from now on), for ever, as many at once as there are; ids never go back.
@@ -46,12 +46,31 @@ class Events:
         while True:
             try:
                 answer = self._core.blocking.xread(dict.fromkeys(streams, last), count=200, block=int(BLOCK_S * 1000))
+                batch = self._filled(_in_order(cast(StreamLines, answer)))
             except REDIS_OUTAGE:
                 time.sleep(0.2)
-                answer = []
-            batch = _in_order(cast(StreamLines, answer))
+                batch = []
             last = batch[-1].id if batch else last
             yield batch
+
+    def _filled(self, events: list[Event]) -> list[Event]:
+        """The same with the members that their lines left out: a node's actions and a job's params, which never change.
+        Where the record is gone by now they are null and empty."""
+        short = [(event, *_LEFT_OUT[kind]) for event in events if (kind := event.kind.partition(".")[0]) in _LEFT_OUT]
+        short = [(event, key, name, empty) for event, key, name, empty in short if name not in event.data]
+        if not short:
+            return events
+        pipe = self._core.redis.pipeline(transaction=False)
+        for event, key, name, _ in short:
+            pipe.hget(key(str(event.data["id"])), name)
+        for (event, _, name, empty), text in zip(short, pipe.execute(), strict=True):
+            event.data[name] = json.loads(text) if text else empty
+        return events
+
+
+_LEFT_OUT: dict[str, tuple[Callable[[str], str], str, Any]] = {
+    "node": (keys.node, "actions", None), "job": (keys.job, "params", {}),
+}  # fmt: skip
 
 
 def _in_order(answer: StreamLines) -> list[Event]:

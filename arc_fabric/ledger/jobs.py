@@ -150,7 +150,8 @@ class Jobs:
                 last = line_id
                 if fields["kind"] == "job.finished" and now.id in fields["data"]:
                     view = json.loads(fields["data"])
-                    now = JobRecord.from_fields(view | now.internal) if view["id"] == now.id else now
+                    ours = {"params": now.params} | view | now.internal
+                    now = JobRecord.from_fields(ours) if view["id"] == now.id else now
         return now
 
     def page(

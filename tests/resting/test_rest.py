@@ -232,3 +232,21 @@ def test_homes_are_found_however_many(ledger: Ledger) -> None:
     places = list(ledger.redis.scan_iter("arc:homes:*"))
     assert len(places) > 50
     assert {ledger.redis.object("encoding", place) for place in places} == {"listpack"}
+
+
+def test_events_tell_actions_and_params_without_holding_them(hand: Hand) -> None:
+    """Lines of the streams hold neither; who reads them gets both, and a finished job's steps are kept once."""
+    ledger, session = hand.ledger, hand.opened()
+    actions = [[[0.123456789] * 24 for _ in range(8)]]
+    job = ledger.jobs.submit(session.id, "step", {"steps": 1, "actions": actions})
+    hand.commit_node(hand.claim(job), actions=actions[0])
+    events = ledger.events.read([session.id], "0")
+    (committed,) = [e for e in events if e.kind == "node.committed" and e.data["parent"]]
+    assert committed.data["actions"] == actions[0]
+    told = [e for e in events if e.kind.startswith("job.") and e.data["id"] == job.id]
+    assert len(told) == 3 and all(e.data["params"]["actions"] == actions for e in told)
+    lines = str(ledger.redis.xrange(keys.session_events(session.id)))
+    assert "0.123456789" not in lines
+    assert ledger.jobs.wait(job.id, 1).to_dict() == told[-1].data
+    assert not ledger.redis.exists(keys.job_steps(job.id))
+    assert ledger.jobs.get(job.id).result["steps"]  # type: ignore[index]

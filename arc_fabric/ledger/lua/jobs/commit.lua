@@ -28,7 +28,7 @@ if nid ~= '' then
   redis.call('ZADD', keys.tree_sessions(tree), 0, sid)
   touch(tree)
   if node.durability == '"pending"' then redis.call('ZADD', keys.PENDING, now, nid) end
-  emit(sid, 'node.committed', shown(node, '"children":[]'))
+  emit(sid, 'node.committed', told(node, '"children":[]'))
 end
 local changes = cjson.decode(ARGV[8])
 changes.updated = now
@@ -49,7 +49,7 @@ else
   change(session_hash, session, changes)
   weigh(sid, session)
   redis.call('ZADD', keys.BUSY, now, sid)
-  emit(sid, 'job.progress', shown(job))
+  emit(sid, 'job.progress', told(job))
 end
 emit_session(sid, 'session.updated', session)
 return { 'ok', final ~= '' and follow(sid, session) or '' }

@@ -44,7 +44,7 @@ local function begin(sid, session, jid, record, worker)
   change(keys.session(sid), session, { running_job = quote(jid), queued = queued(length, quote(jid)) })
   redis.call('ZADD', keys.BUSY, now, sid)
   if session._resends then redis.call('HDEL', keys.session(sid), '_resends') end
-  if started then emit(sid, 'job.started', shown(record)) end
+  if started then emit(sid, 'job.started', told(record)) end
 end
 
 -- Append a job to its session (loaded); returns the job's record.
@@ -69,7 +69,7 @@ local function accept(sid, session, jid, job, idempotency, digest, name, reason,
     redis.call('EXPIRE', keys.idempotency(idempotency), keys.IDEMPOTENCY_S)
   end
   -- Whoever waits for the job reads the session's stream from here on.
-  job._event = quote(emit(sid, 'job.queued', shown(job)))
+  job._event = quote(emit(sid, 'job.queued', told(job)))
   set(key, job)
   waits(sid, session, jid, job)
   return job
@@ -112,6 +112,7 @@ local function finish(sid, session, jid, job, state, result, error, timings, cha
   file_job(jid, job.kind, job.state, quote(state))
   change(key, job, { state = quote(state), finished = now, result = with_steps(jid, result), error = error,
     timings = '{' .. measured .. '}', progress = progress(state == 'succeeded' and total or done, total) })
+  redis.call('DEL', keys.job_steps(jid)) -- its result has them
   redis.call('LREM', keys.mailbox(sid), 1, jid)
   redis.call('SREM', keys.JOBS_ACTIVE, jid)
   local left = redis.call('LLEN', keys.mailbox(sid))
@@ -127,7 +128,7 @@ local function finish(sid, session, jid, job, state, result, error, timings, cha
   changes.queued = queued(left, changes.running_job or session.running_job)
   change(keys.session(sid), session, changes)
   weigh(sid, session)
-  emit(sid, 'job.finished', shown(job))
+  emit(sid, 'job.finished', told(job))
   -- A session without a root never existed for its user; a bulk fork is over with its only job.
   if (job.kind == '"create"' and state ~= 'succeeded') or (job.kind == '"fork"' and session.bulk == 'true') then
     close_session(sid, session)

@@ -4,7 +4,7 @@ local function is_media(jid) return redis.call('ZSCORE', keys.MEDIA, jid) ~= fal
 
 local function emit_job(jid, kind)
   local job = load(keys.job(jid))
-  return emit(bare(job.session_id), kind, shown(job))
+  return emit(bare(job.session_id), kind, told(job))
 end
 
 local function media_worker()

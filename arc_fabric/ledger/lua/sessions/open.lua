@@ -62,7 +62,7 @@ if ARGV[11] == '' then
 else
   file_job(jid, job.kind, job.state, '"running"')
   change(keys.job(jid), job, { state = '"running"', started = now })
-  emit(sid, 'job.started', shown(job))
+  emit(sid, 'job.started', told(job))
   finish(sid, fields, jid, job, 'succeeded', ARGV[11], 'null')
   emit_session(sid, 'session.updated', fields)
 end
