@@ -9,7 +9,7 @@
     +-- Conflict                  the world has moved, or a limit is met (409)
     |   +-- SessionLimitReached, HeadMoved, SessionClosed, RewindBeyondRoot, Fenced, CheckpointUnavailable
     |   +-- IdempotencyMismatch, EventsLost, PinLimitReached
-    +-- TooManyJobs, RateLimited  (429)
+    +-- TooManyJobs, RateLimited, QuotaExceeded  (429); StorageQuotaExceeded (507)
     +-- Unauthorized, Forbidden   (401, 403)
     +-- PayloadTooLarge           (413)
     +-- ModelError                the model failed; the session stays at its last commit
@@ -170,6 +170,20 @@ class RateLimited(ArcFabricError):
 
     status = 429
     hint = "Send fewer requests per second; use ?wait= or the WebSocket instead of polling."
+
+
+class QuotaExceeded(ArcFabricError):
+    """The holder of a token has as many sessions open as its quota allows."""
+
+    status = 429
+    hint = "Close a session, or ask the operator for another quota (setting quotas)."
+
+
+class StorageQuotaExceeded(ArcFabricError):
+    """The sessions of a token's holder have stored as many bytes as its quota allows."""
+
+    status = 507
+    hint = "Delete trees that are not needed ('arc-fabric delete'), or ask the operator for more (setting quotas)."
 
 
 class TooManyViewers(ArcFabricError):

@@ -37,6 +37,7 @@ from pydantic import (
     model_validator,
 )
 
+from arc_fabric import rules
 from arc_fabric.errors import InvalidRequest, UnknownSetting
 
 PREFIX = "ARC_FABRIC_"
@@ -116,6 +117,11 @@ class Settings(BaseModel):
 
     # The command line and the client.
     url: str = Field("", description="Web app that commands talk to; empty: the `up` that runs on data_dir.")
+    quotas: list[str] = Field(
+        default_factory=list,
+        description="What holders of tokens may have: name=sessions/bytes, * for every other token, - for no bound, as "
+        "in ci=5/200GB. Empty: no bounds.",
+    )
     token: SecretStr = Field(SecretStr(""), description="Secret of the token that commands send.")
 
     # Model and devices.
@@ -185,6 +191,14 @@ class Settings(BaseModel):
         description="Seconds after its last change at which a tree without open sessions goes to object storage; it "
         "comes back when it is needed. 0: never.",
     )
+    retention: list[str] = Field(
+        default_factory=list,
+        description="Trees that are deleted once nobody touched them for so long: tag=seconds for those with a "
+        "checkpoint of that tag, *=seconds for every one; the shortest rule counts. Empty: none.",
+    )
+    kept_tag: str = Field(
+        "keep", min_length=1, description="Trees with a checkpoint of this tag are never deleted by age."
+    )
     gc_grace_s: float = Field(
         3600.0, ge=0, description="Age in seconds before an unreferenced object may be collected."
     )
@@ -201,14 +215,29 @@ class Settings(BaseModel):
         description="Modules whose functions evaluations may name as scorers (module:function), separated by commas.",
     )
     scorer_seconds: float = Field(60.0, gt=0, description="Seconds that the scorers of one variant may take.")
+    log_bytes: ByteSize = Field(
+        ByteSize(32 * MIB), ge=64 * 1024, description="Size at which `up` turns over a log; three older ones are kept."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
     _sources: dict[str, Source] = PrivateAttr(default_factory=dict)
 
-    @field_validator("tokens", "scorer_modules", mode="before")
+    @field_validator("tokens", "scorer_modules", "retention", "quotas", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("retention")
+    @classmethod
+    def _is_retention(cls, value: list[str]) -> list[str]:
+        rules.retention(value)
+        return value
+
+    @field_validator("quotas")
+    @classmethod
+    def _are_quotas(cls, value: list[str]) -> list[str]:
+        rules.quotas(value)
+        return value
 
     @field_validator("data_dir")
     @classmethod

@@ -60,8 +60,8 @@ ROOMS = (
     Room(
         "arc_fabric:ground",
         packages="numpy pydantic",
-        files="__init__ errors extras ids scoring settings",
-        holds="errors, ids, settings, extras: what every room stands on",
+        files="__init__ errors extras ids rules scoring settings",
+        holds="errors, ids, settings and their rules, extras: what every room stands on",
     ),
     Room("arc_fabric/records", "", "pydantic typing_extensions"),
     Room("arc_fabric/media", "", "PIL imageio_ffmpeg numpy"),

@@ -109,6 +109,7 @@ class Jobs:
             self._core.limits.max_jobs_per_session,
             self._core.limits.max_jobs_total,
             self._core.limits.affinity_queue_bound,
+            self._core.limits.quotas_json,
         ))  # fmt: skip
 
     def _total(self, kind: str, params: dict[str, Any]) -> int:

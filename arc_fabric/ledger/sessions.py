@@ -59,16 +59,17 @@ class Sessions:
         state: list[float] | None = None,
         label: str | None = None,
         lease_s: float | None = None,
+        owner: str | None = None,
         idempotency_key: str | None = None,
     ) -> JobRequest:
         """A new session and its first job (`create`). Acceptance counts the open sessions atomically. With `lease_s` it
-        is closed after so many seconds without a `heartbeat` or a new job."""
+        is closed after so many seconds without a `heartbeat` or a new job. `owner` is the token it is counted for."""
         params: dict[str, object] = {
             "prompt": prompt, "seed": seed, "input_key": input_key, "embodiment_id": embodiment_id, "state": state,
         }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, model=model, embodiment_id=embodiment_id, label=label)
         session.lease_s = lease_s
-        return self._request(session, "create", params, "", "keep", 1, idempotency_key)
+        return self._request(session, "create", params, "", "keep", 1, idempotency_key, owner)
 
     def fork(self, **request: Any) -> tuple[SessionRecord, JobRecord]:
         """Accept what `fork_request` (same arguments) describes.
@@ -90,6 +91,7 @@ class Sessions:
         batch: BatchMode | None = None,
         label: str | None = None,
         lease_s: float | None = None,
+        owner: str | None = None,
         idempotency_key: str | None = None,
     ) -> JobRequest:
         """A new session whose head is an existing checkpoint; `steps` > 0 also runs that many steps. Without steps the
@@ -98,7 +100,7 @@ class Sessions:
         No tensor is copied and no node is made. Prompt and seed default to the checkpoint's. A bulk fork does
         not count as open, runs after interactive work and is closed when its job ends. With `batch` its steps may be
         taken together with those of other such forks: with the bits of steps alone (exact), or in one forward pass,
-        equal to rounding (fast). Raises InvalidRequest.
+        equal to rounding (fast). Without an `owner` it is counted for the parent's. Raises InvalidRequest.
         """
         if prompt_mode not in PROMPT_MODES:
             raise InvalidRequest(f"prompt_mode is one of {', '.join(PROMPT_MODES)}, not {prompt_mode!r}.")
@@ -109,7 +111,7 @@ class Sessions:
         }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, bulk=bulk, label=label)  # type: ignore[arg-type]
         session.lease_s = lease_s
-        return self._request(session, "fork", params, checkpoint_id, prompt_mode, steps, idempotency_key, batch)
+        return self._request(session, "fork", params, checkpoint_id, prompt_mode, steps, idempotency_key, owner, batch)
 
     def _accept(self, request: JobRequest) -> tuple[SessionRecord, JobRecord]:
         accepted = self._jobs.accept(request)
@@ -125,11 +127,12 @@ class Sessions:
         prompt_mode: str,
         steps: int,
         idempotency_key: str | None,
+        owner: str | None,
         batch: BatchMode | None = None,
     ) -> JobRequest:
         session.id = new_id("ses")
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session.id, params=params, bulk=session.bulk)
-        hidden = {"_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": prompt_mode}
+        hidden = {"_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": prompt_mode, "_owner": owner}
         counted = {"_total": max(steps, 1), "_done": 0} | ({"_batch": batch} if batch else {})
         return JobRequest("sessions/open", job, (
             session.id,
@@ -143,6 +146,7 @@ class Sessions:
             self._core.limits.max_jobs_total,
             self._core.limits.affinity_queue_bound,
             codec.dumps({"session_id": session.id, "checkpoint_id": source}) if source and not steps else "",
+            self._core.limits.quotas_json,
         ))  # fmt: skip
 
     def close(self, session_id: str) -> SessionRecord:
@@ -160,7 +164,8 @@ class Sessions:
 
     def reopen(self, session_id: str) -> SessionRecord:
         """Open a closed session again at its head (SessionLimitReached when all slots are in use)."""
-        self._core.scripts.run("sessions/reopen", session_id, self._core.limits.max_open_sessions)
+        limits = self._core.limits
+        self._core.scripts.run("sessions/reopen", session_id, limits.max_open_sessions, limits.quotas_json)
         return self.get(session_id)
 
     def page(

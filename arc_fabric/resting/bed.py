@@ -92,7 +92,12 @@ class StoreBed:
     def _read(self, tree_id: str, token: str, kind: str) -> tuple[int, Any]:
         row = self._resting.row(tree_id)
         if row is None or row["token"] != token:
-            return 1, {} if kind == "sessions" else {"inputs": [], "kept": [], "heads": []}  # it has just come back
+            return 1, {} if kind == "sessions" else {
+                "inputs": [],
+                "kept": [],
+                "heads": [],
+                "tags": [],
+            }  # it has just come back
         found = [item for some in Reader(self._backend, tree_id, token, row["digest"]).read(kind) for item in some]
         size = len(json.dumps(found))
         return size, found[0] if kind == "facts" else {item[0]: item[1] for item in found}

@@ -61,7 +61,6 @@ class _Told:
         if not self.nodes:
             self.created, self.prompt = known["created"], known["prompt"][:_MOST_CHARS]
         self.nodes += 1
-        self.updated = max(self.updated, known["created"])
         self.bytes += known["bytes_new"] or 0
         if known["label"] or known["bookmarked"]:
             self.kept.append(node.id)
@@ -73,7 +72,6 @@ class _Told:
         if json.loads(fields.get("state", "null")) != "closed" or session_id in making_clips:
             raise _Busy("a session of it is open, or a clip is being made")
         self.sessions += 1
-        self.updated = max(self.updated, json.loads(fields["updated"]))
         label, head = json.loads(fields.get("label", "null")), json.loads(fields.get("head", "null"))
         if label and len(self.labels) < _MOST_WORDS:
             self.labels.append(label[:_MOST_CHARS])
@@ -83,7 +81,7 @@ class _Told:
 
     def facts(self) -> dict[str, Any]:
         """For upkeep."""
-        return {"inputs": sorted(self.inputs), "kept": self.kept, "heads": self.heads}
+        return {"inputs": sorted(self.inputs), "kept": self.kept, "heads": self.heads, "tags": self.tags}
 
     def row(self, token: str, digest: str, facts: dict[str, Any] | None) -> dict[str, Any]:
         """For listings, and where it lies."""
@@ -117,7 +115,7 @@ def rest_tree(ledger: Ledger, backend: Backend, tree_id: str) -> bool:
 
 
 def _store(ledger: Ledger, backend: Backend, tree_id: str, token: str) -> dict[str, Any]:
-    told, writer = _Told(), Writer(backend, tree_id, token)
+    told, writer = _Told(updated=ledger.resting.touched(tree_id)), Writer(backend, tree_id, token)
     making_clips = ledger.resting.media_sessions()
     for some in ledger.resting.sessions_of(tree_id, SESSIONS_PER_CHUNK):
         writer.chunk("sessions", [(i, fields, told.take_session(i, fields, making_clips)) for i, fields in some])

@@ -17,6 +17,7 @@ from typing import Any
 
 from arc_fabric.base.threads import Rounds
 from arc_fabric.services import lock, parts
+from arc_fabric.services.rotation import rotate
 from arc_fabric.services.service import Service
 from arc_fabric.settings import Settings
 
@@ -98,6 +99,8 @@ class Stack:
     def _look(self) -> None:
         for service in self.services:
             try:
+                if service.child is not None:
+                    rotate(service.child.log, self.settings.log_bytes)
                 if not self._stopping.is_set() and service.tend():
                     self._report(service)
                     lock.write_running(self.settings.data_dir, self.view())

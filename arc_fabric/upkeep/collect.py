@@ -8,8 +8,8 @@ marked and, after its grace period, deleted (the store's collector), and old KV 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from arc_fabric.ledger import Ledger
@@ -22,6 +22,7 @@ from arc_fabric.store.upkeep.index import Index
 from arc_fabric.store.upkeep.scan import scan
 from arc_fabric.store.upkeep.thinning import ThinReport
 from arc_fabric.upkeep.orphans import Orphans
+from arc_fabric.upkeep.retention import Expired, retire
 from arc_fabric.upkeep.storage_budget import keep_to_budget
 from arc_fabric.upkeep.unwanted import drop_unwanted
 
@@ -39,13 +40,16 @@ class UpkeepReport:
     """None where there is no budget to keep to."""
     leftover: tuple[int, int] = (0, 0)
     """Objects of trees that rest no more, and their bytes."""
+    expired: Sequence[Expired] = ()
+    """Trees that the rules of retention deleted, or would."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe form: the collector's, and `orphans`, `orphan_bytes`, `budget`, `leftover`, `leftover_bytes`."""
+        """JSON-safe: the collector's, and orphans, orphan_bytes, budget, leftover, leftover_bytes, expired."""
         return self.collected.to_dict() | {
             "orphans": None if self.orphans is None else len(self.orphans),
             "orphan_bytes": sum((self.orphans or {}).values()),
             "budget": None if self.budget is None else self.budget.to_dict(),
+            "expired": [asdict(one) for one in self.expired],
             "leftover": self.leftover[0],
             "leftover_bytes": self.leftover[1],
         }
@@ -63,6 +67,7 @@ def collect(
     if ledger is None:
         collector = Collector(backend, grace_s=grace_s, clips_kept_s=kept_s, index=index)
         return UpkeepReport(collector.run(dry_run=dry_run), None, None)
+    gone = retire(ledger, settings, dry_run=dry_run)
     if not dry_run:
         drop_unwanted(ledger, backend)
     since = ledger.inputs.knows_since(storage_time(backend))
@@ -81,4 +86,4 @@ def collect(
     budget = keep_to_budget(ledger, backend, settings, index, dry_run=dry_run)
     if strangers or collected.marked or collected.deleted:
         log.info("collected: %d orphans, %d marked, %d deleted", len(strangers), collected.marked, collected.deleted)
-    return UpkeepReport(collected, strangers, budget, collect_leftover(ledger, backend, grace_s, dry_run=dry_run))
+    return UpkeepReport(collected, strangers, budget, collect_leftover(ledger, backend, grace_s, dry_run=dry_run), gone)

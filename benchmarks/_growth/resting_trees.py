@@ -54,7 +54,7 @@ class Maker:
             writer.chunk("nodes", [
                 (ids[at], self._node(at, ids, parents[at], sessions[owners[at]]), children[at], at) for at in some
             ])  # fmt: skip
-        facts = {"inputs": [f"inputs/{'0' * 64}-{tree_id[-16:]}.png"], "kept": [], "heads": []}
+        facts = {"inputs": [f"inputs/{'0' * 64}-{tree_id[-16:]}.png"], "kept": [], "heads": [], "tags": ["slip"]}
         resting.rest(tree_id, token, {
             "nodes": len(ids), "sessions": BRANCHES, "created": time.time(), "updated": time.time(),
             "prompt": PROMPT, "labels": [f"run {tree_id[-6:]}"], "tags": ["slip"],

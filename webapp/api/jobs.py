@@ -61,7 +61,7 @@ def list_jobs(query: JobsQuery) -> Response:
     return json_answer({"items": [item.to_dict() for item in page.items], "next": page.next})
 
 
-@jobs.post("/jobs", responses={200: JobsAnswer, 202: JobsAnswer, **errors(409, 413, 415)})
+@jobs.post("/jobs", responses={200: JobsAnswer, 202: JobsAnswer, **errors(409, 413, 415, 507)})
 def submit_jobs(header: WorkHeaders, query: WaitQuery, body: JobForms) -> Response:
     """Submit one job or many
 

@@ -37,7 +37,7 @@ class SessionsQuery(Query):
     limit: int = Field(50, ge=1, le=500, description="Sessions per page.")
 
 
-@sessions.post("/sessions", responses={200: SessionAccepted, 202: SessionAccepted, **errors(409, 413, 415)})
+@sessions.post("/sessions", responses={200: SessionAccepted, 202: SessionAccepted, **errors(409, 413, 415, 507)})
 def create_session(header: WorkHeaders, query: WaitQuery, body: CreateSession) -> Response:
     """Open a session
 
@@ -80,7 +80,7 @@ def heartbeat(path: SessionPath) -> Response:
     return json_answer({"session": ctx().ledger.sessions.heartbeat(path.session_id).to_dict()})
 
 
-@sessions.post("/sessions/<string:session_id>/reopen", responses={200: SessionAnswer, **errors(409)})
+@sessions.post("/sessions/<string:session_id>/reopen", responses={200: SessionAnswer, **errors(409, 507)})
 def reopen_session(path: SessionPath) -> Response:
     """Open a closed session again, at its head"""
     return json_answer({"session": ctx().ledger.sessions.reopen(path.session_id).to_dict()})

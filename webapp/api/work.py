@@ -14,8 +14,8 @@ from webapp.work.accepted import accepted, wait_seconds
 from webapp.work.bodies import CheckpointBody, ForkBody, ForkOptions, RewindBody, StepBody
 
 work = blueprint("work", "work", "Jobs of one session take effect one at a time, in the order they were accepted.")
-_ANSWERS = {200: WorkAccepted, 202: WorkAccepted, **errors(409, 413, 415)}
-_FORKED = {200: SessionAccepted, 202: SessionAccepted, **errors(409, 413, 415)}
+_ANSWERS = {200: WorkAccepted, 202: WorkAccepted, **errors(409, 413, 415, 507)}
+_FORKED = {200: SessionAccepted, 202: SessionAccepted, **errors(409, 413, 415, 507)}
 
 
 @work.post("/sessions/<string:session_id>/step", responses=_ANSWERS)

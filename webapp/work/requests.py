@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import g
+
 from arc_fabric.base.rewind import step_before, step_of_checkpoint
 from arc_fabric.errors import SessionClosed
 from arc_fabric.ledger import JobRequest, SessionRecord
@@ -27,6 +29,7 @@ def open_session(body: CreateSession, key: str | None) -> tuple[JobRequest, dict
         state=body.state,
         label=body.label,
         lease_s=body.lease_s,
+        owner=_asker(),
         idempotency_key=key,
     )
     return request, note
@@ -43,6 +46,7 @@ def fork(body: ForkBody, key: str | None) -> JobRequest:
         bulk=body.bulk,
         label=body.label,
         lease_s=body.lease_s,
+        owner=_asker(),
         idempotency_key=key,
     )
 
@@ -80,6 +84,12 @@ def video(body: VideoBody) -> JobRequest:
     fps = body.fps or model_fps()
     clip = clips.plan(ctx().pictures, body.checkpoint_id, body.from_, body.to, fps=fps, form=body.format)
     return clips.request(ctx().ledger, clip, session_id)
+
+
+def _asker() -> str | None:
+    """The name of the token that asks."""
+    principal = g.get("principal")
+    return None if principal is None else principal.name
 
 
 def _require_open(session_id: str) -> None:

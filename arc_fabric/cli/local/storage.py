@@ -191,6 +191,14 @@ def _gc(facts: dict[str, Any]) -> None:
     if facts["orphans"]:
         fate = "would be deleted" if facts["dry_run"] else "are deleted now; their data waits as above"
         out.print(f"{facts['orphans']} checkpoints that no node names, {size(facts['orphan_bytes'])}, {fate}")
+    for one in facts.get("expired", ()):
+        fate = "would be deleted" if facts["dry_run"] else "is deleted"
+        days = one["untouched_s"] / 86400
+        out.print(
+            f"tree {one['tree_id']} {fate}: untouched for {days:.1f} days ({escape(one['rule'])})", soft_wrap=True
+        )
+    if facts.get("leftover"):
+        out.print(f"{size(facts['leftover_bytes'])} in {facts['leftover']} objects of trees that rest no more {verb}")
     if facts["inputs"]:
         out.print(f"{size(facts['input_bytes'])} of these in {facts['inputs']} given pictures that nothing names")
     if facts["inputs"] is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from redis import Redis
 
+from arc_fabric import rules
 from arc_fabric.errors import ServiceError
 from arc_fabric.ledger.core import codec
 from arc_fabric.ledger.core.connection import connect, connect_blocking, texts
@@ -30,11 +32,18 @@ class Limits:
     max_pinned: int = 50
     affinity_queue_bound: int = 4
     lease_ttl_s: float = 3.0
+    quotas: Sequence[str] = ()
 
     @classmethod
     def from_settings(cls, settings: Any) -> Limits:
         """Take the fields of the same names from `arc_fabric.settings.Settings`."""
         return cls(**{f.name: getattr(settings, f.name) for f in fields(cls)})
+
+    @cached_property
+    def quotas_json(self) -> str:
+        """The quotas as scripts take them: JSON, empty where there are none."""
+        known = {name: asdict(quota) for name, quota in rules.quotas(self.quotas).items()}
+        return codec.dumps(known) if known else ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class Bed(Protocol):
         """Bring a tree back; returns when its records are here. Raises StoreError, ServiceError."""
 
     def facts(self, tree_id: str, token: str) -> dict[str, Any]:
-        """What upkeep must know of a tree that rests: {inputs, kept, heads}."""
+        """What upkeep must know of a tree that rests: {inputs, kept, heads, tags}."""
 
     def sessions(self, tree_id: str, token: str) -> dict[str, dict[str, Any]]:
         """Fields of the sessions of a tree that rests, by id."""

@@ -50,6 +50,8 @@ MEDIA = "arc:media"
 """Sorted set of the unfinished media jobs, by the time of the last sign of life."""
 PINNED = "arc:pinned"
 """Sorted set of the pinned nodes, by the time they were pinned."""
+OWNERS = "arc:owners"
+"""Set of the names of tokens for which something is counted."""
 KNOWS_SINCE = "arc:knows_since"
 """The storage's time of the first question about what is stored: older objects may be of a ledger that was lost."""
 PRIORITY_MARK = "\x06\x16"
@@ -185,6 +187,16 @@ def rest_claim(tree_id: str) -> str:
 def waking(tree_id: str) -> str:
     """String with the token of who brings a tree back; expires."""
     return f"arc:tree:{tree_id}:waking"
+
+
+def owner_bytes(name: str) -> str:
+    """String with the bytes that a token's sessions have stored."""
+    return f"arc:owner:{name}:bytes"
+
+
+def owner_open(name: str) -> str:
+    """Set of a token's open sessions that are not bulk."""
+    return f"arc:owner:{name}:open"
 
 
 def worker(name: str) -> str:

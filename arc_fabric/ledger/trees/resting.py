@@ -66,7 +66,7 @@ class Resting:
 
     def facts(self, tree_id: str, row: Mapping[str, Any]) -> dict[str, Any]:
         """{inputs: keys of given pictures that it names, kept: nodes with a mark of people, heads: session heads and
-        when they were of use}. Raises StoreError, ServiceError."""
+        when they were of use, tags: of its nodes}. Raises StoreError, ServiceError."""
         if row["facts"] is not None:
             inline: dict[str, Any] = row["facts"]
             return inline
@@ -80,6 +80,15 @@ class Resting:
     def due(self, before: float, limit: int) -> list[str]:
         """Trees that nobody touched since, the longest untouched first."""
         return texts(self._core.redis.zrangebyscore(keys.TOUCHED, "-inf", before, start=0, num=limit))
+
+    def untouched(self, before: float) -> list[tuple[str, float]]:
+        """Trees that are here and that nobody touched since, and when each was."""
+        found = self._core.redis.zrangebyscore(keys.TOUCHED, "-inf", before, withscores=True)
+        return [(str(tree_id), float(touched)) for tree_id, touched in found]
+
+    def touched(self, tree_id: str) -> float:
+        """When something last changed in a tree that is here."""
+        return float(self._core.redis.zscore(keys.TOUCHED, tree_id) or 0.0)
 
     def claim(self, tree_id: str, token: str) -> bool:
         """Begin; whatever touches the tree from here on ends the claim."""

@@ -1,4 +1,4 @@
--- needs: base trees placement jobs media
+-- needs: base trees quota placement jobs media
 -- Cancel a job. It ends here and now; a worker that is computing a step of it learns so at its commit and drops
 -- that step. ARGV: job.
 local jid = ARGV[1]

@@ -1,4 +1,4 @@
--- needs: base trees placement jobs
+-- needs: base trees quota placement jobs
 -- A worker holds a ticket: what may it run? ARGV: worker, boot, ticket's job, lease ms, attempts allowed.
 -- Answers: done (+ a job that needs a ticket now, or '', and how the ticket's job ended) | fenced | elsewhere (+ the job to forward, or '') | run, job, session.
 local worker, boot, ticket, lease_ms, allowed = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])

@@ -1,4 +1,4 @@
--- needs: base trees placement jobs
+-- needs: base trees quota placement jobs
 -- One effect of a job, whole or not at all. ARGV: worker, boot, session, job, epoch, node ('' = none), packed node,
 -- packed session changes, step entry ('' = none), final state ('' = the job goes on), result, error, timings.
 -- Answers: ok (+ the session's next job if it needs a ticket, or '') | ended (cancelled or finished already) | fenced.
@@ -20,7 +20,8 @@ end
 
 if nid ~= '' then
   local node = cjson.decode(ARGV[7])
-  node.created = now
+  node.created, node._owner = now, session._owner
+  count_bytes(bare(session._owner), tonumber(node.bytes_new or '0') or 0)
   set(keys.node(nid), node)
   local parent, tree = bare(node.parent), bare(node.tree_id)
   if parent then redis.call('RPUSH', keys.children(parent), nid) end

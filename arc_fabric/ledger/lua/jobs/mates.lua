@@ -1,4 +1,4 @@
--- needs: base trees placement jobs
+-- needs: base trees quota placement jobs
 -- Further jobs for a worker that runs one which may step together with others: the oldest that wait at the same place of
 -- their window, and of those only this worker's share, so that the others find work, too. Each is claimed by itself, as
 -- claim.lua does. A job whose worker was lost before it committed anything runs alone: it may be what killed it.

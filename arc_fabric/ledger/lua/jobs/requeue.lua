@@ -1,4 +1,4 @@
--- needs: base trees placement jobs
+-- needs: base trees quota placement jobs
 -- Before a step a job gives way to other work; its next ticket goes where its session belongs by now.
 -- ARGV: worker, boot, session, running job, epoch, affinity bound, job whose ticket this is, attempts from here on ('' = as is).
 -- Answers: ok, the ticket's job | ended.

@@ -1,6 +1,6 @@
--- needs: base trees placement jobs
+-- needs: base trees quota placement jobs
 -- A job for an existing session. ARGV: session, job, packed job fields, idempotency key, digest, if_head ('' = none),
--- max jobs per session, max jobs in all, affinity bound, ticket ('' = the caller sends it).
+-- max jobs per session, max jobs in all, affinity bound, quotas (JSON, '' = none), ticket ('' = the caller sends it).
 local sid, jid, packed, idempotency, digest, if_head = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if redis.call('EXISTS', keys.job(jid)) == 1 then return { 'ok', jid } end
 local again = replay(idempotency, digest)
@@ -16,6 +16,8 @@ if if_head ~= '' and head ~= if_head then
   return refuse('HeadMoved', 'The head is ' .. (head or 'not made yet') .. ', not ' .. if_head .. '.',
     { session_id = sid, head = head, if_head = if_head })
 end
+local over = cjson.decode(packed).kind == '"step"' and over_quota(bare(session._owner), ARGV[10], false)
+if over then return over end
 local waiting_jobs = redis.call('LLEN', keys.mailbox(sid))
 local full = too_many(tonumber(ARGV[8]), waiting_jobs, tonumber(ARGV[7]))
 if full then return full end
@@ -30,5 +32,5 @@ if waiting_jobs == 0 or not owner_alive(owner, boot) then
 end
 renew_client(sid, session)
 accept(sid, session, jid, job, idempotency, digest, name, reason, job.bulk == 'true')
-send(job, ARGV[10])
+send(job, ARGV[11])
 return { 'ok', jid, whole(job) }

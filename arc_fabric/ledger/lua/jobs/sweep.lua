@@ -1,4 +1,4 @@
--- needs: base trees placement jobs
+-- needs: base trees quota placement jobs
 -- A slice of the reaper's round: note dead workers, give their sessions to live ones, find work whose ticket was lost.
 -- ARGV: affinity bound, seconds without a sign of life before a ticket counts as lost, most sessions to move or
 -- look at. Answers whether there is more to do ('more' or ''), and the jobs to send tickets for.

@@ -154,6 +154,7 @@ close_session = function(sid, session, why)
   end
   redis.call('SREM', keys.SESSIONS_OPEN, sid)
   redis.call('ZREM', keys.CLIENT_LEASES, sid)
+  count_closed(bare(session._owner), sid)
   if bare(session.tree_id) then touch(bare(session.tree_id)) end
   own(sid, nil, nil, session)
   emit_session(sid, 'session.closed', session)

@@ -1,4 +1,4 @@
--- needs: base trees placement jobs media
+-- needs: base trees quota placement jobs media
 -- A media worker holds a ticket. ARGV: worker, boot, job, lease ms, attempts allowed. Answers: run, job | done | fenced.
 local worker, boot, jid, allowed = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
 local key = keys.job(jid)

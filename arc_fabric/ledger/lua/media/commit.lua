@@ -1,4 +1,4 @@
--- needs: base trees placement jobs media
+-- needs: base trees quota placement jobs media
 -- A media job goes on, ends, or is given back. ARGV: worker, boot, job, done, final state ('' = it goes on, queued = given
 -- back), result, error, timings. Answers: ok | ended (cancelled, or another worker has it by now).
 local worker, boot, jid, done, final = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]

@@ -1,4 +1,4 @@
--- needs: base trees placement jobs media
+-- needs: base trees quota placement jobs media
 -- A media job, unless one for the same target is unfinished. ARGV: job, packed job fields, most jobs in all,
 -- ticket ('' = the caller sends it).
 local jid, fields = ARGV[1], cjson.decode(ARGV[2])

@@ -1,4 +1,4 @@
--- needs: base trees placement jobs media
+-- needs: base trees quota placement jobs media
 -- The reaper's look at media jobs: those whose worker died, and those whose ticket was lost, get a new ticket. ARGV:
 -- seconds without a sign of life. Answers with the jobs to send tickets for.
 local timeout, resend = tonumber(ARGV[1]), {}

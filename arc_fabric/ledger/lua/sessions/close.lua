@@ -1,4 +1,4 @@
--- needs: base trees placement jobs
+-- needs: base trees quota placement jobs
 -- Close a session: its slot is free at once, its unfinished jobs are cancelled, its tree stays. ARGV: session.
 local sid = ARGV[1]
 local session = load(keys.session(sid))

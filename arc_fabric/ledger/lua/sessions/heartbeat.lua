@@ -1,4 +1,4 @@
--- needs: base trees placement jobs
+-- needs: base trees quota placement jobs
 -- The client of a session lives. ARGV: session.
 local sid = ARGV[1]
 local session = load(keys.session(sid))

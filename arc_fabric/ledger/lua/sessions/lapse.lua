@@ -1,4 +1,4 @@
--- needs: base trees placement jobs
+-- needs: base trees quota placement jobs
 -- Close the sessions whose client gave no sign of life for as long as its lease says. ARGV: most at once, seconds without
 -- a look after which every lease has its full time again (Redis was away: nobody could be heard). Answers with those closed.
 local heard = redis.call('HMGET', keys.CLIENTS_HEARD, 'last', 'since')

@@ -1,8 +1,8 @@
--- needs: base trees placement jobs
+-- needs: base trees quota placement jobs
 -- A new session and its first job (create or fork). ARGV: session, packed session fields, job, packed job fields,
 -- idempotency key, digest, source checkpoint ('' = create), max open sessions, max jobs in all, affinity bound,
--- result ('' = a worker does the job; else that of a job which has nothing left to do: it ends here), ticket ('' = the
--- caller sends it).
+-- result ('' = a worker does the job; else that of a job which has nothing left to do: it ends here), quotas (JSON, '' =
+-- none), ticket ('' = the caller sends it).
 local sid, jid, idempotency, digest, source = ARGV[1], ARGV[3], ARGV[5], ARGV[6], ARGV[7]
 if redis.call('EXISTS', keys.job(jid)) == 1 then return { 'ok', jid } end
 local again = replay(idempotency, digest)
@@ -28,10 +28,15 @@ if source ~= '' then
   fields.n_frames = tostring(1 + tonumber(node[3]) * tonumber(node[7])) -- base/frames.py: frame_count
   if fields.prompt == 'null' then fields.prompt = node[4] end
   if fields.seed == 'null' then fields.seed = node[5] end
-  local inherited = redis.call('HMGET', keys.session(parent), 'model', 'embodiment_id')
+  local inherited = redis.call('HMGET', keys.session(parent), 'model', 'embodiment_id', '_owner')
+  if fields._owner == 'null' then fields._owner = inherited[3] or nil end
   fields.model, fields.embodiment_id = inherited[1] or 'null', inherited[2] or '0'
   prefer = bare(get(keys.session(parent), 'worker'))
 end
+if fields._owner == 'null' then fields._owner = nil end
+local owner = bare(fields._owner)
+local over = over_quota(owner, ARGV[12], not bulk)
+if over then return over end
 if not bulk then
   local open, limit = redis.call('SCARD', keys.SESSIONS_OPEN), tonumber(ARGV[8])
   if open >= limit then
@@ -50,7 +55,10 @@ fields.created, fields.updated, fields.state = now, now, '"open"'
 set(keys.session(sid), fields)
 own(sid, name, boot, fields)
 redis.call('ZADD', bulk and keys.SESSIONS_BULK or keys.SESSIONS, 0, sid)
-if not bulk then redis.call('SADD', keys.SESSIONS_OPEN, sid) end
+if not bulk then
+  redis.call('SADD', keys.SESSIONS_OPEN, sid)
+  count_open(owner, sid)
+end
 renew_client(sid, fields)
 if source ~= '' then
   redis.call('ZADD', keys.tree_sessions(bare(fields.tree_id)), 0, sid)
@@ -58,7 +66,7 @@ end
 emit_session(sid, 'session.created', fields)
 local job = accept(sid, fields, jid, cjson.decode(ARGV[4]), idempotency, digest, name, reason, bulk)
 if ARGV[11] == '' then
-  send(job, ARGV[12])
+  send(job, ARGV[13])
 else
   file_job(jid, job.kind, job.state, '"running"')
   change(keys.job(jid), job, { state = '"running"', started = now })

@@ -1,5 +1,5 @@
--- needs: base trees placement jobs
--- Open a closed session again, without a client's lease. ARGV: session, max open sessions.
+-- needs: base trees quota placement jobs
+-- Open a closed session again, without a client's lease. ARGV: session, max open sessions, quotas (JSON, '' = none).
 local sid, limit = ARGV[1], tonumber(ARGV[2])
 local key = keys.session(sid)
 local state = get(key, 'state')
@@ -15,6 +15,10 @@ if open >= limit then
   return refuse('SessionLimitReached', open .. ' sessions are open; the limit is ' .. limit .. '.',
     { open = open, limit = limit })
 end
+local owner = bare(get(key, '_owner'))
+local over = over_quota(owner, ARGV[3], true)
+if over then return over end
+count_open(owner, sid)
 set(key, { state = '"open"', updated = now, bulk = 'false', lease_s = 'null' })
 redis.call('HDEL', key, '_lapsed')
 redis.call('SADD', keys.SESSIONS_OPEN, sid)

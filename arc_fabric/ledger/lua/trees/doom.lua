@@ -1,4 +1,4 @@
--- needs: base trees placement jobs media
+-- needs: base trees quota placement jobs media
 -- Delete a tree: nothing changes it any more, and its records go in slices (erase.lua). ARGV: tree, whether its open sessions
 -- are closed and its unfinished jobs cancelled ('' = it is refused then), most of these at once. Answers: ok | more.
 local tree, left = ARGV[1], tonumber(ARGV[3])

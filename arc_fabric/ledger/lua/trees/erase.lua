@@ -1,4 +1,4 @@
--- needs: base
+-- needs: base quota
 -- A slice of what is left of a deleted tree: jobs, sessions, then nodes, whose payloads are unwanted from here on. ARGV: tree,
 -- most of each at once. Answers: more | done.
 local tree, most = ARGV[1], tonumber(ARGV[2])
@@ -27,6 +27,8 @@ for _, sid in ipairs(redis.call('ZRANGE', keys.tree_sessions(tree), 0, most - 1)
   redis.call('ZREM', keys.tree_sessions(tree), sid)
 end
 for _, nid in ipairs(redis.call('ZRANGE', keys.tree(tree), 0, most - 1)) do
+  local facts = redis.call('HMGET', keys.node(nid), '_owner', 'bytes_new')
+  count_bytes(bare(facts[1]), -(tonumber(facts[2] or '0') or 0))
   redis.call('UNLINK', keys.node(nid), keys.children(nid), keys.framestrip(nid))
   redis.call('ZREM', keys.PENDING, nid)
   redis.call('ZREM', keys.PINNED, nid)
