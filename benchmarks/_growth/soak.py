@@ -26,7 +26,9 @@ def soak(report: Report, steps: int, seconds: float) -> None:
     """Resident bytes of each process after all steps over those after a tenth of them. Ends early after `seconds`, and
     says after how many steps that was."""
     with tempfile.TemporaryDirectory(prefix="arc-bench-") as folder:
-        stack = Stack(load_settings(data_dir=folder, devices="cpu", flower=False, model=TOY, rest_after_s=60))
+        # Caches that are full after a tenth, so that what grows afterwards is no cache.
+        kept = {"host_cache_bytes": 32 << 20, "rest_after_s": 60}
+        stack = Stack(load_settings(data_dir=folder, devices="cpu", flower=False, model=TOY, **kept))
         stack.start()
         try:
             with httpx.Client(base_url=stack.url, timeout=300) as web:
