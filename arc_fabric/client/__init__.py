@@ -13,12 +13,15 @@
     server      all that is named by an id    views       typed answers
     session     RemoteSession                 env         a Gymnasium environment over a session
     stream      events and live frames                evaluation  RemoteEvaluation
+    many        steps of many sessions at once        vector      many of them as a Gymnasium vector environment
+    rlinf       a world-model backend for RLinf
 
 It imports neither torch nor the rest of the system; latents become torch tensors only when asked for.
 """
 
 from arc_fabric.client.evaluation import EvaluationInfo, RemoteEvaluation
 from arc_fabric.client.fabric import ArcFabric
+from arc_fabric.client.many import Slot, SlotResult
 from arc_fabric.client.session import RemoteSession
 from arc_fabric.client.stream import LiveFrame, Stream
 from arc_fabric.client.views import Comparison, Job, Node, SessionInfo, Step, TreeInfo
@@ -33,6 +36,8 @@ __all__ = [
     "RemoteEvaluation",
     "RemoteSession",
     "SessionInfo",
+    "Slot",
+    "SlotResult",
     "Step",
     "Stream",
     "TreeInfo",

@@ -55,7 +55,7 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         geometry = fabric.model()["geometry"]
         self.metadata = self.metadata | {"render_fps": int(geometry["fps"])}
         self.render_mode = render_mode
-        self.action_space = _action_space(geometry)
+        self.action_space = action_space(geometry)
         size = (geometry["image_height"], geometry["image_width"], 3)
         self.observation_space = gymnasium.spaces.Box(0, 255, size, np.uint8)
         self._fabric, self._prompt, self._frame = fabric, prompt, initial_frame
@@ -139,7 +139,8 @@ class WorldEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return self._session
 
 
-def _action_space(geometry: dict[str, Any]) -> gymnasium.spaces.Box[np.floating[Any]]:
+def action_space(geometry: dict[str, Any]) -> gymnasium.spaces.Box[np.floating[Any]]:
+    """What a step takes: float32 [action_horizon, action_dim] within the model's limits."""
     shape = (geometry["action_horizon"], geometry["action_dim"])
     low = np.broadcast_to(np.float32(geometry["action_low"] or -1.0), shape)
     high = np.broadcast_to(np.float32(geometry["action_high"] or 1.0), shape)

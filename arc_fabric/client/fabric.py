@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arc_fabric import errors
+from arc_fabric.client.many import Slot, SlotResult, step_many
 from arc_fabric.client.pictures import Views, picture_of
 from arc_fabric.client.server import Server
-from arc_fabric.client.session import RemoteSession
+from arc_fabric.client.session import RemoteSession, fork_of
 from arc_fabric.client.views import SessionInfo
 
 
@@ -58,6 +59,31 @@ class ArcFabric(Server):
     def session(self, session_id: str) -> RemoteSession:
         """A session by its id."""
         return RemoteSession(self, SessionInfo.of(self.transport.json("GET", f"/api/sessions/{session_id}")))
+
+    def open(
+        self,
+        checkpoint_id: str,
+        *,
+        prompt: str | None = None,
+        seed: int | None = None,
+        label: str | None = None,
+        lease_s: float | None = None,
+        spread: bool = False,
+    ) -> RemoteSession:
+        """A new session that begins at a stored checkpoint, whoever made it. `spread`: on the worker with the least to
+        do, not where the checkpoint's state is. Raises CheckpointNotFound, SessionLimitReached."""
+        body = {"new_prompt": prompt, "new_seed": seed, "label": label, "lease_s": lease_s, "spread": spread or None}
+        return fork_of(self, checkpoint_id, body)[0]
+
+    def step_many(
+        self, slots: Sequence[Slot], *, decode: bool = True, timeout: float = 600.0
+    ) -> list[SlotResult | errors.ArcFabricError]:
+        """One step of each of up to 64 sessions, in one request; the answers in the order given, with the frames, or
+        with `decode=False` the latents, that each step added. A slot that failed is its error, in its place.
+
+        Raises the error with which the request is refused; nothing has happened then.
+        """
+        return step_many(self.transport, slots, decode=decode, timeout=timeout)
 
     def _sample(self) -> str:
         names = self.samples()

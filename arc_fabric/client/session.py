@@ -109,6 +109,7 @@ class RemoteSession(SessionProtocol):
         prompt_mode: PromptMode = "keep",
         steps: int = 0,
         bulk: bool = False,
+        spread: bool = False,
         label: str | None = None,
         lease_s: float | None = None,
         wait: bool = True,
@@ -116,14 +117,13 @@ class RemoteSession(SessionProtocol):
         on_progress: Progress | None = None,
     ) -> RemoteSession:
         """A new session that begins at `at` (default: the head); `steps` of it run at once. A `bulk` fork takes no slot
-        and closes at its end. For `lease_s` see `ArcFabric.new_session`."""
+        and closes at its end; one that is `spread` goes to the worker with the least to do. For `lease_s` see
+        `ArcFabric.new_session`."""
         body = {"new_prompt": prompt, "new_seed": seed, "prompt_mode": prompt_mode, "steps": steps, "bulk": bulk,
-                "label": label, "lease_s": lease_s}  # fmt: skip
-        answer = self._fabric.transport.json("POST", f"/api/checkpoints/{self.checkpoint_at(at)}/fork", body=body)
-        fork = RemoteSession(self._fabric, SessionInfo.of(answer["session"]))
-        fork.keep_alive()
-        if wait and not Job.of(answer["job"]).ended:
-            self._fabric.wait(answer["job"]["id"], timeout=timeout, on_progress=on_progress)
+                "spread": spread or None, "label": label, "lease_s": lease_s}  # fmt: skip
+        fork, job = fork_of(self._fabric, self.checkpoint_at(at), body)
+        if wait and not job.ended:
+            self._fabric.wait(job.id, timeout=timeout, on_progress=on_progress)
             fork.refresh()
         return fork
 
@@ -285,6 +285,14 @@ class RemoteSession(SessionProtocol):
         first = first_frame_of(node.frame_index, node.n_frames)
         for number, image in enumerate(self.strip(node.id), first):
             on_frame(number, image)
+
+
+def fork_of(fabric: Server, checkpoint_id: str, body: dict[str, Any]) -> tuple[RemoteSession, Job]:
+    """A new session on a checkpoint, and its job; `body` as the server takes it."""
+    answer = fabric.transport.json("POST", f"/api/checkpoints/{checkpoint_id}/fork", body=body)
+    fork = RemoteSession(fabric, SessionInfo.of(answer["session"]))
+    fork.keep_alive()
+    return fork, Job.of(answer["job"])
 
 
 def _plain(values: Any) -> Any:

@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from arc_fabric.errors import InvalidRequest
-from arc_fabric.ledger.records import JobRecord, SessionRecord
+from arc_fabric.errors import Conflict, InvalidRequest
+from arc_fabric.ledger.records import JobRecord, NodeRecord, SessionRecord
 
 QUEUE, PRIORITY = "<queue>", "<priority>"
 """In a ticket they stand for what the script decides (lua/lib/placement.lua: send); the priority within quotes."""
@@ -42,6 +42,18 @@ class Accepted:
 def digest(*parts: Any) -> str:
     """What an Idempotency-Key stands for: equal requests have equal digests."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def in_tree(node: NodeRecord, session: SessionRecord) -> NodeRecord:
+    """The node, if a session's head may be moved there. Raises Conflict for one of another tree."""
+    if node.tree_id != session.tree_id:
+        raise Conflict(
+            f"Checkpoint {node.id} is of another tree than session {session.id}.",
+            hint="Fork the checkpoint into a session of its own.",
+            checkpoint_id=node.id,
+            session_id=session.id,
+        )
+    return node
 
 
 def check_steps(steps: object, low: int, high: int) -> None:

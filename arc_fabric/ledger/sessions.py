@@ -89,6 +89,7 @@ class Sessions:
         actions: Sequence[Sequence[Sequence[float]] | None] | None = None,
         bulk: bool = False,
         batch: BatchMode | None = None,
+        spread: bool = False,
         label: str | None = None,
         lease_s: float | None = None,
         owner: str | None = None,
@@ -100,7 +101,8 @@ class Sessions:
         No tensor is copied and no node is made. Prompt and seed default to the checkpoint's. A bulk fork does
         not count as open, runs after interactive work and is closed when its job ends. With `batch` its steps may be
         taken together with those of other such forks: with the bits of steps alone (exact), or in one forward pass,
-        equal to rounding (fast). Without an `owner` it is counted for the parent's. Raises InvalidRequest.
+        equal to rounding (fast). With `spread` it goes to the worker that has the least to do, instead of where its
+        parent's state is. Without an `owner` it is counted for the parent's. Raises InvalidRequest.
         """
         if prompt_mode not in PROMPT_MODES:
             raise InvalidRequest(f"prompt_mode is one of {', '.join(PROMPT_MODES)}, not {prompt_mode!r}.")
@@ -111,7 +113,9 @@ class Sessions:
         }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, bulk=bulk, label=label)  # type: ignore[arg-type]
         session.lease_s = lease_s
-        return self._request(session, "fork", params, checkpoint_id, prompt_mode, steps, idempotency_key, owner, batch)
+        return self._request(
+            session, "fork", params, checkpoint_id, prompt_mode, steps, idempotency_key, owner, batch, spread=spread
+        )
 
     def _accept(self, request: JobRequest) -> tuple[SessionRecord, JobRecord]:
         accepted = self._jobs.accept(request)
@@ -129,10 +133,15 @@ class Sessions:
         idempotency_key: str | None,
         owner: str | None,
         batch: BatchMode | None = None,
+        *,
+        spread: bool = False,
     ) -> JobRequest:
         session.id = new_id("ses")
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session.id, params=params, bulk=session.bulk)
-        hidden = {"_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": prompt_mode, "_owner": owner}
+        hidden: dict[str, object] = {
+            "_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": prompt_mode, "_owner": owner
+        }  # fmt: skip
+        hidden |= {"_spread": True} if spread else {}
         counted = {"_total": max(steps, 1), "_done": 0} | ({"_batch": batch} if batch else {})
         return JobRequest("sessions/open", job, (
             session.id,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response
 
 from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
-from webapp.http.answers import blueprint, errors
+from webapp.http.answers import binary, blueprint, errors
+from webapp.http.limits import MAX_WAIT_S
 from webapp.schemas.ids import CheckpointPath, SessionPath, WorkHeaders
 from webapp.schemas.views import SessionAccepted, WorkAccepted
-from webapp.work import requests
+from webapp.work import many, requests
 from webapp.work.accepted import accepted, wait_seconds
 from webapp.work.bodies import CheckpointBody, ForkBody, ForkOptions, RewindBody, StepBody
+from webapp.work.many import StepManyBody
 
 work = blueprint("work", "work", "Jobs of one session take effect one at a time, in the order they were accepted.")
 _ANSWERS = {200: WorkAccepted, 202: WorkAccepted, **errors(409, 413, 415, 507)}
@@ -27,6 +31,25 @@ def step(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: StepBod
     """
     request = requests.step(path.session_id, body, header.idempotency_key)
     return accepted(ctx().dispatcher.accept(request), wait_seconds(header, query.wait))
+
+
+_MANY: Any = {200: binary("application/x-npz", description="npz: `slots`, and `frames.<n>` or `latents.<n>` of each.")}
+
+
+@work.post("/sessions/step-many", responses=_MANY | errors(409, 413, 415))
+def step_many(header: WorkHeaders, query: WaitQuery, body: StepManyBody) -> Response:
+    """Step many sessions
+
+    One step of each, after going to a checkpoint where a slot says so; each is a job of its session like any other.
+    The answer is one .npz (no pickle): `slots`, JSON as bytes with {session_id, job_id, state, error, checkpoint_id,
+    frame_index, action_source, steered, wall_s} per slot, and for each that has succeeded `frames.<n>` uint8 [F, H, W,
+    3], or with `decode: false` `latents.<n>` [B, K, C, h, w] (bfloat16 widened to float32). One that failed says so in
+    its `error` and stops no other. Waits for 60 s where the query does not say otherwise; asked again with the same
+    Idempotency-Key it answers with the same jobs.
+    """
+    jobs = many.accept(body, header.idempotency_key)
+    done = many.wait_all(jobs, wait_seconds(header, MAX_WAIT_S if query.wait is None else query.wait))
+    return Response(many.packed(body, done), mimetype="application/x-npz")
 
 
 @work.post("/sessions/<string:session_id>/rewind", responses=_ANSWERS)

@@ -225,6 +225,9 @@ class ForkOptions(Body):
         description="Steps to run after the fork, in the same job.",
         json_schema_extra=decided_by("max_steps_per_job"),
     )
+    spread: bool = Field(
+        False, description="Place it on the worker with the least to do, not where its parent's state is."
+    )
     bulk: bool = Field(False, description="Evaluation run: low priority, needs no session slot, closes at its end.")
     label: Label | None = None
     lease_s: LeaseS | None = None

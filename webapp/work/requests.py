@@ -44,6 +44,7 @@ def fork(body: ForkBody, key: str | None) -> JobRequest:
         prompt_mode=body.prompt_mode,
         steps=body.steps,
         bulk=body.bulk,
+        spread=body.spread,
         label=body.label,
         lease_s=body.lease_s,
         owner=_asker(),

@@ -10,6 +10,7 @@ from arc_fabric.base.rewind import step_before, step_of_checkpoint
 from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import NodeRecord
+from arc_fabric.ledger.requests import in_tree
 from arc_fabric.media.frames import pack_strip
 from workers.jobs.commits import STORED_WITHIN_S
 from workers.jobs.publish import send_live
@@ -62,15 +63,20 @@ def fork(run: JobRun) -> None:
 
 
 def rewind(run: JobRun) -> None:
-    """Move the head up its lineage. Nodes stay, and so do the session's prompt and seed."""
+    """Move the head up its lineage, or (`anywhere`) to any checkpoint of its tree. Nodes stay, and so do the session's
+    prompt and seed."""
     ledger, params = run.process.ledger, run.job.params
+    if params.get("anywhere"):
+        node = in_tree(ledger.nodes.get(params["checkpoint_id"]), run.session)
+        place = {"head": node.id, "frame_index": node.frame_index}
+        return run.succeed(place, **place, n_frames=node.frames_to_end)
     lineage = ledger.nodes.path(present(run.session.head))[::-1]
     if params.get("checkpoint_id") is None:
         step = step_before(len(lineage) - 1, params.get("n_steps", 1))
     else:
         step = step_of_checkpoint(lineage, params["checkpoint_id"])
     place = {"head": lineage[step], "frame_index": step}
-    run.succeed(place, **place, n_frames=frame_count(step, run.runtime.model.geometry.frames_per_step))
+    return run.succeed(place, **place, n_frames=frame_count(step, run.runtime.model.geometry.frames_per_step))
 
 
 def checkpoint(run: JobRun) -> None:

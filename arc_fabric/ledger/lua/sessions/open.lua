@@ -31,7 +31,7 @@ if source ~= '' then
   local inherited = redis.call('HMGET', keys.session(parent), 'model', 'embodiment_id', '_owner')
   if fields._owner == 'null' then fields._owner = inherited[3] or nil end
   fields.model, fields.embodiment_id = inherited[1] or 'null', inherited[2] or '0'
-  prefer = bare(get(keys.session(parent), 'worker'))
+  prefer = fields._spread ~= 'true' and bare(get(keys.session(parent), 'worker')) or nil
 end
 if fields._owner == 'null' then fields._owner = nil end
 local owner = bare(fields._owner)
