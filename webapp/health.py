@@ -56,11 +56,11 @@ def healthz() -> Response:
 
 @health.get("/readyz", responses={200: Health, 503: Health, 429: error(429)})
 def readyz() -> Response:
-    """Whether Redis takes writes, the object store and a worker with its model are there, and all threads are well"""
+    """Whether Redis and the object store take writes, a worker with its model is there, and all threads are well"""
     context = ctx()
     checks = {
         "redis": _check(context.ledger.takes_writes),
-        "object_store": _check(lambda: _bucket_is_there(context)),
+        "object_store": _check(lambda: _stores(context)),
         "worker": _check(context.ledger.workers.serve),
         "threads": _check(lambda: _threads_are_well(context)),
     }
@@ -86,10 +86,20 @@ def _check(probe: Callable[[], Any]) -> str:
         return type(problem).__name__
 
 
-def _bucket_is_there(context: Context) -> bool:
-    """True; StoreUnavailable where the object store does not answer or its bucket is gone: that of one object tells no
-    difference between a missing object and a missing bucket."""
+_PROBE = "probe/web"
+_WROTE_S = 10.0
+_wrote = 0.0
+"""When storage last took an object (monotonic): it is asked to at most every _WROTE_S."""
+
+
+def _stores(context: Context) -> bool:
+    """True; StoreUnavailable where the object store does not answer, its bucket is gone, or it takes no object (its
+    disk is full): what it has says nothing of that."""
+    global _wrote
     next(iter(context.backend.list("probe/")), None)
+    if time.monotonic() - _wrote > _WROTE_S:
+        context.backend.put(_PROBE, b"arc-fabric")
+        _wrote = time.monotonic()
     return True
 
 

@@ -13,7 +13,7 @@ from tests.support.refusals import KINDS
 WEIGHTS = {
     "kill -9 worker": 40, "freeze worker": 20, "stop worker": 6, "kill -9 media": 4, "kill -9 redis": 12,
     "kill -9 store": 8, "kill -9 web": 10, "kill -9 everything": 3, "refuse writes": 12, "remove an object": 4,
-    "fill the disk": 3,
+    "fill the disk": 3, "fill the store": 5,
 }  # fmt: skip
 
 
@@ -57,6 +57,8 @@ class Killer:
             world.remove_an_object(self._random)
         elif what == "fill the disk":
             world.fill_the_disk(2 * pause)
+        elif what == "fill the store":
+            world.fill_the_store(4 * pause)
         self.done[what] += 1
         world.revive()
         return what

@@ -147,13 +147,22 @@ class World:
 
     def fill_the_disk(self, seconds: float) -> None:
         """No file of Redis may grow: its log of writes cannot be written, which it says by refusing them."""
-        pid = self.redis.child.pid
+        self._no_file_grows(self.redis, seconds)
+
+    def fill_the_store(self, seconds: float) -> None:
+        """The same for the object store: it takes no object, and gives those that it has."""
+        self._no_file_grows(self.s3, seconds)
+
+    def _no_file_grows(self, server: ValkeyServer | WeedServer, seconds: float) -> None:
+        if not server.child.running:
+            server.start()
+        pid = server.child.pid
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         time.sleep(seconds)
-        if self.redis.child.running:
+        if server.child.running:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         else:
-            self.redis.start()
+            server.start()
 
     def revive(self) -> None:
         """Whatever ended by itself (a fenced process) is started again, as a supervisor would."""

@@ -226,3 +226,41 @@ def test_an_import_may_lose_answers_and_is_alone(ledger: Ledger, hand: Hand, mon
     tree = ledger.nodes.tree(before.tree_id)
     assert [node.id for node in tree.nodes] == [node.id for node in (*before.nodes, *nodes)]
     assert [node.children for node in tree.nodes[4:]] == [*([node.id] for node in nodes[1:]), []]
+
+
+def test_an_import_that_was_cut_off_while_it_was_shown_is_finished(
+    tree: TreeView, elsewhere: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever that was: the janitor, or the next import, shows the rest, and nothing comes twice."""
+    monkeypatch.setattr("arc_fabric.ledger.trees.imports.SLICE", 1)
+    views, run = _views(tree), elsewhere.core.scripts.run
+
+    class Killed(BaseException):
+        pass
+
+    for at in itertools.count(1):
+        elsewhere.redis.flushdb()
+        left = itertools.count(1)
+
+        def deadly(name: str, *args: Any) -> Any:
+            answer = run(name, *args)
+            if name == "nodes/publish" and next(left) == at:  # noqa: B023
+                raise Killed
+            return answer
+
+        monkeypatch.setattr(elsewhere.core.scripts, "run", deadly)
+        try:
+            elsewhere.imports.add(*views)
+            break
+        except Killed:
+            monkeypatch.setattr(elsewhere.core.scripts, "run", run)
+        elsewhere.redis.delete(keys.role("import"))
+        (elsewhere.imports.finish if at % 2 else lambda: elsewhere.imports.add(*views))()
+        there = elsewhere.nodes.tree(tree.tree_id)
+        assert sorted(node.id for node in there.nodes) == sorted(node.id for node in tree.nodes)
+        assert {s.id for s in there.sessions} == {s.id for s in tree.sessions}
+        assert {n.id: n.children for n in there.nodes} == {n.id: n.children for n in tree.nodes}
+        assert len(elsewhere.sessions.page().items) == len(tree.sessions)
+        assert not elsewhere.imports.add(*views).nodes
+        assert not [key for key in elsewhere.redis.scan_iter("arc:import:*") if not key.endswith(":done")]
+    assert at > len(tree.nodes)

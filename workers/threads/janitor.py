@@ -64,7 +64,8 @@ class Janitor(Rounds):
             process.dispatcher.remake(lost)
 
     def _bury(self) -> None:
-        """What was deleted: any janitor may, none waits for another."""
+        """What was deleted, and imports that were cut off: any janitor may, none waits for another."""
+        self._process.ledger.imports.finish()
         dropped = drop_unwanted(self._process.ledger, self._backend)
         if dropped:
             log.info("dropped the payloads of %d checkpoints of deleted trees", dropped)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.ids import is_id, new_id
 from arc_fabric.ledger.core import Core, codec, keys
+from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.records import NodeRecord, SessionRecord
 from arc_fabric.ledger.trees.resting import Resting
 from arc_fabric.records import Node, Session, brought
@@ -39,13 +40,15 @@ class Imports:
         self._core, self._resting = core, resting
 
     def add(self, nodes: Iterable[View], sessions: Iterable[View] = (), *, check_only: bool = False) -> Imported:
-        """Make nodes and sessions from their JSON views (`to_dict()`), all or none; their payloads must be stored.
+        """Make nodes and sessions from their JSON views (`to_dict()`), all or none; their payloads must be stored. What
+        is cut off while it is shown, the next import or the janitor finishes.
 
         Sessions come closed, so that they take no slot, and can be reopened; one whose head did not come along ends at
         its last node that did. What is known here stays as it is. With `check_only` nothing is written.
 
         Raises InvalidRequest (a view is no node, a parent is unknown) and Conflict (an id has another place here).
         """
+        self.finish()
         records = sorted((_node(view) for view in nodes), key=lambda node: (node.frame_index, node.id))
         made = [_session(*found) for found in _sessions(records, sessions)]
         while True:
@@ -85,8 +88,8 @@ class Imports:
         return tuple(session_id for session_id in absent if session_id not in resting)
 
     def _bring(self, token: str, new: Imported, records: Sequence[NodeRecord], made: Sequence[SessionRecord]) -> bool:
-        """Write what is new, in slices that nobody sees, then show it at once. False where that took too long: what
-        lies beside is then gone after a day."""
+        """Write what is new, in slices that nobody sees, then show it, in slices as well. False where that took too
+        long: what lies beside is then gone after a day."""
         ids, sizes = {*new.nodes, *new.sessions}, Counter[str]()
         for number, some in enumerate(_slices([node for node in records if node.id in ids])):
             fields = [node.to_dict() | {"_boot": None} for node in some]
@@ -100,7 +103,18 @@ class Imports:
         for number, some_made in enumerate(_slices([session for session in made if session.id in ids])):
             closed = [session.to_dict() | hidden for session in some_made]
             self._stage(token, f"sessions {number}", [], closed, [])
-        return bool(self._core.scripts.run("nodes/publish", token, STAGED_S // 2)[0] == "ok")
+        return self._show(token)
+
+    def finish(self) -> None:
+        """Show what is left of imports that were cut off while they were shown."""
+        for token in sorted(texts(self._core.redis.smembers(keys.PUBLISHING))):
+            self._show(token)
+
+    def _show(self, token: str) -> bool:
+        answer = "more"
+        while answer == "more":
+            answer = self._core.scripts.run("nodes/publish", token, STAGED_S // 2, SLICE)[0]
+        return answer == "ok"
 
     def _stage(
         self,

@@ -1,34 +1,42 @@
 -- needs: base trees
--- Show a staged import, whole: renames its records, so that Redis stands still for a few microseconds per node. ARGV: its
--- token, seconds that it must have left to be kept. Answers: ok | again (it was staged too long ago: nothing is changed).
-local token = ARGV[1]
+-- Show a staged import in slices: from the first on it is decided, and whoever comes goes on with it (keys.PUBLISHING). Nodes
+-- come first, then who follows whom and the trees, then the sessions. ARGV: its token, seconds that it must have left to be
+-- begun, records at most. Answers: ok | more | again (it was staged too long ago: nothing is changed).
+local token, most = ARGV[1], tonumber(ARGV[3])
 local function staged(key) return keys.staged(token .. ':' .. key) end
-local function all(name) return redis.call('LRANGE', staged(name), 0, -1) end
+local function taken(name, count) return redis.call('LPOP', staged(name), count) or {} end
 
 if redis.call('EXISTS', staged('done')) == 1 then return { 'ok' } end
-local nodes, sessions, joins, grows = all('nodes'), all('sessions'), all('joins'), all('grows')
-local first = nodes[1] and keys.node(nodes[1]) or sessions[1] and keys.session(sessions[1])
-if not first or redis.call('TTL', staged(first)) < tonumber(ARGV[2]) then return { 'again' } end
-
-local function tree_of_staged(nid) return bare(redis.call('HGET', staged(keys.node(nid)), 'tree_id')) end
-
-local trees = {}
-for _, nid in ipairs(nodes) do trees[tree_of_staged(nid)] = true end
-for tree in pairs(trees) do
+local begun = redis.call('SISMEMBER', keys.PUBLISHING, token) == 1
+local first = redis.call('LINDEX', staged('nodes'), 0)
+first = first and keys.node(first) or redis.call('LINDEX', staged('sessions'), 0)
+if not begun and (not first or redis.call('TTL', staged('parts')) < tonumber(ARGV[2])) then return { 'again' } end
+for _, tree in ipairs(redis.call('SMEMBERS', staged('trees'))) do
   local rests = touch(tree)
   if rests then return rests end
 end
+redis.call('SADD', keys.PUBLISHING, token)
 
+-- What was staged under another name gets its own, unless it is here already: this slice was begun before.
 local function show(key)
-  redis.call('RENAME', staged(key), key)
+  if redis.call('EXISTS', staged(key)) == 1 then redis.call('RENAME', staged(key), key) end
   redis.call('PERSIST', key)
 end
 
+local nodes = taken('nodes', most)
 for _, nid in ipairs(nodes) do show(keys.node(nid)) end
-for i = 1, #joins, 2 do redis.call('RPUSH', keys.children(joins[i]), joins[i + 1]) end
-for i = 1, #grows, 2 do
-  redis.call('ZADD', keys.tree(grows[i]), redis.call('ZCARD', keys.tree(grows[i])), grows[i + 1])
+if #nodes > 0 then return { 'more' } end
+local joins = taken('joins', 2 * most)
+for i = 1, #joins, 2 do
+  redis.call('LREM', keys.children(joins[i]), 1, joins[i + 1])
+  redis.call('RPUSH', keys.children(joins[i]), joins[i + 1])
 end
+local grows = taken('grows', 2 * most)
+for i = 1, #grows, 2 do
+  redis.call('ZADD', keys.tree(grows[i]), 'NX', redis.call('ZCARD', keys.tree(grows[i])), grows[i + 1])
+end
+if #joins + #grows > 0 then return { 'more' } end
+local sessions = taken('sessions', most)
 for _, sid in ipairs(sessions) do
   show(keys.session(sid))
   local bulk = redis.call('HGET', keys.session(sid), 'bulk') == 'true'
@@ -36,6 +44,8 @@ for _, sid in ipairs(sessions) do
   emit_session(sid, 'session.created')
   redis.call('EXPIRE', keys.session_events(sid), CLOSED_EVENTS_S)
 end
-redis.call('DEL', staged('nodes'), staged('sessions'), staged('joins'), staged('grows'), staged('parts'))
+if #sessions > 0 then return { 'more' } end
+redis.call('DEL', staged('parts'), staged('trees'))
 redis.call('SET', staged('done'), 1, 'EX', 3600)
+redis.call('SREM', keys.PUBLISHING, token)
 return { 'ok' }

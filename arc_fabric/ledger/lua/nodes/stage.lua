@@ -22,6 +22,8 @@ for i, fields in ipairs(cjson.decode(ARGV[2])) do
   local nid, parent, tree = bare(fields.id), bare(fields.parent), bare(fields.tree_id)
   lay(keys.node(nid), fields)
   list('nodes', nid)
+  redis.call('SADD', staged('trees'), tree)
+  redis.call('EXPIRE', staged('trees'), kept_s)
   redis.call('DEL', keys.children(nid)) -- an earlier attempt's
   if parent and redis.call('EXISTS', keys.node(parent)) == 1 then
     list('joins', parent, nid)
