@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent / "webapp" / "static" / "js"
-ROOMS = ("state", "lists", "ui", "net", "video", "compare", "tree", "controls", "shell", "")
+ROOMS = (
+    *("state", "lists", "ui", "net", "video", "compare", "tree", "grid", "files", "controls", "evaluations", "shell"),
+    "",
+)
 """From the bottom up; the last is the folder itself, where the page is put together."""
 LARGEST_ROOM = 16
 

@@ -90,6 +90,7 @@ class Sessions:
         bulk: bool = False,
         batch: BatchMode | None = None,
         spread: bool = False,
+        evaluation: str | None = None,
         label: str | None = None,
         lease_s: float | None = None,
         owner: str | None = None,
@@ -99,9 +100,9 @@ class Sessions:
         job has succeeded when it is accepted.
 
         No tensor is copied and no node is made. Prompt and seed default to the checkpoint's. A bulk fork does
-        not count as open, runs after interactive work and is closed when its job ends. With `batch` its steps may be
-        taken together with those of other such forks: with the bits of steps alone (exact), or in one forward pass,
-        equal to rounding (fast). With `spread` it goes to the worker that has the least to do, instead of where its
+        not count as open, runs after interactive work and is closed when its job ends; `evaluation` names the one that
+        it is a variant of. With `batch` its steps may be taken together with those of other such forks: with the bits
+        of steps alone (exact), or in one forward pass, equal to rounding (fast). With `spread` it goes to the worker that has the least to do, instead of where its
         parent's state is. Without an `owner` it is counted for the parent's. Raises InvalidRequest.
         """
         if prompt_mode not in PROMPT_MODES:
@@ -112,7 +113,7 @@ class Sessions:
             "actions": actions,
         }  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, bulk=bulk, label=label)  # type: ignore[arg-type]
-        session.lease_s = lease_s
+        session.lease_s, session.evaluation = lease_s, evaluation
         return self._request(
             session, "fork", params, checkpoint_id, prompt_mode, steps, idempotency_key, owner, batch, spread=spread
         )
@@ -138,6 +139,7 @@ class Sessions:
     ) -> JobRequest:
         session.id = new_id("ses")
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session.id, params=params, bulk=session.bulk)
+        job.evaluation = session.evaluation
         hidden: dict[str, object] = {
             "_epoch": 0, "_boot": None, "_pending": 0, "_prompt_mode": prompt_mode, "_owner": owner
         }  # fmt: skip

@@ -97,6 +97,8 @@ class Geometry:
     action_low: tuple[float, ...] = ()
     action_high: tuple[float, ...] = ()
     action_names: tuple[str, ...] = ()
+    action_units: tuple[str, ...] = ()
+    """Unit of each action number, for people; "": it has none."""
 
     @property
     def frames_per_step(self) -> int:

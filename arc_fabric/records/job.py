@@ -9,6 +9,7 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from arc_fabric.base.terms import TERMINAL, JobState
+from arc_fabric.records.evaluation import EvaluationId
 from arc_fabric.records.record import Record, member
 from arc_fabric.records.types import CHECKPOINT_EXAMPLE, CheckpointId, Epoch, JobId, SessionId, WorkerName, says
 
@@ -62,6 +63,7 @@ class Job(Record):
     error: JobError | None = member("Why it failed; null otherwise.", None)
     if_head: CheckpointId | None = member("The head that the client asked for; null: any.", None)
     bulk: bool = member("Done after interactive work.", False)
+    evaluation: EvaluationId | None = member("The evaluation that it makes a variant of; null: of none.", None)
 
     @property
     def ended(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from arc_fabric.base.terms import SessionState
+from arc_fabric.records.evaluation import EvaluationId
 from arc_fabric.records.record import Record, member
 from arc_fabric.records.types import CheckpointId, Epoch, JobId, Prompt, Seed, SessionId, WorkerName
 
@@ -16,6 +17,9 @@ class Session(Record):
     id: SessionId = member()
     state: SessionState = member("A closed session takes no work until it is reopened.", "open", home=True)
     bulk: bool = member("An evaluation fork: low priority, needs no slot.", False)
+    evaluation: EvaluationId | None = member(
+        "The evaluation that it is a variant of; null: of none.", None, home=True, later=True
+    )
     label: str | None = member("A name for people.", None, example="grasp from the left")
     model: str | None = member("The model it was opened with (setting `model`).", None, example="tabletop")
     prompt: Prompt = member("Applies from the next step.", "")

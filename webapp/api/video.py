@@ -9,13 +9,14 @@ from flask import Response, g
 from pydantic import Field
 
 from arc_fabric import errors as arc_errors
+from arc_fabric.ids import pattern
 from arc_fabric.ledger import JobRecord
 from arc_fabric.media.clip import Clip
 from arc_fabric.media.frames import encode_jpeg
 from arc_fabric.media.sprites import sprite, thumbnail
 from arc_fabric.media.video import MIMETYPES, Form
 from webapp.api.pictures import head_of, revalidated
-from webapp.content.clips import Made, find, make_short, plan, request, whole
+from webapp.content.clips import Made, find, make_short, plan, request, side_by_side, whole
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer
 from webapp.http.auth import may_write
@@ -28,6 +29,7 @@ from webapp.work.accepted import wait_for, wait_seconds
 
 videos = blueprint("videos", "frames", "Frames, latents, videos: what a branch looks like.")
 _drawing = Turns("drawing thumbnails")
+_ID = pattern("ckp")[1:-1]
 READERS_CLIPS = 8
 """Clips being made beyond which a token of scope read gets no other one started."""
 _CLIP = {
@@ -50,6 +52,20 @@ class VideoQuery(Query):
     wait: float | None = Field(
         None, ge=0, le=600, description="Seconds to wait for a long clip's job (60 at most are waited)."
     )
+
+
+class BesideQuery(Query):
+    """Branches, part, speed and format of a clip of several."""
+
+    nodes: str = Field(
+        pattern=rf"^{_ID}(,{_ID}){{1,7}}$",
+        description="Two to eight checkpoint ids, comma-separated, in the order in which they are shown.",
+        json_schema_extra={"example": "ckp_01jd6xy0m8v9k2q4r6t8w0y2z4,ckp_01jd6xy0m8v9k2q4r6t8w0y2z5"},
+    )
+    fps: float | None = Field(None, ge=1, le=60, description="Frames per second; default: the model's own.")
+    from_: int = Field(0, alias="from", ge=0, le=2**31 - 1, description="First video frame.")
+    to: int | None = Field(None, ge=1, le=2**31 - 1, description="End (exclusive); default: the longest branch's.")
+    format: Form = Field("mp4", description="mp4, gif or webp.")
 
 
 class SpriteQuery(Query):
@@ -86,6 +102,21 @@ def get_checkpoint_video(path: CheckpointPath, header: WaitHeaders, query: Video
     """
     session_id = ctx().ledger.nodes.get(path.checkpoint_id).session_id
     return _answer(_planned(path.checkpoint_id, query), session_id, header, query, forever=True)
+
+
+@videos.get(
+    "/compare/video",
+    responses={200: binary(*MIMETYPES.values(), description="The clip."), **errors(304, 409)},
+)
+def get_compared_video(query: BesideQuery) -> Response:
+    """Branches side by side as one clip, three in a row
+
+    At most 1,000 frames. A branch that has ended stays at its last frame, dimmed.
+    """
+    heads = list(dict.fromkeys(query.nodes.split(",")))
+    fps = query.fps or model_fps()
+    name, make = side_by_side(ctx().pictures, heads, query.from_, query.to, fps=fps, form=query.format)
+    return immutable(make, MIMETYPES[query.format], name=f"{','.join(heads)}/{name}", download=name)
 
 
 @videos.get(

@@ -3,10 +3,13 @@ once and kept in object storage under a name that says what is in it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from arc_fabric.errors import FrameNotFound, InvalidRequest
 from arc_fabric.ledger import JobRequest, Ledger
+from arc_fabric.media.beside import beside
 from arc_fabric.media.clip import Clip
 from arc_fabric.media.clip import plan as plan_path
 from arc_fabric.media.clip import whole as whole_path
@@ -30,6 +33,36 @@ def whole(pictures: Pictures, head: str) -> Clip:
     """All frames of the lineage of `head`, however many there are, to look at some of them."""
     path = pictures.lineage(head)
     return whole_path([node.id for node in path], path[-1].n_frames)
+
+
+MOST_BESIDE = 1_000
+"""Frames of a clip of several branches: it is put together while the client waits, and not kept."""
+
+
+def side_by_side(
+    pictures: Pictures, heads: list[str], start: int, end: int | None, *, fps: float, form: Form
+) -> tuple[str, Callable[[], bytes]]:
+    """How a clip of several branches side by side is called, and made. Raises FrameNotFound, InvalidRequest."""
+    branches = [whole(pictures, head) for head in heads]
+    total = max(branch.end for branch in branches)
+    end = total if end is None else end
+    if not start < end <= total:
+        raise FrameNotFound(f"the longest branch has {total} video frames: none are from {start} to {end} (exclusive)")
+    if end - start > MOST_BESIDE:
+        raise InvalidRequest(
+            f"a clip of several branches has at most {MOST_BESIDE} frames", hint="Ask for a part of it."
+        )
+    parts = [
+        branch.frames(pictures.frames, start, min(end, branch.end)) if branch.end > start
+        else branch.frames(pictures.frames, branch.end - 1, branch.end)
+        for branch in branches
+    ]  # fmt: skip
+
+    def make() -> bytes:
+        with _encoding.turn():
+            return encode(beside(parts), fps=fps, form=form)
+
+    return f"side-by-side-{start}-{end}-{fps:g}fps.{form}", make
 
 
 @dataclass(frozen=True)

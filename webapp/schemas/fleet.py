@@ -47,6 +47,9 @@ class GeometryView(View):
     action_names: list[str] = Field(
         description="What each action number is; empty: not named.", examples=[["dx", "dy", "grip"]]
     )
+    action_units: list[str] = Field(
+        default_factory=list, description="Unit of each action number; empty: not said.", examples=[["cm", "cm", ""]]
+    )
 
 
 class AbilitiesView(View):

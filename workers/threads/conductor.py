@@ -126,7 +126,8 @@ class Conductor(Rounds):
         return self._process.ledger.sessions.fork_request(
             checkpoint_id=variant.checkpoint, prompt=variant.prompt, seed=variant.seed, prompt_mode=plan.prompt_mode,
             steps=plan.steps, actions=None if given is None else [*given, *[None] * (plan.steps - len(given))],
-            bulk=True, batch=plan.batch, label=plan.label, idempotency_key=f"{record.id}/{number}/{record.resumed}",
+            bulk=True, batch=plan.batch, evaluation=record.id, label=plan.label,
+            idempotency_key=f"{record.id}/{number}/{record.resumed}",
         )  # fmt: skip
 
     def _settle(self, record: EvaluationRecord, running: dict[int, str]) -> None:

@@ -11,7 +11,7 @@ import { state } from "../../../webapp/static/js/state/store.js";
 import { subject } from "../../../webapp/static/js/state/subject.js";
 import { remember, undo } from "../../../webapp/static/js/state/undo.js";
 import { promptWords, scoreOf, wholeNumber } from "../../../webapp/static/js/ui/checks.js";
-import { draftOf, keepDraft } from "../../../webapp/static/js/ui/drafts.js";
+import { draftOf, keepDraft } from "../../../webapp/static/js/ui/draft-form.js";
 import { middle } from "../../../webapp/static/js/ui/pictures.js";
 import { node, plant, session } from "./page.js";
 

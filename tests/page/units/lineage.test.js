@@ -5,7 +5,7 @@ import { beforeEach, test } from "node:test";
 import {
   checkpointAt, commonAncestor, framesPerStep, isOnLineage, lastFrame, leaves, lineage, locate, totalFrames,
 } from "../../../webapp/static/js/state/lineage.js";
-import { branchNames } from "../../../webapp/static/js/state/names.js";
+import { branchNames } from "../../../webapp/static/js/lists/names.js";
 import { state } from "../../../webapp/static/js/state/store.js";
 import { node, plant } from "./page.js";
 

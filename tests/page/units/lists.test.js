@@ -16,8 +16,8 @@ const ids = (rows) => rows.map((row) => row.id).join(" ");
 test("what runs comes first, then what waits in its order, then what has ended, the newest first", () => {
   const jobs = [job("old", "succeeded", 1), job("second", "queued", 7), job("first", "queued", 5), job("now", "running", 2),
     job("new", "cancelled", 6)];
-  assert.equal(ids(rowsOf(jobs, state.sessions, 60)), "now first second new old");
-  assert.equal(ids(rowsOf(jobs, state.sessions, 2)), "now first");
+  assert.equal(ids(rowsOf(jobs, state.sessions, new Map(), 60)), "now first second new old");
+  assert.equal(ids(rowsOf(jobs, state.sessions, new Map(), 2)), "now first");
   assert.deepEqual(load(jobs), { running: 1, queued: 2 });
   assert.equal(loadInWords(jobs), "1 running · 2 queued");
   assert.equal(loadInWords([]), "");
@@ -28,7 +28,7 @@ test("a bulk run is one row with one progress, runs on one checkpoint apart by t
     params: { checkpoint_id: "a1" }, progress: { done, total: 4 } });
   const jobs = [bulk("a", "succeeded", 10, 4), bulk("b", "running", 11, 2), bulk("c", "queued", 12, 0), bulk("later", "failed", 500, 1),
     job("own", "queued", 9)];
-  const rows = rowsOf(jobs, state.sessions, 60);
+  const rows = rowsOf(jobs, state.sessions, new Map(), 60);
   assert.equal(ids(rows), "run-a own run-later");
   const { run } = rows[0];
   assert.deepEqual([run.jobs.length, run.state, run.done, run.total, run.over, run.failed], [3, "running", 6, 12, 1, 0]);

@@ -36,13 +36,14 @@ test("a node that is another open session's head opens with that one", () => {
   assert.equal(state.panes[0].sessionId, "ses_b");
 });
 
-test("at most three panes; then the active one is replaced", () => {
-  for (const id of ["a3", "b3", "a1"]) openBeside(id);
+test("at most six panes; then the active one is replaced", () => {
+  for (const id of ["a3", "b3", "a1", "r", "b2", "a2"]) openBeside(id);
   state.active = 1;
   openBeside("a2");
-  assert.deepEqual(shown(), ["a3", "a2", "a1"]);
+  assert.deepEqual(shown(), ["a3", "a2", "a1", "r", "b2", "a2"]);
+  for (let n = 0; n < 4; n += 1) close(2);
   close(0);
-  assert.deepEqual(shown(), ["a2", "a1"]);
+  assert.deepEqual(shown(), ["a2"]);
   assert.equal(letterOf("ses_a"), "A");
   assert.equal(activeSession().id, "ses_a");
 });
@@ -138,11 +139,12 @@ test("an address brings back what it was made of", () => {
   clock.frame = 12;
   const link = writeLink();
   assert.equal(link, "?session=ses_a&panes=a3,a1@ses_b&frame=12&mode=diff");
-  assert.deepEqual(readLink(link), { session: "ses_a", frame: 12, mode: "diff", view: null, play: false,
+  assert.deepEqual(readLink(link), { session: "ses_a", frame: 12, mode: "diff", view: null, play: false, evaluation: null,
     panes: [{ nodeId: "a3", sessionId: undefined }, { nodeId: "a1", sessionId: "ses_b" }] });
 });
 
 test("an address with nonsense says nothing", () => {
-  assert.deepEqual(readLink("?frame=-1&mode=x&panes=,"), { session: null, frame: null, mode: null, view: null, play: false, panes: [] });
+  assert.deepEqual(readLink("?frame=-1&mode=x&panes=,"), {
+    session: null, frame: null, mode: null, view: null, play: false, panes: [], evaluation: null });
   assert.equal(writeLink(), "/");
 });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { goodness, someUnsaid, sorted } from "../../../webapp/static/js/tree/sorting.js";
+import { goodness, someUnsaid, sorted } from "../../../webapp/static/js/grid/sorting.js";
 import { node } from "./page.js";
 
 const ids = (list) => list.map((one) => one.id).join(" ");

@@ -9,6 +9,8 @@ import { buildStepForm } from "./controls/step-form.js";
 import { buildTabs, showTab } from "./controls/tabs.js";
 import { watchClips } from "./net/clips.js";
 import { watchCompare } from "./net/compare.js";
+import { watchEvaluations } from "./net/evaluations.js";
+import { exportDialog } from "./files/export.js";
 import { boot, openAwaited, resync, travel, watchWorkers } from "./net/load.js";
 import { connect, subscribe } from "./net/stream.js";
 import { wayOut } from "./net/words.js";
@@ -45,11 +47,13 @@ at("controls").append(buildNodeCard(), buildTabs([
 listenToKeys();
 watchClips();
 watchWorkers();
+watchEvaluations();
 watchCompare();
 watchLink(travel);
 on(["panes", "branch"], measure);
 on(["panes"], () => subscribe(state.panes.map((pane) => pane.sessionId)));
 on(["sessions"], openAwaited);
+on(["export"], exportDialog);
 on(["view"], () => showFace("stage")); // a branch was opened, or another way to look at them
 on(["tree"], () => state.treeStatus === "empty" && showTab("new"));
 exposeForTests();

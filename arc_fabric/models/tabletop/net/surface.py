@@ -42,6 +42,7 @@ def geometry_of(shape: DitShape) -> Geometry:
         action_low=(-MAX_STEP,) * 3 + (-1.0,),
         action_high=(MAX_STEP,) * 3 + (1.0,),
         action_names=("dx", "dy", "dz", "grip"),
+        action_units=("px", "px", "px", ""),
     )
 
 

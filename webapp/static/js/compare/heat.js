@@ -31,13 +31,21 @@ export function buildHeat() {
     el.hidden = state.panes.length < 2;
     if (el.hidden) return;
     kinds.replaceChildren(...KINDS.map(([name, label]) => segment(label, kind === name, () => { kind = name; touch("compare"); })));
-    const rows = pairs().map(([a, b]) => ({ a, b, start: 0, values: [], ...series(kind, a, b) }));
+    const rows = shownPairs().map(([a, b]) => ({ a, b, start: 0, values: [], ...series(kind, a, b) }));
     const words = summary(rows);
     text(facts, words);
     canvas.setAttribute("aria-label", `Difference over time. ${words}`);
     draw(canvas, rows);
   };
   return { el, render };
+}
+
+const MOST_ROWS = 3;
+
+/** All pairs; of many panes those with the active one. */
+function shownPairs() {
+  const all = pairs();
+  return all.length > MOST_ROWS ? all.filter((pair) => pair.includes(state.active)) : all;
 }
 
 /** @param {Row[]} rows */

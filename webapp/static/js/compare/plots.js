@@ -1,70 +1,139 @@
-/** The branches' actions under the videos: one small plot per dimension, all branches in it. */
+/** The branches' actions under the videos: one plot per dimension, all branches in it, with ticks, zero line and values. */
 
-import { lastFrameOf } from "../state/frames.js";
+import { clock } from "../state/clock.js";
 import { commonAncestor, framesPerStep, lastFrame, lineage } from "../state/lineage.js";
-import { state } from "../state/store.js";
+import { LETTERS, on, state } from "../state/store.js";
 import { sized } from "../ui/canvas.js";
-import { paneToken, token } from "../ui/colours.js";
-import { h } from "../ui/dom.js";
+import { paneColour, paneToken, token } from "../ui/colours.js";
+import { h, text } from "../ui/dom.js";
+import { short } from "../ui/format.js";
+import { actionsAlong, rangeOf, sameLines, valueAt } from "./curves.js";
 import { scale } from "./scale.js";
 
-/** @import { Pane } from "../state/types.js" */
-/** @typedef {{frame: number, values: number[]}} Point  an action and the video frame it belongs to */
+/** @import { Point } from "./curves.js" */
+/** @typedef {{name: string, unit: string}} Dimension */
 
-const ROW = 34;
-const PAD = 4;
+const HEIGHTS = [46, 84];
+const PAD = 5;
+const DASH = 7;
 
 export function buildPlots() {
   const canvas = h("canvas", { class: "plots", role: "img" });
-  const head = h("summary", { class: "track-head" }, h("h3", {}, "Actions"), h("span", { class: "track-facts" }, "by frame, one line per branch"));
-  const el = h("details", { class: "track plots-track", open: true }, head, canvas);
+  const facts = h("span", { class: "track-facts" });
+  const tall = h("button", { class: "button small quiet", "aria-pressed": "false", title: "Taller plots" }, "Tall");
+  const head = h("summary", { class: "track-head" }, h("h3", {}, "Actions"), facts, h("span", { class: "spacer" }), tall);
+  const readouts = h("div", { class: "readouts", "aria-hidden": "true" });
+  const el = h("details", { class: "track plots-track", open: true }, head, h("div", { class: "plots-box" }, canvas, readouts));
+  /** @type {Point[][]} */
+  let lines = [];
+  let height = HEIGHTS[0];
+  /** @type {number|null} frame under the pointer */
+  let pointed = null;
   const render = () => {
-    const lines = state.panes.map(actionsOf);
-    const names = nameDimensions(Math.max(0, ...lines.map((line) => line[0]?.values.length ?? 0)));
-    el.hidden = !names.length;
+    lines = state.panes.map((pane) => actionsAlong(lineage(pane.nodeId), framesPerStep()));
+    const dims = dimensionsOf(Math.max(0, ...lines.map((line) => line[0]?.values.length ?? 0)));
+    el.hidden = !dims.length;
     if (el.hidden || !el.open) return;
-    canvas.setAttribute("aria-label", `Actions over time in ${names.length} dimensions: ${names.join(", ")}`);
-    const ctx = sized(canvas, scale.width, names.length * ROW);
-    names.forEach((name, dim) => drawDimension(ctx, lines, dim, name));
+    const shared = sharedFrames();
+    canvas.setAttribute("aria-label", `Actions over time in ${dims.length} dimensions: ${dims.map(({ name }) => name).join(", ")}`);
+    const ctx = sized(canvas, scale.width, dims.length * height);
+    dims.forEach((dim, i) => drawDimension(ctx, lines, i, dim, { shared, height }));
+    const same = lines.length > 1 ? sameInWords(lines, dims, shared) : "";
+    text(facts, same || "by frame, one line per branch; Ctrl+wheel looks closer");
+    readouts.replaceChildren(...dims.map((_, i) => h("div", { class: "readout", style: { top: `${i * height}px` } },
+      ...lines.map((__, lane) => h("span", { style: { color: paneColour(lane) } })))));
+    read();
   };
+  const read = () => {
+    const at = pointed ?? clock.frame;
+    [...readouts.children].forEach((row, dim) => lines.forEach((line, lane) => {
+      const value = valueAt(line, dim, at);
+      text(row.children[lane], value === null ? "" : `${LETTERS[lane]} ${short(value)}`);
+    }));
+  };
+  on(["frame"], () => { if (el.open && !el.hidden) read(); });
   el.addEventListener("toggle", render);
   head.addEventListener("pointerdown", (event) => event.stopPropagation());
-  return { el, render };
+  tall.addEventListener("click", (event) => {
+    event.preventDefault();
+    height = HEIGHTS[height === HEIGHTS[0] ? 1 : 0];
+    tall.setAttribute("aria-pressed", String(height !== HEIGHTS[0]));
+    render();
+  });
+  const point = (/** @type {number|null} */ frame) => { // the one under the pointer; null: none
+    pointed = frame;
+    if (el.open && !el.hidden) read();
+  };
+  return { el, render, point };
 }
 
-/** @param {number} count */
-function nameDimensions(count) {
-  const given = state.model?.geometry?.action_names ?? [];
-  return Array.from({ length: count }, (_, i) => given[i] ?? `a${i}`);
+/** @param {number} count @returns {Dimension[]} */
+function dimensionsOf(count) {
+  const { action_names: names = [], action_units: units = [] } = state.model?.geometry ?? {};
+  return Array.from({ length: count }, (_, i) => ({ name: names[i] ?? `a${i}`, unit: units[i] ?? "" }));
 }
 
-/** The actions along a pane's lineage; those of a step share its frames evenly. @param {Pane} pane @returns {Point[]} */
-function actionsOf(pane) {
-  const perStep = framesPerStep();
-  return lineage(pane.nodeId).flatMap((node) => (node.actions ?? []).map((values, i, rows) => (
-    { frame: lastFrameOf(node.frame_index - 1 + (i + 1) / rows.length, perStep), values })));
+/** Which lines cannot be told apart because they are one. @param {Point[][]} lines @param {Dimension[]} dims @param {number} shared */
+function sameInWords(lines, dims, shared) {
+  const words = dims.map((_, dim) => sameLines(lines, dim, shared).filter((group) => group.length > 1)
+    .map((group) => group.map((lane) => LETTERS[lane]).join(" = ")).join(", "));
+  if (words.every((word) => !word)) return "";
+  if (words.every((word) => word === words[0])) return `${words[0]} in all, dashed in their colours`;
+  return dims.flatMap(({ name }, i) => (words[i] ? [`${name}: ${words[i]}`] : [])).join("; ");
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {Point[][]} lines @param {number} dim @param {string} name */
-function drawDimension(ctx, lines, dim, name) {
-  const top = dim * ROW;
-  const [low, high] = range(lines.flatMap((line) => line.map((point) => point.values[dim])));
-  const y = (/** @type {number} */ value) => top + ROW - PAD - ((value - low) / (high - low)) * (ROW - 2 * PAD);
+/**
+ * @param {CanvasRenderingContext2D} ctx @param {Point[][]} lines @param {number} dim @param {Dimension} what
+ * @param {{shared: number, height: number}} how
+ */
+function drawDimension(ctx, lines, dim, { name, unit }, { shared, height }) {
+  const top = dim * height;
+  const [low, high] = rangeOf(lines.flatMap((line) => line.map((point) => point.values[dim])));
+  const y = d3.scaleLinear([low, high], [top + height - PAD, top + PAD]);
+  const [left, right] = [scale.left, scale.right];
+  ctx.fillStyle = token("--raised");
+  ctx.fillRect(left, top + 1, right - left, height - 2);
+  drawTicks(ctx, y, height > HEIGHTS[0] ? 4 : 2);
+  ctx.fillStyle = token("--text");
+  ctx.font = `600 11px ${token("--font")}`;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "top";
+  ctx.fillText(unit ? `${name} (${unit})` : name, left + 5, top + 4);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, top, right - left, height);
+  ctx.clip();
+  ctx.lineWidth = 1.6;
   const curve = (/** @type {string} */ colour, /** @type {Point[]} */ points) => (
     stroke(ctx, colour, points.map((point) => [scale.x(point.frame), y(point.values[dim])])));
-  ctx.fillStyle = token("--raised");
-  ctx.fillRect(scale.left, top + 1, scale.right - scale.left, ROW - 2);
-  ctx.lineWidth = 1;
-  if (low < 0 && high > 0) stroke(ctx, "--line", [[scale.left, y(0)], [scale.right, y(0)]]);
-  ctx.fillStyle = token("--muted");
-  ctx.font = `11px ${token("--font")}`;
-  ctx.textBaseline = "middle";
-  ctx.textAlign = "right";
-  ctx.fillText(name.length > 7 ? `${name.slice(0, 6)}…` : name, scale.left - 8, top + ROW / 2);
-  ctx.lineWidth = 1.6;
-  const shared = sharedFrames();
-  lines.forEach((line, lane) => curve(paneToken(lane), line.filter((point) => point.frame >= shared)));
+  for (const group of sameLines(lines, dim, shared)) {
+    group.forEach((lane, at) => {
+      ctx.setLineDash(group.length > 1 ? [DASH, DASH * (group.length - 1)] : []);
+      ctx.lineDashOffset = -DASH * at;
+      curve(paneToken(lane), lines[lane].filter((point) => point.frame >= shared));
+    });
+  }
+  ctx.setLineDash([]);
   curve("--muted", (lines[0] ?? []).filter((point) => point.frame <= shared));
+  ctx.restore();
+}
+
+/**
+ * Numbers at the left, a line for each, and a stronger one at zero.
+ * @param {CanvasRenderingContext2D} ctx @param {d3.ScaleLinear<number, number>} y @param {number} count
+ */
+function drawTicks(ctx, y, count) {
+  ctx.font = `10px ${token("--font")}`;
+  ctx.textAlign = "right";
+  ctx.textBaseline = "middle";
+  for (const tick of y.ticks(count)) {
+    ctx.fillStyle = token("--muted");
+    ctx.fillText(y.tickFormat(count)(tick), scale.left - 5, y(tick));
+    ctx.lineWidth = 1;
+    ctx.setLineDash(tick === 0 ? [] : [2, 3]);
+    stroke(ctx, tick === 0 ? "--line-strong" : "--line", [[scale.left, y(tick)], [scale.right, y(tick)]]);
+  }
+  ctx.setLineDash([]);
 }
 
 /** Frames that all panes share; one pane alone shares nothing (it keeps its colour). */
@@ -72,15 +141,6 @@ function sharedFrames() {
   if (state.panes.length < 2) return 0;
   const ancestor = commonAncestor(state.panes.map((pane) => pane.nodeId));
   return ancestor ? lastFrame(ancestor) : 0;
-}
-
-/** @param {number[]} values */
-function range(values) {
-  const low = Math.min(...values);
-  const high = Math.max(...values);
-  if (high - low < 1e-9) return [low - 1, high + 1];
-  const margin = (high - low) * 0.08;
-  return [low - margin, high + margin];
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {string} colour  a custom property @param {number[][]} points */

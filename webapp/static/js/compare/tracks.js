@@ -2,10 +2,11 @@
 
 import { clock, nudge, pause, seek } from "../state/clock.js";
 import { framesPerStep, stepsAt } from "../state/lineage.js";
-import { on } from "../state/store.js";
+import { emit, on } from "../state/store.js";
 import { attr, h } from "../ui/dom.js";
 import { buildHeat } from "./heat.js";
 import { buildPlots } from "./plots.js";
+import { buildRuler } from "./ruler.js";
 import { scale } from "./scale.js";
 import { buildTimeline } from "./timeline.js";
 
@@ -17,10 +18,13 @@ const STEP_KEYS = new Map([["PageDown", -1], ["PageUp", 1]]);
 export function buildTracks() {
   const playhead = h("div", { class: "playhead", "aria-hidden": "true" });
   const slider = h("div", { class: "scrubber", role: "slider", tabindex: "0", "aria-label": "Video frame", "aria-valuemin": "0" });
-  const parts = [buildTimeline(slider), buildHeat(), buildPlots()];
+  const plots = buildPlots();
+  const parts = [buildRuler(), buildTimeline(slider), buildHeat(), plots];
   const el = h("div", { class: "tracks" }, ...parts.map((part) => part.el), playhead);
   const place = () => {
-    playhead.style.transform = `translateX(${scale.x(clock.frame)}px)`;
+    const x = scale.x(clock.frame);
+    playhead.style.transform = `translateX(${x}px)`;
+    playhead.hidden = x < scale.left - 1 || x > scale.right + 1;
     attr(slider, "aria-valuemax", clock.total - 1);
     attr(slider, "aria-valuenow", clock.frame);
     attr(slider, "aria-valuetext", `frame ${clock.frame} of ${clock.total - 1}, step ${stepsAt(clock.frame)}`);
@@ -44,13 +48,15 @@ export function buildTracks() {
     }
     place();
   });
-  on(["compare", "theme", "model"], refresh);
+  on(["compare", "theme", "model", "zoom"], refresh);
   on(["panes", "branch"], renderLater);
   new ResizeObserver(([entry]) => {
     scale.width = entry.contentRect.width;
     refresh();
   }).observe(el);
   scrubWithPointer(el);
+  zoomWithWheel(el);
+  pointWith(el, plots.point);
   slider.addEventListener("keydown", scrubWithKeys);
   return el;
 }
@@ -67,6 +73,32 @@ function scrubWithPointer(el) {
   el.addEventListener("pointermove", (event) => {
     if (el.hasPointerCapture(event.pointerId)) toPointer(event);
   });
+}
+
+/** The wheel looks closer where the pointer is (with Shift it goes along); a double click shows all again. @param {HTMLElement} el */
+function zoomWithWheel(el) {
+  el.addEventListener("wheel", (event) => {
+    const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
+    if (!event.ctrlKey && !event.metaKey && !sideways) return; // an ordinary wheel scrolls the page
+    event.preventDefault();
+    const [from, to] = scale.view;
+    if (event.ctrlKey || event.metaKey) scale.zoom(2 ** (event.deltaY / 300), event.clientX - el.getBoundingClientRect().left);
+    else scale.pan((sideways / scale.width) * (to - from));
+    emit("zoom");
+  }, { passive: false });
+  el.addEventListener("dblclick", () => {
+    scale.all();
+    emit("zoom");
+  });
+}
+
+/** @param {HTMLElement} el @param {(frame: number|null) => void} tell  the frame under the pointer */
+function pointWith(el, tell) {
+  el.addEventListener("pointermove", (event) => {
+    const x = event.clientX - el.getBoundingClientRect().left;
+    tell(event.pointerType === "mouse" && !event.buttons && x >= scale.left && x <= scale.right ? scale.frame(x) : null);
+  });
+  el.addEventListener("pointerleave", () => tell(null));
 }
 
 /** @param {KeyboardEvent} event */

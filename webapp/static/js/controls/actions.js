@@ -3,9 +3,11 @@
 import * as api from "../net/api.js";
 import { openTreeOf } from "../net/load.js";
 import { putJob, putSession } from "../state/events.js";
+import { wayForward } from "../lists/forward.js";
 import { cameToNothing } from "../state/jobs.js";
 import { followHead, open, openBeside } from "../state/panes.js";
-import { state, touch } from "../state/store.js";
+import { activeSession, state, touch } from "../state/store.js";
+import { remember, undo } from "../state/undo.js";
 import { confirm } from "../ui/confirm.js";
 import { count } from "../ui/format.js";
 import { showOnFields } from "../ui/draft-form.js";
@@ -94,13 +96,32 @@ async function branch(node, body) {
 }
 
 /**
- * Move a session's head back, by steps or to a checkpoint.
+ * Move a session's head back, by steps or to a checkpoint; Ctrl+Z and F go forward again.
  * @param {string} sessionId @param {Partial<Schemas["RewindBody"]>} target
  */
 export function rewind(sessionId, target) {
+  const before = state.sessions.get(sessionId)?.head;
   return attempt(async () => {
     putJob((await api.post(`/api/sessions/${sessionId}/rewind`, target)).job);
-    toast(target.n_steps ? `Rewinding ${count(target.n_steps, "step")}` : "Rewinding to the checkpoint");
+    const words = target.n_steps ? `Rewinding ${count(target.n_steps, "step")}` : "Rewinding to the checkpoint";
+    const entry = remember({ words, run: () => before && moveTo(sessionId, before) });
+    toast(words, { key: "rewind", action: { label: "Forward again (F)", run: () => undo(entry) } });
+  });
+}
+
+/** Forward again after a rewind, to the end of what the session made there. */
+export function forward() {
+  const session = activeSession();
+  const node = wayForward(session);
+  if (!session || !node) return toast("There is no way forward: the session stands at its end.", { key: "forward" });
+  return moveTo(session.id, node.id);
+}
+
+/** @param {string} sessionId @param {string} checkpointId */
+function moveTo(sessionId, checkpointId) {
+  return attempt(async () => {
+    putJob((await api.post(`/api/sessions/${sessionId}/rewind`, { checkpoint_id: checkpointId })).job);
+    toast(`Forward again to step ${state.nodes.get(checkpointId)?.frame_index ?? "?"}`, { kind: "good", key: "rewind" });
   });
 }
 

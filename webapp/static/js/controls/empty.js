@@ -12,7 +12,7 @@ import { showTab } from "./tabs.js";
 
 export function buildEmpty() {
   const el = h("div", { class: "empty" });
-  on(["tree", "nodes", "samples", "panes", "jobs"], () => {
+  on(["tree", "nodes", "samples", "panes", "jobs", "view"], () => {
     const face = faceNow();
     el.hidden = !face;
     fill(el, [face, state.samples.length, plantingWords()].join(), face ? FACES[face] : () => []);
@@ -22,6 +22,7 @@ export function buildEmpty() {
 
 /** @returns {keyof typeof FACES|null} */
 function faceNow() {
+  if (state.view === "evaluations") return null;
   if (state.awaited) return "planting";
   if (state.panes.length) return null;
   return state.treeStatus;

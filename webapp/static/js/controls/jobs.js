@@ -3,14 +3,17 @@
 import { saveClip } from "../net/clips.js";
 import { wayOut } from "../net/words.js";
 import { here } from "../state/address.js";
+import { showEvaluation } from "../state/evaluations.js";
 import { isOver } from "../state/jobs.js";
 import { loadInWords, rowsOf } from "../lists/queue.js";
 import { letterOf, on, state } from "../state/store.js";
 import { badge } from "../ui/colours.js";
 import { arrange, attr, fill, h, text } from "../ui/dom.js";
+import { progressBar } from "../ui/progress.js";
 import { clip, clockTime, count, seconds, sessionName, shortId } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { canRetry, cancel, cancelMany, retry } from "./actions.js";
+import { cancelEvaluation, nameOf as evaluationName } from "./evaluation.js";
 
 /** @import { Job } from "../state/types.js" */
 /** @import { Run } from "../lists/queue.js" */
@@ -26,7 +29,7 @@ export function buildJobs() {
   const empty = h("p", { class: "hint" }, "Jobs appear here: every create, step, fork and rewind is one.");
   const all = h("button", { class: "button small quiet", onclick: () => cancelMany(unfinished(), "all jobs") }, "Cancel all");
   const refresh = () => {
-    const shown = rowsOf(state.jobs.values(), state.sessions, MOST);
+    const shown = rowsOf(state.jobs.values(), state.sessions, state.evaluations, MOST);
     const open = unfinished().length;
     text(facts, loadInWords(state.jobs.values()) || (shown.length ? "all done" : ""));
     all.hidden = open < 2;
@@ -35,7 +38,7 @@ export function buildJobs() {
     text(more, waiting > 0 ? `${count(waiting, "more job")} waiting.` : "");
     arrange(list, rows, shown, (row) => (row.run ? runRow(row.run) : rowOf(/** @type {Job} */ (row.job))));
   };
-  on(["jobs", "panes", "ready", "sessions"], refresh);
+  on(["jobs", "panes", "ready", "sessions", "evaluations"], refresh);
   setInterval(() => { for (const job of state.jobs.values()) if (job.state === "running") tellTime(rows.get(job.id), job); }, 500);
   return h("section", { class: "jobs", "aria-label": "Jobs" },
     h("div", { class: "panel-head" }, h("h2", {}, "Jobs"), facts, h("span", { class: "spacer" }), all), empty, list, more);
@@ -45,17 +48,21 @@ function unfinished() {
   return [...state.jobs.values()].filter((job) => !isOver(job));
 }
 
-/** A bulk run: one bar for all of it, and one way to stop it. @param {Run} run */
+/** A bulk run or an evaluation: one bar for all of it, and one way to stop it. @param {Run} run */
 function runRow(run) {
   const row = rows.get(run.id) ?? h("li", { class: "job", "data-job": run.id });
-  const { jobs, state: now, done, total, over, failed } = run;
+  const { jobs, state: now, done, total, over, failed, evaluation } = run;
   const open = jobs.filter((job) => !isOver(job));
-  fill(row, [now, done, total, over, failed, jobs.length].join("|"), () => [
+  const all = evaluation ? total : jobs.length;
+  const cancelIt = () => (evaluation ? cancelEvaluation(evaluation) : cancelMany(open, "this bulk run"));
+  const name = evaluation ? evaluationName(evaluation) : clip(nameOfJob(jobs[0]), 200);
+  fill(row, [now, done, total, over, failed, all, name].join("|"), () => [
     h("div", { class: "job-line" }, h("span", { class: `state-dot ${now}` }),
-      h("span", { class: "job-kind" }, `bulk run ${over}/${jobs.length}`),
-      h("span", { class: "job-session dim", title: clip(nameOfJob(jobs[0]), 200) }, failed ? `${failed} failed` : clip(nameOfJob(jobs[0]), 22)),
-      over < jobs.length && h("button", { class: "button small quiet", onclick: () => cancelMany(open, "this bulk run") }, "Cancel")),
-    over < jobs.length && bar(done, total, "Steps of the run done"),
+      evaluation ? h("button", { class: "job-kind link", onclick: () => showEvaluation(run.id) }, `evaluation ${over}/${all}`)
+        : h("span", { class: "job-kind" }, `bulk run ${over}/${all}`),
+      h("span", { class: "job-session dim", title: name }, failed ? `${failed} ${evaluation ? "errors" : "failed"}` : clip(name, 22)),
+      now === "running" || open.length ? h("button", { class: "button small quiet", onclick: cancelIt }, "Cancel") : null),
+    over < all && now !== "cancelled" && progressBar(done, total, evaluation ? "Variants with a result" : "Steps of the run done"),
   ]);
   attr(row, "data-state", now);
   return row;
@@ -94,7 +101,7 @@ function build(job, letter) {
       !isOver(job) && h("button", { class: "button small quiet", onclick: () => cancel(job) }, "Cancel"),
       job.kind === "video" && job.result && saveLink(here(String(job.result.href)), nameOfJob(job)),
       canRetry(job) && h("button", { class: "button small quiet", onclick: () => retry(job) }, icon("retry"), "Retry")),
-    job.state === "running" && total > 1 && bar(done, total, job.kind === "video" ? "Frames done" : "Steps done"),
+    job.state === "running" && total > 1 && progressBar(done, total, job.kind === "video" ? "Frames done" : "Steps done"),
     ...errorBox(job),
   ];
 }
@@ -103,14 +110,6 @@ function build(job, letter) {
 function saveLink(href, name) {
   const onclick = (/** @type {Event} */ event) => { event.preventDefault(); saveClip(href, name); };
   return h("a", { class: "button small quiet", href, onclick }, icon("download"), "Save");
-}
-
-/** @param {number} done @param {number} total @param {string} label */
-function bar(done, total, label) {
-  const inner = h("span", {});
-  inner.style.width = `${(100 * done) / total}%`;
-  const values = { "aria-label": label, "aria-valuemin": "0", "aria-valuemax": total, "aria-valuenow": done };
-  return h("div", { class: "progress", role: "progressbar", ...values }, inner);
 }
 
 /** @param {Job} job */

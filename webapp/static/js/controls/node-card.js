@@ -2,7 +2,7 @@
 
 import { open } from "../state/panes.js";
 import { select } from "../state/selection.js";
-import { LETTERS, on, state, touch } from "../state/store.js";
+import { LETTERS, emit, on, state, touch } from "../state/store.js";
 import { subject } from "../state/subject.js";
 import { badge } from "../ui/colours.js";
 import { fill, h } from "../ui/dom.js";
@@ -52,7 +52,9 @@ function build(now) {
     h("div", { class: "node-buttons" }, segments("Open in pane", ...openers(node)),
       h("button", { class: "button small", title: "Fork here (G)", onclick: () => showTab("fork", { focus: "textarea" }) }, icon("fork"), "Fork"),
       h("button", { class: "button small", disabled: !now.canRewind, title: "Move this session's head back to this checkpoint",
-        onclick: () => session && rewind(session.id, { checkpoint_id: node.id }) }, icon("rewind"), "Rewind here")),
+        onclick: () => session && rewind(session.id, { checkpoint_id: node.id }) }, icon("rewind"), "Rewind here"),
+      h("button", { class: "button small", title: "Try many prompts and seeds from here, judged and counted", onclick: () => emit("evaluate") },
+        icon("grid"), "Evaluate …")),
     unfollowed(node),
     node.note && h("p", { class: "node-note" }, node.note),
     facts(node), notesOf(node),

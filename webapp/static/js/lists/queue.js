@@ -3,7 +3,7 @@
 import { isOver } from "../state/jobs.js";
 
 /**
- * @import { Job, Session } from "../state/types.js"
+ * @import { Evaluation, Job, Session } from "../state/types.js"
  * @typedef {Object} Run  jobs of one bulk run
  * @property {string} id
  * @property {Job[]} jobs  in the order they were accepted
@@ -13,6 +13,7 @@ import { isOver } from "../state/jobs.js";
  * @property {number} over  jobs that have ended
  * @property {number} failed
  * @property {number} created
+ * @property {Evaluation|null} evaluation  whose variants they are
  * @typedef {{id: string, job?: Job, run?: Run}} Row  one of the two
  */
 
@@ -20,11 +21,16 @@ import { isOver } from "../state/jobs.js";
 const APART_S = 60;
 const FIRST = { running: 0, queued: 1, succeeded: 2, failed: 2, cancelled: 2 };
 
-/** @param {Iterable<Job>} jobs @param {Map<string, Session>} sessions @param {number} most @returns {Row[]} */
-export function rowsOf(jobs, sessions, most) {
+/**
+ * @param {Iterable<Job>} jobs @param {Map<string, Session>} sessions @param {Map<string, Evaluation>} evaluations @param {number} most
+ * @returns {Row[]}
+ */
+export function rowsOf(jobs, sessions, evaluations, most) {
   const all = [...jobs];
   const single = all.filter((job) => !job.bulk).map((job) => ({ what: job, row: { id: job.id, job } }));
-  const runs = runsOf(all.filter((job) => job.bulk), sessions).map((run) => ({ what: run, row: { id: run.id, run } }));
+  const bulk = [...runsOf(all.filter((job) => job.bulk && !job.evaluation), sessions),
+    ...evaluationsOf(all.filter((job) => job.evaluation), evaluations)];
+  const runs = bulk.map((run) => ({ what: run, row: { id: run.id, run } }));
   return [...single, ...runs].sort((a, b) => inOrder(a.what, b.what)).slice(0, most).map(({ row }) => row);
 }
 
@@ -49,6 +55,23 @@ function runsOf(jobs, sessions) {
   return [...runs.values()].flat().map(asRun);
 }
 
+/** One run for each evaluation that is under way, or of which jobs are known. @param {Job[]} jobs @param {Map<string, Evaluation>} evaluations */
+function evaluationsOf(jobs, evaluations) {
+  const found = Map.groupBy(jobs, (job) => job.evaluation ?? "");
+  for (const { id, state: now } of evaluations.values()) if (now === "running" && !found.has(id)) found.set(id, []);
+  return [...found].map(([id, own]) => {
+    const evaluation = evaluations.get(id);
+    return evaluation ? ofEvaluation(evaluation, own) : { ...asRun(own), id };
+  });
+}
+
+/** @param {Evaluation} evaluation @param {Job[]} jobs @returns {Run} */
+function ofEvaluation(evaluation, jobs) {
+  const { id, created, done, total, errors } = evaluation;
+  const state = evaluation.state === "running" ? "running" : evaluation.state === "finished" ? "succeeded" : "cancelled";
+  return { id, jobs, state, over: done, failed: errors, created, done, total, evaluation };
+}
+
 /** @param {Job[]} jobs @returns {Run} */
 function asRun(jobs) {
   const over = jobs.filter(isOver);
@@ -57,7 +80,7 @@ function asRun(jobs) {
   const ended = failed ? "failed" : is("cancelled") ? "cancelled" : "succeeded";
   const state = is("running") || (is("queued") && over.length) ? "running" : is("queued") ? "queued" : ended;
   const sum = (/** @type {(job: Job) => number} */ value) => jobs.reduce((all, job) => all + value(job), 0);
-  return { id: `run-${jobs[0].id}`, jobs, state, over: over.length, failed, created: jobs[0].created,
+  return { id: `run-${jobs[0].id}`, jobs, state, over: over.length, failed, created: jobs[0].created, evaluation: null,
     done: sum((job) => (isOver(job) ? job.progress.total : job.progress.done)), total: sum((job) => job.progress.total) };
 }
 

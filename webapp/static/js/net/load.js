@@ -1,10 +1,11 @@
 /** Loading: what is there at the start, one tree at a time, and everything again after an outage. */
 
 import { clock, followLive, play, seek } from "../state/clock.js";
+import { putEvaluation } from "../state/evaluations.js";
 import { expectTree, giveUpTree, putJob, putSession, putTree, putWorker } from "../state/events.js";
 import { isOver } from "../state/jobs.js";
 import { readLink } from "../state/link.js";
-import { open, openAll, setMode, startShow } from "../state/panes.js";
+import { open, openAll, openBeside, setMode, startShow } from "../state/panes.js";
 import { emit, state, touch } from "../state/store.js";
 import { problem, toast } from "../ui/toasts.js";
 import * as api from "./api.js";
@@ -52,6 +53,7 @@ export async function travel(link) {
   const session = link.session ? await sessionOf(link.session) : null;
   if (!session || session.tree_id !== state.treeId) return openLink(link);
   state.view = "videos";
+  state.evaluation = null;
   state.mode = "side";
   showFrom(session.id, { ...link, play: false, frame: link.frame ?? clock.frame }, false);
   touch("panes", "view", "mode", "selection");
@@ -62,6 +64,7 @@ async function loadSurroundings() {
   const parts = [
     api.list(`/api/sessions?limit=${PAGE}`).then((items) => items.forEach(putSession)),
     loadJobs(),
+    api.list("/api/evaluations?state=running&limit=100", 1).then((items) => items.forEach(putEvaluation)),
     api.list("/api/workers").then((items) => { state.workers.clear(); items.forEach(putWorker); }),
     api.list("/api/samples").then((items) => { state.samples = items; }),
     api.get("/api/model").then((model) => { state.model = model; }),
@@ -141,7 +144,8 @@ function showFrom(sessionId, link, live) {
   if (wanted.length) openAll(wanted);
   else if (session?.head && state.nodes.has(session.head)) open(session.head, { at: 0, sessionId });
   if (link?.mode) setMode(link.mode);
-  if (link?.view === "grid") state.view = "grid";
+  if (link?.view) state.view = link.view;
+  state.evaluation = link?.evaluation ?? state.evaluation;
   state.selected = state.panes[0]?.nodeId ?? state.treeId;
   if (live) followLive();
   else if (typeof link?.frame === "number") {
@@ -149,6 +153,27 @@ function showFrom(sessionId, link, live) {
     if (link.play) play();
   } else if (session?.running_job || session?.queued) followLive();
   else startShow();
+}
+
+/**
+ * Show what variants of an evaluation made, in whichever tree they grew; of several the first two beside each other.
+ * @param {{head: string|null, session_id: string|null}[]} rows @param {{beside?: boolean}} [options]  beside what is open
+ */
+export async function openResults(rows, { beside = false } = {}) {
+  const entries = rows.flatMap(({ head, session_id: sessionId }) => (head && sessionId ? [{ nodeId: head, sessionId }] : []));
+  const session = await sessionOf(entries[0]?.sessionId ?? "");
+  if (!session) throw new Error("What this variant made is not there any more.");
+  state.view = "videos";
+  if (!entries.every(({ nodeId }) => state.nodes.has(nodeId))) {
+    await openTreeOf(session.id, { link: { ...readLink(""), panes: entries } });
+  } else {
+    if (entries.length > 1) openAll(entries);
+    else if (beside) openBeside(entries[0].nodeId, entries[0].sessionId);
+    else open(entries[0].nodeId, { sessionId: entries[0].sessionId });
+    state.selected = entries[0].nodeId;
+    startShow();
+  }
+  touch("view", "selection", "reveal");
 }
 
 /** A new session's first job ended: its tree can be opened. */

@@ -1,11 +1,12 @@
 /** What the keys do. Arrows belong to the focused panel; nothing happens while one types. */
 
+import { forward } from "../controls/actions.js";
 import { patchNode, undoNewest } from "../controls/marks.js";
 import { showTab } from "../controls/tabs.js";
 import { changeSpeed, clock, nudge, pause, seek, toggle } from "../state/clock.js";
 import { checkpointAt } from "../state/lineage.js";
 import { activate, followHead, jump, setMode, swap } from "../state/panes.js";
-import { selectedNode, state, touch } from "../state/store.js";
+import { emit, selectedNode, state, touch } from "../state/store.js";
 import { help } from "./help.js";
 
 /** @import { Mode } from "../state/types.js" */
@@ -18,9 +19,9 @@ const ACTIONS = {
   ",": () => nudge(-1), ".": () => nudge(1), "<": () => nudge(-10), ">": () => nudge(10),
   home: () => { pause(); seek(0); }, end: followHead,
   "[": () => jump(-1), "]": () => jump(1),
-  1: () => activate(0), 2: () => activate(1), 3: () => activate(2),
+  1: () => activate(0), 2: () => activate(1), 3: () => activate(2), 4: () => activate(3), 5: () => activate(4), 6: () => activate(5),
   w: () => toggleMode("wipe"), d: () => toggleMode("diff"), x: () => toggleMode("blink"), s: swap,
-  g: forkHere, b: bookmarkHere,
+  g: forkHere, b: bookmarkHere, f: forward, e: () => emit("export"),
   escape: leave,
   "/": () => document.getElementById("search")?.focus(), "?": help,
 };

@@ -19,11 +19,11 @@ export function exposeForTests() {
 }
 
 function snapshot() {
-  const { ready, connection, treeId, treeStatus, active, selected, mode, view, compare } = state;
+  const { ready, connection, treeId, treeStatus, active, selected, mode, view, compare, evaluation } = state;
   const { frame, total, playing, waiting, follow, speed } = clock;
   const { opened, lastId, frames } = stream;
   return {
-    ready, connection, treeId, treeStatus, active, selected, mode, view, compare, frame, total, playing, waiting, follow, speed,
+    ready, connection, treeId, treeStatus, active, selected, mode, view, compare, evaluation, frame, total, playing, waiting, follow, speed,
     nodes: state.nodes.size, sessions: [...state.sessions.values()], jobs: [...state.jobs.values()], workers: [...state.workers.values()],
     panes: state.panes.map((pane) => ({ ...pane })), pair: [...state.pair], wipe: overlay.wipe, divergence: divergenceFrame(),
     shown: { ...shown, panes: [...shown.panes] }, tree: { ...treeStats }, pictureBytes: heldBytes(), flushTimes: [...flushTimes],

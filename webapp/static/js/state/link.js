@@ -3,9 +3,10 @@
 import { clock } from "./clock.js";
 import { on, state } from "./store.js";
 
-/** @import { Mode } from "./types.js" */
+/** @import { Mode, View } from "./types.js" */
 
 const MODES = /** @type {Mode[]} */ (["side", "wipe", "blink", "diff"]);
+const VIEWS = /** @type {View[]} */ (["videos", "grid", "evaluations"]);
 const PAUSE_MS = 300;
 let timer = 0;
 
@@ -18,7 +19,8 @@ export function readLink(search = location.search) {
     return { nodeId, sessionId };
   });
   return {
-    session: query.get("session"), panes, mode: MODES.find((mode) => mode === query.get("mode")) ?? null, view: query.get("view"),
+    session: query.get("session"), panes, evaluation: query.get("evaluation"), mode: MODES.find((mode) => mode === query.get("mode")) ?? null,
+    view: VIEWS.find((view) => view === query.get("view")) ?? null,
     frame: frame !== null && /^\d+$/.test(frame) ? Number(frame) : null, play: query.get("play") === "1",
   };
 }
@@ -35,14 +37,15 @@ export function writeLink() {
   if (panes.length) query.set("panes", panes.join(","));
   if (!clock.playing && !clock.follow && panes.length) query.set("frame", String(clock.frame));
   if (panes.length) query.set("mode", state.mode);
-  if (state.view === "grid") query.set("view", "grid");
+  if (state.view !== "videos") query.set("view", state.view);
+  if (state.view === "evaluations" && state.evaluation) query.set("evaluation", state.evaluation);
   return query.size ? `?${query.toString().replaceAll("%2C", ",").replaceAll("%40", "@")}` : location.pathname;
 }
 
 /** What a step back returns to: panes that follow their session are that session's, whatever its head is by now. */
 function place() {
   const panes = state.panes.map((pane) => (pane.follows ? pane.sessionId : `${pane.nodeId}@${pane.sessionId}`));
-  return [state.treeId, ...panes, state.mode, state.view].join();
+  return [state.treeId, ...panes, state.mode, state.view, state.view === "evaluations" && state.evaluation].join();
 }
 
 let placeSeen = "";
@@ -54,7 +57,7 @@ let placeSeen = "";
  */
 export function watchLink(show) {
   const write = () => {
-    if (!state.panes.length) return;
+    if (!state.panes.length && state.view !== "evaluations") return;
     const link = writeLink();
     const here = place();
     if (link !== location.search) history[placeSeen && here !== placeSeen ? "pushState" : "replaceState"](null, "", link);

@@ -3,11 +3,11 @@
 import { clock, followLive, pause, play, reducedMotion, seek, setTotal } from "./clock.js";
 import { divergenceFrame, divergences } from "./comparison.js";
 import { longestTotal } from "./live.js";
-import { emit, state, touch } from "./store.js";
+import { LETTERS, emit, state, touch } from "./store.js";
 
 /** @import { Mode } from "./types.js" */
 
-const MOST = 3;
+export const MOST_PANES = LETTERS.length;
 
 /**
  * Show a node in a pane. Without `sessionId` the session is the one whose head the node is, else its maker.
@@ -15,7 +15,7 @@ const MOST = 3;
  */
 export function open(nodeId, { at = state.active, sessionId } = {}) {
   const owner = sessionId ?? ownerOf(nodeId);
-  const index = Math.min(at, state.panes.length, MOST - 1);
+  const index = Math.min(at, state.panes.length, MOST_PANES - 1);
   state.panes[index] = { nodeId, sessionId: owner, follows: state.sessions.get(owner)?.head === nodeId };
   state.active = index;
   changed();
@@ -23,13 +23,13 @@ export function open(nodeId, { at = state.active, sessionId } = {}) {
 
 /** Show a node beside the others: in the next free pane, else in the active one. @param {string} nodeId @param {string} [sessionId] */
 export function openBeside(nodeId, sessionId) {
-  open(nodeId, { at: state.panes.length < MOST ? state.panes.length : state.active, sessionId });
+  open(nodeId, { at: state.panes.length < MOST_PANES ? state.panes.length : state.active, sessionId });
 }
 
 /** Put a whole set into the panes. @param {{nodeId: string, sessionId?: string}[]} entries */
 export function openAll(entries) {
   state.panes = [];
-  entries.slice(0, MOST).forEach(({ nodeId, sessionId }, at) => open(nodeId, { at, sessionId }));
+  entries.slice(0, MOST_PANES).forEach(({ nodeId, sessionId }, at) => open(nodeId, { at, sessionId }));
   state.active = 0;
   changed();
 }

@@ -3,15 +3,17 @@
  * in the next animation frame, however many events arrived. `emit` runs them at once (the clock draws with it).
  */
 
-/** @import { Compare, Job, Mode, Model, Node, Pane, Sample, Session, Topic, Trouble, Worker } from "./types.js" */
+/** @import { Compare, Evaluation, Job, Mode, Model, Node, Pane, Sample, Session, Topic, Trouble, View, Worker } from "./types.js" */
 
-export const LETTERS = ["A", "B", "C"];
+export const LETTERS = ["A", "B", "C", "D", "E", "F"];
 
 export const state = {
   /** @type {Map<string, Session>} */ sessions: new Map(),
   /** @type {Map<string, Node>} nodes of the tree shown */ nodes: new Map(),
   /** @type {Map<string, Job>} */ jobs: new Map(),
   /** @type {Map<string, Worker>} */ workers: new Map(),
+  /** @type {Map<string, Evaluation>} the newest ones, and all that run */ evaluations: new Map(),
+  /** @type {string|null} the evaluation that is looked at; null: their list */ evaluation: null,
   /** @type {Model|null} */ model: null,
   /** @type {Sample[]} */ samples: [],
   /** @type {string|null} */ treeId: null,
@@ -20,12 +22,12 @@ export const state = {
   /** @type {"loading"|"empty"|"ready"|"error"|"dead"} */ treeStatus: "loading",
   /** @type {Trouble|null} */ treeError: null,
   /** @type {string|null} session whose first job runs; its tree opens when it is there */ awaited: null,
-  /** @type {Pane[]} at most three */ panes: [],
+  /** @type {Pane[]} at most six */ panes: [],
   active: 0,
   /** @type {string|null} node chosen in the tree */ selected: null,
   /** @type {Mode} */ mode: "side",
   pair: [0, 1],
-  /** @type {"videos"|"grid"} */ view: "videos",
+  /** @type {View} */ view: "videos",
   smooth: true,
   /** @type {Compare|null} */ compare: null,
   /** @type {Trouble|null} */ compareError: null,
@@ -41,8 +43,8 @@ let scheduled = false;
 
 /**
  * Run `fn` when any of the topics changes. "nodes" are those of the tree, "branch" those shown in a pane, "tree" is which
- * one and how it loads, "reveal" asks for the selected node; only `emit` tells frame, play, picture (one arrived), redraw and
- * resync (the server is back).
+ * one and how it loads, "reveal" asks for the selected node; only `emit` tells frame, play, picture (one arrived), redraw, zoom, resync
+ * (the server is back), and evaluate and export, which ask for a dialog.
  * @param {Topic[]} topics @param {() => void} fn
  */
 export function on(topics, fn) {

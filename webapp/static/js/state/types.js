@@ -6,6 +6,7 @@
  * @typedef {Schemas["NodeView"]} Node
  * @typedef {Schemas["JobView"]} Job
  * @typedef {Schemas["WorkerView"]} Worker
+ * @typedef {Schemas["EvaluationView"]} Evaluation
  * @typedef {Schemas["ModelAnswer"]} Model
  * @typedef {Schemas["SampleView"]} Sample
  * @typedef {Schemas["TreeAnswer"]} Tree
@@ -19,7 +20,8 @@
  *
  * @typedef {{message: string, whatToDo?: string}} Trouble  what an error says to the reader
  * @typedef {"side"|"wipe"|"blink"|"diff"} Mode
- * @typedef {"sessions"|"nodes"|"branch"|"jobs"|"workers"|"model"|"samples"|"tree"|"panes"|"active"|"selection"|"reveal"|"mode"|"view"
- *   |"compare"|"connection"|"tab"|"theme"|"ready"|"frame"|"play"|"picture"|"redraw"|"resync"} Topic
+ * @typedef {"videos"|"grid"|"evaluations"} View  what the middle shows
+ * @typedef {"sessions"|"nodes"|"branch"|"jobs"|"evaluations"|"workers"|"model"|"samples"|"tree"|"panes"|"active"|"selection"|"reveal"|"mode"|"view"
+ *   |"compare"|"connection"|"tab"|"theme"|"ready"|"frame"|"play"|"picture"|"redraw"|"resync"|"evaluate"|"zoom"|"export"} Topic
  */
 export {};

@@ -1,6 +1,6 @@
 /** What the items of the tree are called, and as much of it as there is room for. */
 
-import { branchNames } from "../state/names.js";
+import { branchNames } from "../lists/names.js";
 import { lettersAt, state } from "../state/store.js";
 import { clip } from "../ui/format.js";
 import { LETTER_WIDTH, placeLabels, together } from "./labels.js";

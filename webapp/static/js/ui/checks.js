@@ -33,6 +33,45 @@ export function scoreOf(text) {
   return Number.isFinite(value) && Math.abs(value) <= 1e9 ? { value, problem: "" } : { problem: "A score is a number, such as 0.8." };
 }
 
+const MOST_SEEDS = 100_000;
+const LARGEST_SEED = 2147483647;
+
+/** "0-3, 9" -> [0, 1, 2, 3, 9]; both ends belong to a range. @param {string} text @returns {Checked<number[]>} */
+export function seedsOf(text) {
+  /** @type {Set<number>} */
+  const found = new Set();
+  for (const part of text.split(",").map((word) => word.trim()).filter(Boolean)) {
+    const range = /^(\d+)(?:\s*-\s*(\d+))?$/.exec(part);
+    const [low, high] = range ? [Number(range[1]), Number(range[2] ?? range[1])] : [1, 0];
+    if (!range || high < low || high > LARGEST_SEED) return { problem: `Seeds are numbers and ranges, such as 0-7, 12; not ${part.slice(0, 24)}.` };
+    if (high - low + found.size >= MOST_SEEDS) return { problem: `At most ${grouped(MOST_SEEDS)} seeds can be tried.` };
+    for (let seed = low; seed <= high; seed += 1) found.add(seed);
+  }
+  return found.size ? { value: [...found], problem: "" } : { problem: "Name at least one seed, such as 0-7." };
+}
+
+/** Prompts, one a line, each once. @param {string} text @param {number} most  characters of each @returns {Checked<string[]>} */
+export function promptsOf(text, most) {
+  const lines = [...new Set(text.split("\n").map((line) => line.trim()).filter(Boolean))];
+  if (!lines.length) return { problem: "Write at least one prompt, each on its own line." };
+  const long = lines.find((line) => line.length > most);
+  if (long) return { problem: `A prompt has at most ${most} characters; “${long.slice(0, 30)}…” has ${long.length}.` };
+  return { value: lines, problem: "" };
+}
+
+/** "limit=0.8, strict=true" -> what a scorer is called with. @param {string} text @returns {Checked<Record<string, number|boolean|string|null>>} */
+export function optionsOf(text) {
+  /** @type {Record<string, number|boolean|string|null>} */
+  const options = {};
+  for (const part of text.split(",").map((word) => word.trim()).filter(Boolean)) {
+    const [, name, words] = /^(\w+)\s*=\s*(.+)$/.exec(part) ?? [];
+    if (!name) return { problem: `Options are written as name=value, such as limit=0.8; not ${part.slice(0, 24)}.` };
+    const plain = new Map(/** @type {[string, boolean|null][]} */ ([["true", true], ["false", false], ["null", null]]));
+    options[name] = plain.has(words) ? plain.get(words) ?? null : Number.isFinite(Number(words)) ? Number(words) : words;
+  }
+  return { value: options, problem: "" };
+}
+
 /** 2147483647 -> "2,147,483,647". @param {number} n */
 function grouped(n) {
   return n.toLocaleString("en");

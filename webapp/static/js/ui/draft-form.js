@@ -1,13 +1,39 @@
-/** Forms that keep what is typed until it is sent, and say at a field what the server refused of it. */
+/** Forms that keep what is typed until it is sent, also when the page is loaded again, and say at a field what the server refused of it. */
 
 import { complain } from "./fields.js";
-import { draftOf, keepDraft } from "./drafts.js";
 
 /**
  * @import { Problem } from "../net/api.js"
  * @import { Control } from "./fields.js"
  * @typedef {Record<string, string>} Values  by the names of the fields
  */
+
+const PLACE = "arc.drafts";
+const MOST = 60;
+
+/** @type {Map<string, Values>} */
+let kept = new Map();
+try {
+  kept = new Map(JSON.parse(sessionStorage.getItem(PLACE) ?? "[]"));
+} catch { /* storage is blocked or holds something else: begin anew */ }
+
+/** @param {string} key  which form, and what it is about @returns {Values|null} */
+export function draftOf(key) {
+  return kept.get(key) ?? null;
+}
+
+/** @param {string} key @param {Values|null} values  null: sent, or thrown away */
+export function keepDraft(key, values) {
+  kept.delete(key);
+  if (values) kept.set(key, values);
+  for (const oldest of kept.keys()) {
+    if (kept.size <= MOST) break;
+    kept.delete(oldest);
+  }
+  try {
+    sessionStorage.setItem(PLACE, JSON.stringify([...kept]));
+  } catch { /* blocked: they last until the page is closed */ }
+}
 
 /** @param {HTMLFormElement} form @param {string} name  of the form */
 export function keepingDrafts(form, name) {

@@ -39,30 +39,38 @@ export class Reading {
   /** @param {HTMLInputElement} input @param {string} name */
   whole(input, name, { optional = false } = {}) {
     const words = input.validity.badInput ? "that" : input.value;
-    return this.#take(input, wholeNumber(words, { name, min: Number(input.min), max: Number(input.max), optional }));
+    return this.take(input, wholeNumber(words, { name, min: Number(input.min), max: Number(input.max), optional }));
   }
 
   /** @param {HTMLTextAreaElement} area */
   prompt(area) {
-    return this.#take(area, promptWords(area.value, limit("maxPrompt", 2000)));
+    return this.take(area, promptWords(area.value, limit("maxPrompt", 2000)));
   }
 
-  /** @template T @param {Control} control @param {import("./checks.js").Checked<T>} checked */
-  #take(control, { value, problem }) {
+  /**
+   * What was made of a field's words, or what is wrong with them.
+   * @template T @param {Control} control @param {import("./checks.js").Checked<T>} checked
+   */
+  take(control, { value, problem }) {
     complain(control, problem);
     if (problem) this.#wrong.push(control);
     return value;
   }
 
+  /** Whether all could be read. */
+  fine() {
+    return !this.#wrong.length;
+  }
+
   /** Whether all could be read; else the first wrong field has the focus. */
   ok() {
     this.#wrong[0]?.focus();
-    return !this.#wrong.length;
+    return this.fine();
   }
 }
 
 /** A limit that the server set (index.html carries it). @param {string} name @param {number} otherwise */
-function limit(name, otherwise) {
+export function limit(name, otherwise) {
   return Number(document.body.dataset[name]) || otherwise;
 }
 

@@ -18,6 +18,8 @@ const views = [];
 const WIPE_KEYS = new Map([["ArrowLeft", -0.02], ["ArrowRight", 0.02]]);
 const root = h("div", { class: "panes" });
 const stage = h("canvas", { class: "picture" });
+/** What wipe, blink and difference are drawn on. */
+export { stage as stageCanvas };
 const legend = [h("span", { class: "letter corner left" }), h("span", { class: "letter corner right" })];
 const caption = h("p", { class: "overlay-caption" });
 const overlayBox = h("div", { class: "overlay frame", tabindex: "0", role: "slider" }, stage, ...legend);

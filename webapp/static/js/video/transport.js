@@ -10,7 +10,7 @@ import { iconButton, segment, segments } from "../ui/fields.js";
 import { icon } from "../ui/icons.js";
 import { GAINS, overlay } from "./modes.js";
 
-/** @import { Mode } from "../state/types.js" */
+/** @import { Mode, View } from "../state/types.js" */
 
 /** @type {[Mode, string, string][]} the name of each mode, and what its button says where two branches are open */
 const MODES = [["side", "Side", "Side"], ["wipe", "Wipe", "Wipe (W)"], ["blink", "Blink", "Blink (X)"], ["diff", "Difference", "Difference (D)"]];
@@ -20,11 +20,16 @@ export function buildStageBar() {
   const views = segments("View");
   const modes = segments("Compare mode");
   const smooth = iconButton("pixels", "Show pixels", toggleSmooth);
-  const el = h("div", { class: "stage-bar" }, views, modes, h("span", { class: "spacer" }), smooth);
+  const out = h("button", { class: "button small", title: "Clips, pictures, actions (E)", "aria-label": "Export", onclick: () => emit("export") },
+    icon("download"), h("span", { class: "wide" }, "Export"));
+  const el = h("div", { class: "stage-bar" }, views, modes, h("span", { class: "spacer" }), out, smooth);
   on(["view", "panes", "mode"], () => {
     views.replaceChildren(segment("Videos", state.view === "videos", () => setView("videos")),
-      segment("Branches", state.view === "grid", () => setView("grid")));
-    modes.hidden = state.view === "grid";
+      segment("Branches", state.view === "grid", () => setView("grid")),
+      segment("Evaluations", state.view === "evaluations", () => setView("evaluations")));
+    modes.hidden = state.view !== "videos";
+    smooth.hidden = modes.hidden;
+    out.hidden = modes.hidden;
     modes.replaceChildren(...MODES.map(([mode, name, title]) => {
       const disabled = mode !== "side" && state.panes.length < 2;
       return segment(name, state.mode === mode, () => setMode(mode), { disabled, title: disabled ? "Open a second branch to compare" : title });
@@ -59,7 +64,7 @@ function overlayControls() {
   return list;
 }
 
-/** @param {"videos"|"grid"} view */
+/** @param {View} view */
 function setView(view) {
   state.view = view;
   touch("view");
@@ -83,7 +88,8 @@ export function buildTransport() {
     iconButton("first", "First frame (Home)", () => seek(0)), iconButton("prev", "Back one frame (,)", () => nudge(-1)), playButton,
     iconButton("next", "On one frame (.)", () => nudge(1)), iconButton("last", "Newest frame (End)", followLive),
     speed, loop, counter, h("span", { class: "spacer" }),
-    h("button", { class: "button small", title: "Go to where the branches part ([ and ])", "aria-label": "Divergence", onclick: () => jump(-1) }, "◆",
+    h("button", { class: "button small", title: "Go to where the branches part ([ and ])", "aria-label": "Divergence", onclick: () => jump(-1) },
+      "◆",
       h("span", { class: "wide" }, "Divergence")), live);
   on(["play"], () => {
     playButton.replaceChildren(icon(clock.playing ? "pause" : "play"));

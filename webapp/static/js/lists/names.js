@@ -1,9 +1,9 @@
 /** What a branch is called. */
 
-import { leaves } from "./lineage.js";
-import { state } from "./store.js";
+import { leaves } from "../state/lineage.js";
+import { state } from "../state/store.js";
 
-/** @import { Node } from "./types.js" */
+/** @import { Node } from "../state/types.js" */
 
 /**
  * Names of leaves: the label of the node, else of its session; where one session has several branches (it was rewound),

@@ -25,6 +25,8 @@ export function buildOrder(changed) {
   better.addEventListener("input", () => { store("better", better.value); tell(); });
   text(turn, SORTS[0][2][0]);
   return {
+    /** Which way scores are good where they do not say. */
+    unsaid: () => /** @type {Better} */ (better.value),
     els: [h("label", {}, "Sort ", keys), turn, better],
     /** @param {Node[]} nodes @param {(node: Node) => string} nameOf */
     sort(nodes, nameOf) {

@@ -1,0 +1,155 @@
+"""A researcher's workbench: many branches at once, what they did, and what can be taken away."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks._page import grown
+from tests.page.view import View
+from tests.page.world import World
+
+
+def saved(view: View, button: Any, folder: Path) -> Path:
+    """The file that a button hands to the reader."""
+    with view.page.expect_download() as waited:
+        button.click()
+    path = folder / waited.value.suggested_filename
+    waited.value.save_as(path)
+    return path
+
+
+def test_an_evaluation_from_its_plan_to_its_best_and_worst(world: World, view: View) -> None:
+    """The dry run is shown first; the matrix fills; rates have intervals; the best and worst open side by side; the
+    queue has one row for all of it; the address leads back to it."""
+    trunk = world.plant(1, label="trunk")
+    view.open(world.link([trunk])).click("Evaluate …")
+    dialog = view.page.locator("dialog[open]")
+    dialog.get_by_label("Prompts, one a line").fill("pick up the red cup\npush the cup to the left")
+    dialog.get_by_label("Seeds").fill("0-1, x")
+    dialog.get_by_text("Seeds are numbers and ranges").wait_for()
+    assert dialog.get_by_role("button", name="Start").is_disabled()
+    dialog.get_by_label("Seeds").fill("0-1")
+    dialog.get_by_label("Steps of each").fill("1")
+    dialog.get_by_label("Label").fill("which verb")
+    dialog.get_by_text("4 variants, 4 steps").wait_for()
+    dialog.get_by_role("button", name="Start").click()
+    view.until("s.view === 'evaluations' && s.evaluation")
+    view.page.locator(".job", has_text="evaluation").first.wait_for()
+    view.page.locator(".cell.good, .cell.bad").nth(3).wait_for(timeout=90_000)
+    assert view.page.locator(".bar-whisker").count() >= 3, "a rate has its interval, in all and for each prompt"
+    view.page.locator(".cell").first.focus()
+    assert "action_magnitude" in view.page.locator(".matrix-about").inner_text()
+    view.press("ArrowRight")
+    assert "seed 1" in view.page.locator(".matrix-about").inner_text()
+    address = view.page.url
+    view.click("Best and worst").until("s.view === 'videos' && s.panes.length === 2")
+    made = f"/api/evaluations/{address.split('evaluation=')[1].split('&')[0]}"
+    summary = world.ok("GET", f"{made}/summary")
+    rows = {row["variant"]: row["head"] for row in world.ok("GET", f"{made}/rows")["items"]}
+    assert [pane["nodeId"] for pane in view.state()["panes"]] == [rows[summary["best"]], rows[summary["worst"]]]
+    view.page.goto(address)
+    view.until("s.ready && s.view === 'evaluations'").page.locator(".cell img").nth(3).wait_for()
+
+
+def test_ten_thousand_variants_are_a_few_hundred_cells(world: World, view: View) -> None:
+    """Only a sheet of the matrix is asked for and drawn; it is cancelled and resumed."""
+    trunk = world.plant(1)
+    plan = {"checkpoints": [trunk["head"]], "seeds": list(range(10_000)), "steps": 1, "label": "many"}
+    made = world.ok("POST", "/api/evaluations", json=plan)["evaluation"]["id"]
+    asked: list[str] = []
+    view.page.on("request", lambda request: "/rows" in request.url and asked.append(request.url))
+    view.open(world.link([trunk], view="evaluations", evaluation=made))
+    view.page.locator(".cell").nth(50).wait_for()
+    assert 100 < view.page.locator(".cell").count() <= 312
+    view.click("Later seeds")
+    view.page.get_by_text("of 10000").wait_for()
+    assert all("limit=1000" in url or int(url.split("limit=")[1].split("&")[0]) <= 312 for url in asked)
+    view.click("Cancel")
+    view.click("Cancel the evaluation").page.locator(".eval-title .chip", has_text="cancelled").wait_for()
+    view.click("Resume").page.locator(".eval-title .chip", has_text="running").wait_for()
+    world.ok("POST", f"/api/evaluations/{made}/cancel")
+
+
+def test_the_grid_groups_filters_plays_and_compares(world: World, view: View) -> None:
+    """500 branches: groups with their mean, bounds of score and seed, all in view play in step, chosen ones open."""
+    session = world.plant()
+    nodes = grown.tree(3_000, 500)
+    grown.show(view.page, world.url, nodes, session)
+    view.until("s.ready && s.nodes === 3000").click("Branches").until(
+        "document.querySelectorAll('.card').length === 500"
+    )
+    view.page.get_by_label("Group by").select_option("seed")
+    view.until("document.querySelectorAll('.grid-group').length === 5")
+    assert "mean score" in view.page.locator(".grid-group").first.inner_text()
+    view.page.get_by_label("Seeds").fill("1, 3")
+    view.page.get_by_label("Score from").fill("0.9")
+    view.until(
+        "document.querySelectorAll('.grid-group').length === 2 && document.querySelectorAll('.card').length < 100"
+    )
+    view.click("Play all").until("document.querySelectorAll('.card-video[data-frame]').length > 3")
+    frames = "new Set([...document.querySelectorAll('.card-video[data-frame]')].map((one) => one.dataset.frame))"
+    view.until(f"{frames}.size >= 1")
+    view.click("Play all")
+    cards = view.page.locator(".card")
+    for at in (0, 1):
+        cards.nth(at).click(modifiers=["Control"])
+    view.click("Compare").until("s.view === 'videos' && s.panes.length === 2")
+
+
+def test_reading_out_and_looking_closer(world: World, view: View) -> None:
+    """The plots say the value of each branch at the playhead, and which lines are one; Ctrl and wheel look closer."""
+    branches = world.branches(1, 2)
+    view.open(world.link(branches[:2], frame=12)).until("s.shown.frame === 12 && s.compare")
+    first = view.page.locator(".readout").first
+    own = [node for node in world.tree(branches[0]["id"]) if node["session_id"] == branches[0]["id"]]
+    node = next(node for node in own if node["frame_index"] == 2)
+    horizon = len(node["actions"])
+    value = node["actions"][-(-4 * horizon // 8) - 1][0]
+    shown = float(first.locator("span").first.inner_text().removeprefix("A "))
+    assert shown == pytest.approx(value, rel=0.01, abs=0.002)
+    ticks = view.page.locator(".ruler-words")
+    before = ticks.all_inner_texts()
+    view.page.locator(".tracks").hover(position={"x": 300, "y": 40})
+    view.page.keyboard.down("Control")
+    view.page.mouse.wheel(0, -400)
+    view.page.keyboard.up("Control")
+    view.page.get_by_role("button", name="Show all").wait_for()
+    assert ticks.all_inner_texts() != before
+    view.click("Show all")
+    assert ticks.all_inner_texts() == before
+
+
+def test_what_can_be_taken_away(world: World, view: View, tmp_path: Path) -> None:
+    """A clip of the range, the panes side by side, the frame lossless, the actions as a table."""
+    branches = world.branches(1, 1)
+    view.open(world.link(branches[:2], frame=12)).until("s.shown.frame === 12").click("Export")
+    dialog = view.page.locator("dialog[open]")
+    dialog.get_by_label("First frame").fill("9")
+    dialog.get_by_role("button", name="GIF").click()
+    clip = saved(view, dialog.get_by_role("button", name="Save the clip"), tmp_path)
+    assert (clip.name, clip.read_bytes()[:3]) == ("same-9-17-10fps.gif", b"GIF")
+    dialog.get_by_role("button", name="MP4").click()
+    together = saved(view, dialog.get_by_role("button", name="side by side"), tmp_path)
+    assert (together.suffix, together.read_bytes()[4:8]) == (".mp4", b"ftyp")
+    frame = saved(view, dialog.get_by_role("button", name="PNG of the frame"), tmp_path)
+    assert frame.read_bytes() == world.http.get(f"/api/sessions/{branches[0]['id']}/frames/12").content
+    table = list(csv.DictReader(saved(view, dialog.get_by_role("button", name="CSV"), tmp_path).open()))
+    assert {row["step"] for row in table} == {"1", "2"}
+    assert [float(table[0][name]) for name in ("dx", "dy", "dz", "grip")] == world.tree(branches[0]["id"])[1][
+        "actions"
+    ][0]
+
+
+def test_forward_again_after_a_rewind(world: World, view: View) -> None:
+    """F goes to the end of what the session made beyond its head; Ctrl+Z takes the newest rewind back."""
+    session = world.plant(3)
+    here = f"s.sessions.find((one) => one.id === '{session['id']}').frame_index"
+    view.open(world.link([session]))
+    view.page.get_by_label("Steps to rewind").fill("2")
+    view.click("Rewind").until(f"{here} === 1").press("f").until(f"{here} === 3")
+    assert world.session(session["id"])["head"] == session["head"]
+    view.click("Rewind").until(f"{here} === 1").press("Control+z").until(f"{here} === 3")
