@@ -30,17 +30,23 @@ def violations(view: View) -> list[tuple[str, str, list[str]]]:
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_no_serious_violation(world: World, view: View, theme: str) -> None:
-    """Videos, each tab, comparison, grid and help."""
+    """Videos, each tab, comparison, grid, evaluations and every dialog."""
     branches = world.branches(1, 1)
     view.open(world.link(branches, frame=12), theme=theme).until("s.shown.frame === 12 && s.compare")
     view.page.evaluate(AXE.read_text())
     faces = {"videos": violations(view)}
-    for tab in ("Fork", "New", "Sessions"):
+    for tab in ("Fork", "New", "Sessions", "History"):
         faces[tab] = violations(view.click(tab, role="tab"))
     faces["wipe"] = violations(view.press("w").until("s.mode === 'wipe'"))
     faces["grid"] = violations(view.click("Branches").until("s.view === 'grid'"))
-    view.press("?")
-    faces["help"] = violations(view)
+    faces["evaluations"] = violations(view.click("Evaluations").until("s.view === 'evaluations'"))
+    view.click("Videos").until("s.view === 'videos'")
+    for key in ("?", "e", "i", "Control+k"):
+        view.press(key).page.locator("dialog[open]").wait_for()
+        faces[key] = violations(view)
+        view.press("Escape").page.locator("dialog[open]").wait_for(state="detached")
+    view.click("Evaluate …").page.locator("dialog[open] .eval-cost", has_text="variants").wait_for()
+    faces["plan"] = violations(view)
     assert {face: bad for face, bad in faces.items() if bad} == {}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from benchmarks._page import grown
 from tests.page.view import View
 from tests.page.world import World
 
@@ -111,3 +112,38 @@ def test_a_narrow_window(demo: Any, view: View, shots: Path, width: int) -> None
     view.page.locator(".face", has_text="Tree").click()
     view.page.locator(".tree-canvas .dot").last.dblclick()
     view.page.locator("#stage").wait_for(state="visible")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_screenshots_of_many_branches(demo: Any, view: View, shots: Path, theme: str) -> None:
+    """A tree of 1,000, a grid of 200, an evaluation: from a phone to a large screen, none scrolls sideways."""
+    world, branches = demo
+    plan = {
+        "checkpoints": [branches[0]["head"]],
+        "prompts": ["pick up the red cup", "push the cup to the left"],
+        "steps": 1,
+    }
+    made = world.ok("POST", "/api/evaluations", json=plan | {"seeds": list(range(12)), "label": "which verb works"})
+    matrix = f"{world.link(branches[:1])}&view=evaluations&evaluation={made['evaluation']['id']}"
+    widths = (390, 900, 1280, 1920)
+
+    def at_all_widths(name: str) -> None:
+        for width in widths:
+            view.page.set_viewport_size({"width": width, "height": 860 if width < 1000 else width * 10 // 16})
+            view.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            save(view, shots, f"{name}-{width}-{theme}")
+            assert view.page.evaluate("document.documentElement.scrollWidth") <= width
+
+    view.open(matrix, theme=theme).page.locator(".eval-title .chip", has_text="finished").wait_for(timeout=120_000)
+    view.until("document.querySelectorAll('.cell img').length === 24")
+    view.until("[...document.querySelectorAll('.cell img')].every((img) => img.complete)")
+    at_all_widths("evaluation")
+    grown.show(view.page, world.url, grown.tree(1_000, 200), branches[0])
+    view.until("s.ready && s.nodes === 1000 && s.tree.drawn > 0")
+    view.page.set_viewport_size({"width": 900, "height": 860})
+    view.page.locator(".face", has_text="Tree").click()
+    at_all_widths("tree-1000")
+    view.page.set_viewport_size({"width": 1280, "height": 800})
+    view.click("Branches").until("document.querySelectorAll('.card').length === 200")
+    view.page.get_by_label("Group by").select_option("seed")
+    at_all_widths("grid-200")

@@ -66,7 +66,7 @@ def test_ten_thousand_variants_are_a_few_hundred_cells(world: World, view: View)
     view.page.locator(".cell").nth(50).wait_for()
     assert 100 < view.page.locator(".cell").count() <= 312
     view.click("Later seeds")
-    view.page.get_by_text("of 10000").wait_for()
+    view.page.locator(".eval-matrix .eval-head", has_text="of 10000").wait_for()
     assert all("limit=1000" in url or int(url.split("limit=")[1].split("&")[0]) <= 312 for url in asked)
     view.click("Cancel")
     view.click("Cancel the evaluation").page.locator(".eval-title .chip", has_text="cancelled").wait_for()
@@ -85,7 +85,7 @@ def test_the_grid_groups_filters_plays_and_compares(world: World, view: View) ->
     view.page.get_by_label("Group by").select_option("seed")
     view.until("document.querySelectorAll('.grid-group').length === 5")
     assert "mean score" in view.page.locator(".grid-group").first.inner_text()
-    view.page.get_by_label("Seeds").fill("1, 3")
+    view.page.get_by_label("Seeds", exact=True).fill("1, 3")
     view.page.get_by_label("Score from").fill("0.9")
     view.until(
         "document.querySelectorAll('.grid-group').length === 2 && document.querySelectorAll('.card').length < 100"
@@ -153,3 +153,75 @@ def test_forward_again_after_a_rewind(world: World, view: View) -> None:
     view.click("Rewind").until(f"{here} === 1").press("f").until(f"{here} === 3")
     assert world.session(session["id"])["head"] == session["head"]
     view.click("Rewind").until(f"{here} === 1").press("Control+z").until(f"{here} === 3")
+
+
+def test_an_action_is_drawn_and_stepped_with(world: World, view: View) -> None:
+    """A curve drawn with the pointer, and numbers pasted, are what the step is given."""
+    session = world.plant(1)
+    view.open(world.link([session]))
+    form = view.page.locator("#step-form")
+    form.get_by_label("Steps", exact=True).fill("1")
+    form.get_by_role("button", name="Drawn").click()
+    curve = form.locator(".curve").first
+    curve.hover(position={"x": 5, "y": 6})
+    view.page.mouse.down()
+    box = curve.bounding_box()
+    assert box is not None
+    view.page.mouse.move(box["x"] + box["width"] - 3, box["y"] + 6)
+    view.page.mouse.up()
+    view.press("Control+Enter").until("s.nodes === 3")
+    node = world.tree(session["id"])[-1]
+    assert node["action_source"] == "given"
+    assert all(row[0] == pytest.approx(2.0, abs=0.2) and row[1] == 0 for row in node["actions"])
+    form.get_by_text("As numbers").click()
+    form.get_by_label("Actions", exact=True).fill("0.5, 0, 0, 1\n0.25, 0, 0, 1")
+    form.get_by_role("button", name="Take these").click()
+    view.press("Control+Enter").until("s.nodes === 4")
+    assert [row[0] for row in world.tree(session["id"])[-1]["actions"]][:3] == [0.5, 0.25, 0.0]
+
+
+def test_driving_with_keys_and_the_palette(world: World, view: View) -> None:
+    """The palette finds a command by its words; then a press of an arrow is one step with that action."""
+    session = world.plant(1)
+    view.open(world.link([session])).press("Control+k")
+    view.page.get_by_role("combobox", name="Command or session").fill("drive keys")
+    view.press("Enter").page.locator(".driving").wait_for()
+    view.press("ArrowRight").until("s.nodes === 3")
+    assert world.tree(session["id"])[-1]["actions"][0][:2] == [1.0, 0.0]
+    view.press("m").page.locator(".driving").wait_for(state="hidden")
+
+
+def test_panes_of_two_trees_and_a_closer_look(world: World, view: View) -> None:
+    """A branch of another tree opens beside, and its address brings both back; all panes show the same closer part."""
+    first, second = world.plant(1, label="first"), world.plant(1, label="second", seed=8)
+    view.open(world.link([first], frame=4)).click("Sessions", role="tab")
+    row = view.page.locator(".session-list li", has_text="second").first
+    row.get_by_role("button", name="Beside").click()
+    view.until("s.panes.length === 2")
+    assert [pane["nodeId"] for pane in view.state()["panes"]] == [first["head"], second["head"]]
+    view.page.wait_for_url(f"**{second['head']}**")
+    view.open(view.page.url).until("s.panes.length === 2").seek(8)
+    before = view.page.locator(".pane .picture").nth(1).screenshot()
+    view.page.locator(".pane .picture").first.hover()
+    assert view.page.locator(".pane-pixel").nth(1).inner_text().startswith("(32, 3")
+    view.page.keyboard.down("Control")
+    view.page.mouse.wheel(0, -600)
+    view.page.keyboard.up("Control")
+    assert view.page.locator(".pane .picture").nth(1).screenshot() != before
+
+
+def test_a_link_to_branches_that_are_not_there_says_so(world: World, view: View) -> None:
+    """Not the head in their place; the address stays, a button leads on. What was selected is selected again."""
+    session = world.plant(2)
+    lost = f"ckp_{'0' * 26}"
+    view.allow("404").page.goto(f"{world.url}/?session={session['id']}&panes={lost}&frame=3")
+    view.until("s.ready && s.treeStatus === 'lost' && s.panes.length === 0")
+    assert lost in view.page.url
+    view.click("Show the session's head").until("s.panes.length === 1")
+    view.page.locator(".tree-canvas [role=treeitem]").first.click()
+    view.until("s.selected === s.treeId").click("Fork", role="tab")
+    view.page.locator("#fork-form").get_by_label("Prompt").fill("half a wish")
+    view.page.wait_for_url("**node=**")
+    view.page.reload()
+    view.until("s.ready && s.selected === s.treeId")
+    assert view.page.locator("#fork-form").get_by_label("Prompt").input_value() == "half a wish"

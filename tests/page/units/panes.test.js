@@ -139,12 +139,12 @@ test("an address brings back what it was made of", () => {
   clock.frame = 12;
   const link = writeLink();
   assert.equal(link, "?session=ses_a&panes=a3,a1@ses_b&frame=12&mode=diff");
-  assert.deepEqual(readLink(link), { session: "ses_a", frame: 12, mode: "diff", view: null, play: false, evaluation: null,
+  assert.deepEqual(readLink(link), { session: "ses_a", frame: 12, mode: "diff", view: null, play: false, evaluation: null, node: null,
     panes: [{ nodeId: "a3", sessionId: undefined }, { nodeId: "a1", sessionId: "ses_b" }] });
 });
 
 test("an address with nonsense says nothing", () => {
   assert.deepEqual(readLink("?frame=-1&mode=x&panes=,"), {
-    session: null, frame: null, mode: null, view: null, play: false, panes: [], evaluation: null });
+    session: null, frame: null, mode: null, view: null, play: false, panes: [], evaluation: null, node: null });
   assert.equal(writeLink(), "/");
 });

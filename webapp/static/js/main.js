@@ -4,7 +4,6 @@ import { buildForkForm } from "./controls/fork-form.js";
 import { buildJobs } from "./controls/jobs.js";
 import { buildNewForm } from "./controls/new-form.js";
 import { buildNodeCard } from "./controls/node-card.js";
-import { buildSessionsList } from "./controls/sessions-list.js";
 import { buildStepForm } from "./controls/step-form.js";
 import { buildTabs, showTab } from "./controls/tabs.js";
 import { watchClips } from "./net/clips.js";
@@ -18,7 +17,14 @@ import { buildBanner } from "./shell/banner.js";
 import { buildHeader } from "./shell/header.js";
 import { listenToKeys } from "./shell/keys.js";
 import { buildStage } from "./shell/stage.js";
+import { buildDriving } from "./shell/driving.js";
+import { help } from "./shell/help.js";
+import { palette } from "./shell/palette.js";
 import { exposeForTests } from "./shell/testing.js";
+import { buildHistory } from "./sessions/history.js";
+import { buildSessionsList } from "./sessions/list.js";
+import { buildWidths } from "./shell/widths.js";
+import { systemDialog } from "./system/dialog.js";
 import { apply } from "./state/events.js";
 import { watchLink } from "./state/link.js";
 import { measure } from "./state/panes.js";
@@ -37,11 +43,14 @@ buildBanner(at("banner"));
 buildFaces(at("faces"));
 buildTreePanel(at("tree"));
 buildStage(at("stage"));
+at("stage").append(buildDriving());
+buildWidths(at("layout"));
 at("controls").append(buildNodeCard(), buildTabs([
   { id: "step", label: "Step", content: buildStepForm() },
   { id: "fork", label: "Fork", content: buildForkForm() },
   { id: "new", label: "New", content: buildNewForm() },
   { id: "sessions", label: "Sessions", content: buildSessionsList() },
+  { id: "history", label: "History", content: buildHistory() },
 ]), h("div", { class: "controls-rest" }, buildJobs()));
 
 listenToKeys();
@@ -54,6 +63,9 @@ on(["panes", "branch"], measure);
 on(["panes"], () => subscribe(state.panes.map((pane) => pane.sessionId)));
 on(["sessions"], openAwaited);
 on(["export"], exportDialog);
+on(["palette"], palette);
+on(["help"], help);
+on(["system"], systemDialog);
 on(["view"], () => showFace("stage")); // a branch was opened, or another way to look at them
 on(["tree"], () => state.treeStatus === "empty" && showTab("new"));
 exposeForTests();

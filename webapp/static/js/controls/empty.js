@@ -6,7 +6,7 @@ import { on, state } from "../state/store.js";
 import { fill, h } from "../ui/dom.js";
 import { anySeed, busy } from "../ui/fields.js";
 import { icon } from "../ui/icons.js";
-import { createSession } from "./actions.js";
+import { createSession, showSession } from "./actions.js";
 import { FIRST_PROMPT, FIRST_STEPS, firstSample } from "./new-form.js";
 import { showTab } from "./tabs.js";
 
@@ -28,7 +28,7 @@ function faceNow() {
   return state.treeStatus;
 }
 
-const FACES = { empty, loading, planting, error, dead, ready };
+const FACES = { empty, loading, planting, error, dead, lost, ready };
 
 function empty() {
   const sample = firstSample();
@@ -71,6 +71,21 @@ function dead() {
     h("p", {}, "Its session does not exist on this server. It may be of another server, or a letter of it is missing."),
     h("button", { class: "button primary", onclick: showNewest }, "Show the newest session"),
     h("button", { class: "button quiet", onclick: () => showTab("sessions") }, "Look through the sessions")];
+}
+
+/** The tree is there; the branches that the link names are not. */
+function lost() {
+  return [h("h2", {}, "This link leads nowhere"),
+    h("p", {}, "Its session is here, but the branches that it names are not: a letter is missing, or their tree was deleted."),
+    h("button", { class: "button primary", onclick: showPlanted }, "Show the session's head"),
+    h("p", { class: "dim" }, "Or choose a branch in the tree.")];
+}
+
+/** The session that the address names, else one of the tree. */
+function showPlanted() {
+  const named = state.sessions.get(new URLSearchParams(location.search).get("session") ?? "");
+  const session = named ?? [...state.sessions.values()].find((one) => one.tree_id === state.treeId);
+  if (session) showSession(session);
 }
 
 function ready() {

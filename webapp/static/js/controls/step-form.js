@@ -6,7 +6,8 @@ import { fill, h, text } from "../ui/dom.js";
 import { keepingDrafts } from "../ui/draft-form.js";
 import { Reading, busy, choice, field, promptField, seedDice, seedField, stepsField } from "../ui/fields.js";
 import { icon } from "../ui/icons.js";
-import { buildSliders } from "./action-sliders.js";
+import { buildCurves } from "../authoring/curves.js";
+import { buildSliders } from "../authoring/sliders.js";
 import { cancel, checkpoint, forkAndStep, reopenSession, rewind, step } from "./actions.js";
 import { nameOf } from "./subject-words.js";
 
@@ -15,6 +16,7 @@ import { nameOf } from "./subject-words.js";
 /** @typedef {{go: HTMLButtonElement, stop: HTMLButtonElement, notice: HTMLElement, who: HTMLElement}} Parts */
 
 const STEPS = 4;
+const MOST_DRAWN = 200; // steps
 
 export function buildStepForm() {
   const who = h("p", { class: "form-for" });
@@ -22,13 +24,19 @@ export function buildStepForm() {
   const seed = seedField("as before");
   const steps = stepsField(STEPS);
   const sliders = buildSliders();
+  const curves = buildCurves();
   const recorded = h("p", { class: "hint" });
-  let given = false;
-  const actionBox = h("div", { class: "action-box", hidden: true }, sliders.el, recorded);
-  const actions = choice("Action", [["auto", "Automatic"], ["given", "Given"]], "auto", (value) => {
-    given = value === "given";
-    actionBox.hidden = !given;
+  let given = "auto";
+  const actionBox = h("div", { class: "action-box", hidden: true }, sliders.el, curves.el, recorded);
+  const stepsNow = () => Math.max(1, Math.min(Number(steps.value) || 1, MOST_DRAWN));
+  const actions = choice("Action", [["auto", "Automatic"], ["given", "Held"], ["curves", "Drawn"]], given, (value) => {
+    given = value;
+    actionBox.hidden = value === "auto";
+    sliders.el.hidden = value !== "given";
+    curves.el.hidden = value !== "curves";
+    if (value === "curves") curves.setSteps(stepsNow());
   });
+  steps.addEventListener("input", () => given === "curves" && curves.setSteps(stepsNow()));
   const go = h("button", { class: "button primary grow", type: "submit", title: "Ctrl+Enter" }, icon("step"), h("span", {}, "Step"));
   const stop = h("button", { class: "button danger", hidden: true }, "Cancel");
   const notice = h("div", { class: "notice", hidden: true });
@@ -51,7 +59,11 @@ export function buildStepForm() {
     const body = { steps: n };
     if (words !== before.prompt) body.prompt = words;
     if (chosen !== undefined && chosen !== before.seed) body.seed = chosen;
-    if (given) body.actions = Array.from({ length: n ?? 1 }, () => sliders.chunk());
+    if (given === "given") body.actions = Array.from({ length: n ?? 1 }, () => sliders.chunk());
+    if (given === "curves") {
+      curves.setSteps(n ?? 1);
+      body.actions = curves.chunks();
+    }
     const send = () => (now.atHead && now.session ? step(now.session.id, body, form) : forkAndStep(now.node, body, form));
     busy(go, async () => await send() && drafts.sent());
   });

@@ -7,7 +7,7 @@ import { state } from "../state/store.js";
 
 /**
  * Names of leaves: the label of the node, else of its session; where one session has several branches (it was rewound),
- * the prompt is added to tell them apart.
+ * what differs is added to tell them apart.
  * @returns {(leaf: Node) => string}
  */
 export function branchNames() {
@@ -15,7 +15,21 @@ export function branchNames() {
   for (const leaf of leaves()) branches.set(leaf.session_id, (branches.get(leaf.session_id) ?? 0) + 1);
   return (leaf) => {
     const label = state.sessions.get(leaf.session_id)?.label;
-    if (leaf.label || !label) return leaf.label || leaf.prompt || "initial frame";
-    return branches.get(leaf.session_id) > 1 ? `${label} · ${leaf.prompt}` : label;
+    if (leaf.label || !label) return leaf.label || whatDiffers(leaf) || leaf.prompt || "initial frame";
+    return branches.get(leaf.session_id) > 1 ? `${label} · ${whatDiffers(leaf) || leaf.prompt}` : label;
   };
+}
+
+/** What a branch does otherwise than the step before it parted: prompt, seed, actions; "": nothing, or it never parted. @param {Node} leaf */
+function whatDiffers(leaf) {
+  let first = leaf;
+  let before = state.nodes.get(first.parent ?? "");
+  while (before && before.children.length === 1) {
+    first = before;
+    before = state.nodes.get(first.parent ?? "");
+  }
+  if (!before || before.parent === null) return "";
+  const given = first.action_source === "given" && before.action_source !== "given";
+  return [first.prompt !== before.prompt && first.prompt, first.seed !== before.seed && `seed ${first.seed ?? "free"}`, given && "given actions"]
+    .filter(Boolean).join(" · ");
 }

@@ -2,7 +2,7 @@
 
 import { clock, followLive, play, seek } from "../state/clock.js";
 import { putEvaluation } from "../state/evaluations.js";
-import { expectTree, giveUpTree, putJob, putSession, putTree, putWorker } from "../state/events.js";
+import { expectTree, giveUpTree, putBeside, putJob, putSession, putTree, putWorker } from "../state/events.js";
 import { isOver } from "../state/jobs.js";
 import { readLink } from "../state/link.js";
 import { open, openAll, openBeside, setMode, startShow } from "../state/panes.js";
@@ -10,6 +10,7 @@ import { emit, state, touch } from "../state/store.js";
 import { problem, toast } from "../ui/toasts.js";
 import * as api from "./api.js";
 
+/** @import { Session } from "../state/types.js" */
 /** @typedef {ReturnType<typeof readLink>} Link */
 
 const WORKERS_EVERY_MS = 4000;
@@ -52,6 +53,7 @@ async function sessionOf(id) {
 export async function travel(link) {
   const session = link.session ? await sessionOf(link.session) : null;
   if (!session || session.tree_id !== state.treeId) return openLink(link);
+  await loadLinked(link);
   state.view = "videos";
   state.evaluation = null;
   state.mode = "side";
@@ -125,6 +127,7 @@ export async function openTreeOf(sessionId, { link, fresh = false, live = false 
     state.selected = null;
     state.compare = null;
     putTree(tree);
+    await loadLinked(link);
     showFrom(sessionId, link, live);
   } catch (error) {
     giveUpTree();
@@ -135,18 +138,41 @@ export async function openTreeOf(sessionId, { link, fresh = false, live = false 
   touch("tree", "panes");
 }
 
+/** A link may compare branches of several trees: read the others. What is not there is said later. @param {Link|undefined} link */
+async function loadLinked(link) {
+  for (const { nodeId } of link?.panes ?? []) {
+    if (state.nodes.has(nodeId)) continue;
+    await api.get(`/api/checkpoints/${encodeURIComponent(nodeId)}`)
+      .then((node) => api.tree(node.session_id)).then(putBeside, () => {});
+  }
+}
+
+/** Open a session's head beside what is in the panes, also that of another tree. @param {Session} session */
+export async function openSessionBeside(session) {
+  if (!session.head) return;
+  if (!state.nodes.has(session.head)) putBeside(await api.tree(session.id));
+  openBeside(session.head, session.id);
+  state.view = "videos";
+  touch("view");
+  startShow();
+}
+
 /** @param {string} sessionId @param {Link|undefined} link @param {boolean} live */
 function showFrom(sessionId, link, live) {
   const asked = link?.panes ?? [];
   const wanted = asked.filter(({ nodeId }) => state.nodes.has(nodeId));
-  if (asked.length > wanted.length) toast("Some branches of the link are not in this tree.", { kind: "bad" });
+  if (asked.length > wanted.length && wanted.length) toast("Some branches of the link are not there any more.", { kind: "bad" });
   const session = state.sessions.get(sessionId);
+  if (asked.length && !wanted.length) { // nothing else is shown in their place, and the address stays
+    Object.assign(state, { treeStatus: "lost", panes: [], selected: state.treeId });
+    return;
+  }
   if (wanted.length) openAll(wanted);
   else if (session?.head && state.nodes.has(session.head)) open(session.head, { at: 0, sessionId });
   if (link?.mode) setMode(link.mode);
   if (link?.view) state.view = link.view;
   state.evaluation = link?.evaluation ?? state.evaluation;
-  state.selected = state.panes[0]?.nodeId ?? state.treeId;
+  state.selected = state.nodes.has(link?.node ?? "") ? link?.node ?? null : state.panes[0]?.nodeId ?? state.treeId;
   if (live) followLive();
   else if (typeof link?.frame === "number") {
     seek(link.frame);

@@ -3,10 +3,11 @@
 import { showTab } from "../controls/tabs.js";
 import { loadInWords } from "../lists/queue.js";
 import { here } from "../state/address.js";
-import { on, state } from "../state/store.js";
+import { emit, on, state } from "../state/store.js";
 import { subject } from "../state/subject.js";
 import { attr, fill, h, text } from "../ui/dom.js";
 import { iconButton } from "../ui/fields.js";
+import { icon } from "../ui/icons.js";
 import { bytes, clip, count, sessionName } from "../ui/format.js";
 import { toggleTheme } from "../ui/theme.js";
 import { help } from "./help.js";
@@ -26,6 +27,9 @@ export function buildHeader(bar) {
   bar.append(
     h("h1", { class: "brand" }, h("img", { src: here("/static/icon.svg"), alt: "", width: "22", height: "22" }), "Arc Fabric"),
     session, live, queue, fleet, load, h("span", { class: "spacer" }),
+    h("button", { class: "button small quiet", title: "All commands (Ctrl+K)", "aria-label": "Commands", onclick: () => emit("palette") },
+      icon("search"), h("span", { class: "wide" }, "Commands")),
+    iconButton("model", "Storage and model (I)", () => emit("system")),
     iconButton("theme", "Switch between dark and light", toggleTheme),
     iconButton("help", "Help", help, { title: "Keys and help (?)" }),
     ...signOut());

@@ -89,7 +89,7 @@ export function giveUpTree() {
 /** @param {Node} node @param {{committed?: boolean}} [options] */
 export function putNode(node, { committed = false } = {}) {
   meanwhile?.push([node, { committed }]);
-  if (node.tree_id !== state.treeId) return;
+  if (node.tree_id !== state.treeId && !state.nodes.has(node.parent ?? "")) return; // of a tree that nobody looks at
   const known = state.nodes.get(node.id);
   node.children = known?.children ?? node.children ?? [];
   state.nodes.set(node.id, node);
@@ -119,6 +119,8 @@ export function putTree(tree) {
   /** @type {Map<string, Node>} */
   const nodes = new Map();
   for (const node of tree.nodes ?? []) nodes.set(node.id, { ...node, children: [] });
+  const others = state.treeId === tree.tree_id ? [...state.nodes.values()].filter((node) => node.tree_id !== tree.tree_id) : [];
+  for (const node of others) nodes.set(node.id, { ...node, children: [] }); // they are compared with this one
   for (const node of nodes.values()) nodes.get(node.parent ?? "")?.children.push(node.id);
   if (state.treeId !== tree.tree_id) forgetLineages();
   state.treeId = tree.tree_id;
@@ -131,6 +133,16 @@ export function putTree(tree) {
   meanwhile = null;
   for (const [node, how] of later) putNode(node, how);
   movePanes();
+  touch("nodes", "branch", "sessions");
+}
+
+/** Take in another tree beside the one that is shown, to compare with it. @param {Tree} tree */
+export function putBeside(tree) {
+  const fresh = (tree.nodes ?? []).filter((node) => !state.nodes.has(node.id));
+  for (const node of fresh) state.nodes.set(node.id, { ...node, children: [] });
+  for (const node of fresh) state.nodes.get(node.parent ?? "")?.children.push(node.id);
+  state.treeVersion += 1;
+  for (const session of tree.sessions ?? []) putSession(session);
   touch("nodes", "branch", "sessions");
 }
 

@@ -19,7 +19,8 @@ export function readLink(search = location.search) {
     return { nodeId, sessionId };
   });
   return {
-    session: query.get("session"), panes, evaluation: query.get("evaluation"), mode: MODES.find((mode) => mode === query.get("mode")) ?? null,
+    session: query.get("session"), panes, node: query.get("node"),
+    evaluation: query.get("evaluation"), mode: MODES.find((mode) => mode === query.get("mode")) ?? null,
     view: VIEWS.find((view) => view === query.get("view")) ?? null,
     frame: frame !== null && /^\d+$/.test(frame) ? Number(frame) : null, play: query.get("play") === "1",
   };
@@ -37,6 +38,7 @@ export function writeLink() {
   if (panes.length) query.set("panes", panes.join(","));
   if (!clock.playing && !clock.follow && panes.length) query.set("frame", String(clock.frame));
   if (panes.length) query.set("mode", state.mode);
+  if (state.selected && panes.length && state.selected !== state.panes[state.active]?.nodeId) query.set("node", state.selected);
   if (state.view !== "videos") query.set("view", state.view);
   if (state.view === "evaluations" && state.evaluation) query.set("evaluation", state.evaluation);
   return query.size ? `?${query.toString().replaceAll("%2C", ",").replaceAll("%40", "@")}` : location.pathname;
@@ -72,7 +74,7 @@ export function watchLink(show) {
     clearTimeout(timer);
     timer = setTimeout(write, PAUSE_MS);
   };
-  on(["panes", "mode", "view", "play"], later);
+  on(["panes", "mode", "view", "play", "selection"], later);
   on(["frame"], () => { if (!clock.playing) later(); });
   addEventListener("popstate", () => {
     clearTimeout(timer);

@@ -3,7 +3,7 @@
  * in the next animation frame, however many events arrived. `emit` runs them at once (the clock draws with it).
  */
 
-/** @import { Compare, Evaluation, Job, Mode, Model, Node, Pane, Sample, Session, Topic, Trouble, View, Worker } from "./types.js" */
+/** @import { Compare, Evaluation, Job, Mode, Model, Node, Pane, Sample, Session, Topic, TreeStatus, Trouble, View, Worker } from "./types.js" */
 
 export const LETTERS = ["A", "B", "C", "D", "E", "F"];
 
@@ -19,7 +19,7 @@ export const state = {
   /** @type {string|null} */ treeId: null,
   /** counts changes of the nodes */ treeVersion: 0,
   /** when the tree was read, until it is on screen; 0: it is */ treeReadAt: 0,
-  /** @type {"loading"|"empty"|"ready"|"error"|"dead"} */ treeStatus: "loading",
+  /** @type {TreeStatus} */ treeStatus: "loading",
   /** @type {Trouble|null} */ treeError: null,
   /** @type {string|null} session whose first job runs; its tree opens when it is there */ awaited: null,
   /** @type {Pane[]} at most six */ panes: [],
@@ -44,7 +44,7 @@ let scheduled = false;
 /**
  * Run `fn` when any of the topics changes. "nodes" are those of the tree, "branch" those shown in a pane, "tree" is which
  * one and how it loads, "reveal" asks for the selected node; only `emit` tells frame, play, picture (one arrived), redraw, zoom, resync
- * (the server is back), and evaluate and export, which ask for a dialog.
+ * (the server is back), and evaluate, export, palette, help and system, which ask for a dialog.
  * @param {Topic[]} topics @param {() => void} fn
  */
 export function on(topics, fn) {

@@ -18,10 +18,12 @@
  * @property {string} sessionId  the session whose head it follows and on which the controls act
  * @property {boolean} follows  the pane's node moves with the session's head
  *
+ * @typedef {"loading"|"empty"|"ready"|"error"|"dead"|"lost"} TreeStatus  dead: the session of a link is not there; lost: its branches are not
  * @typedef {{message: string, whatToDo?: string}} Trouble  what an error says to the reader
  * @typedef {"side"|"wipe"|"blink"|"diff"} Mode
  * @typedef {"videos"|"grid"|"evaluations"} View  what the middle shows
  * @typedef {"sessions"|"nodes"|"branch"|"jobs"|"evaluations"|"workers"|"model"|"samples"|"tree"|"panes"|"active"|"selection"|"reveal"|"mode"|"view"
- *   |"compare"|"connection"|"tab"|"theme"|"ready"|"frame"|"play"|"picture"|"redraw"|"resync"|"evaluate"|"zoom"|"export"} Topic
+ *   |"compare"|"connection"|"tab"|"theme"|"ready"|"frame"|"play"|"picture"|"redraw"|"resync"|"evaluate"
+ *   |"zoom"|"export"|"palette"|"help"|"system"|"driving"|"pixel"} Topic
  */
 export {};

@@ -39,8 +39,16 @@ export function buildTreePanel(panel) {
     fillPicker(picker);
     picker.hidden = picker.options.length < 2;
     showStatus(note);
-    text(facts, state.nodes.size ? `${count(state.nodes.size, "checkpoint")} · ${count(leaves().length, "branch", "branches")}` : "");
+    text(facts, inWords());
   });
+}
+
+/** How large the tree is; others may be loaded beside it, to compare with. */
+function inWords() {
+  const own = leaves().filter((node) => node.tree_id === state.treeId).length;
+  const others = leaves().length - own;
+  if (!state.nodes.size) return "";
+  return [count(state.nodes.size, "checkpoint"), count(own, "branch", "branches"), others && `${others} of other trees`].filter(Boolean).join(" · ");
 }
 
 /** One entry per tree, named after the session that planted it. @param {HTMLSelectElement} picker */
@@ -55,7 +63,7 @@ function fillPicker(picker) {
 /** @param {HTMLElement} note */
 function showStatus(note) {
   const words = { loading: "Loading the tree …", empty: "Nothing here yet. The tree grows with the first session.",
-    error: state.treeError?.message ?? "", dead: "No tree is shown.", ready: "" }[state.treeStatus];
+    error: state.treeError?.message ?? "", dead: "No tree is shown.", lost: "", ready: "" }[state.treeStatus];
   note.hidden = !words;
   text(note, words);
   note.classList.toggle("bad", state.treeStatus === "error");

@@ -27,6 +27,7 @@ const PATHS = {
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   pin: "M9 4h6l-1 6 3 3v2H7v-2l3-3zM12 15v5",
   pixels: "M4 4h5v5H4zM10 10h5v5h-5zM16 16h4v4h-4zM16 4h4v4h-4zM4 16h4v4H4z",
+  model: "M4 7c0-4 16-4 16 0v10c0 4-16 4-16 0zM4 7c0 4 16 4 16 0M4 12c0 4 16 4 16 0",
   fit: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
 };
 const FILLED = new Set(["play", "pause", "grid", "pixels"]);

@@ -4,6 +4,7 @@ import { comparedFrame } from "../state/comparison.js";
 import { LETTERS, state } from "../state/store.js";
 import { context2d } from "../ui/canvas.js";
 import { context, paint } from "./draw.js";
+import { lens, seen } from "./lens.js";
 
 /** @import { Picture } from "./pictures.js" */
 
@@ -31,8 +32,8 @@ const scratch = [0, 1, 2].map(() => document.createElement("canvas"));
  */
 export function drawPair(canvas, a, b) {
   const ctx = context(canvas);
-  if (state.mode === "wipe") drawWipe(ctx, a, b);
-  else if (state.mode === "blink") paint(ctx, overlay.second ? b : a);
+  if (state.mode === "wipe") drawWipe(ctx, seen(a), seen(b));
+  else if (state.mode === "blink") paint(ctx, seen(overlay.second ? b : a));
   else drawDifference(ctx, a, b);
 }
 
@@ -88,7 +89,8 @@ function drawDifference(ctx, a, b) {
   scratch[2].width = first.width;
   scratch[2].height = first.height;
   context2d(scratch[2]).putImageData(out, 0, 0);
-  ctx.drawImage(scratch[2], 0, 0, ctx.canvas.width, ctx.canvas.height);
+  const { width: w, height: h } = scratch[2];
+  ctx.drawImage(scratch[2], lens.x * w, lens.y * h, w / lens.scale, h / lens.scale, 0, 0, ctx.canvas.width, ctx.canvas.height);
 }
 
 /** A picture's pixels at a size. @param {HTMLCanvasElement} canvas @param {Picture} picture @param {number} w @param {number} h */

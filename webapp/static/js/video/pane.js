@@ -5,13 +5,15 @@ import { here } from "../state/address.js";
 import { stepsAt, totalFrames } from "../state/lineage.js";
 import { paneTotal } from "../state/live.js";
 import { activate, close } from "../state/panes.js";
-import { LETTERS, emit, state } from "../state/store.js";
+import { LETTERS, emit, on, state } from "../state/store.js";
 import { paneColour } from "../ui/colours.js";
 import { attr, h, text } from "../ui/dom.js";
 import { iconButton } from "../ui/fields.js";
 import { clip, sessionName, short } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { context, keepFitted, paint } from "./draw.js";
+import { lens, seen } from "./lens.js";
+import { pixels } from "./looking.js";
 
 /** @import { Picture } from "./pictures.js" */
 /** @import { Job, Node, Session } from "../state/types.js" */
@@ -27,13 +29,15 @@ export class PaneView {
     keepFitted(this.canvas, () => emit("redraw"));
     this.note = h("span", { class: "pane-note" });
     this.where = h("span", { class: "pane-where" });
+    this.pixel = h("span", { class: "pane-pixel" });
+    on(["pixel"], () => text(this.pixel, pixels[index] ?? ""));
     this.tools = h("span", { class: "pane-tools" });
     this.el = h("article", { class: "pane", onpointerdown: () => activate(index) },
       h("header", { class: "pane-head" },
         h("button", { class: "letter", onclick: () => activate(index) }, LETTERS[index]),
         this.title, this.tools),
       h("div", { class: "frame" }, this.canvas, this.note),
-      h("footer", { class: "pane-foot" }, this.where, this.chips));
+      h("footer", { class: "pane-foot" }, this.where, this.pixel, this.chips));
     this.el.style.setProperty("--own", paneColour(index));
     this.video = h("a", { class: "icon-button", title: "Download as MP4", "aria-label": `Download ${LETTERS[index]} as MP4`,
       onclick: (/** @type {Event} */ event) => this.download(event) }, icon("download"));
@@ -81,11 +85,11 @@ export class PaneView {
   /** Put the picture on the canvas, unless just that is on it already. @param {Picture|null} picture */
   paint(picture) {
     const { width, height } = this.canvas;
-    const key = [picture?.image, picture?.y, state.smooth, width, height];
+    const key = [picture?.image, picture?.y, state.smooth, width, height, lens.scale, lens.x, lens.y];
     if (key.every((part, i) => part === this.painted[i])) return;
     this.painted = key;
     const ctx = context(this.canvas);
-    if (picture) paint(ctx, picture);
+    if (picture) paint(ctx, seen(picture));
     else ctx.clearRect(0, 0, width, height);
   }
 

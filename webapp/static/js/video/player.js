@@ -8,6 +8,7 @@ import { LETTERS, on, state } from "../state/store.js";
 import { attr, h, text } from "../ui/dom.js";
 import { keepFitted } from "./draw.js";
 import { describe, drawPair, overlay, startBlink } from "./modes.js";
+import { lookCloser, pixels } from "./looking.js";
 import { PaneView } from "./pane.js";
 import { pictureOf, prefetch, retryMissing } from "./pictures.js";
 
@@ -17,12 +18,12 @@ import { pictureOf, prefetch, retryMissing } from "./pictures.js";
 const views = [];
 const WIPE_KEYS = new Map([["ArrowLeft", -0.02], ["ArrowRight", 0.02]]);
 const root = h("div", { class: "panes" });
-const stage = h("canvas", { class: "picture" });
 /** What wipe, blink and difference are drawn on. */
-export { stage as stageCanvas };
+export const stageCanvas = h("canvas", { class: "picture" });
+
 const legend = [h("span", { class: "letter corner left" }), h("span", { class: "letter corner right" })];
 const caption = h("p", { class: "overlay-caption" });
-const overlayBox = h("div", { class: "overlay frame", tabindex: "0", role: "slider" }, stage, ...legend);
+const overlayBox = h("div", { class: "overlay frame", tabindex: "0", role: "slider" }, stageCanvas, ...legend);
 const overlayEl = h("figure", { class: "overlay-wrap" }, overlayBox, caption);
 /** @type {(() => void)|null} */
 let stopBlink = null;
@@ -40,11 +41,18 @@ export function buildPlayer() {
   on(["picture"], pictureCame);
   on(["resync"], retryMissing);
   setReadiness((frame) => state.panes.every((pane) => pictureOf(pane, frame) !== "loading"));
-  keepFitted(stage, redraw);
+  keepFitted(stageCanvas, redraw);
+  lookCloser(root);
+  on(["pixel"], () => { if (state.mode !== "side") text(caption, pixelsInWords() || describe(clock.frame)); });
   overlayBox.addEventListener("pointermove", (event) => { if (event.buttons || event.pointerType === "mouse") wipeTo(event); });
   overlayBox.addEventListener("pointerdown", wipeTo);
   overlayBox.addEventListener("keydown", wipeByKey);
   return root;
+}
+
+/** The pixel under the pointer in both. */
+function pixelsInWords() {
+  return pixels.length ? state.pair.map((i) => `${LETTERS[i]} ${pixels[i]}`).join(" · ") : "";
 }
 
 /** Redraw the present frame (size, smoothing or theme changed). */
@@ -116,8 +124,8 @@ function keyOf(pictures, frame) {
 function drawOverlay(pictures) {
   const [a, b] = state.pair.map((index) => pictures[index]);
   if (!a || !b) return;
-  drawPair(stage, a, b);
-  stage.dataset.frame = String(comparedFrame(clock.frame).frame);
+  drawPair(stageCanvas, a, b);
+  stageCanvas.dataset.frame = String(comparedFrame(clock.frame).frame);
   legend.forEach((el, i) => {
     text(el, LETTERS[state.pair[i]]);
     el.dataset.letter = LETTERS[state.pair[i]];
@@ -132,7 +140,7 @@ function drawOverlay(pictures) {
 /** @param {PointerEvent} event */
 function wipeTo(event) {
   if (state.mode !== "wipe") return;
-  const box = stage.getBoundingClientRect();
+  const box = stageCanvas.getBoundingClientRect();
   overlay.wipe = Math.max(0, Math.min(1, (event.clientX - box.left) / box.width));
   redraw();
 }

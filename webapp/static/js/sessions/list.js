@@ -1,6 +1,6 @@
 /** The browser of sessions and trees: search, kinds apart, as many as wanted; show, close, open again. */
 
-import { loadBulkSessions } from "../net/load.js";
+import { loadBulkSessions, openSessionBeside } from "../net/load.js";
 import { sessionsOf } from "../lists/sessions.js";
 import { here } from "../state/address.js";
 import { letterOf, on, state } from "../state/store.js";
@@ -9,9 +9,9 @@ import { arrange, fill, h, text } from "../ui/dom.js";
 import { choice } from "../ui/fields.js";
 import { clip, count, dateTime, sessionName } from "../ui/format.js";
 import { problem } from "../ui/toasts.js";
-import { closeSession, reopenSession, showSession } from "./actions.js";
+import { closeSession, reopenSession, showSession } from "../controls/actions.js";
 import { deleteTreeButton } from "./delete-tree.js";
-import { currentTab } from "./tabs.js";
+import { currentTab } from "../controls/tabs.js";
 
 /** @import { Kind } from "../lists/sessions.js" */
 /** @import { Session } from "../state/types.js" */
@@ -61,7 +61,7 @@ function rowOf(session) {
   const row = rows.get(session.id) ?? h("li", {});
   const letter = letterOf(session.id);
   const ofTree = session.tree_id !== null && session.tree_id === state.treeId;
-  const key = [session.state, session.head, sessionName(session), stateOf(session), letter, ofTree];
+  const key = [session.state, session.head, state.panes.length > 0, sessionName(session), stateOf(session), letter, ofTree];
   fill(row, key.join("|"), () => build(session, letter));
   row.className = [session.state, ofTree ? "here" : ""].join(" ").trim();
   return row;
@@ -81,6 +81,8 @@ function build(session, letter) {
       h("button", { class: "session-name", onclick: () => showSession(session), title: session.prompt }, letter && badge(letter),
         clip(sessionName(session), 60)),
       h("span", { class: "dim" }, `${stateOf(session)} · ${dateTime(session.created)}`)),
+    session.head && state.panes.length > 0 && h("button", { class: "button small quiet", title: "Compare: open its head beside what is shown",
+      onclick: () => openSessionBeside(session).catch(problem) }, "Beside"),
     session.state === "open" ? h("button", { class: "button small quiet", onclick: () => closeSession(session) }, "Close")
       : h("button", { class: "button small quiet", onclick: () => reopenSession(session) }, "Reopen"),
     session.state === "closed" && deleteTreeButton(session),

@@ -11,7 +11,8 @@ import { problem, toast } from "../ui/toasts.js";
 
 /** A button beside a closed session. @param {Session} session */
 export function deleteTreeButton({ tree_id: id }) {
-  return id && h("button", { class: "button small quiet danger", title: "Delete its whole tree for good", onclick: () => deleteTree(id) }, "Delete tree");
+  const title = "Delete its whole tree for good";
+  return id && h("button", { class: "button small quiet danger", title, onclick: () => deleteTree(id) }, "Delete tree");
 }
 
 /** @param {string} id */
