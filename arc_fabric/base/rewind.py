@@ -34,3 +34,16 @@ def step_of_checkpoint(lineage: Sequence[str], checkpoint_id: str) -> int:
             checkpoint_id=checkpoint_id,
         )
     return lineage.index(checkpoint_id)
+
+
+def step_reached(lineage: Sequence[str], target: Sequence[str], *, own: bool) -> int:
+    """The step of the checkpoint at the end of `target`, a path from the root, for a session whose path is `lineage`:
+    an ancestor of its head, or, after a rewind, one further on that the session itself made (`own`). Raises Conflict
+    elsewhere.
+
+    >>> step_reached(["root", "a"], ["root", "a", "b", "c"], own=True)
+    3
+    """
+    if own and list(target[: len(lineage)]) == list(lineage):
+        return len(target) - 1
+    return step_of_checkpoint(lineage, target[-1])

@@ -102,8 +102,9 @@ class Sessions:
         No tensor is copied and no node is made. Prompt and seed default to the checkpoint's. A bulk fork does
         not count as open, runs after interactive work and is closed when its job ends; `evaluation` names the one that
         it is a variant of. With `batch` its steps may be taken together with those of other such forks: with the bits
-        of steps alone (exact), or in one forward pass, equal to rounding (fast). With `spread` it goes to the worker that has the least to do, instead of where its
-        parent's state is. Without an `owner` it is counted for the parent's. Raises InvalidRequest.
+        of steps alone (exact), or in one forward pass, equal to rounding (fast). With `spread` it goes to the worker
+        that has the least to do, instead of where its parent's state is. Without an `owner` it is counted for the
+        parent's. Raises InvalidRequest.
         """
         if prompt_mode not in PROMPT_MODES:
             raise InvalidRequest(f"prompt_mode is one of {', '.join(PROMPT_MODES)}, not {prompt_mode!r}.")

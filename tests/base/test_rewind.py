@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from arc_fabric.base.rewind import step_before, step_of_checkpoint
+from arc_fabric.base.rewind import step_before, step_of_checkpoint, step_reached
 from arc_fabric.errors import Conflict, InvalidRequest, RewindBeyondRoot
 
 
@@ -14,6 +14,15 @@ def test_steps_and_checkpoints_of_the_lineage() -> None:
     """Back to the root at most; the head itself is on the lineage."""
     assert [step_before(3, n) for n in (1, 3)] == [2, 0]
     assert [step_of_checkpoint(["a", "b"], name) for name in ("a", "b")] == [0, 1]
+
+
+def test_forward_again_after_a_rewind() -> None:
+    """To what the session itself made beyond its head; what another made there, or lies beside, is a conflict."""
+    assert step_reached(["r", "a"], ["r", "a", "b", "c"], own=True) == 3
+    assert step_reached(["r", "a", "b"], ["r", "a"], own=False) == 1
+    for target, own in ((["r", "a", "b"], False), (["r", "x", "y"], True)):
+        with pytest.raises(Conflict, match="not on the session's lineage"):
+            step_reached(["r", "a"], target, own=own)
 
 
 @pytest.mark.parametrize("n_steps", [0, -1, True, 1.0, "1", None])

@@ -54,9 +54,10 @@ def step_many(header: WorkHeaders, query: WaitQuery, body: StepManyBody) -> Resp
 
 @work.post("/sessions/<string:session_id>/rewind", responses=_ANSWERS)
 def rewind(path: SessionPath, header: WorkHeaders, query: WaitQuery, body: RewindBody) -> Response:
-    """Move the head back
+    """Move the head back, or forward again
 
-    By `n_steps` (default 1) or to a checkpoint of the lineage. No node is deleted.
+    By `n_steps` (default 1) or to a checkpoint of the lineage; after a rewind also to one further on that the session
+    itself made. No node is deleted.
     """
     request = requests.rewind(path.session_id, body, header.idempotency_key)
     return accepted(ctx().dispatcher.accept(request), wait_seconds(header, query.wait))

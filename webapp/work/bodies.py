@@ -192,7 +192,8 @@ class StepBody(Body):
 
 
 class RewindBody(Body):
-    """Move the head back; nothing is deleted. Give n_steps or checkpoint_id, not both."""
+    """Move the head back, or after that forward again to a checkpoint that the session made; nothing is deleted. Give
+    n_steps or checkpoint_id, not both."""
 
     model_config = ConfigDict(json_schema_extra={"not": _BOTH})
 

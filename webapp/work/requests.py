@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import g
 
-from arc_fabric.base.rewind import step_before, step_of_checkpoint
+from arc_fabric.base.rewind import step_before, step_reached
 from arc_fabric.errors import SessionClosed
 from arc_fabric.ledger import JobRequest, SessionRecord
 from arc_fabric.ledger.core import keys
@@ -102,13 +102,15 @@ def _require_open(session_id: str) -> None:
 
 def _check_rewind(session: SessionRecord, body: RewindBody) -> None:
     if body.checkpoint_id is not None:
-        ctx().ledger.nodes.get(body.checkpoint_id)
+        ctx().ledger.nodes.get(body.checkpoint_id)  # there is one, also where the job will have to find out the rest
     if session.state != "open" or session.queued or session.running_job or session.head is None:
         return
     if body.checkpoint_id is None:
         step_before(session.frame_index, body.n_steps or 1)
     else:
-        step_of_checkpoint([node.id for node in ctx().pictures.lineage(session.head)], body.checkpoint_id)
+        nodes = ctx().ledger.nodes
+        own = nodes.get(body.checkpoint_id).session_id == session.id
+        step_reached(nodes.path(session.head)[::-1], nodes.path(body.checkpoint_id)[::-1], own=own)
 
 
 def _answered_before(key: str | None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from arc_fabric.base.frames import frame_count
 from arc_fabric.base.present import present
-from arc_fabric.base.rewind import step_before, step_of_checkpoint
+from arc_fabric.base.rewind import step_before, step_reached
 from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import NodeRecord
@@ -63,19 +63,21 @@ def fork(run: JobRun) -> None:
 
 
 def rewind(run: JobRun) -> None:
-    """Move the head up its lineage, or (`anywhere`) to any checkpoint of its tree. Nodes stay, and so do the session's
-    prompt and seed."""
+    """Move the head up its lineage, after that forward again, or (`anywhere`) to any checkpoint of its tree. Nodes
+    stay, and so do the session's prompt and seed."""
     ledger, params = run.process.ledger, run.job.params
     if params.get("anywhere"):
         node = in_tree(ledger.nodes.get(params["checkpoint_id"]), run.session)
         place = {"head": node.id, "frame_index": node.frame_index}
         return run.succeed(place, **place, n_frames=node.frames_to_end)
-    lineage = ledger.nodes.path(present(run.session.head))[::-1]
-    if params.get("checkpoint_id") is None:
+    lineage, target = ledger.nodes.path(present(run.session.head))[::-1], params.get("checkpoint_id")
+    if target is None:
         step = step_before(len(lineage) - 1, params.get("n_steps", 1))
+        target = lineage[step]
     else:
-        step = step_of_checkpoint(lineage, params["checkpoint_id"])
-    place = {"head": lineage[step], "frame_index": step}
+        own = ledger.nodes.get(target).session_id == run.session.id
+        step = step_reached(lineage, ledger.nodes.path(target)[::-1], own=own)
+    place = {"head": target, "frame_index": step}
     return run.succeed(place, **place, n_frames=frame_count(step, run.runtime.model.geometry.frames_per_step))
 
 
