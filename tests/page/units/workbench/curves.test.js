@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { actionsAlong, rangeOf, sameLines, valueAt } from "../../../webapp/static/js/compare/curves.js";
-import { scale } from "../../../webapp/static/js/compare/scale.js";
-import { clock } from "../../../webapp/static/js/state/clock.js";
-import { node } from "./page.js";
+import { actionsAlong, rangeOf, sameLines, valueAt } from "../../../../webapp/static/js/compare/curves.js";
+import { scale } from "../../../../webapp/static/js/compare/scale.js";
+import { clock } from "../../../../webapp/static/js/state/clock.js";
+import { node } from "../page.js";
 
 const LINE = actionsAlong([node("r", null, 0), node("a", "r", 1, { actions: [[1, 0], [2, 0]] }),
   node("b", "a", 2, { actions: [[3, 5], [4, 5]] })], 8);

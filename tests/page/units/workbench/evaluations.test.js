@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { conditionsOf, numberAt, rangesOf, sheetOf, sheetsOf } from "../../../webapp/static/js/evaluations/plan.js";
-import { countsInWords, rateInWords, verdictOf } from "../../../webapp/static/js/evaluations/words.js";
-import { optionsOf, promptsOf, seedsOf } from "../../../webapp/static/js/ui/checks.js";
+import { conditionsOf, numberAt, rangesOf, sheetOf, sheetsOf } from "../../../../webapp/static/js/evaluations/plan.js";
+import { countsInWords, rateInWords, verdictOf } from "../../../../webapp/static/js/evaluations/words.js";
+import { optionsOf, promptsOf, seedsOf } from "../../../../webapp/static/js/ui/checks.js";
 
 test("seeds are numbers and ranges, each once; anything else is said", () => {
   assert.deepEqual(seedsOf("0-3, 9,2").value, [0, 1, 2, 3, 9]);

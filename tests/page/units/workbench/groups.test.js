@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { grouped, isWithin, placesOf } from "../../../webapp/static/js/grid/groups.js";
-import { node, session } from "./page.js";
+import { grouped, isWithin, placesOf } from "../../../../webapp/static/js/grid/groups.js";
+import { node, session } from "../page.js";
 
 const SESSIONS = new Map([["ses_a", session("ses_a", "a", { forked_at: 4 })]]);
 

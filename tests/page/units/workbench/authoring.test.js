@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { actionFor, keysFor } from "../../../webapp/static/js/authoring/driving.js";
-import { between, rested, resized } from "../../../webapp/static/js/authoring/points.js";
+import { actionFor, keysFor } from "../../../../webapp/static/js/authoring/driving.js";
+import { between, rested, resized } from "../../../../webapp/static/js/authoring/points.js";
 
 const GEOMETRY = {
   action_dim: 4, action_horizon: 2, action_low: [-2, -2, 1, -1], action_high: [2, 2, 3, 1], action_names: ["dx", "dy", "dz", "grip"],

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { actionsAsCsv, actionsOf } from "../../../webapp/static/js/files/table.js";
-import { node } from "./page.js";
+import { actionsAsCsv, actionsOf } from "../../../../webapp/static/js/files/table.js";
+import { node } from "../page.js";
 
 const PATH = [node("r", null, 0), node("a", "r", 1, { actions: [[0.1, -1], [0.2, 1]], action_source: "given" })];
 

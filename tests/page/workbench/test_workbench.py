@@ -22,58 +22,6 @@ def saved(view: View, button: Any, folder: Path) -> Path:
     return path
 
 
-def test_an_evaluation_from_its_plan_to_its_best_and_worst(world: World, view: View) -> None:
-    """The dry run is shown first; the matrix fills; rates have intervals; the best and worst open side by side; the
-    queue has one row for all of it; the address leads back to it."""
-    trunk = world.plant(1, label="trunk")
-    view.open(world.link([trunk])).click("Evaluate …")
-    dialog = view.page.locator("dialog[open]")
-    dialog.get_by_label("Prompts, one a line").fill("pick up the red cup\npush the cup to the left")
-    dialog.get_by_label("Seeds").fill("0-1, x")
-    dialog.get_by_text("Seeds are numbers and ranges").wait_for()
-    assert dialog.get_by_role("button", name="Start").is_disabled()
-    dialog.get_by_label("Seeds").fill("0-1")
-    dialog.get_by_label("Steps of each").fill("1")
-    dialog.get_by_label("Label").fill("which verb")
-    dialog.get_by_text("4 variants, 4 steps").wait_for()
-    dialog.get_by_role("button", name="Start").click()
-    view.until("s.view === 'evaluations' && s.evaluation")
-    view.page.locator(".job", has_text="evaluation").first.wait_for()
-    view.page.locator(".cell.good, .cell.bad").nth(3).wait_for(timeout=90_000)
-    assert view.page.locator(".bar-whisker").count() >= 3, "a rate has its interval, in all and for each prompt"
-    view.page.locator(".cell").first.focus()
-    assert "action_magnitude" in view.page.locator(".matrix-about").inner_text()
-    view.press("ArrowRight")
-    assert "seed 1" in view.page.locator(".matrix-about").inner_text()
-    address = view.page.url
-    view.click("Best and worst").until("s.view === 'videos' && s.panes.length === 2")
-    made = f"/api/evaluations/{address.split('evaluation=')[1].split('&')[0]}"
-    summary = world.ok("GET", f"{made}/summary")
-    rows = {row["variant"]: row["head"] for row in world.ok("GET", f"{made}/rows")["items"]}
-    assert [pane["nodeId"] for pane in view.state()["panes"]] == [rows[summary["best"]], rows[summary["worst"]]]
-    view.page.goto(address)
-    view.until("s.ready && s.view === 'evaluations'").page.locator(".cell img").nth(3).wait_for()
-
-
-def test_ten_thousand_variants_are_a_few_hundred_cells(world: World, view: View) -> None:
-    """Only a sheet of the matrix is asked for and drawn; it is cancelled and resumed."""
-    trunk = world.plant(1)
-    plan = {"checkpoints": [trunk["head"]], "seeds": list(range(10_000)), "steps": 1, "label": "many"}
-    made = world.ok("POST", "/api/evaluations", json=plan)["evaluation"]["id"]
-    asked: list[str] = []
-    view.page.on("request", lambda request: "/rows" in request.url and asked.append(request.url))
-    view.open(world.link([trunk], view="evaluations", evaluation=made))
-    view.page.locator(".cell").nth(50).wait_for()
-    assert 100 < view.page.locator(".cell").count() <= 312
-    view.click("Later seeds")
-    view.page.locator(".eval-matrix .eval-head", has_text="of 10000").wait_for()
-    assert all("limit=1000" in url or int(url.split("limit=")[1].split("&")[0]) <= 312 for url in asked)
-    view.click("Cancel")
-    view.click("Cancel the evaluation").page.locator(".eval-title .chip", has_text="cancelled").wait_for()
-    view.click("Resume").page.locator(".eval-title .chip", has_text="running").wait_for()
-    world.ok("POST", f"/api/evaluations/{made}/cancel")
-
-
 def test_the_grid_groups_filters_plays_and_compares(world: World, view: View) -> None:
     """500 branches: groups with their mean, bounds of score and seed, all in view play in step, chosen ones open."""
     session = world.plant()

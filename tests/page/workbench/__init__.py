@@ -1,0 +1,1 @@
+"""The page as a workbench: evaluations, many branches, read-outs, export, authoring."""
