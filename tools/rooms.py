@@ -236,6 +236,11 @@ ROOMS = (
         " webapp/http webapp/schemas webapp/content webapp:context",
         "flask numpy pydantic pydantic_core",
     ),
+    Room(
+        "webapp/intake",
+        "arc_fabric/ledger arc_fabric/queue webapp/http webapp:context webapp/work",
+        "flask pydantic",
+    ),
     Room("webapp/openapi", "webapp/schemas webapp:context webapp/work", "flask_openapi3 pydantic"),
     Room(
         "webapp/api",
@@ -246,7 +251,7 @@ ROOMS = (
     ),
     Room(
         "webapp:app",
-        "arc_fabric/ledger webapp/http webapp/schemas webapp:context webapp/openapi webapp/api",
+        "arc_fabric/ledger webapp/http webapp/schemas webapp:context webapp/intake webapp/openapi webapp/api",
         "flask flask_openapi3 prometheus_client pydantic redis werkzeug",
         files="app gunicorn_conf health pages wsgi",
         holds="the app factory, pages, health and metrics",

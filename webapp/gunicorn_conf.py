@@ -45,14 +45,17 @@ control_socket_disable = True
 
 
 def post_worker_init(worker: Any) -> None:
-    """On SIGTERM first tell viewers and long-polls to end: an open socket would hold the stop up. A thread that cannot
-    go on ends the process in the same way; gunicorn starts it again."""
+    """Take tasks of plain Celery from here on. On SIGTERM first tell viewers and long-polls to end: an open socket
+    would hold the stop up. A thread that cannot go on ends the process in the same way; gunicorn starts it again."""
+    from webapp.intake.intake import Intake
+
     SUPERVISOR.on_stuck = lambda why: os.kill(os.getpid(), signal.SIGTERM)
     hub = worker.wsgi.extensions["arc_fabric"].hub
-    ended = worker.handle_exit
+    ended, intake = worker.handle_exit, Intake(worker.wsgi).start()
 
     def stop(number: int, frame: FrameType | None) -> None:
         hub.stop()
+        intake.end(0)
         ended(number, frame)
 
     signal.signal(signal.SIGTERM, stop)

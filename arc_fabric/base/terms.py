@@ -23,3 +23,6 @@ MEDIA_KINDS = ("video",)
 """Kinds of job of the media worker."""
 ShownKind = Literal["create", "step", "rewind", "checkpoint", "fork", "close", "video"]
 """Kinds of job that people submit and list."""
+SHOWN_KINDS: tuple[str, ...] = get_args(ShownKind)
+UNKNOWN_KIND = "unknown"
+"""Of the record of a task that named no kind of job and was refused."""

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from arc_fabric.base.input_keys import by_content
 from arc_fabric.base.rewind import check_n_steps
-from arc_fabric.base.terms import KINDS, MEDIA_KINDS, OPENING_KINDS, JobState
+from arc_fabric.base.terms import KINDS, MEDIA_KINDS, OPENING_KINDS, UNKNOWN_KIND, JobState
 from arc_fabric.errors import ArcFabricError, InvalidRequest, JobNotFound
 from arc_fabric.ids import new_id
 from arc_fabric.ledger.core import Core, codec, keys
@@ -25,7 +25,9 @@ PER_ROUND_TRIP = 500
 """Requests: about 2 MB there, 1.5 MB back. Redis serves others in between: it reads a few of one client at a time."""
 
 
-_LISTS = [(state, kind) for state in get_args(JobState) for kind in (*OPENING_KINDS, *KINDS, *MEDIA_KINDS)]
+_LISTS = [
+    (state, kind) for state in get_args(JobState) for kind in (*OPENING_KINDS, *KINDS, *MEDIA_KINDS, UNKNOWN_KIND)
+]
 JOB_LISTS = [f"{state}:{kind}" for state, kind in _LISTS]
 """What `keys.jobs_in` names a list by: every state and kind."""
 
@@ -42,6 +44,14 @@ class Jobs:
         if not fields:
             raise JobNotFound(f"No job {job_id}.", job_id=job_id)
         return JobRecord.from_fields(fields)
+
+    def of_key(self, key: str) -> JobRecord | None:
+        """The job that an Idempotency-Key (the id of a Celery task) stands for: accepted, or else refused."""
+        pipe = self._core.redis.pipeline(transaction=False)
+        for known in (keys.idempotency(key), keys.refused(key)):
+            pipe.hget(known, "job")
+        found = next((job_id for job_id in pipe.execute() if job_id), None)
+        return self.many([str(found)])[0] if found else None
 
     def accept(self, request: JobRequest) -> Accepted:
         """Accept one request. Raises the error with which it is refused."""

@@ -37,7 +37,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
 
     def get(*extras: str) -> Environment:
         if extras not in made:
-            made[extras] = Environment(tmp_path_factory.mktemp("-".join(extras) or "base"), wheel, extras)
+            made[extras] = Environment.of_wheel(tmp_path_factory.mktemp("-".join(extras) or "base"), wheel, extras)
         return made[extras]
 
     return get

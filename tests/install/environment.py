@@ -25,14 +25,28 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 class Environment:
-    """A virtual environment with the wheel and some of its extras; `run` runs Python in it, outside the source tree."""
+    """A virtual environment of some distributions; `run` runs Python in it, outside the source tree."""
 
-    def __init__(self, folder: Path, wheel: Path, extras: Iterable[str] = ()) -> None:
+    def __init__(self, folder: Path, distributions: Iterable[Distribution]) -> None:
         venv.create(folder, with_pip=False)
         self.folder, self.python = folder, folder / "bin" / "python"
         self.site = next(folder.glob("lib/python*/site-packages"))
-        for found in required(wheel, extras).values():
+        for found in distributions:
             self._link(found)
+
+    @classmethod
+    def of_packages(cls, folder: Path, *requirements: str) -> Environment:
+        """What `pip install <requirements>` brings: none of ours."""
+        return cls(folder, _all([Requirement(text) for text in requirements], {}).values())
+
+    @classmethod
+    def of_wheel(cls, folder: Path, wheel: Path, extras: Iterable[str] = ()) -> Environment:
+        """Our wheel with some of its extras."""
+        made = cls(folder, required(wheel, extras).values())
+        made._install(wheel)
+        return made
+
+    def _install(self, wheel: Path) -> None:
         install = ("--python", str(self.python), "install", "--no-deps", "--no-index", "--no-compile", str(wheel))
         subprocess.run([*PIP, *install], env=self.env(), check=True, timeout=60)
 
@@ -71,20 +85,23 @@ def _is_script(file: Path) -> bool:
 
 def required(wheel: Path, extras: Iterable[str]) -> dict[str, Distribution]:
     """The distributions that the wheel with these extras requires, by name, themselves and through others."""
-    known: dict[str, Distribution] = {NAME: _metadata(wheel)}
+    found = _all([Requirement(f"{NAME}[{','.join(extras)}]")], {NAME: _metadata(wheel)})
+    del found[NAME]
+    return found
+
+
+def _all(wanted: Iterable[Requirement], known: dict[str, Distribution]) -> dict[str, Distribution]:
+    """`known` and what is wanted, with all that these require."""
     seen: set[tuple[str, str]] = set()
-    todo = [(NAME, extra) for extra in ("", *extras)]
+    todo = list(wanted)
     while todo:
-        name, extra = place = todo.pop()
-        if place in seen:
-            continue
-        seen.add(place)
-        for wanted in _requirements(known[name], extra):
-            other = canonicalize_name(wanted.name)
-            found = known.setdefault(other, distribution(other)) if other != NAME else known[NAME]
-            assert wanted.specifier.contains(found.version, prereleases=True), f"{name} wants {wanted}: {found.version}"
-            todo += [(other, more) for more in ("", *wanted.extras)]
-    del known[NAME]
+        one = todo.pop()
+        name = canonicalize_name(one.name)
+        found = known[name] if name in known else known.setdefault(name, distribution(name))
+        assert one.specifier.contains(found.version, prereleases=True), f"{one} is wanted, there is {found.version}"
+        for extra in {"", *one.extras} - {extra for other, extra in seen if other == name}:
+            seen.add((name, extra))
+            todo += _requirements(found, extra)
     return known
 
 

@@ -33,6 +33,13 @@ class JobsQuery(Query):
     kind: ShownKind | None = Field(None, description="Only those.")
     cursor: str | None = Field(None, pattern=pattern("job"), description="`next` of the page before.")
     limit: int = Field(50, ge=1, le=500, description="Jobs per page.")
+    idempotency_key: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Only the job that this Idempotency-Key, or the Celery task of this id, stands for.",
+    )
 
 
 @jobs.get("/jobs/<string:job_id>", responses={200: JobView})
@@ -57,6 +64,9 @@ def cancel_job(path: JobPath) -> Response:
 @jobs.get("/jobs", responses={200: JobPage})
 def list_jobs(query: JobsQuery) -> Response:
     """List jobs, newest first"""
+    if query.idempotency_key is not None:
+        job = ctx().ledger.jobs.of_key(query.idempotency_key)
+        return json_answer({"items": [job.to_dict()] if job else [], "next": None})
     page = ctx().ledger.jobs.page(query.session, query.state, query.kind, query.cursor, query.limit)
     return json_answer({"items": [item.to_dict() for item in page.items], "next": page.next})
 

@@ -60,6 +60,8 @@ PRIORITY_MARK = "\x06\x16"
 """What kombu puts between a queue and a priority step."""
 PROBE = "arc:probe"
 """String that is written to see whether Redis takes writes; expires."""
+INTAKE_QUEUE = "arc"
+"""The broker's queue in which scripts send tasks with Celery alone (`queue_keys` has its lists)."""
 BUSY = "arc:busy"
 """Sorted set of the sessions with work in their mailbox, by the time of the last sign of life."""
 
@@ -224,6 +226,11 @@ def lease(name: str) -> str:
 def idempotency(key: str) -> str:
     """Hash of the job that an Idempotency-Key stands for, and of its request's digest."""
     return f"arc:idem:{key}"
+
+
+def refused(task_id: str) -> str:
+    """Hash of the job record of a task that was refused, and of the task's digest; expires as Idempotency-Keys do."""
+    return f"arc:refused:{task_id}"
 
 
 def ended_login(login_id: str) -> str:
