@@ -10,6 +10,9 @@ from arc_fabric.errors import InvalidRequest
 from arc_fabric.evaluation.results import Row, counts, word_of
 from arc_fabric.evaluation.statistics import mcnemar, pairs_needed
 
+MATCHED = ("seed", "prompt", "actions", "policy", "prompt_mode")
+"""What the two variants of a pair agree in."""
+
 
 @dataclass(frozen=True)
 class Paired:
@@ -43,7 +46,7 @@ class Paired:
         return asdict(self) | {"change": self.change, "worse": self.worse()}
 
 
-def compare(first: Sequence[Row], second: Sequence[Row], on: Sequence[str] = ("seed", "prompt", "actions")) -> Paired:
+def compare(first: Sequence[Row], second: Sequence[Row], on: Sequence[str] = MATCHED) -> Paired:
     """Pair the rows that agree in `on`; where a member has one value in each run and the two differ, it is what is
     compared (another prompt, another checkpoint) and is left out. Raises InvalidRequest where nothing pairs."""
     members = tuple(name for name in on if not _is_the_difference(name, first, second))
@@ -65,7 +68,7 @@ def compare(first: Sequence[Row], second: Sequence[Row], on: Sequence[str] = ("s
 
 
 def _is_the_difference(name: str, first: Sequence[Row], second: Sequence[Row]) -> bool:
-    values = {row[name] for row in first}, {row[name] for row in second}
+    values = {row.get(name) for row in first}, {row.get(name) for row in second}
     return len(values[0]) == len(values[1]) == 1 and values[0] != values[1]
 
 
@@ -74,7 +77,7 @@ def _judged(rows: Sequence[Row], members: Sequence[str]) -> dict[tuple[Any, ...]
     for row in rows:
         if word_of(row) not in ("good", "bad"):
             continue
-        key = tuple(row[name] for name in members)
+        key = tuple(row.get(name) for name in members)
         if key in found:
             raise InvalidRequest(
                 f"Two rows of one run have the same {', '.join(members)}: {key}.", hint="Match on more members."

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
@@ -51,8 +52,26 @@ class ActionPlan(_Part):
     )  # fmt: skip
 
 
+class PolicyUse(_Part):
+    """A policy that acts from outside: whoever runs it (`fabric.act`, `arc-fabric eval act`) knows it by this name."""
+
+    name: _Name = Field(description="What results call it.", examples=["pi0"])
+    note: str | None = Field(None, max_length=1000, description="What it is, for people.", examples=["seed 7, 12k"])
+
+
+class Listed(_Part):
+    """One variant by itself. What it leaves out is the first entry of the plan's list."""
+
+    checkpoint: CheckpointId | None = Field(None, description="Where it forks.")
+    prompt: _Prompt | None = Field(None, description="Its prompt.", examples=["push the cup to the left"])
+    seed: _Seed | None = Field(None, description="Its seed.", examples=[3])
+    actions: _Name | None = Field(None, description="Name of one of the plan's `actions`.", examples=["reach left"])
+    prompt_mode: PromptMode | None = Field(None, description="What its prompt does to the window's older KV.")
+    policy: _Name | None = Field(None, description="Name of one of the plan's `policies`.", examples=["pi0"])
+
+
 class Plan(_Part):
-    """What an evaluation tries: every combination of the lists given."""
+    """What an evaluation tries: every combination of the lists given, or the variants listed."""
 
     label: str | None = Field(None, max_length=200, description="A name for people.", examples=["which verb works"])
     tags: list[_Name] = Field(default_factory=list, max_length=20, description="To find it again.", examples=[["ci"]])
@@ -72,6 +91,19 @@ class Plan(_Part):
         description="How variants step together: with the bits of each one alone (exact), or in one forward pass where "
         "the model can, faster and equal to rounding (fast).",
     )
+    prompt_modes: list[PromptMode] = Field(
+        default_factory=list, max_length=3, description="Several of these, each tried, in place of `prompt_mode`."
+    )
+    policies: list[PolicyUse] = Field(
+        default_factory=list, max_length=100,
+        description="Policies that act from outside, closed loop. With any, variants are made by whoever runs them.",
+    )  # fmt: skip
+    variants: list[Listed] = Field(
+        default_factory=list, max_length=10_000, description="Variants one by one, in place of every combination."
+    )
+    repeats: int | None = Field(
+        None, ge=1, le=MOST_VARIANTS, description="So many seeds, from 0, in place of `seeds`.", examples=[32]
+    )
     steps: int = Field(ge=1, le=100_000, description="Steps per variant.", examples=[8])
     scorers: list[ScorerUse] = Field(
         default_factory=lambda: [ScorerUse(name="action_magnitude")], min_length=1, max_length=20,
@@ -81,40 +113,96 @@ class Plan(_Part):
     max_steps: int | None = Field(None, ge=1, description="Stop when so many steps were made. null: no limit.")
     max_seconds: float | None = Field(None, gt=0, description="Stop after so long. null: no limit.")
     stop_after_failures: int | None = Field(None, ge=1, description="Stop when so many variants failed.")
+    stop_when_within: float | None = Field(
+        None, gt=0, lt=1, description="Stop when the 95 % interval of the success rate is no wider than this.",
+        examples=[0.2],
+    )  # fmt: skip
     mark: bool = Field(True, description="Write score and failure to the last checkpoint of each variant.")
 
-    @field_validator("seeds", "prompts", "checkpoints")
+    @field_validator("seeds", "prompts", "checkpoints", "prompt_modes")
     @classmethod
     def _each_once(cls, given: list[Any]) -> list[Any]:
         if len(set(given)) < len(given):
             raise ValueError("a value is there twice: equal variants have equal results, bit for bit")
         return given
 
+    @field_validator("actions", "policies")
+    @classmethod
+    def _named_once(cls, given: Sequence[Any]) -> Sequence[Any]:
+        if len({one.name for one in given}) < len(given):
+            raise ValueError("two have one name")
+        return given
+
     @model_validator(mode="after")
     def _bounded(self) -> Self:
+        if self.repeats is not None:
+            if self.seeds not in ([None], list(range(self.repeats))):
+                raise ValueError("give seeds or repeats, not both")
+            self.seeds = list(range(self.repeats))
         if self.total > MOST_VARIANTS:
             raise ValueError(f"{self.total} variants are more than {MOST_VARIANTS}")
-        if len({one.name for one in self.actions}) < len(self.actions):
-            raise ValueError("two of `actions` have one name")
         long = [one.name for one in self.actions if len(one.actions) > self.steps]
         if long:
             raise ValueError(f"{long[0]!r} has more actions than a variant has steps ({self.steps})")
+        if self.policies and self.actions:
+            raise ValueError("actions are given or chosen by a policy: leave out `actions` or `policies`")
+        if self.variants:
+            self._check_listed()
         return self
+
+    def _check_listed(self) -> None:
+        """Listed variants name what is there, and no list beside them is left untried."""
+        for name, values in (("prompts", self.prompts), ("seeds", self.seeds), ("prompt_modes", self.prompt_modes)):
+            if len(values) > 1:
+                raise ValueError(f"{name} has several values and variants are listed: only these are tried")
+        for kind, known in (("actions", self.actions), ("policy", self.policies)):
+            names = {one.name for one in known}
+            for one in self.variants:
+                given = getattr(one, kind)
+                if given is not None and given not in names:
+                    raise ValueError(f"a variant names {kind} {given!r}; there are: {', '.join(names) or 'none'}")
+        if len({one.model_dump_json() for one in self.variants}) < len(self.variants):
+            raise ValueError("a variant is there twice: equal variants have equal results, bit for bit")
+
+    @property
+    def starts(self) -> list[str]:
+        """Every checkpoint that a variant forks."""
+        return list(dict.fromkeys([*self.checkpoints, *(v.checkpoint for v in self.variants if v.checkpoint)]))
 
     @property
     def total(self) -> int:
         """Variants."""
-        return len(self.checkpoints) * len(self.prompts) * max(1, len(self.actions)) * len(self.seeds)
+        if self.variants:
+            return len(self.variants)
+        lists = (self.checkpoints, self.prompts, self.seeds, self.actions, self.policies, self.prompt_modes)
+        return math.prod(max(1, len(values)) for values in lists)
 
     def variant(self, number: int) -> Variant:
         """The variant of this number, 0 to total - 1. Seeds turn slowest: a run that was cut off has tried each
         combination about equally often."""
+        if self.variants:
+            return self._listed(number)
+        modes, actions = self.prompt_modes or [self.prompt_mode], [*self.actions] or [None]
+        policies = [one.name for one in self.policies] or [None]
         rest, c = divmod(number, len(self.checkpoints))
         rest, p = divmod(rest, len(self.prompts))
-        seed, a = divmod(rest, max(1, len(self.actions)))
+        rest, a = divmod(rest, len(actions))
+        rest, o = divmod(rest, len(policies))
+        seed, m = divmod(rest, len(modes))
         return Variant(
             number=number, checkpoint=self.checkpoints[c], prompt=self.prompts[p], seed=self.seeds[seed],
-            actions=self.actions[a] if self.actions else None, batch=self.batch,
+            actions=actions[a], prompt_mode=modes[m], policy=policies[o], batch=self.batch,
+        )  # fmt: skip
+
+    def _listed(self, number: int) -> Variant:
+        one = self.variants[number]
+        given = next((plan for plan in self.actions if plan.name == one.actions), None)
+        return Variant(
+            number=number, checkpoint=one.checkpoint or self.checkpoints[0], prompt=one.prompt or self.prompts[0],
+            seed=self.seeds[0] if one.seed is None else one.seed, actions=given,
+            prompt_mode=one.prompt_mode or (self.prompt_modes or [self.prompt_mode])[0],
+            policy=one.policy or (self.policies[0].name if self.policies else None),
+            batch=self.batch,
         )  # fmt: skip
 
     def digest(self) -> str:
@@ -133,6 +221,8 @@ class Variant(_Part):
     seed: int | None
     actions: ActionPlan | None
     batch: BatchMode = "exact"
+    prompt_mode: PromptMode = "keep"
+    policy: str | None = None
 
 
 def seeds_of(text: str) -> list[int]:

@@ -44,9 +44,14 @@ pre { white-space: pre-wrap; font-size: .8rem; border: 1px solid var(--line); bo
 
 
 def report(
-    evaluation: Mapping[str, Any], plan: Mapping[str, Any], rows: Sequence[Row], clips: Mapping[int, bytes]
+    evaluation: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    rows: Sequence[Row],
+    clips: Mapping[int, bytes],
+    groups: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The page. `clips`: variant number -> WebP animation, in the order in which they are shown."""
+    """The page. `clips`: variant number -> WebP animation, in the order in which they are shown; `groups`: what scorers
+    of groups said."""
     facts = summary(rows)
     title = evaluation.get("label") or evaluation["id"]
     parts = [
@@ -58,6 +63,7 @@ def report(
             if len(groups) <= MOST_COLUMNS and name != "seed"
         ),
         _matrix(rows),
+        _over_seeds(groups),
         _clips(rows, clips),
         _provenance(evaluation, plan, rows),
     ]
@@ -122,7 +128,7 @@ def _bar(group: Mapping[str, Any], width: int = 260) -> str:
 def _matrix(rows: Sequence[Row]) -> str:
     """One line per combination of what differs beside the seed, one cell per seed."""
     seeds = sorted({row["seed"] for row in rows if row["seed"] is not None})[:MOST_COLUMNS]
-    members = [name for name in GROUPS if name != "seed" and len({row[name] for row in rows}) > 1]
+    members = [name for name in GROUPS if name != "seed" and len({row.get(name) for row in rows}) > 1]
     if len(seeds) < 2:
         return ""
     lines = []
@@ -140,6 +146,19 @@ def _cell(row: Row) -> str:
     score = "" if row["score"] is None else f", {row['score']:.3f}"
     said = f"variant {row['variant']}, seed {row['seed']}: {WORDS[word_of(row)]}{score}"
     return f'<i class="{word_of(row)}" title="{escape(said)}" role="img" aria-label="{escape(said)}"></i>'
+
+
+def _over_seeds(groups: Sequence[Mapping[str, Any]]) -> str:
+    """What is said of variants that differ in the seed alone."""
+    lines = []
+    for group in groups:
+        label = ", ".join(str(group[name]) for name in GROUPS if group.get(name) not in (None, "keep"))
+        for score in group["scores"]:
+            value = "" if score["value"] is None else f"{score['value']:.3f}"
+            said = score["reason"] or str((score["error"] or {}).get("message", ""))
+            cells = (label, f"{group['n']} seeds", score["name"], value, said)
+            lines.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    return f"<h2>Over seeds</h2><table>{''.join(lines)}</table>" if lines else ""
 
 
 def _clips(rows: Sequence[Row], clips: Mapping[int, bytes]) -> str:

@@ -1,9 +1,10 @@
 """Rows, what they come to, and files of them.
 
 A row is one variant's result:
-{variant, checkpoint, prompt, seed, actions, actions_digest, batch, state, verdict, score, scores, error, head,
-session_id, job_id, worker, steps, wall_s, finished}. `state` is made or error; `verdict` true, false or null; `score`
-the value of the first scorer; `scores` one entry per scorer {name, version, value, verdict, reason, better, error}.
+{variant, checkpoint, prompt, seed, prompt_mode, policy, actions, actions_digest, batch, state, verdict, score, scores,
+error, head, session_id, job_id, worker, steps, wall_s, finished}. `state` is made or error; `verdict` true, false or null;
+`score` the value of the first scorer; `scores` one entry per scorer {name, version, value, verdict, reason, better,
+error}.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from arc_fabric.evaluation.plan import Variant
 from arc_fabric.evaluation.statistics import wilson
 
 Row = dict[str, Any]
-GROUPS = ("prompt", "seed", "actions", "checkpoint")
+GROUPS = ("prompt", "seed", "actions", "policy", "prompt_mode", "checkpoint")
 """Members of a row by which results can be grouped."""
 
 
@@ -34,6 +35,7 @@ def row_of(variant: Variant, job: Mapping[str, Any], scores: Sequence[Mapping[st
     return {
         "variant": variant.number, "checkpoint": variant.checkpoint,
         "prompt": (job.get("params") or {}).get("prompt") or variant.prompt, "seed": variant.seed,
+        "prompt_mode": variant.prompt_mode, "policy": variant.policy,
         "actions": None if actions is None else actions.name,
         "actions_digest": None if actions is None else digest_of(actions.actions),
         "batch": variant.batch,
@@ -83,23 +85,30 @@ def grouped(rows: Iterable[Row], by: Sequence[str]) -> dict[tuple[Any, ...], lis
     """Rows by the values of these members, in the order in which they first come."""
     found: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        found[tuple(row[name] for name in by)].append(row)
+        found[tuple(row.get(name) for name in by)].append(row)
     return dict(found)
 
 
-def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """Counts of all, and by each thing that differs among the rows; the best and the worst row of each."""
+def seed_groups(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows that were made and differ in nothing but the seed, where there are two or more, each group by seed."""
+    made = [row for row in rows if row["head"]]
+    found = grouped(made, [name for name in GROUPS if name != "seed"]).values()
+    return [sorted(part, key=lambda row: row["seed"] or 0) for part in found if len({r["seed"] for r in part}) > 1]
+
+
+def summary(rows: Sequence[Row], groups: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Counts of all, and by each thing that differs among the rows; the best and the worst row; `groups` as judged."""
     better = next((score["better"] for row in rows for score in row["scores"] if score.get("better")), "higher")
     valued = sorted((row for row in rows if row["score"] is not None), key=lambda row: float(row["score"]))
     if better == "higher":
         valued.reverse()
-    groups = {
+    by = {
         name: [{name: key[0], **counts(part)} for key, part in grouped(rows, [name]).items()]
         for name in GROUPS
-        if len({row[name] for row in rows}) > 1
+        if len({row.get(name) for row in rows}) > 1
     }
     ends = {"best": valued[0]["variant"], "worst": valued[-1]["variant"]} if valued else {"best": None, "worst": None}
-    return {"all": counts(rows), "by": groups, "better": better, **ends}
+    return {"all": counts(rows), "by": by, "better": better, "groups": list(groups), **ends}
 
 
 def to_jsonl(header: Mapping[str, Any], rows: Iterable[Row]) -> str:
@@ -108,15 +117,15 @@ def to_jsonl(header: Mapping[str, Any], rows: Iterable[Row]) -> str:
 
 
 _FLAT = (
-    *("variant", "prompt", "seed", "actions", "checkpoint", "state", "verdict", "score", "steps", "wall_s"),
-    *("head", "session_id", "job_id", "worker", "finished"),
+    *("variant", "prompt", "seed", "actions", "policy", "prompt_mode", "checkpoint", "state", "verdict", "score"),
+    *("steps", "wall_s", "head", "session_id", "job_id", "worker", "finished"),
 )
 """Members of a row that are plain values."""
 
 
 def table(rows: Sequence[Row]) -> dict[str, list[Any]]:
     """Columns of values, one entry per row: the plain members, then `score.<name>` and `verdict.<name>`."""
-    found = {name: [row[name] for row in rows] for name in _FLAT}
+    found = {name: [row.get(name) for row in rows] for name in _FLAT}
     found["error"] = [None if row["error"] is None else str(row["error"].get("message", "")) for row in rows]
     for name in dict.fromkeys(score["name"] for row in rows for score in row["scores"]):
         said: list[Any] = [next((score for score in row["scores"] if score["name"] == name), {}) for row in rows]

@@ -12,7 +12,10 @@ import numpy as np
 
 from arc_fabric import __version__, scoring
 from arc_fabric.errors import InvalidRequest
+from arc_fabric.evaluation.observed import imagined_observed
 from arc_fabric.evaluation.scores import Branch, Score, Scorer
+from arc_fabric.evaluation.spread import seed_spread
+from arc_fabric.evaluation.tabletop import tabletop_success
 
 GROUP = "arc_fabric.scorers"
 
@@ -62,7 +65,11 @@ def motion(branch: Branch, *, least: float | None = None) -> Score:
 
 
 BUILT_IN: dict[str, Scorer] = {
-    scorer.__name__: scorer for scorer in (action_magnitude, smoothness, latent_drift, goal_distance, motion)
+    scorer.__name__: scorer
+    for scorer in (
+        *(action_magnitude, smoothness, latent_drift, goal_distance, motion),
+        *(tabletop_success, imagined_observed, seed_spread),
+    )
 }
 
 
@@ -111,6 +118,11 @@ def check_options(name: str, options: dict[str, Any]) -> None:
         inspect.signature(BUILT_IN[name]).bind(None, **options)
     except TypeError as error:
         raise InvalidRequest(f"The scorer {name}: {error}.") from None
+
+
+def of_groups(name: str) -> bool:
+    """Whether it judges groups of variants that differ in the seed alone. It is loaded for that."""
+    return getattr(scorer_of(name), "over", None) == "seeds"
 
 
 def version_of(name: str) -> str:

@@ -52,6 +52,10 @@ class Branch:
     """Checkpoint id -> the frames its step added, uint8 [F, H, W, 3]."""
     latents_of: Callable[[str], np.ndarray]
     """Checkpoint id -> the latents its step added, float [B, K, C, h, w]."""
+    observed_of: Callable[[str], np.ndarray | None] = lambda checkpoint: None
+    """Checkpoint id -> the real frames given with its step, uint8 [F, H, W, 3]; None where there were none."""
+    path_of: Callable[[str], Sequence[str]] = lambda checkpoint: ()
+    """Checkpoint id -> the checkpoints from the root to it."""
 
     @cached_property
     def actions(self) -> np.ndarray:
@@ -81,4 +85,5 @@ class Branch:
 
 
 Scorer = Callable[..., Score]
-"""(branch, **options) -> score. Its attribute `version` (a text) is recorded with every score."""
+"""(branch, **options) -> score. Its attribute `version` (a text) is recorded with every score. With an attribute `over`
+= "seeds" it takes a list of branches that differ in nothing but the seed, and judges them as a group."""

@@ -16,6 +16,8 @@ from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.records import EvaluationRecord
 
 MOST_ACTIVE = 100
+LENT, MADE = "lent:", "made:"
+"""How notes of variants begin that are made outside."""
 
 
 class Settled(NamedTuple):
@@ -35,10 +37,11 @@ class Evaluations:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def create(self, record: EvaluationRecord, plan: str) -> EvaluationRecord:
-        """Accept an evaluation, once per id; `plan` is JSON. Raises TooManyJobs."""
-        fields = record.to_dict() | {"_next": 0, "_round": 0}
-        answer = self._core.scripts.run("evaluations/create", record.id, codec.pack(fields), plan, MOST_ACTIVE)
+    def create(self, record: EvaluationRecord, plan: str, only: Sequence[int] = ()) -> EvaluationRecord:
+        """Accept an evaluation, once per id; `plan` is JSON. With `only` it consists of the variants of these numbers.
+        Raises TooManyJobs."""
+        fields = record.to_dict() | {"_next": record.total if only else 0, "_round": 0}
+        answer = self._core.scripts.run("evaluations/create", record.id, codec.pack(fields), plan, MOST_ACTIVE, *only)
         return EvaluationRecord.decoded(answer[1])
 
     def get(self, evaluation_id: str) -> EvaluationRecord:
@@ -67,10 +70,29 @@ class Evaluations:
 
     def take(self, evaluation_id: str, most: int) -> list[int]:
         """Variants to begin now; they are running from here on."""
-        return [int(number) for number in self._core.scripts.run("evaluations/take", evaluation_id, most)]
+        return [int(number) for number in self._core.scripts.run("evaluations/take", evaluation_id, most, "")]
+
+    def lend(self, evaluation_id: str, most: int, who: str, seconds: float) -> list[int]:
+        """Variants for `who`, outside, to make now. They are given back unless it says something of them in time."""
+        note = f"{LENT}{who}:{self._core.now() + seconds:.3f}"
+        return [int(number) for number in self._core.scripts.run("evaluations/take", evaluation_id, most, note)]
+
+    def renew(self, evaluation_id: str, who: str, seconds: float, numbers: Sequence[int]) -> list[int]:
+        """`who` works on these; the numbers of those that are still lent to it."""
+        note = f"{LENT}{who}:{self._core.now() + seconds:.3f}"
+        return self._note(evaluation_id, who, note, numbers)
+
+    def made(self, evaluation_id: str, who: str, number: int, what: str) -> bool:
+        """`who` has made a variant, `what` came of it (JSON); False where it is not lent to it any more."""
+        return bool(self._note(evaluation_id, who, MADE + what, [number]))
+
+    def _note(self, evaluation_id: str, who: str, note: str, numbers: Sequence[int]) -> list[int]:
+        answer = self._core.scripts.run("evaluations/note", evaluation_id, f"{LENT}{who}:", note, *numbers)
+        return [int(number) for number in answer]
 
     def running(self, evaluation_id: str) -> dict[int, str]:
-        """The variants under way: number -> job id, empty where no job was accepted yet."""
+        """The variants under way: number -> job id, empty where no job was accepted yet; of those that somebody outside
+        makes `lent:<who>:<until when>`, then `made:<what came of it>`."""
         found = self._core.redis.hgetall(keys.evaluation_running(evaluation_id))
         return {int(number): str(job) for number, job in found.items()}
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import JobRecord, Ledger
 from arc_fabric.ledger.core import codec, keys
 from arc_fabric.ledger.core.connection import texts
+
+if TYPE_CHECKING:
+    from arc_fabric.queue.envelope import Envelope
 
 _KEPT_CHARS = 65_536
 LISTS = keys.queue_keys(keys.INTAKE_QUEUE)
@@ -58,3 +64,25 @@ class Inbox:
             refusal.task_id, refusal.digest,
         )  # fmt: skip
         return str(answer[1])
+
+    def tell(self, name: str, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Tell monitors, as Celery's worker `name` would: each event by its type and fields."""
+        from celery.events.event import Event
+        from celery.utils.time import utcoffset
+
+        from arc_fabric.queue.app import app
+        from arc_fabric.queue.envelope import events_channel
+
+        common = {"hostname": f"{name}@{os.uname().nodename}", "utcoffset": utcoffset(), "pid": os.getpid()}
+        told = [Event(kind, clock=app.clock.forward(), **common, **fields) for kind, fields in events]
+        message = self._envelope.told(told) if told else None
+        if message is not None:
+            database = self._ledger.redis.connection_pool.connection_kwargs.get("db") or 0
+            self._ledger.redis.publish(events_channel(app, database), message)
+
+    @cached_property
+    def _envelope(self) -> Envelope:
+        from arc_fabric.queue.app import app
+        from arc_fabric.queue.envelope import Envelope
+
+        return Envelope(app, "arc.step", keys.INTAKE_QUEUE)

@@ -31,6 +31,9 @@ class Evaluation(Record):
     )
     label: str | None = member("A name for people.", None, example="which verb works")
     tags: list[str] = member("To find it again.", make=list, example=["ci"])
+    rescores: EvaluationId | None = member(
+        "The evaluation whose branches it judged anew, stepping nothing; null: it made its own.", None, later=True
+    )
     plan_digest: str = member("SHA-256 of what decides its results, in hex.", "", example="9f2c…")
     total: int = member("Variants in all.", 0, example=64)
     done: int = member("Variants with a result.", 0, example=12)

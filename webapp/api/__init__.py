@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from webapp.api.checkpoints import checkpoints
 from webapp.api.compare import comparisons
+from webapp.api.evaluation_videos import evaluation_videos
+from webapp.api.evaluation_work import evaluation_work
 from webapp.api.evaluations import evaluations
 from webapp.api.jobs import jobs
 from webapp.api.operations import operations
@@ -15,5 +17,6 @@ from webapp.api.video import videos
 from webapp.api.work import work
 
 BLUEPRINTS = (
-    sessions, work, previews, session_pictures, videos, trees, checkpoints, comparisons, jobs, evaluations, operations,
+    sessions, work, previews, session_pictures, videos, trees, checkpoints, comparisons, jobs, evaluations,
+    evaluation_work, evaluation_videos, operations,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from arc_fabric.evaluation import results, scorers
 from arc_fabric.evaluation.comparison import compare
 from arc_fabric.evaluation.plan import ActionPlan, Plan
 from arc_fabric.evaluation.report import report
-from arc_fabric.evaluation.stored import delete, read_rows
+from arc_fabric.evaluation.stored import delete, read_groups, read_rows
 from arc_fabric.ids import pattern
 from arc_fabric.records.evaluation import EvaluationId, EvaluationState
 from webapp.context import ctx
@@ -153,7 +153,7 @@ def get_plan(path: EvaluationPath) -> Response:
 def get_rows(path: EvaluationPath, query: RowsQuery) -> Response:
     """Results so far, by variant number"""
     after = -1 if query.cursor is None else int(query.cursor)
-    left = [row for row in _rows(path.evaluation_id) if row["variant"] > after]
+    left = [row for row in rows_of(path.evaluation_id) if row["variant"] > after]
     shown = left[: query.limit]
     return json_answer({"items": shown, "next": str(shown[-1]["variant"]) if len(left) > len(shown) else None})
 
@@ -161,7 +161,7 @@ def get_rows(path: EvaluationPath, query: RowsQuery) -> Response:
 @evaluations.get("/evaluations/<string:evaluation_id>/summary", responses={200: Summary})
 def get_summary(path: EvaluationPath) -> Response:
     """Success rates with 95 % Wilson intervals, over all and by what differs"""
-    return tagged_json(results.summary(_rows(path.evaluation_id)))
+    return tagged_json(results.summary(rows_of(path.evaluation_id), _groups(path.evaluation_id)))
 
 
 _FILES: Any = {200: binary("application/x-ndjson", "text/csv", description="The results, each with its provenance.")}
@@ -170,12 +170,13 @@ _FILES: Any = {200: binary("application/x-ndjson", "text/csv", description="The 
 @evaluations.get("/evaluations/<string:evaluation_id>/results", responses=_FILES)
 def get_results(path: EvaluationPath, query: ResultsQuery) -> Response:
     """All results as a file"""
-    rows = _rows(path.evaluation_id)
+    rows = rows_of(path.evaluation_id)
     if query.format == "csv":
         return _file(results.to_csv(rows), "text/csv", f"{path.evaluation_id}.csv")
     record = ctx().ledger.evaluations.get(path.evaluation_id)
     header = {
         "evaluation": record.id,
+        "rescores": record.rescores,
         "plan_digest": record.plan_digest,
         "model": record.model,
         "versions": record.versions,
@@ -191,8 +192,9 @@ def get_report(path: EvaluationPath, query: ReportQuery) -> Response:
     """A report that stands by itself"""
     ledger = ctx().ledger
     record, plan = ledger.evaluations.get(path.evaluation_id), ledger.evaluations.plan(path.evaluation_id)
-    rows = _rows(path.evaluation_id)
-    page = report(record.to_dict(), json.loads(plan), rows, pictures_of(rows, query.videos))
+    rows = rows_of(path.evaluation_id)
+    groups = _groups(path.evaluation_id)
+    page = report(record.to_dict(), json.loads(plan), rows, pictures_of(rows, query.videos), groups)
     return _file(page, "text/html; charset=utf-8", f"{path.evaluation_id}.html")
 
 
@@ -202,7 +204,7 @@ def compare_evaluations(path: AgainstPath) -> Response:
 
     Where each of the two has one prompt (checkpoint, actions), that is what is compared.
     """
-    return json_answer(compare(_rows(path.evaluation_id), _rows(path.other_id)).to_dict())
+    return json_answer(compare(rows_of(path.evaluation_id), rows_of(path.other_id)).to_dict())
 
 
 @evaluations.post("/evaluations/<string:evaluation_id>/cancel", responses={200: EvaluationView})
@@ -213,16 +215,16 @@ def cancel_evaluation(path: EvaluationPath) -> Response:
     """
     ledger = ctx().ledger
     record = ledger.evaluations.change(path.evaluation_id, "cancelled")
-    for job_id in ledger.evaluations.running(path.evaluation_id).values():
-        if job_id:
-            ledger.jobs.cancel(job_id)
+    for note in ledger.evaluations.running(path.evaluation_id).values():
+        if note.startswith("job_"):
+            ledger.jobs.cancel(note)
     return json_answer(record.to_dict())
 
 
 @evaluations.post("/evaluations/<string:evaluation_id>/resume", responses={200: EvaluationView, **errors(413, 415)})
 def resume_evaluation(path: EvaluationPath, body: ResumeBody) -> Response:
     """Go on with what is missing"""
-    rows = _rows(path.evaluation_id) if body.retry_errors else []
+    rows = rows_of(path.evaluation_id) if body.retry_errors else []
     again = [row["variant"] for row in rows if row["state"] == "error"]
     return json_answer(ctx().ledger.evaluations.change(path.evaluation_id, "running", again=again).to_dict())
 
@@ -246,9 +248,14 @@ def list_scorers() -> Response:
     return json_answer({"items": [{"name": name, "description": text} for name, text in found.items()]})
 
 
-def _rows(evaluation_id: str) -> list[results.Row]:
+def rows_of(evaluation_id: str) -> list[results.Row]:
+    """The results there are. Raises NotFound."""
     ctx().ledger.evaluations.get(evaluation_id)
     return read_rows(ctx().ledger, ctx().backend, evaluation_id)
+
+
+def _groups(evaluation_id: str) -> list[dict[str, Any]]:
+    return read_groups(ctx().backend, evaluation_id)
 
 
 def _file(text: str, kind: str, name: str) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from flask import Response, g
 from pydantic import Field
@@ -32,7 +32,7 @@ _drawing = Turns("drawing thumbnails")
 _ID = pattern("ckp")[1:-1]
 READERS_CLIPS = 8
 """Clips being made beyond which a token of scope read gets no other one started."""
-_CLIP = {
+CLIP: Any = {
     200: binary(*MIMETYPES.values(), description="The clip."),
     202: WorkAccepted,
     206: binary(*MIMETYPES.values(), description="The part asked for with Range."),
@@ -83,7 +83,7 @@ class ThumbnailQuery(Query):
     format: Literal["jpeg"] = Field("jpeg", description="File format.")
 
 
-@videos.get("/sessions/<string:session_id>/video", responses=_CLIP)
+@videos.get("/sessions/<string:session_id>/video", responses=CLIP)
 def get_session_video(path: SessionPath, header: WaitHeaders, query: VideoQuery) -> Response:
     """The branch from its root to the session's head as a clip
 
@@ -91,17 +91,17 @@ def get_session_video(path: SessionPath, header: WaitHeaders, query: VideoQuery)
     at once. A long one (more than `video_job_frames` frames) is made by a job on the media worker: 202 with the job
     and its Location; ask again when the job has finished, or wait for it with `?wait=`.
     """
-    return _answer(_planned(head_of(path.session_id), query), path.session_id, header, query, forever=False)
+    return answer_clip(_planned(head_of(path.session_id), query), path.session_id, header, query.wait, forever=False)
 
 
-@videos.get("/checkpoints/<string:checkpoint_id>/video", responses=_CLIP)
+@videos.get("/checkpoints/<string:checkpoint_id>/video", responses=CLIP)
 def get_checkpoint_video(path: CheckpointPath, header: WaitHeaders, query: VideoQuery) -> Response:
     """The branch from its root to this checkpoint as a clip
 
     As for a session's video.
     """
     session_id = ctx().ledger.nodes.get(path.checkpoint_id).session_id
-    return _answer(_planned(path.checkpoint_id, query), session_id, header, query, forever=True)
+    return answer_clip(_planned(path.checkpoint_id, query), session_id, header, query.wait, forever=True)
 
 
 @videos.get(
@@ -158,7 +158,7 @@ def _planned(head: str, query: VideoQuery) -> Clip:
     return plan(ctx().pictures, head, query.from_, query.to, fps=fps, form=query.format)
 
 
-def _answer(clip: Clip, session_id: str, header: WaitHeaders, query: VideoQuery, *, forever: bool) -> Response:
+def answer_clip(clip: Clip, session_id: str, header: WaitHeaders, wait: float | None, *, forever: bool) -> Response:
     """The clip, or the job that makes it."""
     context = ctx()
     made = find(context.backend, clip) or make_short(
@@ -167,7 +167,7 @@ def _answer(clip: Clip, session_id: str, header: WaitHeaders, query: VideoQuery,
     if made is None:
         _admit(clip)
         job = ctx().dispatcher.accept(request(ctx().ledger, clip, session_id)).job
-        job = wait_for(job, wait_seconds(header, query.wait))
+        job = wait_for(job, wait_seconds(header, wait))
         _raise_failure(job)
         made = find(context.backend, clip) if job.state == "succeeded" else None
     if made is None:

@@ -19,7 +19,7 @@ from webapp.content.pictures import Pictures
 from webapp.http.files import Read
 from webapp.http.limits import Turns
 
-_encoding = Turns("making clips")
+encoding = Turns("making clips")
 """One encoder at a time: ffmpeg takes a core, and the workers need theirs."""
 
 
@@ -86,7 +86,7 @@ def make_short(backend: Backend, pictures: Pictures, clip: Clip, *, at_most: int
     """The clip, made and stored now; None for one of more than `at_most` frames: a media job shall make it."""
     if len(clip) > at_most:
         return None
-    with _encoding.turn():
+    with encoding.turn():
         made = find(backend, clip)
         if made is None:
             data = encode(clip.frames(pictures.frames, clip.start, clip.end), fps=clip.fps, form=clip.form)

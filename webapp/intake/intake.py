@@ -39,7 +39,8 @@ class Intake(Rounds):
         super().__init__("intake", self._now_and_then, every_s=_EVERY_S, outages=REDIS_OUTAGE)
         self._app, self._holder = app, new_id("boot")
         self._context = cast(Context, app.extensions[EXTENSION])
-        self._inbox, self._monitors = Inbox(self._context.ledger), Monitors()
+        self._inbox = Inbox(self._context.ledger)
+        self._monitors = Monitors(self._inbox)
         self._next = 0.0
 
     def _now_and_then(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import REDIS_OUTAGE
+from arc_fabric.queue.inbox import Inbox
 
 log = logging.getLogger(__name__)
 NAME = "intake"
@@ -31,12 +31,13 @@ class Outcome(NamedTuple):
 class Monitors:
     """Sends Celery's own task events, as a worker of the name `intake`. What cannot be told is left out."""
 
-    def __init__(self) -> None:
-        self._alive = 0.0
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._alive = -float(ALIVE_S)
 
     def alive(self) -> None:
         """Say now and then that messages are taken."""
-        if time.monotonic() - self._alive > ALIVE_S:
+        if time.monotonic() > self._alive + ALIVE_S:
             self._alive = time.monotonic()
             self._send([("worker-heartbeat", {"freq": ALIVE_S, "active": 0})])
 
@@ -45,19 +46,9 @@ class Monitors:
         self._send([event for outcome in outcomes for event in _events(outcome)])
 
     def _send(self, events: list[tuple[str, dict[str, Any]]]) -> None:
-        from arc_fabric.queue.app import app
-
-        if not events:
-            return
         try:
-            hostname = f"{NAME}@{os.uname().nodename}"
-            with (
-                app.connection_for_write() as connection,
-                app.events.Dispatcher(connection, hostname=hostname) as dispatcher,
-            ):
-                for kind, fields in events:
-                    dispatcher.send(kind, retry=False, **fields)
-        except (*REDIS_OUTAGE, app.OperationalError) as error:  # type: ignore[misc]
+            self._inbox.tell(NAME, events)
+        except REDIS_OUTAGE as error:
             log.warning("monitors were not told of %d events: %s", len(events), error)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from arc_fabric.base.terms import BatchMode
-from arc_fabric.records.evaluation import EVALUATION_EXAMPLE, Evaluation
+from arc_fabric.records.evaluation import EVALUATION_EXAMPLE, Evaluation, EvaluationState
 from webapp.schemas.views import NEXT, View, shows
 
 
@@ -61,6 +61,8 @@ class RowView(View):
     checkpoint: str = Field(description="Where it was forked.", examples=["ckp_01jd6xy0m8v9k2q4r6t8w0y2z4"])
     prompt: str | None = Field(description="The prompt of its steps.", examples=["pick up the red cup"])
     seed: int | None = Field(description="Its seed; null: the checkpoint's own.", examples=[3])
+    prompt_mode: str = Field("keep", description="What its prompt did to the window's older KV.", examples=["keep"])
+    policy: str | None = Field(None, description="Name of the policy; null: the model's.", examples=["pi0"])
     actions: str | None = Field(description="Name of the given actions; null: the policy's.", examples=["reach left"])
     actions_digest: str | None = Field(description="SHA-256 of the given actions.", examples=["9f2c"])
     batch: BatchMode = Field("exact", description="How it stepped together with others.")
@@ -100,6 +102,11 @@ class Summary(View):
         description="Counts by prompt, seed, actions, checkpoint.",
         examples=[{"prompt": [{"prompt": "push it", "good": 20}]}],
     )
+    groups: list[dict[str, Any]] = Field(
+        description="What scorers of groups say of variants that differ in the seed alone, once all are made: what "
+        "they have in common, {n, seeds, scores}.",
+        examples=[[{"prompt": "push it", "n": 8, "scores": [{"name": "seed_spread", "value": 4.1}]}]],
+    )
     better: Literal["higher", "lower"] = Field(description="Which way the first scorer's values are good.")
     best: int | None = Field(description="Variant with the best score.", examples=[12])
     worst: int | None = Field(description="Variant with the worst score.", examples=[40])
@@ -133,3 +140,35 @@ class ScorersAnswer(View):
     """The scorers."""
 
     items: list[ScorerView] = Field(description="By name.")
+
+
+class LentVariant(View):
+    """A variant to be made outside."""
+
+    variant: int = Field(description="Its number.", examples=[3])
+    checkpoint: str = Field(description="Fork this.", examples=["ckp_01jd6xy0m8v9k2q4r6t8w0y2z4"])
+    prompt: str | None = Field(description="With this prompt; null: the checkpoint's own.", examples=["push it"])
+    seed: int | None = Field(description="And this seed; null: the checkpoint's own.", examples=[3])
+    prompt_mode: str = Field(description="What the prompt does to the window's older KV.", examples=["keep"])
+    policy: str | None = Field(description="Name of the policy that acts.", examples=["pi0"])
+    steps: int = Field(description="So many steps.", examples=[8])
+
+
+class Lent(View):
+    """Variants that are lent."""
+
+    state: EvaluationState = Field(description="Of the evaluation; nothing comes of one that does not run.")
+    items: list[LentVariant] = Field(description="None: all are made, or under way elsewhere.")
+
+
+class Renewed(View):
+    """What is still lent."""
+
+    state: EvaluationState = Field(description="Of the evaluation; work on one that does not run is lost.")
+    variants: list[int] = Field(description="Those of the asked ones.", examples=[[3]])
+
+
+class MadeAnswer(View):
+    """Whether it counts."""
+
+    taken: bool = Field(description="False: it was lent to somebody else in the meantime, whose result counts.")

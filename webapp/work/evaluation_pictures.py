@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from arc_fabric.base.present import present
 from arc_fabric.errors import ArcFabricError
-from arc_fabric.evaluation.results import Row, summary
-from arc_fabric.media.video import encode
+from arc_fabric.evaluation.results import GROUPS, Row, grouped, summary, word_of
+from arc_fabric.media.mosaic import Cell, mosaic
+from arc_fabric.media.video import Form, encode
+from webapp.content.clips import encoding
 from webapp.context import ctx
 from webapp.model import model_fps
 
@@ -35,7 +39,29 @@ def pictures_of(rows: Sequence[Row], most: int) -> dict[int, bytes]:
     return found
 
 
-def _clip(row: Row) -> bytes:
+def grid_rows(rows: Sequence[Row], most: int) -> tuple[list[Row], int]:
+    """Rows that were made, those of one combination one after the other by seed, `most` at most; how many seeds a
+    combination has."""
+    made = [row for row in rows if row["head"]]
+    lines = list(grouped(made, [name for name in GROUPS if name != "seed"]).values())
+    seeds = max((len(line) for line in lines), default=0)
+    wide = max(1, most // max(1, len(lines)))
+    chosen = [row for line in lines for row in sorted(line, key=lambda row: row["seed"] or 0)[:wide]]
+    return chosen[:most], min(seeds, wide)
+
+
+def grid(rows: Sequence[Row], *, columns: int, width: int | None, form: Form) -> bytes:
+    """One clip of what these made."""
+    cells = [Cell(np.stack(list(_frames(row))), word_of(row)) for row in rows]
+    with encoding.turn():
+        return encode(mosaic(cells, columns=columns, width=width), fps=model_fps(), form=form)
+
+
+def _frames(row: Row) -> Iterator[np.ndarray]:
+    """The frames of a row's own steps."""
     path = [one.id for one in ctx().pictures.lineage(present(row["head"]))][-row["steps"] :]
-    frames = (frame for checkpoint in path for frame in ctx().pictures.frames(checkpoint))
-    return encode(frames, fps=model_fps(), form="webp")
+    return (frame for checkpoint in path for frame in ctx().pictures.frames(checkpoint))
+
+
+def _clip(row: Row) -> bytes:
+    return encode(_frames(row), fps=model_fps(), form="webp")

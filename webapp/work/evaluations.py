@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 from arc_fabric import __version__
@@ -17,7 +18,6 @@ from webapp.model import abilities
 
 def check(plan: Plan) -> None:
     """Raise the error that every variant would end with: nothing is started for a plan that cannot work."""
-    settings = ctx().settings
     if plan.actions and abilities().get("steers_with_actions") is False:
         raise InvalidRequest("The model that runs does not follow given actions (abilities.steers_with_actions).")
     if plan.batch == "fast" and abilities().get("batches") is False:
@@ -25,21 +25,26 @@ def check(plan: Plan) -> None:
             "The model that runs cannot step several variants in one forward pass (abilities.batches).",
             hint="Leave `batch` out: exact works with every model.",
         )
-    for use in plan.scorers:
-        scorers.check_name(use.name, tuple(settings.scorer_modules))
-        scorers.check_options(use.name, use.options)
-    nodes = {node.id: node for node in ctx().ledger.nodes.many(plan.checkpoints)}
-    for checkpoint_id in plan.checkpoints:
+    check_scorers(plan)
+    nodes = {node.id: node for node in ctx().ledger.nodes.many(plan.starts)}
+    for checkpoint_id in plan.starts:
         if checkpoint_id not in nodes:
             raise CheckpointNotFound(f"No checkpoint {checkpoint_id}.", checkpoint_id=checkpoint_id)
         if nodes[checkpoint_id].durability in ("deleted", "damaged"):
             raise CheckpointUnavailable(f"The payload of {checkpoint_id} is {nodes[checkpoint_id].durability}.")
 
 
+def check_scorers(plan: Plan) -> None:
+    """Raise InvalidRequest unless every scorer may be used, with its options."""
+    for use in plan.scorers:
+        scorers.check_name(use.name, tuple(ctx().settings.scorer_modules))
+        scorers.check_options(use.name, use.options)
+
+
 def expected(plan: Plan) -> dict[str, Any]:
     """What a plan will cost, from what its checkpoints' own steps cost: {variants, steps, bytes, seconds}."""
     ledger = ctx().ledger
-    nodes = [node for node in ledger.nodes.many(plan.checkpoints) if node.wall_s]
+    nodes = [node for node in ledger.nodes.many(plan.starts) if node.wall_s]
     wall = sum(node.wall_s for node in nodes) / len(nodes) if nodes else None
     size = sum(node.bytes_new for node in nodes) / len(nodes) if nodes else None
     workers = max(1, sum(w.role == "gpu" and w.state != "down" for w in ledger.workers.all()))
@@ -51,13 +56,15 @@ def expected(plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def accept(plan: Plan) -> EvaluationRecord:
-    """Have an evaluation accepted; the media worker conducts it."""
+def accept(plan: Plan, *, rescores: str | None = None, only: Sequence[int] = ()) -> EvaluationRecord:
+    """Have an evaluation accepted; the media worker conducts it. With `rescores` it judges what that one made: the
+    variants of the numbers in `only`."""
     card = ctx().ledger.model_card.read()
     identity: Any = card.get("identity") or {}
     record = EvaluationRecord(
-        id=new_id("evl"), label=plan.label, tags=plan.tags, plan_digest=plan.digest(), total=plan.total,
+        id=new_id("evl"), label=plan.label, tags=plan.tags, plan_digest=plan.digest(), total=len(only) or plan.total,
+        rescores=rescores,
         priority=plan.priority, model={"name": card.get("name"), "digest": identity.get("weights_digest")},
         versions={"arc-fabric": __version__, "python": platform.python_version()},
     )  # fmt: skip
-    return ctx().ledger.evaluations.create(record, plan.model_dump_json())
+    return ctx().ledger.evaluations.create(record, plan.model_dump_json(), only)

@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arc_fabric.settings import Settings
@@ -24,20 +24,30 @@ class Judge:
         self._settings = settings
         self._child: subprocess.Popen[bytes] | None = None
 
-    def scores(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """One entry per scorer of `request` ({scorers, prompt, seed, before, steps}); what hung or died is an error of
-        every scorer."""
+    def scores(self, request: Mapping[str, Any], *, seconds: float = 0.0) -> list[dict[str, Any]]:
+        """One entry per scorer of `request` ({scorers, prompt, seed, before, steps}, or {scorers, group: [such ones]});
+        what hung or died is an error of every scorer. `seconds`: what they may take beyond the setting."""
         try:
-            child = self._running()
-            assert child.stdin is not None
-            child.stdin.write(json.dumps(request).encode() + b"\n")
-            child.stdin.flush()
-            line = self._answer(child, self._settings.scorer_seconds)
+            return self._asked(request, self._settings.scorer_seconds + seconds)
         except (BrokenPipeError, TimeoutError) as error:
             self.close()
             why = str(error) if isinstance(error, TimeoutError) else "the scorers' process ended"
             return [_broken(use["name"], why) for use in request["scorers"]]
-        found: list[dict[str, Any]] = json.loads(line)
+
+    def group_scorers(self, names: Sequence[str]) -> list[str]:
+        """Which of these judge groups of variants; what cannot be loaded does not."""
+        try:
+            return [str(name) for name in self._asked({"which": list(names)}, self._settings.scorer_seconds)]
+        except (BrokenPipeError, TimeoutError):
+            self.close()
+            return []
+
+    def _asked(self, request: Mapping[str, Any], seconds: float) -> list[Any]:
+        child = self._running()
+        assert child.stdin is not None
+        child.stdin.write(json.dumps(request).encode() + b"\n")
+        child.stdin.flush()
+        found: list[Any] = json.loads(self._answer(child, seconds))
         return found
 
     def _answer(self, child: subprocess.Popen[bytes], seconds: float) -> bytes:

@@ -103,7 +103,8 @@ def evaluation_plan(evaluation_id: str) -> str:
 
 
 def evaluation_running(evaluation_id: str) -> str:
-    """Hash of the variants that are being made or judged: number -> job id, empty until it is accepted."""
+    """Hash of the variants that are being made or judged: number -> job id, empty until it is accepted; or a note of
+    those that are made outside."""
     return f"arc:evaluation:{evaluation_id}:running"
 
 

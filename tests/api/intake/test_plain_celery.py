@@ -146,10 +146,10 @@ def test_flower_hears_of_both_ends(web: WebServer, sender: Celery, picture: str)
         receiver = sender.events.Receiver(
             connection, handlers={"*": lambda event: heard.update({f"{event.get('uuid')} {event['type']}": event})}
         )
-        with receiver.consumer_context():
+        with receiver.consumer_context() as (listening, _, _):
             good, bad = _send(sender, "arc.step", session_id=session), _send(sender, "arc.jump")
             while f"{good} task-succeeded" not in heard or f"{bad} task-failed" not in heard:
-                connection.drain_events(timeout=30)
+                listening.drain_events(timeout=30)
     assert heard[f"{good} task-succeeded"]["result"] == repr(_job(web, good)["id"])
     assert "There is no task" in heard[f"{bad} task-failed"]["exception"]
     assert heard[f"{bad} task-failed"]["hostname"].startswith("intake@")

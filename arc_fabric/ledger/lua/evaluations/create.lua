@@ -1,5 +1,6 @@
 -- needs: base
--- A new evaluation. ARGV: id, packed fields, plan, most that are unfinished.
+-- A new evaluation. ARGV: id, packed fields, plan, most that are unfinished, then the numbers of its variants where these
+-- are not simply 0 to total - 1.
 local id, fields = ARGV[1], cjson.decode(ARGV[2])
 if redis.call('EXISTS', keys.evaluation(id)) == 1 then return { 'ok', whole(load(keys.evaluation(id))) } end
 local active = redis.call('ZCARD', keys.EVALUATIONS_ACTIVE)
@@ -10,6 +11,7 @@ end
 fields.created = now
 set(keys.evaluation(id), fields)
 redis.call('SET', keys.evaluation_plan(id), ARGV[3])
+for i = 5, #ARGV do redis.call('RPUSH', keys.evaluation_again(id), ARGV[i]) end
 redis.call('ZADD', keys.EVALUATIONS, 0, id)
 redis.call('ZADD', keys.EVALUATIONS_ACTIVE, tonumber(fields.priority), id)
 emit(nil, 'evaluation.updated', shown(fields))

@@ -1,6 +1,6 @@
 -- needs: base
--- Variants to begin, at most so many; they count as running from here on. ARGV: id, how many.
-local id, room = ARGV[1], tonumber(ARGV[2])
+-- Variants to begin, at most so many; they count as running from here on. ARGV: id, how many, what is noted of each.
+local id, room, noted = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local record = load(keys.evaluation(id))
 if record.state ~= '"running"' then return {} end
 local taken, running, again = {}, keys.evaluation_running(id), keys.evaluation_again(id)
@@ -13,7 +13,7 @@ while #taken < room do
     record._next = tostring(following + 1)
   end
   taken[#taken + 1] = number
-  redis.call('HSET', running, number, '')
+  redis.call('HSET', running, number, noted)
 end
 if #taken > 0 then
   change(keys.evaluation(id), record, { _next = record._next, running = tostring(redis.call('HLEN', running)) })

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from arc_fabric.models.tabletop.world.experts import VERBS, Task, sensible
@@ -85,3 +87,20 @@ def _any_task(rng: np.random.Generator, scene: Scene) -> Task:
     target, other = (scene.bodies[i].kind.name for i in order)
     pace = 0.5 if rng.random() < 0.15 else 1.0
     return Task(verb, target, other if verb in ("on", "beside") else "", pace)
+
+
+def task_of(text: str) -> Task | None:
+    """The task that a prompt names, in any of the ways above and in words around them; None where it names none.
+
+    >>> task_of("Please push the blue cube left"), task_of("dance")
+    (Task(verb='left', target='blue block', other='', pace=1.0), None)
+    """
+    words = " ".join(text.lower().replace(" in the ", " on the ").split())
+    found: list[tuple[int, Task]] = []
+    for verb, templates in TEMPLATES.items():
+        for target, other in product(NAMES, NAMES):
+            for template, x, y in product(set(templates), NAMES[target], NAMES[other]):
+                said = template.format(x=x, y=y)
+                if said in words and (("{y}" in template) == (target != other)):
+                    found.append((len(said), Task(verb, target, other if "{y}" in template else "")))
+    return max(found, key=lambda one: one[0])[1] if found else None

@@ -1,0 +1,29 @@
+"""Success on tabletop tasks, read from frames by colour as a person would: no latent, no simulator state."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from arc_fabric.evaluation.scores import Branch, Score
+from arc_fabric.models.tabletop.evaluate import judge
+from arc_fabric.models.tabletop.world.language import task_of
+
+JUDGED = ("pick", "left", "right", "away")
+
+
+def tabletop_success(branch: Branch, *, task: str | None = None) -> Score:
+    """Whether the tabletop's task is done at the end, 1 or 0: the named thing lifted, or pushed left, right or away.
+    The task is that of the variant's prompt, or of the words in `task`."""
+    wanted = task_of(task or branch.prompt)
+    if wanted is None or wanted.verb not in JUDGED:
+        return Score(float("nan"), None, f"no task that can be seen in {task or branch.prompt!r}")
+    clip = np.concatenate([branch.start[None], branch.frames[-1:]])
+    before, after = (judge.read(frame)[wanted.target] for frame in clip)
+    if before.area == 0:
+        return Score(float("nan"), None, f"no {wanted.target} is seen where the variant begins")
+    done = judge.succeeded(clip, wanted)
+    went = f"{wanted.target} from ({before.x:.0f}, {before.row:.0f}) to ({after.x:.0f}, {after.row:.0f})"
+    return Score(float(done), done, f"{wanted.verb}: {went}" if after.area else f"{wanted.verb}: the thing is gone")
+
+
+tabletop_success.version = "colour-1"  # type: ignore[attr-defined]
