@@ -19,6 +19,7 @@
 It imports neither torch nor the rest of the system; latents become torch tensors only when asked for.
 """
 
+from arc_fabric.client.asynchronous import AsyncArcFabric, AsyncEvaluation
 from arc_fabric.client.evaluation import EvaluationInfo, RemoteEvaluation
 from arc_fabric.client.fabric import ArcFabric
 from arc_fabric.client.many import Slot, SlotResult
@@ -28,6 +29,8 @@ from arc_fabric.client.views import Comparison, Job, Node, SessionInfo, Step, Tr
 
 __all__ = [
     "ArcFabric",
+    "AsyncArcFabric",
+    "AsyncEvaluation",
     "Comparison",
     "EvaluationInfo",
     "Job",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from arc_fabric import errors, records
 from arc_fabric.client.transport import Transport
 from arc_fabric.client.views import View
 from arc_fabric.evaluation.results import table
+from arc_fabric.media.video import FORMS
 
 _PAUSE_S = 0.5
 Row = dict[str, Any]
@@ -96,6 +97,13 @@ class RemoteEvaluation:
         self.info = EvaluationInfo.of(self._ask("POST", "/resume", {"retry_errors": retry_errors}))
         return self.info
 
+    def rescore(self, scorers: Sequence[str | Mapping[str, Any]], **more: Any) -> RemoteEvaluation:
+        """Judge what it made with other scorers (names, or {name, options}), stepping nothing: a new evaluation with a
+        row for each of its own. `more`: label, tags, priority, mark. Raises Conflict while it runs."""
+        uses = [{"name": one} if isinstance(one, str) else dict(one) for one in scorers]
+        answer = self._ask("POST", "/rescore", {"scorers": uses, **more})
+        return RemoteEvaluation(self._transport, EvaluationInfo.of(answer["evaluation"]))
+
     def delete(self) -> None:
         """Forget it and its results; the checkpoints it made stay. Raises Conflict while it runs."""
         self._transport.send("DELETE", f"/api/evaluations/{self.id}")
@@ -103,6 +111,20 @@ class RemoteEvaluation:
     def compare(self, other: RemoteEvaluation | str) -> dict[str, Any]:
         """Paired by variant against another one (exact McNemar test)."""
         return self._ask("GET", f"/compare/{other if isinstance(other, str) else other.id}")
+
+    def save_video(self, variant: int, path: str | Path) -> Path:
+        """What one variant made, from where it was forked to its end, as .mp4, .gif or .webp."""
+        target = Path(path)
+        url = f"/api/evaluations/{self.id}/variants/{variant}/video"
+        return _write(target, self._transport.bytes(url, format=_form(target), wait=60))
+
+    def save_grid(
+        self, path: str | Path, *, most: int = 36, columns: int | None = None, width: int | None = None
+    ) -> Path:
+        """Its variants side by side in one video, .mp4, .gif or .webp: a line per combination, a column per seed."""
+        target = Path(path)
+        query = {"most": most, "columns": columns, "width": width, "format": _form(target)}
+        return _write(target, self._transport.bytes(f"/api/evaluations/{self.id}/grid", **query))
 
     def save(self, path: str | Path, *, videos: int = 24) -> Path:
         """Write the results where `path` says: .html the report, .jsonl, .csv, .parquet (needs pyarrow) the rows.
@@ -117,15 +139,27 @@ class RemoteEvaluation:
             data = _parquet(self.rows())
         else:
             raise errors.InvalidRequest(f"{target.name}: expected a name in .html, .jsonl, .csv or .parquet.")
-        part = target.with_name(target.name + ".part")
-        part.write_bytes(data)
-        part.replace(target)
-        return target
+        return _write(target, data)
 
     def _ask(self, method: str, path: str = "", body: Any = None) -> dict[str, Any]:
         url = f"/api/evaluations/{self.id}{path}"
         found: dict[str, Any] = self._transport.json(method, url, body=body)
         return found
+
+
+def _form(target: Path) -> str:
+    form = target.suffix[1:]
+    if form not in FORMS:
+        raise errors.InvalidRequest(f"{target.name}: expected a name in {', '.join('.' + one for one in FORMS)}.")
+    return form
+
+
+def _write(target: Path, data: bytes) -> Path:
+    """A whole file, or none."""
+    part = target.with_name(target.name + ".part")
+    part.write_bytes(data)
+    part.replace(target)
+    return target
 
 
 def _parquet(rows: list[Row]) -> bytes:

@@ -2,9 +2,9 @@
 
 A row is one variant's result:
 {variant, checkpoint, prompt, seed, prompt_mode, policy, actions, actions_digest, batch, state, verdict, score, scores,
-error, head, session_id, job_id, worker, steps, wall_s, finished}. `state` is made or error; `verdict` true, false or null;
-`score` the value of the first scorer; `scores` one entry per scorer {name, version, value, verdict, reason, better,
-error}.
+error, head, session_id, job_id, worker, steps, wall_s, finished}. `state` is made or error; `verdict` true, false or
+null; `score` the value of the first scorer; `scores` one entry per scorer {name, version, value, verdict, reason,
+better, error}.
 """
 
 from __future__ import annotations

@@ -58,3 +58,13 @@ def pairs_needed(only_first: float, only_second: float, power: float = 0.8, alph
     z_a, z_b = NormalDist().inv_cdf(1 - alpha / 2), NormalDist().inv_cdf(power)
     root = z_a * math.sqrt(discordant) + z_b * math.sqrt(max(0.0, discordant - gap * gap))
     return math.ceil((root / gap) ** 2)
+
+
+def seeds_needed(first: float, second: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
+    """Seeds that both runs need to tell success rates `first` and `second` apart, were the outcomes of a seed in the
+    two independent; where they go together, fewer do. None for equal rates.
+
+    >>> seeds_needed(0.5, 0.7)
+    96
+    """
+    return pairs_needed(first * (1 - second), second * (1 - first), power, alpha)

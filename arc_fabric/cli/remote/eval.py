@@ -17,6 +17,8 @@ from arc_fabric.cli.remote.sessions import checkpoint_at
 from arc_fabric.client import EvaluationInfo, RemoteEvaluation
 from arc_fabric.client.server import plan_from
 from arc_fabric.errors import InvalidRequest
+from arc_fabric.evaluation.plan import plan_from_toml
+from arc_fabric.evaluation.statistics import seeds_needed
 
 evaluate = typer.Typer(help="Evaluate: many variants of a checkpoint, judged and counted.", no_args_is_help=True)
 app.add_typer(evaluate, name="eval")
@@ -105,6 +107,56 @@ def resume(
     _show(evaluation, as_json)
 
 
+@evaluate.command("rescore")
+def rescore(
+    context: typer.Context,
+    name: Name,
+    file: Annotated[
+        Path | None, typer.Option("--plan", help="TOML with [[scorers]], for their options.", show_default=False)
+    ] = None,
+    scorers: Annotated[list[str] | None, typer.Option("--scorer", help="A scorer; may be repeated.")] = None,
+    label: Annotated[str | None, typer.Option(help="A name for people.", show_default=False)] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Judge stored branches with other scorers; steps nothing."""
+    uses: list[Any] = [*(scorers or ())]
+    if file is not None:
+        uses += plan_from_toml(file.read_text()).get("scorers", [])
+    if not uses:
+        raise InvalidRequest("No scorer is named.", hint="Give --scorer NAME, or --plan FILE with [[scorers]].")
+    evaluation = _evaluation(remote_of(context), name).rescore(uses, **({"label": label} if label else {}))
+    _follow(evaluation, quiet=as_json)
+    _show(evaluation, as_json)
+
+
+@evaluate.command("power")
+def power(
+    first: Annotated[float, typer.Argument(min=0, max=1, help="Success rate of one run.")],
+    second: Annotated[float, typer.Argument(min=0, max=1, help="Success rate of the other.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Say how many seeds it takes to tell two success rates apart (power 0.8 at 5 %)."""
+    needed = seeds_needed(first, second)
+    said = "equal rates: no number of seeds tells them apart" if needed is None else f"{needed} seeds in each run"
+    emit({"seeds": needed}, as_json, lambda facts: out.print(said))
+
+
+@evaluate.command("video")
+def video(
+    context: typer.Context,
+    name: Name,
+    target: Annotated[Path, typer.Option("--out", "-o", help="File: .mp4, .gif or .webp.")] = Path("grid.mp4"),
+    variant: Annotated[int | None, typer.Option(help="Only this one; default: all in a grid.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=100, help="Variants in the grid.")] = 36,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a video of one variant, or of all side by side."""
+    evaluation = _evaluation(remote_of(context), name)
+    path = evaluation.save_grid(target, most=most) if variant is None else evaluation.save_video(variant, target)
+    count = path.stat().st_size
+    emit({"path": str(path), "bytes": count}, as_json, lambda facts: out.print(f"{path} ({size(count)})"))
+
+
 @evaluate.command("delete")
 def delete(context: typer.Context, name: Name) -> None:
     """Forget an evaluation; the checkpoints it made stay."""
@@ -185,6 +237,12 @@ def _results(facts: dict[str, Any]) -> None:
     _table("", [summary["all"]])
     for name, groups in summary["by"].items():
         _table(name, groups)
+    for group in summary["groups"]:
+        for score in group["scores"]:
+            value = "no value" if score["value"] is None else f"{score['value']:.3f}"
+            out.print(f"{score['name']} over {group['n']} seeds of {group['prompt']!r}: {value}", markup=False)
+    if summary["best"] is not None:
+        out.print(f"best: variant {summary['best']}, worst: variant {summary['worst']}")
 
 
 def _table(name: str, groups: list[dict[str, Any]]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from arc_fabric.evaluation.plan import Plan
-from arc_fabric.evaluation.stored import move_rows, read_rows
+from arc_fabric.evaluation.plan import Plan, ScorerUse
+from arc_fabric.evaluation.stored import move_rows, read_groups, read_rows
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import EvaluationRecord
 from arc_fabric.ledger.core import keys
@@ -153,3 +153,75 @@ def test_rows_move_without_being_lost(stage: tuple[Fleet, str]) -> None:
     move_rows(fleet.ledger, fleet.store, id_)
     assert fleet.ledger.evaluations.rows(id_) == {}
     assert [row["score"] for row in read_rows(fleet.ledger, fleet.store, id_)] == [0, 1]
+
+
+def _rescore(fleet: Fleet, source: str, **values: Any) -> str:
+    plan = Plan.model_validate_json(fleet.ledger.evaluations.plan(source)).model_copy(
+        update={"mark": False, **values, "scorers": [ScorerUse(**use) for use in values["scorers"]]}
+    )
+    numbers = [row["variant"] for row in read_rows(fleet.ledger, fleet.store, source)]
+    record = EvaluationRecord(id=new_id("evl"), total=len(numbers), rescores=source)
+    return fleet.ledger.evaluations.create(record, plan.model_dump_json(), numbers).id
+
+
+def test_a_stored_run_is_judged_anew_and_nothing_is_stepped(stage: tuple[Fleet, str]) -> None:
+    fleet, at = stage
+    source = _evaluate(fleet, at, scorers=[{"name": "motion", "options": {"least": 255.0}}])
+    assert _over(fleet, source).bad == 6
+    before = fleet.ledger.counts()["jobs"]
+    again = _rescore(fleet, source, scorers=[{"name": "motion", "options": {"least": 0.0}}, {"name": "smoothness"}])
+    found = _over(fleet, again)
+    assert (found.done, found.good, found.steps) == (6, 6, 0)
+    assert fleet.ledger.counts()["jobs"] == before, "no job was made"
+    old, new = (read_rows(fleet.ledger, fleet.store, id_) for id_ in (source, again))
+    assert [row["head"] for row in old] == [row["head"] for row in new]
+    assert [row["score"] for row in old] == [row["score"] for row in new], "the same frames"
+    assert [score["name"] for score in new[0]["scores"]] == ["motion", "smoothness"]
+    assert new[0]["scores"][0]["version"]
+    assert fleet.ledger.nodes.get(old[0]["head"]).failed, "the first verdict's mark stays"
+
+
+def test_groups_of_seeds_are_judged_once_all_are_made(stage: tuple[Fleet, str]) -> None:
+    fleet, at = stage
+    scorers = [{"name": "smoothness"}, {"name": "seed_spread", "options": {"limit": 1000.0}}]
+    id_ = _evaluate(fleet, at, prompts=["a", "b"], seeds=[0, 1, 2], scorers=scorers)
+    found = _over(fleet, id_)
+    assert (found.done, found.errors) == (6, 0)
+    groups = read_groups(fleet.store, id_)
+    assert [(group["prompt"], group["seeds"]) for group in groups] == [("a", [0, 1, 2]), ("b", [0, 1, 2])]
+    (score,) = groups[0]["scores"]
+    assert score["value"] > 0
+    assert score["verdict"] is True
+    rows = read_rows(fleet.ledger, fleet.store, id_)
+    assert [one["name"] for one in rows[0]["scores"]] == ["smoothness"], "of single variants it says nothing"
+
+
+def test_what_is_lent_and_not_made_is_lent_again(stage: tuple[Fleet, str]) -> None:
+    """Policies from outside: a variant whose maker is gone goes to the next one; a late result counts for nothing."""
+    fleet, at = stage
+    id_ = _evaluate(fleet, at, seeds=[3, 4], policies=[{"name": "mine"}], scorers=[{"name": "motion"}])
+    evaluations = fleet.ledger.evaluations
+    assert evaluations.lend(id_, 5, "gone", 0.5) == [0, 1]
+    mine = eventually(lambda: evaluations.lend(id_, 5, "me", 60.0), 30)
+    if len(mine) < 2:
+        mine += eventually(lambda: evaluations.lend(id_, 5, "me", 60.0), 30)
+    assert sorted(mine) == [0, 1]
+    assert not evaluations.made(id_, "gone", 0, json.dumps({"head": at, "error": None}))
+    assert evaluations.renew(id_, "me", 60.0, [0, 1, 7]) == [0, 1]
+    _, job = fleet.fork(at, seed=3, steps=2, bulk=True)
+    head = (fleet.done(job).result or {})["head"]
+    assert evaluations.made(id_, "me", 0, json.dumps({"head": head, "error": None}))
+    assert evaluations.made(id_, "me", 1, json.dumps({"head": None, "error": {"type": "PolicyFailed", "message": "x"}}))
+    found = _over(fleet, id_)
+    assert (found.done, found.errors, found.steps) == (2, 1, 2)
+    rows = read_rows(fleet.ledger, fleet.store, id_)
+    assert (rows[0]["head"], rows[0]["policy"], rows[0]["steps"], rows[0]["state"]) == (head, "mine", 2, "made")
+
+
+def test_it_stops_once_the_rate_is_known_well_enough(stage: tuple[Fleet, str]) -> None:
+    fleet, at = stage
+    id_ = _evaluate(fleet, at, steps=1, seeds=list(range(40)), stop_when_within=0.5,
+                    scorers=[{"name": "motion", "options": {"least": 0.0}}])  # fmt: skip
+    found = _over(fleet, id_, "stopped")
+    assert 4 <= found.done < 40
+    assert "within 0.5" in found.why
