@@ -67,6 +67,7 @@ ROOMS = (
     ),
     Room("arc_fabric/records", "", "pydantic typing_extensions"),
     Room("arc_fabric/media", "", "PIL imageio_ffmpeg numpy"),
+    Room("arc_fabric/export", "arc_fabric/media", "numpy pyarrow rerun"),
     Room("arc_fabric/ledger/core", "arc_fabric/rules", "redis"),
     Room(
         "arc_fabric/ledger:records",
@@ -230,7 +231,8 @@ ROOMS = (
     ),
     Room(
         "webapp/content",
-        f"arc_fabric/ledger arc_fabric/media {STORE}/format {STORE}/backends {STORE}/read webapp/http webapp/stream",
+        f"arc_fabric/ledger arc_fabric/media arc_fabric/export {STORE}/format {STORE}/backends {STORE}/read webapp/http"
+        " webapp/stream",
         "numpy",
     ),
     Room(
@@ -255,7 +257,7 @@ ROOMS = (
     Room("webapp/openapi", "webapp/schemas webapp:context webapp/work", "flask_openapi3 pydantic"),
     Room(
         "webapp/api",
-        f"{STORE}/format arc_fabric/records arc_fabric/ledger arc_fabric/media arc_fabric/evaluation"
+        f"{STORE}/format arc_fabric/records arc_fabric/ledger arc_fabric/media arc_fabric/export arc_fabric/evaluation"
         " webapp/http webapp/schemas webapp/stream"
         " webapp/content webapp:context webapp/work",
         "flask flask_sock numpy pydantic simple_websocket",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from arc_fabric import errors, records
+from arc_fabric.client.exports import export
 from arc_fabric.client.transport import Transport
 from arc_fabric.client.views import View
 from arc_fabric.evaluation.results import table
@@ -140,6 +141,11 @@ class RemoteEvaluation:
         else:
             raise errors.InvalidRequest(f"{target.name}: expected a name in .html, .jsonl, .csv or .parquet.")
         return _write(target, data)
+
+    def export(self, target: str | Path, form: str | None = None) -> Path:
+        """What its variants made as a LeRobot dataset (a new folder), a Rerun recording (.rrd), or a table of actions
+        and scores (.parquet, .csv)."""
+        return export(self._transport, f"evaluations/{self.id}", target, form)
 
     def _ask(self, method: str, path: str = "", body: Any = None) -> dict[str, Any]:
         url = f"/api/evaluations/{self.id}{path}"

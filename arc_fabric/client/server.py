@@ -12,6 +12,7 @@ from typing import Any, Self
 from arc_fabric import errors
 from arc_fabric.base.terms import TERMINAL
 from arc_fabric.client.evaluation import EvaluationInfo, RemoteEvaluation
+from arc_fabric.client.exports import export
 from arc_fabric.client.heartbeats import Heartbeats
 from arc_fabric.client.stream import Stream
 from arc_fabric.client.transport import Transport, named_error
@@ -176,6 +177,12 @@ class Server:
     def evaluations(self, state: str | None = None) -> list[EvaluationInfo]:
         """All evaluations, newest first."""
         return [EvaluationInfo.of(item) for item in self.transport.pages("/api/evaluations", state=state)]
+
+    def export(self, what: SessionProtocol | str, target: str | Path, form: str | None = None) -> Path:
+        """A branch (a session, its head; or a checkpoint), or `trees/<id>` or `evaluations/<id>`, as a LeRobot dataset
+        (a new folder), a Rerun recording (.rrd), or a table of actions and scores (.parquet, .csv)."""
+        named = what if isinstance(what, str) and "/" in what else f"checkpoints/{head_of(what)}"
+        return export(self.transport, named, target, form)
 
     def stream(self, *session_ids: str, last_id: str | None = None, frames: bool = True) -> Stream:
         """Events and live frames of these sessions; without ids the events of all."""

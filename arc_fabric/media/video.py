@@ -24,7 +24,7 @@ FORMS: tuple[Form, ...] = get_args(Form)
 MIMETYPES: dict[Form, str] = {"mp4": "video/mp4", "gif": "image/gif", "webp": "image/webp"}
 GOP = 12
 _H264 = (
-    *("-preset", "veryfast", "-crf", "18", "-g", str(GOP), "-keyint_min", str(GOP), "-sc_threshold", "0"),
+    *("-preset", "veryfast", "-crf", "18", "-sc_threshold", "0"),
     *("-threads", "1", "-movflags", "+faststart", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"),
 )
 
@@ -46,28 +46,50 @@ def _peek(frames: Iterator[np.ndarray]) -> tuple[np.ndarray, Iterator[np.ndarray
     return first, chain((first,), frames)
 
 
-def _mp4(first: np.ndarray, frames: Iterator[np.ndarray], fps: float) -> bytes:
-    """Through a file: moving the index to the front needs one that can be rewritten."""
-    height, width = first.shape[:2]
-    with tempfile.TemporaryDirectory(prefix="arc-video-") as folder:
-        path = Path(folder) / "clip.mp4"
-        writer = imageio_ffmpeg.write_frames(
+class Mp4File:
+    """An MP4 that is written frame by frame, uint8 [H, W, 3]; the index goes in front when it is closed."""
+
+    def __init__(self, path: Path, size: tuple[int, int], *, fps: float, gop: int = GOP) -> None:
+        """`size` is height and width."""
+        self._path, self.count = path, 0
+        self._writer = imageio_ffmpeg.write_frames(
             str(path),
-            (width, height),
+            (size[1], size[0]),
             fps=fps,
             codec="libx264",
             pix_fmt_out="yuv420p",
             quality=None,
             macro_block_size=1,
             ffmpeg_log_level="error",
-            output_params=list(_H264),
+            output_params=[*_H264, "-g", str(gop), "-keyint_min", str(gop)],
         )
-        writer.send(None)
+        self._writer.send(None)
+
+    def add(self, frame: np.ndarray) -> None:
+        """The next frame."""
+        self._writer.send(np.ascontiguousarray(frame))
+        self.count += 1
+
+    def size(self) -> int:
+        """Bytes written so far; the encoder holds some frames back."""
+        return self._path.stat().st_size if self._path.exists() else 0
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()
+
+
+def _mp4(first: np.ndarray, frames: Iterator[np.ndarray], fps: float) -> bytes:
+    """Through a file: moving the index to the front needs one that can be rewritten."""
+    height, width = first.shape[:2]
+    with tempfile.TemporaryDirectory(prefix="arc-video-") as folder:
+        path = Path(folder) / "clip.mp4"
+        file = Mp4File(path, (height, width), fps=fps)
         try:
             for frame in frames:
-                writer.send(np.ascontiguousarray(frame))
+                file.add(frame)
         finally:
-            writer.close()
+            file.close()
         return path.read_bytes()
 
 

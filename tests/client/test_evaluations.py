@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,24 @@ def test_results_come_one_by_one_to_asyncio(fabric: ArcFabric, trunk: RemoteSess
             return [row["seed"] for one in both for row in [row async for row in one.as_completed()]]
 
     assert asyncio.run(run()) == [4, 5]
+
+
+def test_branches_go_to_other_tools(
+    done: RemoteEvaluation, fabric: ArcFabric, trunk: RemoteSession, tmp_path: Path
+) -> None:
+    """A table, a dataset and a recording, of an evaluation, of a branch and of a tree; a folder that is there stays."""
+    folder = done.export(tmp_path / "set")
+    info = json.loads((folder / "meta" / "info.json").read_text())
+    assert (info["codebase_version"], info["total_episodes"]) == ("v3.0", 4)
+    facts = json.loads((folder / "meta" / "arc_fabric.json").read_text())["episodes"]
+    assert [one["head"] for one in facts] == [row["head"] for row in done.rows()]
+    assert [one["verdict"] for one in facts] == [True] * 4
+    with pytest.raises(Conflict, match="there already"):
+        done.export(folder)
+    table = fabric.export(trunk, tmp_path / "trunk.csv").read_text().splitlines()
+    assert len(table) == 1 + len(trunk.actions(1)), "a row per action of its one step"
+    tree = fabric.export(f"trees/{trunk.to_dict()['root']}", tmp_path / "tree.rrd")
+    assert tree.read_bytes()[:4] == b"RRF2"
+    with pytest.raises(InvalidRequest, match="expected a name"):
+        done.export(tmp_path / "set.zip")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "tree.rrd", "trunk.csv"], "nothing half-made"

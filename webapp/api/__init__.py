@@ -7,6 +7,7 @@ from webapp.api.compare import comparisons
 from webapp.api.evaluation_videos import evaluation_videos
 from webapp.api.evaluation_work import evaluation_work
 from webapp.api.evaluations import evaluations
+from webapp.api.exports import exports
 from webapp.api.jobs import jobs
 from webapp.api.operations import operations
 from webapp.api.pictures import session_pictures
@@ -18,5 +19,5 @@ from webapp.api.work import work
 
 BLUEPRINTS = (
     sessions, work, previews, session_pictures, videos, trees, checkpoints, comparisons, jobs, evaluations,
-    evaluation_work, evaluation_videos, operations,
+    evaluation_work, evaluation_videos, exports, operations,
 )  # fmt: skip

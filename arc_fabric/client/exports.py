@@ -1,0 +1,42 @@
+"""Branches, trees and evaluations as files of other tools, made by the server."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+from pathlib import Path
+
+from arc_fabric.client.transport import Transport
+from arc_fabric.errors import Conflict, InvalidRequest
+
+FORMS = {".rrd": "rerun", ".parquet": "parquet", ".csv": "csv", "": "lerobot"}
+
+
+def export(transport: Transport, what: str, target: str | Path, form: str | None = None) -> Path:
+    """Export what an address below /api names (`checkpoints/<id>`, `trees/<id>`, `evaluations/<id>`); the file, or the
+    folder of a LeRobot dataset. `form` defaults to what the name says: .rrd, .parquet, .csv; no ending for LeRobot.
+
+    Raises InvalidRequest for another ending, Conflict where the folder is there already.
+    """
+    path = Path(target)
+    chosen = form or FORMS.get(path.suffix)
+    if chosen not in FORMS.values():
+        raise InvalidRequest(
+            f"{path.name}: expected a name in .rrd, .parquet, .csv, or a folder's name.", hint="Or name the form."
+        )
+    if chosen == "lerobot" and path.exists():
+        raise Conflict(f"{path} is there already.", hint="Name a new folder.")
+    data = transport.bytes(f"/api/{what}/export", format=chosen)
+    part = path.with_name(path.name + ".part")
+    if chosen != "lerobot":
+        part.write_bytes(data)
+        part.replace(path)
+        return path
+    shutil.rmtree(part, ignore_errors=True)
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        tar.extractall(part, filter="data")
+    (folder,) = part.iterdir()
+    folder.replace(path)
+    part.rmdir()
+    return path

@@ -1,0 +1,55 @@
+"""A table of actions and scores: one row per action of each step."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arc_fabric.export.episode import Episode
+from arc_fabric.extras import extra
+
+FORMS = ("csv", "parquet")
+
+
+def columns(episodes: Iterable[Episode], action_names: Sequence[str] = ()) -> dict[str, list[Any]]:
+    """Branch, its score and verdict, step, checkpoint, the action's place in the step, and the action's numbers."""
+    names = ("branch", "prompt", "seed", "score", "verdict", "frame_index", "checkpoint", "checkpoint_score", "place")
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    for episode in episodes:
+        for step in episode.steps:
+            for place, action in enumerate(step.actions or ()):
+                values = (episode.name, step.prompt, step.seed, episode.score, episode.verdict, step.frame_index,
+                          step.id, step.score, place)  # fmt: skip
+                for name, value in zip(names, values, strict=True):
+                    found[name].append(value)
+                for n, number in enumerate(action):
+                    label = action_names[n] if n < len(action_names) else f"action_{n}"
+                    found.setdefault(label, []).append(number)
+    return found
+
+
+def table_bytes(columns: dict[str, list[Any]], form: str) -> bytes:
+    """As CSV or Parquet. Raises MissingExtra."""
+    if form == "parquet":
+        with extra("export", instead="take csv"):
+            import pyarrow
+            import pyarrow.parquet
+        sink = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table(columns), sink)
+        return sink.getvalue()
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in line] for line in zip(*columns.values(), strict=True))
+    return out.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
