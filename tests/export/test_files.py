@@ -142,7 +142,9 @@ def test_a_recording_holds_all_branches(tmp_path: Path) -> None:
     read = [sys.executable, "-m", "rerun", "rrd", "print", "-v", str(path)]
     said = subprocess.run(read, capture_output=True, text=True, timeout=120, check=True).stdout
     for entity, rows in (("/A", 16), ("/B", 8)):
-        assert f"with {rows} rows" in next(line for line in said.splitlines() if f"- {entity}/video - " in line)
+        video = [line for line in said.splitlines() if f"{entity}/video@VideoFrameReference" in line]
+        assert len(video) == 1
+        assert f"with {rows} rows" in video[0]
         for part in ("@AssetVideo:blob", "@VideoFrameReference:timestamp"):
             assert f"{entity}/video{part}" in said
         assert f"{entity}/actions@Scalars:scalars" in said
