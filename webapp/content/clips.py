@@ -59,7 +59,7 @@ def side_by_side(
     ]  # fmt: skip
 
     def make() -> bytes:
-        with _encoding.turn():
+        with encoding.turn():
             return encode(beside(parts), fps=fps, form=form)
 
     return f"side-by-side-{start}-{end}-{fps:g}fps.{form}", make
