@@ -195,6 +195,11 @@ ROOMS = (
         "PIL msgpack numpy websockets",
     ),
     Room(
+        "arc_fabric/acting",
+        "arc_fabric/search arc_fabric/client arc_fabric/openpi",
+        "numpy websockets",
+    ),
+    Room(
         "workers/process",
         "arc_fabric/ledger arc_fabric/queue arc_fabric/models:contract arc_fabric/resting arc_fabric:sdk"
         f" {STORE}:snapshots {STORE}/backends",
@@ -279,7 +284,7 @@ ROOMS = (
     Room("arc_fabric/cli", "", "rich typer"),
     Room(
         "arc_fabric/cli/remote",
-        "arc_fabric/evaluation arc_fabric/client arc_fabric:demo arc_fabric/services arc_fabric/cli",
+        "arc_fabric/evaluation arc_fabric/client arc_fabric/acting arc_fabric:demo arc_fabric/services arc_fabric/cli",
         "rich typer",
     ),
     Room(

@@ -32,6 +32,7 @@ MODULES = {
     "remote.video": ("video",),
     "local.storage": ("export", "import", "gc", "fsck"),
     "remote.eval": ("eval",),
+    "remote.act": ("act",),
     "remote.dataset": ("dataset",),
     "local.bench": ("bench",),
     "local.doctor": ("doctor",),

@@ -62,7 +62,7 @@ def run(
         emit({"evaluation": evaluation.info.to_dict()}, as_json, lambda facts: out.print(evaluation.id))
         return
     _follow(evaluation, quiet=as_json)
-    _show(evaluation, as_json)
+    show_results(evaluation, as_json)
 
 
 @evaluate.command("list")
@@ -75,21 +75,21 @@ def listing(context: typer.Context, as_json: JsonFlag = False) -> None:
 @evaluate.command("show")
 def show(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
     """Show results: rates with intervals, by all that differs."""
-    _show(_evaluation(remote_of(context), name), as_json)
+    show_results(evaluation_of(remote_of(context), name), as_json)
 
 
 @evaluate.command("watch")
 def watch(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
     """Follow an evaluation until it is over."""
-    evaluation = _evaluation(remote_of(context), name)
+    evaluation = evaluation_of(remote_of(context), name)
     _follow(evaluation, quiet=as_json)
-    _show(evaluation, as_json)
+    show_results(evaluation, as_json)
 
 
 @evaluate.command("cancel")
 def cancel(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
     """Cancel an evaluation; its results stay."""
-    info = _evaluation(remote_of(context), name).cancel()
+    info = evaluation_of(remote_of(context), name).cancel()
     emit(info.to_dict(), as_json, lambda facts: out.print(f"{info.id} {info.state}, {info.done}/{info.total}"))
 
 
@@ -101,10 +101,10 @@ def resume(
     as_json: JsonFlag = False,
 ) -> None:
     """Go on with what is missing."""
-    evaluation = _evaluation(remote_of(context), name)
+    evaluation = evaluation_of(remote_of(context), name)
     evaluation.resume(retry_errors=retry_errors)
     _follow(evaluation, quiet=as_json)
-    _show(evaluation, as_json)
+    show_results(evaluation, as_json)
 
 
 @evaluate.command("rescore")
@@ -124,9 +124,9 @@ def rescore(
         uses += plan_from_toml(file.read_text()).get("scorers", [])
     if not uses:
         raise InvalidRequest("No scorer is named.", hint="Give --scorer NAME, or --plan FILE with [[scorers]].")
-    evaluation = _evaluation(remote_of(context), name).rescore(uses, **({"label": label} if label else {}))
+    evaluation = evaluation_of(remote_of(context), name).rescore(uses, **({"label": label} if label else {}))
     _follow(evaluation, quiet=as_json)
-    _show(evaluation, as_json)
+    show_results(evaluation, as_json)
 
 
 @evaluate.command("power")
@@ -151,7 +151,7 @@ def video(
     as_json: JsonFlag = False,
 ) -> None:
     """Write a video of one variant, or of all side by side."""
-    evaluation = _evaluation(remote_of(context), name)
+    evaluation = evaluation_of(remote_of(context), name)
     path = evaluation.save_grid(target, most=most) if variant is None else evaluation.save_video(variant, target)
     count = path.stat().st_size
     emit({"path": str(path), "bytes": count}, as_json, lambda facts: out.print(f"{path} ({size(count)})"))
@@ -160,7 +160,7 @@ def video(
 @evaluate.command("delete")
 def delete(context: typer.Context, name: Name) -> None:
     """Forget an evaluation; the checkpoints it made stay."""
-    evaluation = _evaluation(remote_of(context), name)
+    evaluation = evaluation_of(remote_of(context), name)
     evaluation.delete()
     out.print(f"{evaluation.id} is forgotten")
 
@@ -176,7 +176,7 @@ def report(
     as_json: JsonFlag = False,
 ) -> None:
     """Write a report or the results to a file."""
-    path = _evaluation(remote_of(context), name).save(target, videos=videos)
+    path = evaluation_of(remote_of(context), name).save(target, videos=videos)
     count = path.stat().st_size
     emit({"path": str(path), "bytes": count}, as_json, lambda facts: out.print(f"{path} ({size(count)})"))
 
@@ -193,13 +193,14 @@ def compare(
 ) -> None:
     """Compare two evaluations, variant by variant (exact McNemar test)."""
     remote = remote_of(context)
-    facts = _evaluation(remote, first).compare(_evaluation(remote, second))
+    facts = evaluation_of(remote, first).compare(evaluation_of(remote, second))
     emit(facts, as_json, _compared)
     if fail_if_worse and facts["worse"]:
         raise typer.Exit(1)
 
 
-def _evaluation(remote: Remote, name: str) -> RemoteEvaluation:
+def evaluation_of(remote: Remote, name: str) -> RemoteEvaluation:
+    """An evaluation by id, label, or `last`. Raises InvalidRequest."""
     if name.startswith("evl_"):
         return remote.fabric.evaluation(name)
     found = next((one for one in remote.fabric.evaluations() if name in ("last", one.label)), None)
@@ -224,7 +225,8 @@ def _follow(evaluation: RemoteEvaluation, *, quiet: bool) -> None:
             raise
 
 
-def _show(evaluation: RemoteEvaluation, as_json: bool) -> None:
+def show_results(evaluation: RemoteEvaluation, as_json: bool) -> None:
+    """Print what it came to."""
     summary = evaluation.summary()
     emit({"evaluation": evaluation.refresh().to_dict(), "summary": summary}, as_json, _results)
 
