@@ -65,11 +65,14 @@ def motion(branch: Branch, *, least: float | None = None) -> Score:
 
 
 BUILT_IN: dict[str, Scorer] = {
-    scorer.__name__: scorer
-    for scorer in (
-        *(action_magnitude, smoothness, latent_drift, goal_distance, motion),
-        *(tabletop_success, imagined_observed, seed_spread),
-    )
+    "action_magnitude": action_magnitude,
+    "smoothness": smoothness,
+    "latent_drift": latent_drift,
+    "goal_distance": goal_distance,
+    "motion": motion,
+    "tabletop_success": tabletop_success,
+    "imagined_observed": imagined_observed,
+    "seed_spread": seed_spread,
 }
 
 

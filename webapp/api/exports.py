@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Response
 from pydantic import Field
@@ -17,7 +18,7 @@ from webapp.model import geometry, model_fps
 from webapp.schemas.ids import CheckpointPath, Query, TreePath
 
 exports = blueprint("exports", "exports", "Branches as files of other tools.")
-_FILE = {
+_FILE: Any = {
     200: binary(*dict.fromkeys(MIMETYPE.values()), description="The file; a LeRobot dataset as a tar of its folder."),
     **errors(409, 501),
 }

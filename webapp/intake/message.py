@@ -68,7 +68,7 @@ class Message:
             known = ", ".join(TASK_PREFIX + kind for kind in SHOWN_KINDS)
             raise InvalidRequest(f"There is no task {self.task!r}.", hint=f"Send one of {known}.")
         params = dict(self.kwargs)
-        whole = {"kind": self.kind, "idempotency_key": self.task_id}
+        whole: dict[str, Any] = {"kind": self.kind, "idempotency_key": self.task_id}
         if self.kind in _PER_SESSION and "session_id" in params:
             whole["session_id"] = params.pop("session_id")
         if params or self.kind != "close":

@@ -53,9 +53,23 @@ class Monitors:
 
 
 def _events(outcome: Outcome) -> list[tuple[str, dict[str, Any]]]:
-    task = {"uuid": outcome.task_id, "root_id": outcome.task_id, "parent_id": None, "name": outcome.task}
-    shown = {"args": "[]", "kwargs": repr(outcome.kwargs)[:_SHOWN_CHARS], "retries": 0, "eta": None, "expires": None}
-    begun = [("task-received", task | shown), ("task-started", {"uuid": outcome.task_id})]
+    task: dict[str, Any] = {
+        "uuid": outcome.task_id,
+        "root_id": outcome.task_id,
+        "parent_id": None,
+        "name": outcome.task,
+    }
+    shown: dict[str, Any] = {
+        "args": "[]",
+        "kwargs": repr(outcome.kwargs)[:_SHOWN_CHARS],
+        "retries": 0,
+        "eta": None,
+        "expires": None,
+    }
+    begun: list[tuple[str, dict[str, Any]]] = [
+        ("task-received", task | shown),
+        ("task-started", {"uuid": outcome.task_id}),
+    ]
     if outcome.error is None:
         end = ("task-succeeded", {"uuid": outcome.task_id, "result": repr(outcome.job_id), "runtime": 0.0})
     else:
