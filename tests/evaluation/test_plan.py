@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.evaluation.plan import MOST_VARIANTS, Plan, plan_from_toml, plan_of, seeds_of
+from arc_fabric.evaluation.plan import MOST_VARIANTS, Listed, Plan, plan_from_toml, plan_of, seeds_of
 
 AT = ["ckp_01jd6xy0m8v9k2q4r6t8w0y2z4", "ckp_01jd6xy0m8v9k2q4r6t8w0y2z5"]
 
@@ -70,3 +70,36 @@ def test_the_digest_is_of_what_decides_results() -> None:
     plan = plan_of({"checkpoints": AT[:1], "steps": 2})
     assert plan.digest() == plan.model_copy(update={"label": "x", "tags": ["y"], "priority": 0}).digest()
     assert plan.digest() != plan.model_copy(update={"steps": 3}).digest()
+
+
+def test_listed_variants_are_tried_one_by_one() -> None:
+    plan = Plan(checkpoints=AT[:1], steps=2, variants=[Listed(prompt="a", seed=1), Listed(seed=2, prompt_mode="reset")])
+    assert plan.total == 2
+    assert [(v.prompt, v.seed, v.prompt_mode, v.checkpoint) for v in map(plan.variant, range(2))] == [
+        ("a", 1, "keep", AT[0]), (None, 2, "reset", AT[0]),
+    ]  # fmt: skip
+    assert plan.starts == AT[:1]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"seeds": [1, 2], "repeats": 3}, "seeds or repeats"),
+        ({"variants": [{"seed": 1}], "seeds": [1, 2]}, "seeds has several values"),
+        ({"variants": [{"seed": 1}, {"seed": 1}]}, "there twice"),
+        ({"variants": [{"actions": "none"}]}, "names actions 'none'"),
+        ({"variants": [{"policy": "none"}]}, "names policy 'none'"),
+        ({"policies": [{"name": "a"}, {"name": "a"}]}, "two have one name"),
+        ({"prompt_modes": ["keep", "keep"]}, "there twice"),
+    ],
+)
+def test_a_plan_that_says_two_things_is_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        plan_of({"checkpoints": AT[:1], "steps": 2} | values)
+
+
+def test_repeats_are_seeds_and_modes_are_tried_each() -> None:
+    plan = plan_of({"checkpoints": AT[:1], "steps": 1, "repeats": 3, "prompt_modes": ["keep", "reset"]})
+    assert (plan.total, plan.seeds) == (6, [0, 1, 2])
+    assert [(v.seed, v.prompt_mode) for v in map(plan.variant, range(3))] == [(0, "keep"), (0, "reset"), (1, "keep")]
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan

@@ -70,6 +70,7 @@ def _events(outcome: Outcome) -> list[tuple[str, dict[str, Any]]]:
         ("task-received", task | shown),
         ("task-started", {"uuid": outcome.task_id}),
     ]
+    end: tuple[str, dict[str, Any]]
     if outcome.error is None:
         end = ("task-succeeded", {"uuid": outcome.task_id, "result": repr(outcome.job_id), "runtime": 0.0})
     else:
