@@ -15,7 +15,8 @@ from typing import Any
 
 from arc_fabric.acting.makers import Maker
 from arc_fabric.base.threads import Rounds
-from arc_fabric.client import ArcFabric, RemoteEvaluation, RemoteSession, SessionInfo
+from arc_fabric.client import ArcFabric, RemoteEvaluation, RemoteSession
+from arc_fabric.client.session import fork_of
 from arc_fabric.errors import ArcFabricError, InvalidRequest, ServiceError
 from arc_fabric.ids import new_id
 
@@ -77,10 +78,7 @@ class Runner:
     def _fork(self, variant: Mapping[str, Any]) -> RemoteSession:
         body = {"new_prompt": variant["prompt"], "new_seed": variant["seed"], "prompt_mode": variant["prompt_mode"],
                 "label": f"{variant['policy']}, variant {variant['variant']}", "lease_s": LEASE_S}  # fmt: skip
-        answer = self._fabric.transport.json("POST", f"/api/checkpoints/{variant['checkpoint']}/fork", body=body)
-        session = RemoteSession(self._fabric, SessionInfo.of(answer["session"]))
-        session.keep_alive()
-        return session
+        return fork_of(self._fabric, variant["checkpoint"], body)[0]
 
     def _renew(self) -> None:
         held = self._held

@@ -145,4 +145,4 @@ def test_the_commands(
     assert (tmp_path / "set" / "meta" / "info.json").exists()
     cli("dataset", trunk.id, "--tree", "-o", str(tmp_path / "tree.csv"))
     assert "best: variant 0" in cli("eval", "show", id_).out
-    cli("act", id_, "--policy", "still=no.such:thing", code=2)
+    cli("act", id_, "--policy", "still=no.such:thing", code=1)
