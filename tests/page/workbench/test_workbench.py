@@ -25,9 +25,9 @@ def saved(view: View, button: Any, folder: Path) -> Path:
 def test_the_grid_groups_filters_plays_and_compares(world: World, view: View) -> None:
     """500 branches: groups with their mean, bounds of score and seed, all in view play in step, chosen ones open."""
     session = world.plant()
-    nodes = grown.tree(3_000, 500)
+    nodes = grown.tree(3_100, 500)
     grown.show(view.page, world.url, nodes, session)
-    view.until("s.ready && s.nodes === 3000").click("Branches").until(
+    view.until("s.ready && s.nodes === 3100").click("Branches").until(
         "document.querySelectorAll('.card').length === 500"
     )
     view.page.get_by_label("Group by").select_option("seed")
