@@ -199,7 +199,7 @@ def test_given_actions(world: World, view: View) -> None:
     """With Given, the sliders' action is sent for every action of every step."""
     session = world.plant()
     view.open(world.link([session]))
-    view.click("Given")
+    view.click("Held")
     view.page.get_by_label("Steps", exact=True).first.fill("2")
     sliders = view.page.get_by_role("slider", name="Action ")
     assert sliders.count() == world.ok("GET", "/api/model")["geometry"]["action_dim"]
