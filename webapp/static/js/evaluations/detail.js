@@ -128,6 +128,8 @@ function drawHead(head, bar, evaluation, summary) {
       onclick: () => bestAndWorst(id, ends).catch(problem) }, "Best and worst"),
     done > 0 && file(`/api/evaluations/${id}/report`, "Report", "One page with charts and videos; opens offline"),
     done > 0 && file(`/api/evaluations/${id}/results?format=csv`, "CSV", "All results as a table"),
+    done > 0 && file(`/api/evaluations/${id}/export?format=lerobot`, "LeRobot", "What its variants made, as a LeRobot dataset"),
+    done > 0 && file(`/api/evaluations/${id}/export?format=rerun`, "Rerun", "What its variants made, as a Rerun recording"),
     now === "running" && h("button", { class: "button small danger", onclick: () => cancelEvaluation(evaluation) }, "Cancel"),
     now !== "running" && now !== "finished" && h("button", { class: "button small", onclick: () => resumeEvaluation(id, false) }, "Resume"),
     now !== "running" && errors > 0 && h("button", { class: "button small", title: "Variants that came to nothing are tried once more",

@@ -19,6 +19,9 @@ import { actionsAsCsv } from "./table.js";
 /** @type {[Form, string][]} */
 const FORMS = [["mp4", "MP4"], ["gif", "GIF"], ["webp", "WebP"]];
 
+/** @type {[string, string][]} */
+const DATA = [["lerobot", "LeRobot dataset"], ["rerun", "Rerun recording"], ["parquet", "Parquet"]];
+
 /** Ask what to take. */
 export function exportDialog() {
   if (document.querySelector("dialog.export")) return;
@@ -84,7 +87,13 @@ function build() {
           state.mode !== "side" && action("PNG of what is on the stage", () => savePicture(stageCanvas, `${state.mode}-frame-${clock.frame}.png`)))),
       h("fieldset", { class: "export-part" }, h("legend", {}, "Data of the branch"),
         h("div", { class: "form-buttons" }, action("Actions as CSV", async () => actionsOf(pane, "csv")),
-          action("Actions as JSON", async () => actionsOf(pane, "json"))))),
+          action("Actions as JSON", async () => actionsOf(pane, "json")),
+          ...DATA.map(([kind, name]) => action(name,
+            () => saveFrom(`/api/checkpoints/${state.panes[pane].nodeId}/export?format=${kind}`, nameOf(pane)))))),
+      h("fieldset", { class: "export-part" }, h("legend", {}, "Data of the whole tree"),
+        h("div", { class: "form-buttons" },
+          ...DATA.map(([kind, name]) => action(`${name} of the tree`, () => saveFrom(`/api/trees/${state.treeId}/export?format=${kind}`, "tree")))),
+        h("p", { class: "hint" }, "A bundle, to take the tree to another server: ", h("code", {}, `arc-fabric export --tree ${state.treeId}`)))),
   ];
 }
 
