@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 UNCOMMITTED_S = 900.0
 """No step and no import takes that long from storing a checkpoint to naming it in the ledger."""
 _CHUNK = 500
+MOST = 20_000
+"""Orphans that one pass looks for; the next one finds more."""
 
 
 class Orphans:
@@ -39,7 +41,7 @@ class Orphans:
 
     def look(self, stored: Stored) -> None:
         """Take in one checkpoint. Raises Redis errors."""
-        if stored.living and self._since < stored.objects[MANIFEST].modified < self._latest:
+        if len(self._found) < MOST and stored.living and self._since < stored.objects[MANIFEST].modified < self._latest:
             self._asking[stored.id] = stored.size
             if len(self._asking) == _CHUNK:
                 self._ask()
