@@ -65,11 +65,10 @@ def imagined(
     fabric: ArcFabric, scene: Scene, task: Task, given: dict[str, np.ndarray], seeds: int, steps: int
 ) -> RemoteEvaluation:
     """The evaluation of one scene, accepted."""
-    start = fabric.new_session(phrase(task), render_scene(scene), seed=0, state=scene.proprio().tolist())
+    start = fabric.root(phrase(task), render_scene(scene), seed=0, state=scene.proprio().tolist())
     actions = [{"name": name, "actions": one.reshape(steps, PER_STEP, 4).tolist()} for name, one in given.items()]
-    start.close()
     return fabric.evaluate(
-        checkpoints=[start.head], actions=actions, repeats=seeds, steps=steps, label=f"calibration: {phrase(task)}",
+        checkpoints=[start], actions=actions, repeats=seeds, steps=steps, label=f"calibration: {phrase(task)}",
         tags=["calibration"], scorers=[{"name": "tabletop_success", "options": {"task": phrase(task)}}],
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Which prompt works, how often, and how sure is that? `python examples/sweep.py --url http://127.0.0.1:8321`.
 
-A trunk, two prompts over some seeds, judged by the server: rates with 95 % intervals, and a report that opens offline.
+A world, two prompts over some seeds, judged by the server: rates with 95 % intervals, and a report that opens offline.
 The same as a file: a plan in TOML for `arc-fabric eval run` (docs/how-to/evaluate.md).
 """
 
@@ -14,12 +14,11 @@ from arc_fabric.client import ArcFabric
 def main(url: str, seeds: int, steps: int, report: str) -> None:
     """Sweep."""
     with ArcFabric(url) as fabric:
-        trunk = fabric.new_session("pick up the red cup", seed=7, label="sweep")
+        start = fabric.root("pick up the red cup", seed=7)
         evaluation = fabric.evaluate(
-            checkpoints=[trunk.head], prompts=["pick up the red cup", "push the red cup to the left"], repeats=seeds,
+            checkpoints=[start], prompts=["pick up the red cup", "push the red cup to the left"], repeats=seeds,
             steps=steps, scorers=[{"name": "tabletop_success"}, {"name": "seed_spread"}], label="which verb works",
         )  # fmt: skip
-        trunk.close()
         for row in evaluation.as_completed():
             print(f"{row['prompt']!r}, seed {row['seed']}: {row['verdict']} ({row['scores'][0]['reason']})")
         for group in evaluation.summary()["by"]["prompt"]:

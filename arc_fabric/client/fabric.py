@@ -56,6 +56,20 @@ class ArcFabric(Server):
             session.refresh()
         return session
 
+    def root(
+        self,
+        prompt: str,
+        initial_frame: Views | None = None,
+        *,
+        seed: int | None = None,
+        state: Sequence[float] | None = None,
+    ) -> str:
+        """The checkpoint of a new world at its beginning, for evaluations to fork; no session stays open. Raises as
+        `new_session` does."""
+        session = self.new_session(prompt, initial_frame, seed=seed, state=state, lease_s=60)
+        session.close()
+        return str(session.head)
+
     def session(self, session_id: str) -> RemoteSession:
         """A session by its id."""
         return RemoteSession(self, SessionInfo.of(self.transport.json("GET", f"/api/sessions/{session_id}")))

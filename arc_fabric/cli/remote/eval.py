@@ -31,6 +31,7 @@ def run(
     file: Annotated[Path | None, typer.Argument(help="Plan as TOML; flags go over it.", show_default=False)] = None,
     session: Annotated[str | None, typer.Option("--from", help="Session to fork: id, label, or 'last'.")] = None,
     at: Annotated[int | None, typer.Option(help="Its step to fork at; default: the head.")] = None,
+    samples: Annotated[list[str] | None, typer.Option("--sample", help="Begin at a sample frame; repeated.")] = None,
     prompts: Annotated[list[str] | None, typer.Option("--prompt", help="A prompt to try; may be repeated.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds: 1,2,3 or 0-7.", show_default=False)] = None,
     steps: Annotated[int | None, typer.Option("--steps", "-n", help="Steps per variant.", show_default=False)] = None,
@@ -50,6 +51,9 @@ def run(
         given["checkpoints"] = [checkpoint_at(remote, remote.session(session), at)]
     if file is not None and not file.exists():
         raise InvalidRequest(f"There is no file {file}.", hint="docs/how-to/evaluate.md shows a plan.")
+    if samples:
+        begun = [remote.fabric.root((prompts or ["look"])[0], f"sample:{name}", seed=0) for name in samples]
+        given["checkpoints"] = [*given.get("checkpoints", ()), *begun]
     plan = plan_from(file, {name: value for name, value in given.items() if value is not None})
     if dry_run:
         facts = remote.fabric.transport.json(
