@@ -51,6 +51,10 @@ def run(
         given["checkpoints"] = [checkpoint_at(remote, remote.session(session), at)]
     if file is not None and not file.exists():
         raise InvalidRequest(f"There is no file {file}.", hint="docs/how-to/evaluate.md shows a plan.")
+    if samples and dry_run:
+        raise InvalidRequest(
+            "--dry-run starts nothing, and --sample begins worlds.", hint="Give --from, or one of them."
+        )
     if samples:
         begun = [remote.fabric.root((prompts or ["look"])[0], f"sample:{name}", seed=0) for name in samples]
         given["checkpoints"] = [*given.get("checkpoints", ()), *begun]
