@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -13,7 +13,7 @@ from arc_fabric.export.actions import columns, table_bytes
 from arc_fabric.export.episode import Episode, episode_of
 from arc_fabric.export.lerobot import write_lerobot
 from arc_fabric.export.recording import write_rerun
-from arc_fabric.ledger import Ledger
+from arc_fabric.ledger import Ledger, NodeRecord
 from webapp.content.pictures import Pictures
 from webapp.http.files import CHUNK
 from webapp.http.limits import Turns
@@ -42,7 +42,16 @@ def branches_of_tree(ledger: Ledger, pictures: Pictures, tree_id: str) -> list[E
         raise InvalidRequest(
             f"The tree has more than {MOST_BRANCHES} branches.", hint="Export single branches, or an evaluation."
         )
-    return [branch(ledger, pictures, end) for end in ends]
+    known = {node.id: node for node in view.nodes}
+    return [episode_of(_up(known, end), pictures.frames, name=end) for end in ends]
+
+
+def _up(known: Mapping[str, NodeRecord], end: str) -> list[NodeRecord]:
+    """The nodes from the root to `end`."""
+    path = [known[end]]
+    while path[-1].parent is not None:
+        path.append(known[path[-1].parent])
+    return path[::-1]
 
 
 def make(
