@@ -14,7 +14,7 @@ from arc_fabric.evaluation.spread import seed_spread
 from arc_fabric.evaluation.tabletop import tabletop_success
 from arc_fabric.media.mosaic import COLOURS, Cell, mosaic
 from arc_fabric.models.tabletop.world.episodes import Episode, record
-from arc_fabric.models.tabletop.world.experts import Task
+from arc_fabric.models.tabletop.world.experts import Task, sensible
 from arc_fabric.models.tabletop.world.language import TEMPLATES, phrase, task_of
 from arc_fabric.models.tabletop.world.scene import sample_scene
 
@@ -31,7 +31,7 @@ def episode(task: Task, seed: int = 0) -> Episode:
     rng = np.random.default_rng(seed)
     while True:
         scene = sample_scene(rng)
-        if task.target in [body.kind.name for body in scene.bodies]:
+        if task.target in [body.kind.name for body in scene.bodies] and sensible(scene, task):
             return record(scene, task, 65)
 
 
@@ -58,8 +58,8 @@ def test_every_phrase_of_a_task_is_understood() -> None:
         other = "yellow bowl" if verb in ("on", "beside") else ""
         for _ in range(40):
             task = Task(verb, "blue block", other, float(rng.choice([0.5, 1.0])))
-            found = task_of(phrase(task, rng))
-            assert found == Task(verb, "blue block", other), phrase(task)
+            words = phrase(task, rng)
+            assert task_of(words) == Task(verb, "blue block", other), words
 
 
 def test_imagined_against_observed() -> None:

@@ -95,12 +95,18 @@ def task_of(text: str) -> Task | None:
     >>> task_of("Please push the blue cube left"), task_of("dance")
     (Task(verb='left', target='blue block', other='', pace=1.0), None)
     """
-    words = " ".join(text.lower().replace(" in the ", " on the ").split())
+    words = _plainly(text)
     found: list[tuple[int, Task]] = []
     for verb, templates in TEMPLATES.items():
         for target, other in product(NAMES, NAMES):
             for template, x, y in product(set(templates), NAMES[target], NAMES[other]):
-                said = template.format(x=x, y=y)
+                said = _plainly(template.format(x=x, y=y))
                 if said in words and (("{y}" in template) == (target != other)):
                     found.append((len(said), Task(verb, target, other if "{y}" in template else "")))
     return max(found, key=lambda one: one[0])[1] if found else None
+
+
+def _plainly(text: str) -> str:
+    """Lower case, one space between words, and one word for being on something."""
+    words = " ".join(text.lower().split())
+    return words.replace(" on top of the ", " on the ").replace(" in the ", " on the ")
