@@ -21,9 +21,10 @@ export function buildPlots() {
   const canvas = h("canvas", { class: "plots", role: "img" });
   const facts = h("span", { class: "track-facts" });
   const tall = h("button", { class: "button small quiet", "aria-pressed": "false", title: "Taller plots" }, "Tall");
-  const head = h("summary", { class: "track-head" }, h("h3", {}, "Actions"), facts, h("span", { class: "spacer" }), tall);
+  const head = h("summary", { class: "track-head" }, h("h3", {}, "Actions"), facts);
   const readouts = h("div", { class: "readouts", "aria-hidden": "true" });
-  const el = h("details", { class: "track plots-track", open: true }, head, h("div", { class: "plots-box" }, canvas, readouts));
+  const box = h("details", { open: true }, head, h("div", { class: "plots-box" }, canvas, readouts));
+  const el = h("div", { class: "track plots-track" }, box, tall);
   /** @type {Point[][]} */
   let lines = [];
   let height = HEIGHTS[0];
@@ -33,7 +34,8 @@ export function buildPlots() {
     lines = state.panes.map((pane) => actionsAlong(lineage(pane.nodeId), framesPerStep()));
     const dims = dimensionsOf(Math.max(0, ...lines.map((line) => line[0]?.values.length ?? 0)));
     el.hidden = !dims.length;
-    if (el.hidden || !el.open) return;
+    tall.hidden = !box.open;
+    if (el.hidden || !box.open) return;
     const shared = sharedFrames();
     canvas.setAttribute("aria-label", `Actions over time in ${dims.length} dimensions: ${dims.map(({ name }) => name).join(", ")}`);
     const ctx = sized(canvas, scale.width, dims.length * height);
@@ -51,18 +53,17 @@ export function buildPlots() {
       text(row.children[lane], value === null ? "" : `${LETTERS[lane]} ${short(value)}`);
     }));
   };
-  on(["frame"], () => { if (el.open && !el.hidden) read(); });
-  el.addEventListener("toggle", render);
+  on(["frame"], () => { if (box.open && !el.hidden) read(); });
+  box.addEventListener("toggle", render);
   head.addEventListener("pointerdown", (event) => event.stopPropagation());
-  tall.addEventListener("click", (event) => {
-    event.preventDefault();
+  tall.addEventListener("click", () => {
     height = HEIGHTS[height === HEIGHTS[0] ? 1 : 0];
     tall.setAttribute("aria-pressed", String(height !== HEIGHTS[0]));
     render();
   });
   const point = (/** @type {number|null} */ frame) => { // the one under the pointer; null: none
     pointed = frame;
-    if (el.open && !el.hidden) read();
+    if (box.open && !el.hidden) read();
   };
   return { el, render, point };
 }
