@@ -48,13 +48,14 @@ def test_the_oldest_that_wait_are_taken_along(ledger: Ledger, at: str) -> None:
 
 
 def test_their_tickets_find_nothing_to_do(ledger: Ledger, at: str) -> None:
-    """While the job runs another worker drops its ticket and does not send it on; afterwards it is done."""
+    """While the job runs another worker sends its ticket on to the one that runs it; afterwards it is done."""
     hand, jobs = Hand.up(ledger, "gpu.0"), _forks(ledger, at, 3)
     hand.claim(jobs[0])
     claims = _claims(hand, jobs[0])
     other = Hand.up(ledger, "gpu.1")
     answer = other.claim(jobs[1])
-    assert (answer.outcome, answer.job) == ("elsewhere", None)
+    assert (answer.outcome, answer.job and (answer.job.id, answer.job.queue)) == ("elsewhere", (jobs[1].id, "gpu.0"))
+    assert other.claim(jobs[1]).job is None, "and that once"
     hand.commit_node(claims[0])
     assert other.claim(jobs[1]).outcome == "done"
 

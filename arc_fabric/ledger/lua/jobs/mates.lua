@@ -41,8 +41,10 @@ local function take(jid)
   local clean = tonumber(record._attempts or '0') == 0 and not record._deadlines and record.if_head == 'null'
   if not clean or redis.call('LINDEX', keys.mailbox(sid), 0) ~= jid or not ours_to_take(session) then return end
   own(sid, worker, boot, session)
-  -- Whoever gets its ticket finds that it was sent to its owner, and need not send it on.
-  change(keys.job(jid), record, routed(worker, 'steps together with ' .. ARGV[3], record.bulk == 'true', session._epoch))
+  -- Its ticket is sent on to us by whoever gets it, so that monitors see it end as the job does.
+  change(keys.job(jid), record, {
+    placement = '{"worker":' .. quote(worker) .. ',"reason":' .. quote('steps together with ' .. ARGV[3]) .. '}',
+  })
   begin(sid, session, jid, record, worker)
   taken[#taken + 1] = jid
   answer(record, session)
