@@ -77,7 +77,7 @@ def step_together(rows: Sequence[RowStep], *, fast: bool = False) -> list[StepRe
     _check(rows, abilities, fast)
     if len(rows) == 1 or not (fast or shares_exactly(abilities)):
         return [row.alone() for row in rows]
-    answers: list[StepResult | Exception | None] = [None] * len(rows)
+    answers: dict[int, StepResult | Exception] = {}
     groups: dict[tuple[object, ...], list[_Opened]] = {}
     for number, row in enumerate(rows):
         try:
@@ -90,7 +90,7 @@ def step_together(rows: Sequence[RowStep], *, fast: bool = False) -> list[StepRe
     for group in groups.values():
         for number, answer in zip((one.number for one in group), _together(group, exact=not fast), strict=True):
             answers[number] = answer
-    return [present(answer) for answer in answers]
+    return [answers[number] for number in range(len(rows))]
 
 
 def shares_exactly(abilities: Abilities) -> bool:

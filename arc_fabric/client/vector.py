@@ -107,13 +107,14 @@ class WorldVectorEnv(VectorEnv[Frames, NDArray[np.float32], NDArray[Any]]):
         options = options or {}
         self._prompt = options.get("prompt", self._prompt)
         self._at = options.get("checkpoint", self._at)
-        chosen = np.flatnonzero(np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool))))
+        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)))
+        chosen: list[int] = np.flatnonzero(mask).tolist()
         seeds = [seed + n for n in range(self.num_envs)] if isinstance(seed, int) else seed or [None] * self.num_envs
         for n in chosen:
             if seeds[n] is not None:
                 self._generators[n] = np.random.default_rng(seeds[n])
         observations, infos = self._last.copy(), dict[str, Any]()
-        for n, result in self._begin_again(chosen.tolist()).items():
+        for n, result in self._begin_again(chosen).items():
             frames = _frames_of(result)
             observations[n] = frames[-1]
             infos = self._add_info(infos, {"frame_index": result.frame_index}, n)
@@ -131,7 +132,7 @@ class WorldVectorEnv(VectorEnv[Frames, NDArray[np.float32], NDArray[Any]]):
         ])  # fmt: skip
         self._seeds = [None] * self.num_envs
         self._steps += 1
-        observations = np.zeros(self.observation_space.shape, np.uint8)
+        observations: Frames = np.zeros_like(self._last)
         rewards, terminations = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
         infos: dict[str, Any] = {}
         told: list[dict[str, Any]] = []

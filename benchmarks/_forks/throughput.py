@@ -36,7 +36,7 @@ def throughput(report: Report, options: argparse.Namespace) -> None:
         times = [(fabric.job(row["job_id"]).started or 0.0, row["finished"]) for row in rows]
         ours = max(end for _, end in times) - evaluation.info.created
         busy = sum(row["wall_s"] for row in rows) / options.workers
-        node = fabric.checkpoint(head).node
+        node = fabric.checkpoint(head)
         made = sum(step["bytes_new"] for row in rows for step in (fabric.job(row["job_id"]).result or {})["steps"])
     plain.append(plain_loop(options.forks))
     mean = sum(plain) / 2
