@@ -4,6 +4,8 @@ A root, a full window and a prompt change in mode `reset` start a *new window*, 
 frame; a model that remembers is told what the last window knew (`ys`). Otherwise the window *continues*: the head
 is restored if it holds another snapshot, and the pending block goes back in as `latent_video`. A prompt change within a
 window keeps the older KV (`keep`) or first rebuilds it under the new prompt (`recache`).
+
+That is so for models of DreamZero's surface; those that declare their state step in `arc_fabric.declared`.
 """
 
 from __future__ import annotations
@@ -15,32 +17,15 @@ import torch
 from torch import Tensor
 
 from arc_fabric.base.present import present
-from arc_fabric.base.terms import PromptMode
-from arc_fabric.errors import NonFiniteLatents
+from arc_fabric.declared import StepRequest, advance_declared, floats, require_finite
 from arc_fabric.kv import rebuild_kv
 from arc_fabric.manager import StateManager
-from arc_fabric.models.contract import WorldModel
+from arc_fabric.models.contract import Model, WorldModel
 from arc_fabric.state import CallRecord, WorldStateSnapshot, identity_of
 
 
-@dataclass(frozen=True)
-class StepRequest:
-    """What a step is given."""
-
-    session_id: str
-    prompt: str
-    seed: int
-    prompt_mode: PromptMode = "keep"
-    action: np.ndarray | None = None
-    """float32 [action_horizon, action_dim]; None: the policy predicts."""
-    state: np.ndarray | None = None
-    """float32 [state_dim]."""
-    observed: np.ndarray | None = None
-    """uint8 [T, H, W, 3]: real frames since the last call (closed loop) in place of the imagined ones."""
-
-
 def root_snapshot(
-    model: WorldModel, request: StepRequest, initial_frame: np.ndarray, embodiment_id: int
+    model: Model, request: StepRequest, initial_frame: np.ndarray, embodiment_id: int
 ) -> WorldStateSnapshot:
     """The snapshot of a world in which nothing has happened yet."""
     frame = model.fit_image(initial_frame)
@@ -50,7 +35,7 @@ def root_snapshot(
         frames=torch.tensor(frame)[None],
         prompt_text=request.prompt,
         seed=request.seed,
-        state=_floats(request.state),
+        state=floats(request.state),
         embodiment_id=embodiment_id,
         identity=identity_of(model),
         tokens_per_latent=model.geometry.tokens_per_latent,
@@ -75,7 +60,9 @@ def advance(manager: StateManager, before: WorldStateSnapshot, request: StepRequ
 
     Raises NonFiniteLatents when the model's output is not finite, StateOverwritten when it wrote into `before`.
     """
-    model = manager.model
+    if manager.declared is not None:
+        return advance_declared(manager, before, request)
+    model = manager.windowed
     opening = open_call(manager, before, request)
     model.action_head.seed = request.seed
     out = model.lazy_joint_video_action_causal(*arguments_of(model, before, request, opening))
@@ -115,7 +102,7 @@ def open_call(manager: StateManager, before: WorldStateSnapshot, request: StepRe
 
 
 def _continue_window(manager: StateManager, before: WorldStateSnapshot, request: StepRequest, changed: bool) -> Opening:
-    model, calls, past = manager.model, before.calls, present(before.latent_video)
+    model, calls, past = manager.windowed, before.calls, present(before.latent_video)
     images = present(before.frames).numpy()[-model.geometry.frames_per_latent :]
     if request.observed is not None:
         seen = model.encode_observed(request.observed).detach().cpu().transpose(1, 2)
@@ -133,13 +120,13 @@ def collect(
     predicted: Tensor,
 ) -> WorldStateSnapshot:  # fmt: skip
     """The snapshot after a call of one row: the head's state, the window's latents, what the step added."""
-    model = manager.model
+    model = manager.windowed
     new = video.detach().cpu().transpose(1, 2).clone(memory_format=torch.contiguous_format)
     window = new if opening.past is None else torch.cat([opening.past, new], 1)
     added = model.geometry.latents_per_block
     frames = model.decode(for_model(model, window), start=window.shape[1] - added)
     actions = predicted[0].detach().float().cpu() if request.action is None else torch.tensor(request.action)
-    calls = (*opening.calls, CallRecord(request.prompt, _floats(request.state), request.observed is not None))
+    calls = (*opening.calls, CallRecord(request.prompt, floats(request.state), request.observed is not None))
     history = [] if before.action_history is None or len(calls) == 1 else [before.action_history[1 - len(calls) :]]
     return replace(
         manager.extract_state(),
@@ -148,7 +135,7 @@ def collect(
         parent_checkpoint_id=before.checkpoint_id or before.parent_checkpoint_id,
         prompt_text=request.prompt,
         prompt_mode=opening.prompt_mode,
-        state=_floats(request.state),
+        state=floats(request.state),
         embodiment_id=before.embodiment_id,
         latent_video=window,
         step_latents=window[:, -added:].clone(memory_format=torch.contiguous_format),
@@ -164,15 +151,3 @@ def collect(
 def for_model(model: WorldModel, latents: Tensor) -> Tensor:
     """[B, T, C, h, w] on the CPU -> [B, C, T, h, w] on the model's device."""
     return latents.transpose(1, 2).contiguous().to(model.device)
-
-
-def require_finite(*outputs: Tensor) -> None:
-    if not all(bool(torch.isfinite(output).all()) for output in outputs):
-        raise NonFiniteLatents(
-            "The model produced NaN or infinite values; the step was dropped.",
-            hint="Step again with another seed or prompt, or rewind.",
-        )
-
-
-def _floats(state: np.ndarray | None) -> list[float] | None:
-    return None if state is None else [float(x) for x in state]

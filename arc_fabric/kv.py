@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from arc_fabric.base.present import present
+from arc_fabric.capture import Capture
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, KVRebuildMismatch
-from arc_fabric.models.contract import Conditioning, WorldModel
-from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot, layers_of
+from arc_fabric.lineage import rebuild_world
+from arc_fabric.models.contract import Conditioning, Model, WorldModel, is_declared
+from arc_fabric.state import WorldStateSnapshot
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.format.manifest import Manifest, TensorRecord, is_rebuildable
 from arc_fabric.store.format.pieces import cut, matches
@@ -31,13 +33,20 @@ WORTH_TRYING_S = 1.0
 
 
 class KvRestorer:
-    """Fills `kv_cache` and `kv_cache_neg` of snapshots that came without them."""
+    """Fills the caches of snapshots that came without them."""
 
-    def __init__(self, model: WorldModel, store: SnapshotStore) -> None:
+    def __init__(self, model: Model, store: SnapshotStore, capture: Capture) -> None:
         self._model = model
         self._store = store
+        self._capture = capture
         self._rebuild_cost: float | None = None
         """Seconds per latent frame, as measured; None before the first rebuild."""
+
+    @property
+    def can_rebuild(self) -> bool:
+        """Whether the model makes its caches anew, from a window's latents or from those of the whole world."""
+        abilities = self._model.abilities
+        return abilities.rebuilds_world if is_declared(self._model) else abilities.rebuilds_kv
 
     def fill(self, snapshot: WorldStateSnapshot) -> None:
         """Fill the snapshot's KV. The head must hold its `clip_feas` and `ys`; its KV and counters are undefined
@@ -46,7 +55,7 @@ class KvRestorer:
         Raises CheckpointUnavailable when the KV is neither stored nor can be rebuilt, DamagedSnapshot when it is
         damaged and cannot be rebuilt, and KVRebuildMismatch.
         """
-        can_rebuild = self._model.abilities.rebuilds_kv
+        can_rebuild = self.can_rebuild
         cost = self._cost_of_reading(snapshot)
         if cost.available and not (can_rebuild and self._rebuild_is_faster(snapshot, cost.seconds)):
             try:
@@ -77,6 +86,8 @@ class KvRestorer:
         return any(map(is_rebuildable, self._store.manifest(present(snapshot.checkpoint_id)).tensors))
 
     def _rebuild_is_faster(self, snapshot: WorldStateSnapshot, read_s: float) -> bool:
+        if is_declared(self._model):
+            return False  # from the whole world: its cost grows with every step
         if self._rebuild_cost is None:
             return read_s > WORTH_TRYING_S
         return self._rebuild_cost * frames_in_kv(self._model, snapshot) < read_s
@@ -85,25 +96,26 @@ class KvRestorer:
         """Read the KV; it stays empty when it was dropped from the store meanwhile."""
         started = time.perf_counter()
         tensors, _ = self._store.get(present(snapshot.checkpoint_id), self._model.device)
-        for name in KV_FIELDS:
-            setattr(snapshot, name, layers_of(tensors, LIST_FIELDS[name]))
+        snapshot.take_caches(tensors)
         seconds = time.perf_counter() - started
         log.info("KV of %s: read %d bytes from storage in %.3f s", snapshot.checkpoint_id, cost.storage_bytes, seconds)
 
     def rebuild(self, snapshot: WorldStateSnapshot) -> None:
         """Give a snapshot its KV from its latents, whatever is stored. Raises KVRebuildMismatch."""
         started = time.perf_counter()
-        rebuild_kv(self._model, snapshot, [call.prompt for call in snapshot.calls])
-        head = self._model.action_head
-        lists = {name: list(getattr(head, LIST_FIELDS[name])) for name in KV_FIELDS}
+        if is_declared(self._model):
+            rebuild_world(self._model, self._store, self._capture, snapshot)
+        else:
+            rebuild_kv(self._model, snapshot, [call.prompt for call in snapshot.calls])
+        held, _ = self._capture.take()
+        named = {name: tensor for name, tensor in held.items() if is_rebuildable(name)}
         if snapshot.checkpoint_id is not None and self._store.durability(snapshot.checkpoint_id) != "absent":
-            named = {f"{LIST_FIELDS[name]}/{i:02d}": t for name, layers in lists.items() for i, t in enumerate(layers)}
             _verify(self._store.manifest(snapshot.checkpoint_id), named)
         seconds = time.perf_counter() - started
-        per_frame = seconds / frames_in_kv(self._model, snapshot)
-        self._rebuild_cost = per_frame if self._rebuild_cost is None else 0.7 * self._rebuild_cost + 0.3 * per_frame
-        for name, layers in lists.items():
-            setattr(snapshot, name, layers)
+        if not is_declared(self._model):
+            per_frame = seconds / frames_in_kv(self._model, snapshot)
+            self._rebuild_cost = per_frame if self._rebuild_cost is None else 0.7 * self._rebuild_cost + 0.3 * per_frame
+        snapshot.take_caches(named)
         log.info("KV of %s: rebuilt from latents in %.3f s", snapshot.checkpoint_id, seconds)
 
 

@@ -21,17 +21,15 @@ from torch import Tensor
 
 from arc_fabric.base.lru import Lru
 from arc_fabric.base.present import present
+from arc_fabric.capture import Capture
 from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch, StateOverwritten
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
-from arc_fabric.models.contract import WorldModel
-from arc_fabric.state import KV_FIELDS, LIST_FIELDS, WorldStateSnapshot, identity_of, owned
+from arc_fabric.models.contract import SCALARS, HeadState, Model, StateAccess, WorldModel, is_declared
+from arc_fabric.state import WorldStateSnapshot, identity_of
 from arc_fabric.store import SnapshotStore
-from arc_fabric.store.format.manifest import is_rebuildable
 from arc_fabric.tree import TrajectoryTree, TreeNode
 
-HEAD_TENSORS = ("clip_feas", "ys", "language")
-HEAD_SCALARS = ("current_start_frame", "seed")
 LISTED = 10_000
 """Checkpoints that `list_checkpoints` remembers; the oldest are forgotten there, not deleted."""
 Attachments = Mapping[str, bytes | Callable[[], bytes]]
@@ -67,7 +65,7 @@ class StateManager:
 
     def __init__(
         self,
-        model: WorldModel,
+        model: Model,
         max_checkpoints: int = 50,
         *,
         store: SnapshotStore | None = None,
@@ -85,57 +83,71 @@ class StateManager:
         if store is None:
             finalize(self, self.store.close)
         self.tree = tree
-        self.default_seed = int(model.action_head.seed)
+        self.declared = model if is_declared(model) else None
+        self.default_seed = 0 if self.declared else int(self.windowed.action_head.seed)
         self.identity = identity_of(model)
+        self.capture = Capture(self._access())
         self._infos: dict[str, CheckpointInfo] = {}
-        self._kv = KvRestorer(model, self.store)
+        self._kv = KvRestorer(model, self.store, self.capture)
         self._kept: Lru[str, WorldStateSnapshot] = Lru(
             resident_bytes, WorldStateSnapshot.size_bytes, most=max_checkpoints
         )
         self._live: WeakValueDictionary[str, WorldStateSnapshot] = WeakValueDictionary()
         self._resident: WorldStateSnapshot | None = None
 
+    @property
+    def windowed(self) -> WorldModel:
+        """The model, which has DreamZero's surface: not one that declares its state."""
+        assert self.declared is None
+        return self.model  # type: ignore[return-value]
+
+    def _access(self) -> StateAccess:
+        return self.declared or HeadState(self.windowed)
+
     def extract_state(self) -> WorldStateSnapshot:
-        """What the head holds now, by reference: lists are copied, tensors are shared (the model replaces
-        tensors and never writes into them), parts of larger tensors and the caller's own `language` are
-        cloned."""
-        head = self.model.action_head
-        kept = LIST_FIELDS if self.model.abilities.uses_crossattn_cache else KV_FIELDS
-        tensors: dict[str, Any] = {name: list(getattr(head, LIST_FIELDS[name]) or ()) for name in kept}
-        tensors |= {name: _copy_of(getattr(head, name)) for name in ("clip_feas", "ys")}
+        """What the model holds now. What it replaces is taken by reference (lists are copied, parts of larger tensors
+        and the caller's own `language` are cloned); what it writes in place is copied on its device, as far as it is
+        new."""
+        held, scalars = self.capture.take()
         snapshot = WorldStateSnapshot(
             checkpoint_id=None,
             session_id="",
-            **tensors,
-            language=None if head.language is None else head.language.detach().clone(),
-            current_start_frame=int(head.current_start_frame),
-            seed=int(head.seed),
+            held=held,
+            seed=int(scalars["seed"]) if self.declared is None else 0,
             identity=self.identity,
             tokens_per_latent=self.model.geometry.tokens_per_latent,
-            kv_layers=sum(len(tensors[name]) for name in KV_FIELDS),
         )
+        if self.declared is None:
+            snapshot.current_start_frame = int(scalars["current_start_frame"])
+        else:
+            snapshot.parts, snapshot.scalars = dict(self.declared.parts), scalars
+        snapshot.kv_layers = len(snapshot.caches())
         snapshot.seal()
         return snapshot
 
     def restore_state(self, snapshot: WorldStateSnapshot) -> None:
-        """Put a snapshot into the head, so that the next call continues it: the automatic reset does not fire.
+        """Put a snapshot into the model, so that the next call continues it: no automatic reset fires.
 
         KV that the snapshot came without is read from the store or rebuilt. Tensors on another device are copied over.
         """
         self.set_resident(None)
         self.require_unwritten(snapshot)
-        self._set_tensors(snapshot)
+        if self.declared is not None and snapshot.is_root:
+            self.capture.reset()
+            self.set_resident(snapshot)
+            return
+        self._put_back(snapshot)
         if not snapshot.has_kv and not snapshot.is_root:
             self._kv.fill(snapshot)
-            self._set_tensors(snapshot)
+            self._put_back(snapshot)
             if snapshot.checkpoint_id in self._kept:
                 self._keep(snapshot)  # it has grown
-        for name, attribute in LIST_FIELDS.items():
-            setattr(self.model.action_head, attribute, [self._on_device(t) for t in getattr(snapshot, name)])
-        for name in HEAD_SCALARS:
-            setattr(self.model.action_head, name, getattr(snapshot, name))
         snapshot.seal()
         self.set_resident(snapshot)
+
+    def _put_back(self, snapshot: WorldStateSnapshot) -> None:
+        scalars = snapshot.scalars if self.declared else {name: getattr(snapshot, name) for name in SCALARS}
+        self.capture.put_back(snapshot.held, scalars)
 
     def require_unwritten(self, snapshot: WorldStateSnapshot) -> None:
         """Raise StateOverwritten where the model wrote into this snapshot's tensors. It is shared with nobody then: who
@@ -152,15 +164,15 @@ class StateManager:
         """A checkpoint's KV by its names in the store, made from its latents whatever is stored of it and checked
         against the record. The head is empty afterwards. Raises CheckpointUnavailable, KVRebuildMismatch, and what
         `load` raises."""
-        if not self.model.abilities.rebuilds_kv:
+        if not self._kv.can_rebuild:
             raise CheckpointUnavailable("This model cannot rebuild its KV from latents.", checkpoint_id=checkpoint_id)
         snapshot = self.load(checkpoint_id)
         self.set_resident(None)
-        self._set_tensors(snapshot)
         if not snapshot.is_root:
+            self._put_back(snapshot)
             self._kv.rebuild(snapshot)
         self.clear()
-        return {name: tensor for name, tensor in snapshot.tensors().items() if is_rebuildable(name)}
+        return snapshot.caches()
 
     def recover(self, snapshot: WorldStateSnapshot) -> None:
         """After a failed call: put the snapshot back where that costs nothing, else leave the head empty until a
@@ -179,21 +191,20 @@ class StateManager:
     def clear(self) -> None:
         """Empty the head, so that the next call starts a window; frees what only the head held."""
         self.set_resident(None)
-        for attribute in LIST_FIELDS.values():
-            setattr(self.model.action_head, attribute, [])
-        self.model.action_head.language = None
-        self.model.action_head.current_start_frame = 0
+        self.capture.reset()
 
     def begin_window(self, snapshot: WorldStateSnapshot) -> None:
         """Empty the head, so that the next call starts a window in this snapshot's world. Where a model remembers, what
         the snapshot knows of that world (`ys`; nothing of a root) is its `memory`."""
         self.clear()
-        if self.model.abilities.remembers:
-            self.model.action_head.memory = None if snapshot.ys is None else self._on_device(snapshot.ys)
+        if self.model.abilities.remembers and self.declared is None:
+            self.windowed.action_head.memory = None if snapshot.ys is None else self._on_device(snapshot.ys)
 
     def set_resident(self, snapshot: WorldStateSnapshot | None) -> None:
         """Note that the head holds this snapshot, which was just extracted from it (None: that it will change)."""
         left, self._resident = self._resident, snapshot
+        if snapshot is None:
+            self.capture.touched()
         if left is not None and left is not snapshot:
             self._let_go(left)
 
@@ -296,8 +307,7 @@ class StateManager:
         """Free the KV of a stored snapshot that is neither in the head nor kept, whoever else holds the snapshot."""
         if snapshot is self._resident or snapshot.checkpoint_id is None or snapshot.checkpoint_id in self._kept:
             return
-        for name in KV_FIELDS:
-            setattr(snapshot, name, [])
+        snapshot.take_caches({})
 
     def _check_identity(self, snapshot: WorldStateSnapshot, force: bool) -> None:
         if force or snapshot.identity == self.identity:
@@ -310,16 +320,8 @@ class StateManager:
             differences={n: [snapshot.identity.get(n), self.identity.get(n)] for n in changed},
         )
 
-    def _set_tensors(self, snapshot: WorldStateSnapshot) -> None:
-        for name in HEAD_TENSORS:
-            setattr(self.model.action_head, name, self._on_device(getattr(snapshot, name)))
-
     def _on_device(self, tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else tensor.to(self.model.device)
-
-
-def _copy_of(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else owned(tensor)
 
 
 def node_of_meta(meta: Mapping[str, Any], frames_per_step: int) -> TreeNode:
@@ -329,13 +331,13 @@ def node_of_meta(meta: Mapping[str, Any], frames_per_step: int) -> TreeNode:
         id=meta["checkpoint_id"], parent=meta["parent_checkpoint_id"], session_id=meta["session_id"], frame_index=steps,
         created=meta["timestamp"], prompt=meta["prompt_text"], seed=meta["seed"], prompt_mode=meta["prompt_mode"],
         action_source=meta["action_source"], steered=meta["steered"] if meta["action_source"] == "given" else None,
-        n_frames=frames_per_step if steps else 1, window_start=steps - len(meta["calls"]),
+        n_frames=frames_per_step if steps else 1, window_start=0 if "parts" in meta else steps - len(meta["calls"]),
     )  # fmt: skip
 
 
 def node_of(snapshot: WorldStateSnapshot, metadata: Mapping[str, Any]) -> TreeNode:
     """The tree's node for a checkpointed snapshot."""
-    actions = None if snapshot.is_root else present(snapshot.action_history)[-1].tolist()
+    actions = None if snapshot.action_history is None else snapshot.action_history[-1].tolist()
     return TreeNode(
         id=present(snapshot.checkpoint_id), parent=snapshot.parent_checkpoint_id, session_id=snapshot.session_id,
         frame_index=snapshot.frame_index, created=snapshot.timestamp, prompt=snapshot.prompt_text,

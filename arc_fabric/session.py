@@ -37,16 +37,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.advance import StepRequest, advance, root_snapshot
+from arc_fabric.advance import advance, root_snapshot
 from arc_fabric.base.frames import frame_count
 from arc_fabric.base.present import present
 from arc_fabric.base.rewind import step_before
 from arc_fabric.base.terms import PROMPT_MODES, PromptMode
 from arc_fabric.base.text import NO_TEXT, is_text
+from arc_fabric.declared import StepRequest
 from arc_fabric.errors import InvalidRequest, ModelOutOfMemory
 from arc_fabric.ids import new_id
 from arc_fabric.manager import Attachments, StateManager
-from arc_fabric.models.contract import Geometry, WorldModel
+from arc_fabric.models.contract import Geometry, Model
 from arc_fabric.state import WorldStateSnapshot
 from arc_fabric.trajectory import Trajectory
 
@@ -61,15 +62,15 @@ class StepResult:
     frames: np.ndarray
     """uint8 [frames_per_step, H, W, 3]."""
     actions: np.ndarray
-    """float32 [action_horizon, action_dim], given or predicted."""
-    action_source: str
-    """"given" or "predicted"."""
+    """float32 [action_horizon, action_dim], given or predicted; [0, 0] where the model neither takes nor gives any."""
+    action_source: str | None
+    """"given", "predicted", or None for a step without actions."""
     steered: bool
     """Whether given actions changed the video; False for models that only record them."""
     prompt_mode: str | None
     """How a prompt change within the window was taken up; None where there was none."""
     step_latents: Tensor
-    """[B, K, C, h, w] on the CPU, as in snapshots."""
+    """[B, K, C, h, w] on the CPU, as in snapshots; [0] for a model without a VAE."""
     wall_s: float
     bytes_new: int
     """Bytes this checkpoint added to the store."""
@@ -93,16 +94,17 @@ class Session:
     def __init__(
         self,
         session_id: str,
-        model: WorldModel,
+        model: Model,
         state_manager: StateManager,
         prompt: str,
-        initial_frame: np.ndarray,
+        initial_frame: np.ndarray | None = None,
         embodiment_id: int = 0,
         *,
         seed: int | None = None,
         state: Any = None,
     ) -> None:
-        """Begin a world from one picture, uint8 [h, w, 3] of any size; its root checkpoint is made here.
+        """Begin a world from one picture, uint8 [h, w, 3] of any size; its root checkpoint is made here. A model that
+        needs no picture begins from the prompt alone: its frame 0 is black.
 
         `state` is the robot's proprioceptive state at the start, [state_dim], used by the first step.
         """
@@ -111,7 +113,7 @@ class Session:
         self.seed = state_manager.default_seed if seed is None else _require_seed(seed)
         first = array_of(state, (model.geometry.state_dim,), "state")
         request = StepRequest(session_id, self.prompt, self.seed, state=first)
-        self.snapshot = root_snapshot(model, request, np.asarray(initial_frame), embodiment_id)
+        self.snapshot = root_snapshot(model, request, _first_frame(model, initial_frame), embodiment_id)
         self.trajectory = Trajectory(state_manager, self.snapshot)
         self.checkpoint()
 
@@ -119,7 +121,7 @@ class Session:
     def from_checkpoint(
         cls,
         session_id: str,
-        model: WorldModel,
+        model: Model,
         state_manager: StateManager,
         checkpoint_id: str,
         *,
@@ -139,7 +141,7 @@ class Session:
 
     @classmethod
     def from_snapshot(
-        cls, session_id: str, model: WorldModel, state_manager: StateManager, snapshot: WorldStateSnapshot
+        cls, session_id: str, model: Model, state_manager: StateManager, snapshot: WorldStateSnapshot
     ) -> Session:
         """A session that continues a snapshot at hand, for example one loaded from a file."""
         self = cls.__new__(cls)
@@ -149,7 +151,7 @@ class Session:
         self.prompt, self.seed = snapshot.prompt_text, snapshot.seed
         return self
 
-    def _bind(self, session_id: str, model: WorldModel, state_manager: StateManager) -> None:
+    def _bind(self, session_id: str, model: Model, state_manager: StateManager) -> None:
         if state_manager.model is not model:
             raise InvalidRequest("The state manager belongs to another model.", hint="Pass StateManager(model).")
         self.session_id, self.model, self.manager = session_id, model, state_manager
@@ -315,15 +317,28 @@ class Session:
             checkpoint_id=snapshot.checkpoint_id,
             frame_index=snapshot.frame_index,
             frames=present(snapshot.frames).numpy().copy(order="K"),  # C order would cost 0.2 ms
-            actions=present(snapshot.action_history)[-1].numpy().copy(),
-            action_source=present(snapshot.action_source),
+            actions=_or_none(snapshot.action_history, (1, 0, 0))[-1].numpy().copy(),
+            action_source=snapshot.action_source,
             steered=snapshot.steered,
             prompt_mode=snapshot.prompt_mode,
-            step_latents=present(snapshot.step_latents).clone(),
+            step_latents=_or_none(snapshot.step_latents, (0,)).clone(),
             wall_s=wall_s,
             bytes_new=info.bytes_new if info else 0,
             rows=rows,
         )
+
+
+def _first_frame(model: Model, given: np.ndarray | None) -> np.ndarray:
+    if given is not None:
+        return np.asarray(given)
+    if model.abilities.needs_picture:
+        raise InvalidRequest("This model begins a world from a picture.", hint="Give an initial frame.")
+    return np.zeros((model.geometry.image_height, model.geometry.image_width, 3), np.uint8)
+
+
+def _or_none(tensor: Tensor | None, shape: tuple[int, ...]) -> Tensor:
+    """An empty one where there is none."""
+    return torch.zeros(shape) if tensor is None else tensor
 
 
 def _actions(action: Any, geometry: Geometry) -> np.ndarray | None:
@@ -331,8 +346,30 @@ def _actions(action: Any, geometry: Geometry) -> np.ndarray | None:
     if action is None:
         return None
     shape = (geometry.action_horizon, geometry.action_dim)
+    if 0 in shape:
+        raise InvalidRequest("This model takes no actions.", hint="Step without `action`.")
     held = np.ndim(action) == 1 and np.shape(action) == shape[1:]
-    return array_of(np.broadcast_to(action, shape) if held else action, shape, "action")
+    made = array_of(np.broadcast_to(action, shape) if held else action, shape, "action")
+    assert made is not None
+    require_within(made, geometry)
+    return made
+
+
+def require_within(actions: np.ndarray, geometry: Geometry) -> None:
+    """Raise InvalidRequest where a model's controls do not take these values, float32 [action_horizon, action_dim]."""
+    for at, control in enumerate(geometry.controls):
+        values = actions[:, at]
+        wrong = (values < control.low) | (values > control.high)
+        if control.kind == "discrete":
+            wrong |= values != np.round(values)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            names = f" ({', '.join(control.choices)})" if control.choices else ""
+            what = "a whole number" if control.kind == "discrete" else "a number"
+            raise InvalidRequest(
+                f"Action {row} has {control.name} = {values[row]:g}; it is {what} from {control.low:g} to "
+                f"{control.high:g}{names}."
+            )
 
 
 def array_of(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray | None:

@@ -42,7 +42,9 @@ from arc_fabric.errors import InvalidRequest, UnknownSetting
 
 PREFIX = "ARC_FABRIC_"
 CONFIG_VARIABLE = "ARC_FABRIC_CONFIG"
-OTHER_VARIABLES = (CONFIG_VARIABLE, "ARC_FABRIC_DREAMZERO_SRC", "ARC_FABRIC_DREAMZERO_DEVICE")
+OTHER_VARIABLES = (
+    CONFIG_VARIABLE, "ARC_FABRIC_DREAMZERO_SRC", "ARC_FABRIC_DREAMZERO_DEVICE", "ARC_FABRIC_SELFFORCING_SRC",
+)  # fmt: skip
 """Variables with our prefix that name no setting: this module, the DreamZero adapter and its tests read them."""
 DEFAULT_CONFIG = Path("arc-fabric.toml")
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")

@@ -1,7 +1,7 @@
 """A snapshot of one world: everything needed to take its next step with the same bits.
 
 A snapshot is a value: nothing in it is written after it was made, so that sessions may share it. It has three
-kinds of content. *Head state* is what the model keeps on `action_head` (KV caches, encoded anchor, counters);
+kinds of content. *Head state* is what the model keeps (`held`: KV caches, encoded anchor, buffers; and counters);
 a root snapshot (frame_index 0) has none. *The window* is what the caller keeps: the latents since the last
 anchor (the newest block is not in the KV yet), and what each call of the window was given. *The step* is what
 this step added: latents and video frames.
@@ -28,8 +28,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from arc_fabric.errors import CheckpointUnavailable, StateOverwritten, UnknownFormat
-from arc_fabric.models.contract import WorldModel
+from arc_fabric.held import Held, Layers, Single, in_order, part_of, parts_by_key
+from arc_fabric.models.contract import Model, Part, Scalar, declaration_digest, is_declared
 from arc_fabric.store.format.entry import TensorEntry
+from arc_fabric.store.format.manifest import is_rebuildable
 from arc_fabric.store.format.seal import checksums_of
 
 FORMAT_VERSION = 1
@@ -39,9 +41,10 @@ LIST_FIELDS = {
     "crossattn_cache": "crossattn_cache",
     "crossattn_cache_neg": "crossattn_cache_neg",
 }
-"""Snapshot field -> attribute of `action_head`, which is also the tensors' name in the store."""
+"""Snapshot field, a view -> attribute of `action_head`, which is also the tensors' name in the store."""
 KV_FIELDS = ("kv_cache", "kv_cache_neg")
-DEVICE_FIELDS = ("clip_feas", "ys", "language", "prompt_embs")
+HEAD_FIELDS = ("clip_feas", "ys", "language")
+"""Views of one tensor."""
 HOST_FIELDS = ("latent_video", "step_latents", "frames", "observed", "action_history")
 """Tensors that always live in host memory."""
 META_FIELDS = (
@@ -50,6 +53,7 @@ META_FIELDS = (
     "tokens_per_latent", "kv_layers",
 )  # fmt: skip
 """What is neither a tensor nor a call."""
+_FIRST = (*LIST_FIELDS.values(), *HEAD_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -74,21 +78,24 @@ class WorldStateSnapshot:
     """Steps from the root."""
     timestamp: float = field(default_factory=time.time)
 
-    kv_cache: list[Tensor] = field(default_factory=list)
-    """One tensor per layer, [2, B, seq, heads, head_dim]; of the conditional branch."""
-    kv_cache_neg: list[Tensor] = field(default_factory=list)
-    crossattn_cache: list[Tensor] = field(default_factory=list)
-    crossattn_cache_neg: list[Tensor] = field(default_factory=list)
+    held: Held = field(default=Held(), kw_only=True)
+    """The model's state: every tensor of it by its name in the store (see `arc_fabric.held`)."""
+    kv_cache: Layers = Layers("kv_cache1")  # noqa: RUF009  (a descriptor)
+    """One tensor per layer, [2, B, seq, heads, head_dim]; of the conditional branch. This and the fields below that are
+    so declared are views of `held`, for models of DreamZero's shape."""
+    kv_cache_neg: Layers = Layers("kv_cache_neg")  # noqa: RUF009  (a descriptor)
+    crossattn_cache: Layers = Layers("crossattn_cache")  # noqa: RUF009  (a descriptor)
+    crossattn_cache_neg: Layers = Layers("crossattn_cache_neg")  # noqa: RUF009  (a descriptor)
     latent_video: Tensor | None = None
     """The window's latents from the anchor to the newest block, [B, T, C, h, w], on the CPU."""
-    clip_feas: Tensor | None = None
+    clip_feas: Single = Single("clip_feas")  # noqa: RUF009  (a descriptor)
     """[B, 257, 1280] for DreamZero."""
-    ys: Tensor | None = None
+    ys: Single = Single("ys")  # noqa: RUF009  (a descriptor)
     """[B, c, T, h, w]."""
     prompt_embs: Tensor | None = None
     """None where the model encodes the prompt anew at every call, as both models here do."""
     current_start_frame: int = 0
-    language: Tensor | None = None
+    language: Single = Single("language")  # noqa: RUF009  (a descriptor)
     seed: int = 0
     prompt_text: str = ""
     action_history: Tensor | None = None
@@ -119,6 +126,10 @@ class WorldStateSnapshot:
     """Layers with a KV cache when it was captured; None: not known (version 0.1.0 did not record it)."""
     tokens_per_latent: int = 1
     """Where the KV may be cut."""
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """The declaration that `held` follows; empty for DreamZero's attributes."""
+    scalars: Mapping[str, Scalar] = field(default_factory=dict)
+    """The scalar parts of a declared state."""
     sealed: dict[str, tuple[weakref.ref[Tensor], int]] = field(default_factory=dict, repr=False)
     """Of the tensors that the head may hold, by name: which one, and its checksum when it was captured."""
 
@@ -131,12 +142,21 @@ class WorldStateSnapshot:
     def has_kv(self) -> bool:
         """False where a KV belongs to it that is not here: it is light, or its KV was let go. True for a model without
         KV, too; a root has none yet."""
-        return bool(self.kv_cache) or self.kv_layers == 0
+        return self.kv_layers == 0 or any(map(is_rebuildable, self.held))
+
+    def caches(self) -> dict[str, Tensor]:
+        """The KV, by its names in the store; also of a declared model."""
+        return {name: tensor for name, tensor in self.held.items() if is_rebuildable(name)}
+
+    def take_caches(self, tensors: Mapping[str, Tensor]) -> None:
+        """Have the KV among these tensors, and no other: none of them lets it go."""
+        rest = {name: tensor for name, tensor in self.held.items() if not is_rebuildable(name)}
+        self.held = rest | {name: tensor for name, tensor in tensors.items() if is_rebuildable(name)}
 
     @property
     def window_start(self) -> int:
-        """frame_index at which the current window was anchored."""
-        return self.frame_index - len(self.calls)
+        """frame_index at which the current window was anchored; 0 where no window ends."""
+        return 0 if self.parts else self.frame_index - len(self.calls)
 
     def seal(self) -> None:
         """Take the checksums of the tensors that the head may hold, of those that have none yet."""
@@ -157,8 +177,11 @@ class WorldStateSnapshot:
             )
 
     def _in_head(self) -> dict[str, Tensor]:
-        """The tensors that the model may have in hand, by their names in the store."""
-        return {name: t for name, t in self.tensors().items() if name.split("/")[0] not in HOST_FIELDS}
+        """The tensors that the model may have in hand, by their names in the store: not the copies of buffers."""
+        held = self.held if self.prompt_embs is None else self.held | {"prompt_embs": self.prompt_embs}
+        by_key = parts_by_key(self.parts)
+        found = {name: (tensor, part_of(name, by_key)) for name, tensor in held.items()}
+        return {name: t for name, (t, part) in found.items() if part is None or part.kind in ("appended", "replaced")}
 
     def to_cpu(self) -> WorldStateSnapshot:
         """A snapshot with every tensor in host memory."""
@@ -175,21 +198,18 @@ class WorldStateSnapshot:
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor under the name it has in the store, e.g. `kv_cache1/07`."""
-        named = {
-            f"{attribute}/{i:02d}": tensor
-            for name, attribute in LIST_FIELDS.items()
-            for i, tensor in enumerate(getattr(self, name))
-        }
-        single = {name: getattr(self, name) for name in DEVICE_FIELDS + HOST_FIELDS}
-        return named | {name: tensor for name, tensor in single.items() if tensor is not None}
+        single = {name: getattr(self, name) for name in ("prompt_embs", *HOST_FIELDS)}
+        return in_order(self.held, _FIRST) | {name: tensor for name, tensor in single.items() if tensor is not None}
 
     def entries(self) -> list[TensorEntry]:
         """The tensors with the axis and unit on which the store may cut and share them."""
         added = 0 if self.step_latents is None else self.step_latents.shape[1]
         kv = (2, self.tokens_per_latent, added * self.tokens_per_latent)
-        cuts = {"kv_cache1": kv, "kv_cache_neg": kv, "latent_video": (1, 1, added), "action_history": (0, 1, 1)}
+        cuts: dict[str, tuple[int | None, int, int]] = {"kv_cache1": kv, "kv_cache_neg": kv}
+        cuts |= {"latent_video": (1, 1, added), "action_history": (0, 1, 1)}
+        cuts |= {key: (p.axis, p.unit, 0) for key, p in parts_by_key(self.parts).items() if p.kind == "appended"}
         return [
-            self._entry(name, tensor, *cuts.get(name.split("/")[0], (None, 1, 0)))
+            self._entry(name, tensor, *cuts.get(name if name in cuts else name.rpartition("/")[0], (None, 1, 0)))
             for name, tensor in self.tensors().items()
         ]
 
@@ -203,7 +223,11 @@ class WorldStateSnapshot:
     def meta(self) -> dict[str, Any]:
         """Everything but the tensors, JSON-safe."""
         calls = [vars(call) for call in self.calls]
-        return {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in META_FIELDS}, "calls": calls}
+        facts = {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in META_FIELDS}, "calls": calls}
+        if self.parts:
+            facts["parts"] = {name: part.to_json() for name, part in self.parts.items()}
+            facts["scalars"] = dict(self.scalars)
+        return facts
 
     @classmethod
     def from_entries(cls, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> WorldStateSnapshot:
@@ -213,10 +237,12 @@ class WorldStateSnapshot:
         if version != FORMAT_VERSION:
             raise UnknownFormat(f"Snapshot format {version!r} is not known; expected {FORMAT_VERSION}.")
         calls = tuple(CallRecord(**call) for call in values.pop("calls"))
-        values |= {name: layers_of(tensors, attribute) for name, attribute in LIST_FIELDS.items()}
-        values |= {name: tensors.get(name) for name in DEVICE_FIELDS}
+        values["parts"] = {name: Part.from_json(part) for name, part in values.pop("parts", {}).items()}
+        values["prompt_embs"] = tensors.get("prompt_embs")
         values |= {name: tensors[name].cpu() for name in HOST_FIELDS if name in tensors}
-        return cls(**values, calls=calls)
+        made = cls(**values, calls=calls)
+        made.held = {name: t for name, t in tensors.items() if name not in (*HOST_FIELDS, "prompt_embs")}
+        return made
 
     def save(self, path: str | os.PathLike[str], *, light: bool = False) -> None:
         """Write one safetensors file with the JSON metadata in its header; replaced atomically.
@@ -250,25 +276,13 @@ class WorldStateSnapshot:
         return cls.from_entries(tensors, json.loads(header))
 
     def _moved(self, device: str | torch.device) -> WorldStateSnapshot:
-        def move(value: Any) -> Any:
-            return None if value is None else value.to(device)
-
-        moved: dict[str, Any] = {name: [move(t) for t in getattr(self, name)] for name in LIST_FIELDS}
-        return replace(self, sealed={}, **moved, **{name: move(getattr(self, name)) for name in DEVICE_FIELDS})
-
-
-def layers_of(tensors: Mapping[str, Tensor], attribute: str) -> list[Tensor]:
-    """In the order of their numbers: `kv_cache1/100` comes after `kv_cache1/99`."""
-    names = [name for name in tensors if name.startswith(attribute + "/")]
-    return [tensors[name] for name in sorted(names, key=lambda name: int(name.rpartition("/")[2]))]
+        embs = None if self.prompt_embs is None else self.prompt_embs.to(device)
+        made = replace(self, sealed={}, prompt_embs=embs)
+        made.held = {name: tensor.to(device) for name, tensor in self.held.items()}
+        return made
 
 
-def identity_of(model: WorldModel) -> dict[str, Any]:
-    """The model's identity as it reads in a stored manifest."""
+def identity_of(model: Model) -> dict[str, Any]:
+    """The model's identity as it reads in a stored manifest; of a declared one with its declaration's digest."""
     identity: dict[str, Any] = json.loads(json.dumps(model.identity().to_dict()))
-    return identity
-
-
-def owned(tensor: Tensor) -> Tensor:
-    """`tensor` itself, or a clone if it is a part of something larger that it would keep alive."""
-    return tensor.clone() if tensor.untyped_storage().nbytes() != tensor.nbytes else tensor
+    return identity | ({"state": declaration_digest(model.parts)} if is_declared(model) else {})

@@ -39,7 +39,7 @@ from arc_fabric.media import video
 from arc_fabric.media.clip import plan
 from arc_fabric.media.comparison import Comparison, compare
 from arc_fabric.media.given import read as read_picture
-from arc_fabric.models.contract import WorldModel
+from arc_fabric.models.contract import Model
 from arc_fabric.models.registry import load_model
 from arc_fabric.protocol import Actions, At, SessionProtocol, Step, head_of
 from arc_fabric.session import Session, StepResult, array_of
@@ -59,7 +59,7 @@ class World:
 
     def __init__(
         self,
-        model: str | WorldModel = "tabletop",
+        model: str | Model = "tabletop",
         *,
         store: str | Path | Settings | Backend | SnapshotStore | None = None,
         device: str | None = None,
@@ -360,7 +360,7 @@ class _Branches:
         return _numpy(_added(self._world.manager.load_step(checkpoint_id).step_latents, "latents"))
 
 
-def _store_of(given: Any, model: WorldModel) -> SnapshotStore:
+def _store_of(given: Any, model: Model) -> SnapshotStore:
     if isinstance(given, SnapshotStore):
         return given
     if isinstance(given, str) and given.startswith("s3://"):

@@ -1,47 +1,45 @@
-"""A world model of your own: a small recurrent one, to copy from. It has no attention, so no KV cache.
+"""A world model of your own: a small recurrent one, to copy from. It declares its state and steps; nothing else.
 
     python -m examples.own_model                              # does it keep the contract?
     arc-fabric up --model python:examples.own_model:load      # serve it, from this folder's parent
 
-Its state is one tensor, which every call replaces; the noise of a call follows from the seed and the step.
-docs/how-to/own-model.md says the rest.
+What outlives a step is one picture, which every step replaces; noise follows from the seed and the step, so that it
+needs no generator. docs/how-to/own-model.md says the rest.
 """
 
 from __future__ import annotations
 
 import hashlib
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arc_fabric.models.contract import Abilities, Geometry, ModelIdentity
+from arc_fabric.models.contract import Abilities, Control, Geometry, ModelIdentity, Part, State, StepInput, StepOutput
 
-SIZE, GRID, CHANNELS, SPAN, ACTIONS, TEXT = 32, 8, 3, 4, 2, 16
+SIZE, GRID, CHANNELS, SPAN, TEXT = 32, 8, 3, 4, 16
 CELLS = CHANNELS * GRID * GRID
+CONTROLS = (Control("right", "continuous", -1.0, 1.0), Control("jump", "discrete", 0, 1, ("up", "down")))
 
 
 class Drift:
     """Pictures that drift: the next one follows from the one before, the prompt and the actions."""
 
-    abilities = Abilities(True, batches=False, batch_bit_exact=False, rebuilds_kv=False, remembers=True)
+    abilities = Abilities(
+        steers_with_actions=True, batches=False, batch_bit_exact=False, rebuilds_kv=False, predicts_actions=False
+    )
     geometry = Geometry(
-        image_height=SIZE, image_width=SIZE, fps=8.0, frames_per_latent=SPAN, latents_per_block=1, window=9,
+        image_height=SIZE, image_width=SIZE, fps=8.0, frames_per_latent=SPAN, latents_per_block=1, window=0,
         latent_channels=CHANNELS, latent_height=GRID, latent_width=GRID, tokens_per_latent=1, layers=0, heads=0,
-        head_dim=0, action_dim=ACTIONS, action_horizon=SPAN, state_dim=0, action_names=("right", "down"),
+        head_dim=0, action_dim=len(CONTROLS), action_horizon=SPAN, state_dim=0, controls=CONTROLS,
     )  # fmt: skip
+    parts = {"scene": Part("replaced")}
 
     def __init__(self, device: str = "cpu", weights_seed: int = 0) -> None:
         self.device, g = torch.device(device), torch.Generator().manual_seed(weights_seed)
-        sizes = {"mix": CELLS, "text": TEXT, "action": SPAN * ACTIONS}
+        sizes = {"mix": CELLS, "text": TEXT, "action": SPAN * len(CONTROLS)}
         self.weights = {k: (torch.randn(n, CELLS, generator=g) / n**0.5).to(device) for k, n in sizes.items()}
-        # All that outlives a call. `ys` is ours to use; the names are those that the platform saves and restores.
-        lists = {name: [] for name in ("kv_cache1", "kv_cache_neg", "crossattn_cache", "crossattn_cache_neg")}
-        self.action_head = SimpleNamespace(
-            **lists, clip_feas=None, ys=None, language=None, current_start_frame=0, seed=0, memory=None
-        )
+        self.scene: Tensor | None = None
 
     def identity(self) -> ModelIdentity:
         """What must be equal for the same bits: the weights, the device, the software."""
@@ -53,40 +51,36 @@ class Drift:
         rows, columns = (np.arange(SIZE) * length // SIZE for length in image.shape[:2])
         return np.ascontiguousarray(image[rows][:, columns])
 
-    def language_of(self, prompt: str) -> Tensor:
-        """The prompt as numbers, int64 [1, 16]."""
-        return torch.tensor([list(hashlib.sha256(prompt.encode()).digest()[:TEXT])], device=self.device)
+    def reset(self) -> None:
+        """A world in which nothing has happened."""
+        self.scene = None
 
-    def make_inputs(self, frames: np.ndarray, prompt: str, *, action: Any = None, **unused: Any) -> dict[str, Tensor]:
-        """The tensors of a call. Without actions the world drifts by itself; one frame begins a window."""
-        given = np.zeros((SPAN, ACTIONS)) if action is None else action
-        pushed = torch.tensor(np.array(given, np.float32))[None].to(self.device)
-        return {"image": torch.tensor(frames).to(self.device), "text": self.language_of(prompt), "action": pushed}
+    def export_state(self) -> State:
+        """By reference: a step replaces the tensor."""
+        return {"scene": self.scene}
+
+    def load_state(self, state: State) -> None:
+        """Take over what was exported."""
+        scene = state["scene"]
+        self.scene = scene if isinstance(scene, Tensor) else None
 
     @torch.no_grad()
-    def lazy_joint_video_action_causal(self, inputs: dict[str, Tensor], latent_video: Any = None) -> dict[str, Tensor]:
-        """One step: a latent frame; the first of a window gives its anchor, too."""
-        head, fresh = self.action_head, len(inputs["image"]) == 1
-        if fresh:  # a window begins from a picture; `memory` is the state that the last one ended with
-            pixels = inputs["image"].permute(0, 3, 1, 2).float() / 127.5 - 1
-            anchor = nn.functional.avg_pool2d(pixels, SIZE // GRID)[:, :, None]
-            head.ys, head.memory = (anchor.flatten(1) if head.memory is None else head.memory), None
-            head.current_start_frame, head.language = 1, inputs["text"].clone()
-        noise = torch.Generator().manual_seed(1000 * head.seed + head.current_start_frame)
-        text, action = inputs["text"].float() / 255, inputs["action"].flatten(1)
-        pushed = text @ self.weights["text"] + action @ self.weights["action"]
+    def step(self, given: StepInput) -> StepOutput:
+        """One latent frame further; the first one from the picture."""
+        if given.picture is not None:
+            pixels = torch.from_numpy(given.picture.copy()).to(self.device).permute(2, 0, 1)[None] / 127.5 - 1
+            self.scene = nn.functional.avg_pool2d(pixels, SIZE // GRID).flatten(1)
+        noise = torch.Generator().manual_seed(1000 * given.seed + given.step)
+        letters = list(hashlib.sha256(given.prompt.encode()).digest()[:TEXT])
+        action = np.zeros((SPAN, len(CONTROLS)), np.float32) if given.action is None else given.action
+        pushed = torch.tensor(letters, device=self.device) / 255 @ self.weights["text"]
+        pushed = pushed + torch.from_numpy(action.copy()).to(self.device).flatten() @ self.weights["action"]
         pushed = 0.3 * pushed + 0.1 * torch.randn(1, CELLS, generator=noise).to(self.device)
-        head.ys = torch.tanh(head.ys @ self.weights["mix"] + pushed)
-        head.current_start_frame += 1
-        block = head.ys.view(1, CHANNELS, 1, GRID, GRID)
-        return {"video_pred": torch.cat([anchor, block], 2) if fresh else block, "action_pred": inputs["action"]}
-
-    def decode(self, latents: Tensor, start: int = 0) -> np.ndarray:
-        """Latents [1, C, T, 8, 8] from the anchor on -> the frames of `start:`, uint8 [F, 32, 32, 3]."""
-        z = latents[0].float().cpu().permute(1, 2, 3, 0)
-        frames = z[[t for t in range(start, len(z)) for _ in range(SPAN if t else 1)]]
-        pixels = (frames * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
-        return pixels.repeat_interleave(SIZE // GRID, 1).repeat_interleave(SIZE // GRID, 2).numpy()
+        self.scene = torch.tanh(self.scene @ self.weights["mix"] + pushed)  # type: ignore[operator]
+        latents = self.scene.view(1, 1, CHANNELS, GRID, GRID)
+        pixels = (latents[0, 0].permute(1, 2, 0) * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+        frame = pixels.repeat_interleave(SIZE // GRID, 0).repeat_interleave(SIZE // GRID, 1)
+        return StepOutput(frame[None].repeat(SPAN, 1, 1, 1).cpu().numpy(), latents)
 
 
 def load(device: str = "cpu") -> Drift:

@@ -82,12 +82,7 @@ ROOMS = (
         "redis",
     ),
     Room("arc_fabric/queue", "arc_fabric/ledger/core arc_fabric/ledger", "celery kombu redis"),
-    Room(
-        "arc_fabric/models:contract",
-        packages="numpy torch",
-        files="__init__ contract",
-        holds="what a model must be",
-    ),
+    Room("arc_fabric/models/contract", packages="numpy torch typing_extensions"),
     Room(
         f"{TABLETOP}:samples",
         packages="PIL numpy",
@@ -102,7 +97,7 @@ ROOMS = (
     Room(f"{TABLETOP}/world", f"{TABLETOP}:samples {TABLETOP}/world:limits", "PIL numpy"),
     Room(
         f"{TABLETOP}/net",
-        f"arc_fabric/models:contract {TABLETOP}:samples {TABLETOP}/world:limits",
+        f"arc_fabric/models/contract {TABLETOP}:samples {TABLETOP}/world:limits",
         "PIL numpy safetensors torch",
     ),
     Room(
@@ -119,14 +114,25 @@ ROOMS = (
     ),
     Room(f"{TABLETOP}/train", f"{TABLETOP}/world {TABLETOP}/net", "numpy safetensors torch"),
     Room(
+        "arc_fabric/models:fingerprints",
+        packages="blake3 torch",
+        files="fingerprints",
+        holds="what of a loaded model goes into its identity",
+    ),
+    Room(
         "arc_fabric/models/dreamzero",
-        "arc_fabric/models:contract",
+        "arc_fabric/models/contract arc_fabric/models:fingerprints",
         "PIL blake3 groot numpy tianshou torch",
     ),
     Room(
+        "arc_fabric/models/selfforcing",
+        "arc_fabric/models/contract arc_fabric/models:fingerprints",
+        "blake3 numpy omegaconf pipeline torch",
+    ),
+    Room(
         "arc_fabric/models:registry",
-        f"arc_fabric/models:contract {TABLETOP}/net arc_fabric/models/dreamzero",
-        files="registry",
+        f"arc_fabric/models/contract {TABLETOP}/net arc_fabric/models/dreamzero arc_fabric/models/selfforcing",
+        files="__init__ registry",
         holds="a model by its name",
     ),
     Room(f"{STORE}/format", "", "blake3 numpy torch"),
@@ -150,15 +156,15 @@ ROOMS = (
     ),
     Room(
         "arc_fabric:sdk",
-        f"arc_fabric/models:contract {STORE}:snapshots {STORE}/format",
+        f"arc_fabric/models/contract {STORE}:snapshots {STORE}/format",
         "numpy safetensors torch",
-        files="advance kv manager session state trajectory tree",
+        files="advance capture declared held kv lineage manager session state trajectory tree",
         holds="the SDK: a world in one process, without a server",
     ),
-    Room("arc_fabric/batches", "arc_fabric/models:contract arc_fabric:sdk", "numpy torch"),
+    Room("arc_fabric/batches", "arc_fabric/models/contract arc_fabric:sdk", "numpy torch"),
     Room(
         "arc_fabric/testing",
-        f"arc_fabric/models:contract {STORE}:snapshots arc_fabric:sdk",
+        f"arc_fabric/models/contract {STORE}:snapshots arc_fabric:sdk",
         "numpy torch",
     ),
     Room(
@@ -171,7 +177,7 @@ ROOMS = (
     Room("arc_fabric/search", "arc_fabric/evaluation arc_fabric:protocol", "numpy"),
     Room(
         "arc_fabric:world",
-        f"arc_fabric/media arc_fabric/models:contract arc_fabric/models:registry {STORE}:snapshots {STORE}/backends"
+        f"arc_fabric/media arc_fabric/models/contract arc_fabric/models:registry {STORE}:snapshots {STORE}/backends"
         " arc_fabric:sdk arc_fabric:protocol",
         "numpy torch",
         files="world",
@@ -191,7 +197,7 @@ ROOMS = (
     ),
     Room(
         "arc_fabric/openpi",
-        "arc_fabric/client arc_fabric/models:contract arc_fabric/models:registry arc_fabric:sdk",
+        "arc_fabric/client arc_fabric/models/contract arc_fabric/models:registry arc_fabric:sdk",
         "PIL msgpack numpy websockets",
     ),
     Room(
@@ -201,7 +207,7 @@ ROOMS = (
     ),
     Room(
         "workers/process",
-        "arc_fabric/ledger arc_fabric/queue arc_fabric/models:contract arc_fabric/resting arc_fabric:sdk"
+        "arc_fabric/ledger arc_fabric/queue arc_fabric/models/contract arc_fabric/resting arc_fabric:sdk"
         f" {STORE}:snapshots {STORE}/backends",
         "psutil pynvml torch",
     ),
@@ -219,7 +225,7 @@ ROOMS = (
     ),
     Room(
         "workers/startup",
-        "arc_fabric/queue arc_fabric/models:contract arc_fabric/models:registry"
+        "arc_fabric/queue arc_fabric/models/contract arc_fabric/models:registry"
         f" arc_fabric/services {STORE}:snapshots {STORE}/backends arc_fabric:sdk"
         " workers/process workers/jobs workers/threads",
         "celery flower numpy torch tornado",

@@ -33,9 +33,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.advance import Opening, StepRequest, arguments_of, collect, open_call, require_finite
+from arc_fabric.advance import Opening, arguments_of, collect, open_call
 from arc_fabric.base.present import present
 from arc_fabric.batches.heads import Head, joined
+from arc_fabric.declared import StepRequest, require_finite
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.manager import Attachments
 from arc_fabric.models.contract import Abilities, WorldModel
@@ -132,8 +133,9 @@ def _opened(number: int, row: RowStep) -> _Opened:
     session = row.session
     request, before = session.request(row.action, row.state, row.observed), session.snapshot
     opening = open_call(session.manager, before, request)
-    inputs, pending = arguments_of(session.model, before, request, opening)
-    return _Opened(number, row, before, request, opening, Head.of(session.model), inputs, pending)
+    model = session.manager.windowed
+    inputs, pending = arguments_of(model, before, request, opening)
+    return _Opened(number, row, before, request, opening, Head.of(model), inputs, pending)
 
 
 def _together(group: Sequence[_Opened], *, exact: bool) -> list[StepResult | Exception]:
@@ -152,7 +154,7 @@ def _together(group: Sequence[_Opened], *, exact: bool) -> list[StepResult | Exc
 
 @torch.no_grad()
 def _call(group: Sequence[_Opened], exact: bool) -> tuple[dict[str, Tensor], Head]:
-    model = group[0].row.session.model
+    model = group[0].row.session.manager.windowed
     joined([one.head for one in group]).put(model, [one.request.seed for one in group])
     inputs = {name: torch.cat([one.inputs[name] for one in group]) for name in group[0].inputs}
     pending = None if group[0].pending is None else torch.cat([present(one.pending) for one in group])
@@ -170,7 +172,7 @@ def _follow(
     video, action = out["video_pred"][at : at + 1], out["action_pred"][at : at + 1]
     try:
         require_finite(video, action)
-        head.put(session.model, one.request.seed)
+        head.put(session.manager.windowed, one.request.seed)
         after = collect(session.manager, one.before, one.request, one.opening, video, action)
         session.manager.set_resident(after)
         session.follow(after, attachments=one.row.attachments)

@@ -19,20 +19,23 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from arc_fabric.errors import ArcFabricError, ModelUnavailable, UnknownSetting
-from arc_fabric.models.contract import WorldModel
+from arc_fabric.models.contract import Model
 
-NAMES = ("tabletop", "dreamzero:<checkpoint dir>", "python:<module>:<callable taking a device>")
-GROUP = "arc_fabric.models"
-_MEMBERS = (
-    "action_head", "abilities", "geometry", "device", "identity", "fit_image", "make_inputs", "decode", "language_of",
-    "lazy_joint_video_action_causal",
+NAMES = (
+    "tabletop", "dreamzero:<checkpoint dir>", "selfforcing:<config.yaml>#<checkpoint.pt>",
+    "python:<module>:<callable taking a device>",
 )  # fmt: skip
-"""Of a `WorldModel`, what every model needs; the others follow from its abilities."""
+GROUP = "arc_fabric.models"
+_EVERY = ("abilities", "geometry", "device", "identity", "fit_image")
+_DECLARED = (*_EVERY, "parts", "export_state", "load_state", "reset", "step")
+_WINDOWED = ("action_head", *_EVERY, "make_inputs", "decode", "language_of", "lazy_joint_video_action_causal")
+"""What every model of a kind needs; the others follow from its abilities."""
 
 
-def load_model(name: str, device: str = "cpu") -> WorldModel:
-    """Load `tabletop`, `dreamzero:<dir>` from a checkpoint directory, what `python:<module>:<callable>` makes, or what
-    an installed package names, onto a device ("cpu", "cuda:0"). Raises ModelUnavailable, UnknownSetting."""
+def load_model(name: str, device: str = "cpu") -> Model:
+    """Load `tabletop`, `dreamzero:<dir>` from a checkpoint directory, `selfforcing:<config>#<checkpoint>`, what
+    `python:<module>:<callable>` makes, or what an installed package names, onto a device ("cpu", "cuda:0"). Raises
+    ModelUnavailable, UnknownSetting."""
     family, _, place = name.partition(":")
     if family == "tabletop" and not place:
         from arc_fabric.models.tabletop.net.model import TabletopModel
@@ -42,6 +45,10 @@ def load_model(name: str, device: str = "cpu") -> WorldModel:
         from arc_fabric.models.dreamzero import load
 
         return load(place, device=device)
+    if family == "selfforcing" and place:
+        from arc_fabric.models.selfforcing import load as load_pipeline
+
+        return load_pipeline(place, device=device)
     if family == "python" and place:
         module, _, attribute = place.partition(":")
         return _made(name, lambda: getattr(importlib.import_module(module), attribute), device)
@@ -51,14 +58,14 @@ def load_model(name: str, device: str = "cpu") -> WorldModel:
     raise UnknownSetting(f"There is no model {name!r}; expected one of: {', '.join([*NAMES, *known])}.")
 
 
-def _made(name: str, find: Callable[[], Any], *arguments: str) -> WorldModel:
+def _made(name: str, find: Callable[[], Any], *arguments: str) -> Model:
     """What a function from elsewhere makes, if it can be used as a model."""
     try:
         factory = find()
     except (ImportError, AttributeError) as error:
         raise ModelUnavailable(f"The model {name!r} cannot be loaded: {error}.") from error
     try:
-        model: WorldModel = factory(*arguments)
+        model: Model = factory(*arguments)
     except ArcFabricError:
         raise
     except Exception as error:  # code from elsewhere; the cause is chained
@@ -66,9 +73,10 @@ def _made(name: str, find: Callable[[], Any], *arguments: str) -> WorldModel:
             f"Making the model {name!r} failed: {type(error).__name__}: {error}",
             hint=f"{getattr(factory, '__qualname__', factory)} is called with {', '.join(map(repr, arguments))}.",
         ) from error
-    if missing := [member for member in _MEMBERS if not hasattr(model, member)]:
+    members = _DECLARED if hasattr(model, "parts") or hasattr(model, "step") else _WINDOWED
+    if missing := [member for member in members if not hasattr(model, member)]:
         raise ModelUnavailable(
             f"What the model {name!r} is made by gave a {type(model).__name__} without {', '.join(missing)}.",
-            hint="arc_fabric/models/contract.py says what a model must be; arc_fabric.testing.check_model checks one.",
+            hint="arc_fabric/models/contract says what a model must be; arc_fabric.testing.check_model checks one.",
         )
     return model

@@ -12,7 +12,7 @@ import numpy as np
 from arc_fabric.errors import CheckpointNotFound
 from arc_fabric.ids import new_id
 from arc_fabric.manager import StateManager
-from arc_fabric.models.contract import WorldModel
+from arc_fabric.models.contract import Model
 from arc_fabric.openpi.backend import Act, SeenFrames, frames_for, require_prompt, server_metadata
 from arc_fabric.openpi.observation import Observation
 from arc_fabric.session import Session
@@ -32,7 +32,7 @@ class LocalBackend:
 
     def __init__(
         self,
-        model: WorldModel,
+        model: Model,
         manager: StateManager | None = None,
         *,
         closed_loop: bool = True,
@@ -66,7 +66,8 @@ class LocalBackend:
             session.step(auto_checkpoint=False, observed=np.stack([grey] * count) if self.closed_loop else None)
             manager.clear()
             manager.store.close()
-            self.model.action_head.seed = manager.default_seed
+            if hasattr(self.model, "action_head"):
+                self.model.action_head.seed = manager.default_seed
 
         self.run(steps)
 

@@ -13,16 +13,20 @@ import torch
 
 from arc_fabric.errors import KVRebuildMismatch, StateOverwritten
 from arc_fabric.manager import StateManager
+from arc_fabric.models.contract import WorldModel, is_declared
 from arc_fabric.session import Session
 from arc_fabric.store import SnapshotStore
 from arc_fabric.testing.run import OTHER, PROMPT, Subject, begin, difference, light_manager, step_failing
 
 Problems = Iterator[tuple[str, str]]
 _HIDDEN = (
-    "Everything that a later call reads must be on `action_head`, in the attributes that the contract names (KV lists, "
-    "clip_feas, ys, language, current_start_frame, seed): look for counters, caches and generators kept elsewhere."
+    "Everything that a later call reads must be in the declared parts (of a model of DreamZero's surface: on "
+    "`action_head`, in KV lists, clip_feas, ys, language, current_start_frame, seed): look for counters, caches and "
+    "generators kept elsewhere."
 )
-_SEEDED = "Draw noise from a torch.Generator made in the call from `action_head.seed`, not from torch's global one."
+_SEEDED = (
+    "Draw noise from a torch.Generator made in the call from the seed, or a declared one, not from the global one."
+)
 
 
 class Skip(Exception):
@@ -35,9 +39,11 @@ def shapes(subject: Subject) -> Problems:
     block = (1, g.latents_per_block, g.latent_channels, g.latent_height, g.latent_width)
     picture = (g.frames_per_step, g.image_height, g.image_width, 3)
     for at, step in enumerate(subject.plain, 1):
+        acts = (g.action_horizon, g.action_dim) if step.action_source else (0, 0)
+        block = block if step.step_latents.dim() > 1 or not is_declared(model) else (0,)
         for what, got, expected in (("latents [B, K, C, h, w]", tuple(step.step_latents.shape), block),
                                     ("frames [F, H, W, 3]", step.frames.shape, picture),
-                                    ("actions", step.actions.shape, (g.action_horizon, g.action_dim))):  # fmt: skip
+                                    ("actions", step.actions.shape, acts)):  # fmt: skip
             if got != expected:
                 yield (
                     f"step {at} has {what} of shape {list(got)}; `geometry` says {list(expected)}.",
@@ -125,15 +131,16 @@ def survives_failure(subject: Subject) -> Problems:
         if what := difference(session.step(), subject.plain[1]):
             yield (
                 f"after a call that failed at {share:.0%} of its work, the retry has other {what}.",
-                ("Set nothing outside `action_head` before the call has succeeded. " + _HIDDEN),
+                ("Set nothing beside the state before the call has succeeded. " + _HIDDEN),
             )
             return
 
 
 def rebuilds(subject: Subject) -> Problems:
-    """`rebuild_kv` gives the KV bit for bit, also after a prompt change."""
-    if not subject.model.abilities.rebuilds_kv:
-        raise Skip("abilities.rebuilds_kv is False")
+    """`rebuild_kv`, or `rebuild`, gives the KV bit for bit, also after a prompt change."""
+    world = is_declared(subject.model)
+    if not (subject.model.abilities.rebuilds_world if world else subject.model.abilities.rebuilds_kv):
+        raise Skip(f"abilities.rebuilds_{'world' if world else 'kv'} is False")
     for changed in (False, True):
         model = subject.make()
         manager = light_manager(model, "light")
@@ -165,12 +172,14 @@ def batches(subject: Subject) -> Problems:
             yield "abilities say batch_bit_exact without batches.", "Set both, or neither."
         raise Skip("abilities.batches is False")
     model = subject.make()
+    if is_declared(model):
+        raise Skip("a declared model steps one world at a time")
     frames = [begin(model).snapshot.frames.numpy()] * 2  # type: ignore[union-attr]
     inputs = [model.make_inputs(frame, prompt) for frame, prompt in zip(frames, (PROMPT, OTHER), strict=True)]
-    alone = [subject.make().lazy_joint_video_action_causal(one)["video_pred"] for one in inputs]
+    alone = [_windowed(subject).lazy_joint_video_action_causal(one)["video_pred"] for one in inputs]
     both = {name: torch.cat([one[name] for one in inputs]) for name in inputs[0]}
     try:
-        rows = subject.make().lazy_joint_video_action_causal(both)["video_pred"]
+        rows = _windowed(subject).lazy_joint_video_action_causal(both)["video_pred"]
     except Exception as error:  # noqa: BLE001  (of the model under test: it is the finding)
         yield f"a batch of two fails: {type(error).__name__}: {error}", "Set abilities.batches False."
         return
@@ -206,7 +215,9 @@ def identity(subject: Subject) -> Problems:
 
 def decodes(subject: Subject) -> Problems:
     """`decode` is a function of its arguments: it changes nothing, and gives the same frames again."""
-    model = subject.make()
+    if is_declared(subject.model):
+        raise Skip("a declared model's step gives its frames")
+    model = _windowed(subject)
     session = begin(model)
     session.step(auto_checkpoint=False)
     latents = session.snapshot.latent_video.transpose(1, 2).contiguous().to(model.device)  # type: ignore[union-attr]
@@ -227,6 +238,8 @@ def decodes(subject: Subject) -> Problems:
 def sharing(subject: Subject) -> Problems:
     """A step stores what it added to the caches, not the whole of them again."""
     model = subject.make()
+    if is_declared(model):
+        raise Skip("`stores what is new` looks at a declared model's caches")
     manager = light_manager(model)
     session = begin(model, manager)
     for _ in range(min(subject.steps, max(3, model.geometry.steps_per_window))):
@@ -245,6 +258,12 @@ def sharing(subject: Subject) -> Problems:
                 ("Keep the keys and values of earlier blocks as they are; append on axis 2 in whole latent frames."),
             )
             return
+
+
+def _windowed(subject: Subject) -> WorldModel:
+    model = subject.make()
+    assert not is_declared(model)
+    return model
 
 
 ALL: tuple[Callable[[Subject], Problems], ...] = (

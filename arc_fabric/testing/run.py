@@ -13,13 +13,13 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from arc_fabric.manager import StateManager
-from arc_fabric.models.contract import WorldModel
+from arc_fabric.models.contract import Model, is_declared
 from arc_fabric.session import Session, StepResult
 from arc_fabric.store import SnapshotStore
 
 PROMPT, OTHER = "pick up the red cup", "push the cup to the left"
 MOST_STEPS = 8
-Make = Callable[[], WorldModel]
+Make = Callable[[], Model]
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Subject:
     """Models with other weights or settings, which must have other identities."""
 
     @cached_property
-    def model(self) -> WorldModel:
+    def model(self) -> Model:
         """One of them, to look at."""
         return self.make()
 
     @cached_property
     def steps(self) -> int:
-        """A window and a step of the next, where windows are short."""
-        return min(MOST_STEPS, max(4, self.model.geometry.steps_per_window + 1))
+        """A window and a step of the next, where windows are short; where none ends, so many that caches roll."""
+        return min(MOST_STEPS, max(4, (self.model.geometry.steps_per_window or MOST_STEPS) + 1))
 
     @cached_property
     def plain(self) -> list[StepResult]:
@@ -47,7 +47,7 @@ class Subject:
         return [session.step(auto_checkpoint=False) for _ in range(self.steps)]
 
 
-def begin(model: WorldModel, manager: StateManager | None = None, name: str = "ses", **more: Any) -> Session:
+def begin(model: Model, manager: StateManager | None = None, name: str = "ses", **more: Any) -> Session:
     """A world on one of the model's pictures."""
     samples = model.samples() if hasattr(model, "samples") else {}
     size = model.geometry.image_height, model.geometry.image_width, 3
@@ -55,7 +55,7 @@ def begin(model: WorldModel, manager: StateManager | None = None, name: str = "s
     return Session(name, model, manager or StateManager(model), more.pop("prompt", PROMPT), picture, **more)
 
 
-def light_manager(model: WorldModel, policy: Any = "full") -> StateManager:
+def light_manager(model: Model, policy: Any = "full") -> StateManager:
     """A manager that keeps nothing at hand: every step back is a restore."""
     return StateManager(model, max_checkpoints=1, store=SnapshotStore(None, policy=policy), resident_bytes=0)
 
@@ -89,16 +89,17 @@ class _FailAt(TorchFunctionMode):
 def step_failing(session: Session, at: int | None) -> int:
     """A step whose model call fails at its torch call number `at`; how many there were."""
     model, mode = session.model, _FailAt(at)
-    call = model.lazy_joint_video_action_causal
+    name = "step" if is_declared(model) else "lazy_joint_video_action_causal"
+    call = getattr(model, name)
 
     def failing(*args: Any, **kwargs: Any) -> Any:
         with mode:
             return call(*args, **kwargs)
 
-    model.lazy_joint_video_action_causal = failing  # type: ignore[method-assign]
+    setattr(model, name, failing)
     try:
         with suppress(Broken):
             session.step(auto_checkpoint=False)
     finally:
-        del model.lazy_joint_video_action_causal  # the class's own again
+        delattr(model, name)  # the class's own again
     return mode.count

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arc_fabric.errors import ArcFabricError
+from arc_fabric.models.contract import is_declared
 from arc_fabric.testing.checks import ALL, Skip
+from arc_fabric.testing.declarations import DECLARED
 from arc_fabric.testing.report import Finding, NotConforming, Report
 from arc_fabric.testing.run import Make, Subject, begin, light_manager
 
@@ -18,7 +20,7 @@ def check_model(make: Make, *, others: Sequence[Make] = (), raises: bool = True)
     """
     subject = Subject(make, tuple(others))
     report = Report(subject.model.identity().name)
-    for check in ALL:
+    for check in (*ALL, *DECLARED) if is_declared(subject.model) else ALL:
         name = check.__name__.replace("_", " ")
         try:
             found = [Finding(name, problem, mend) for problem, mend in check(subject)]
@@ -42,7 +44,10 @@ def _shared(subject: Subject) -> float:
     model = subject.make()
     manager = light_manager(model)
     session = begin(model, manager)
-    ids = [str(session.step().checkpoint_id) for _ in range(min(subject.steps, model.geometry.steps_per_window))]
+    ids = [
+        str(session.step().checkpoint_id)
+        for _ in range(min(subject.steps, model.geometry.steps_per_window or subject.steps))
+    ]
     manager.store.flush()
     manifests = [manager.store.manifest(one) for one in ids]
     return 1 - sum(m.bytes_new for m in manifests) / max(1, sum(m.bytes_total for m in manifests))

@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from arc_fabric.errors import ModelUnavailable
 from arc_fabric.models.dreamzero import memory
 from arc_fabric.models.dreamzero.checkpoint import REQUIRED, holds_lora_only, weight_files
-from arc_fabric.models.dreamzero.identity import parameters_digest
 from arc_fabric.models.dreamzero.loading import load_policy
 from arc_fabric.models.dreamzero.memory import CONFIG_5B, CONFIG_14B, memory_plan, plan_of, shortage
 from arc_fabric.models.dreamzero.source import SOURCE_VARIABLE
+from arc_fabric.models.fingerprints import parameters_digest
 from arc_fabric.models.registry import load_model
 
 

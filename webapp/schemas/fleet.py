@@ -11,6 +11,17 @@ from arc_fabric.records.types import Epoch
 from webapp.schemas.views import NEXT, View, shows
 
 
+class ControlView(View):
+    """One number of an action, where the model says what it is."""
+
+    name: str = Field(description="What it is called.", examples=["forward"])
+    kind: str = Field(description="`discrete` (whole numbers) or `continuous`.", examples=["discrete"])
+    low: float = Field(description="Least value that is taken.", examples=[0])
+    high: float = Field(description="Greatest value that is taken.", examples=[1])
+    choices: list[str] = Field(description="Names of the values from `low` on, or none.", examples=[["up", "down"]])
+    unit: str = Field(description="Its unit; may be empty.", examples=["degrees"])
+
+
 class GeometryView(View):
     """Sizes of the running model, for one session."""
 
@@ -20,7 +31,7 @@ class GeometryView(View):
     frames_per_latent: int = Field(description="Video frames per latent frame after a window's first.", examples=[4])
     latents_per_block: int = Field(description="Latent frames per step: K of [B, K, C, h, w].", examples=[2])
     frames_per_step: int = Field(description="Video frames that a step adds.", examples=[8])
-    window: int = Field(description="Latent frames per window, its anchor included.", examples=[9])
+    window: int = Field(description="Latent frames per window, its anchor included; 0: none ends.", examples=[9])
     latent_channels: int = Field(description="C of the latents [B, K, C, h, w].", examples=[8])
     latent_height: int = Field(description="h of the latents [B, K, C, h, w].", examples=[8])
     latent_width: int = Field(description="w of the latents [B, K, C, h, w].", examples=[8])
@@ -50,6 +61,9 @@ class GeometryView(View):
     action_units: list[str] = Field(
         default_factory=list, description="Unit of each action number; empty: not said.", examples=[["cm", "cm", ""]]
     )
+    controls: list[ControlView] = Field(
+        default=[], description="What each action number is, with its limits, which are kept; empty: not declared."
+    )
 
 
 class AbilitiesView(View):
@@ -67,6 +81,10 @@ class AbilitiesView(View):
     )
     remembers: bool = Field(description="A new window knows what the last one knew, things that are hidden included.")
     uses_crossattn_cache: bool = Field(description="It keeps cross-attention caches; false: snapshots leave them out.")
+    rebuilds_world: bool = Field(
+        default=False, description="Its caches can be rebuilt bit for bit from the latents of a whole world."
+    )
+    needs_picture: bool = Field(default=True, description="A world begins from a picture; false: the prompt is enough.")
 
 
 class IdentityView(View):

@@ -143,9 +143,9 @@ def node_of(
         prompt=snapshot.prompt_text,
         seed=snapshot.seed,
         prompt_mode=taken.prompt_mode or "keep",
-        action_source="given" if given else "predicted",
+        action_source=taken.action_source,
         steered=taken.steered if given else None,
-        actions=taken.actions.tolist(),
+        actions=taken.actions.tolist() if taken.action_source else None,
         state=snapshot.state,
         observed=0 if snapshot.observed is None else len(snapshot.observed),
         bytes_new=taken.bytes_new,
@@ -156,5 +156,5 @@ def node_of(
         worker=run.process.name,
         window_start=snapshot.window_start,
         n_frames=len(taken.frames),
-        internal={"_digest": digest_of(taken.step_latents), "_mode": session.prompt_mode, "_observed": observed},
+        internal={"_digest": digest_of(taken), "_mode": session.prompt_mode, "_observed": observed},
     )

@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from arc_fabric.advance import StepRequest, root_snapshot
+from arc_fabric.advance import root_snapshot
 from arc_fabric.base.present import present
+from arc_fabric.declared import StepRequest
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, InvalidImage
 from arc_fabric.ledger import Ledger, NodeRecord
 from arc_fabric.media.frames import STRIP, pack_strip, unpack_views
 from arc_fabric.models import tabletop
-from arc_fabric.session import Session
+from arc_fabric.session import Session, StepResult
 from workers.process.retry import through_store_outages
 from workers.process.runtime import Runtime
 
@@ -34,9 +35,12 @@ _POLL_S = 0.02
 _MAKER_TIMEOUT_S = 120.0
 
 
-def digest_of(latents: torch.Tensor) -> str:
-    """What a replayed step must reproduce: BLAKE2b over the bytes of the step's latents [B, K, C, h, w], by channel."""
-    return hashlib.blake2b(latents[0].transpose(0, 1).contiguous().numpy().tobytes(), digest_size=16).hexdigest()
+def digest_of(taken: StepResult) -> str:
+    """What a replayed step must reproduce: BLAKE2b over the bytes of the step's latents [B, K, C, h, w], by channel;
+    over its frames' where the model has no latents."""
+    latents = taken.step_latents
+    data = latents[0].transpose(0, 1).contiguous() if latents.dim() == 5 else torch.from_numpy(taken.frames)
+    return hashlib.blake2b(data.contiguous().view(torch.uint8).numpy().tobytes(), digest_size=16).hexdigest()
 
 
 class Payloads:
@@ -113,7 +117,7 @@ class Payloads:
             action, node.state, observed=seen and self.read_observed(seen), checkpoint_id=node.id,
             attachments=lambda frames: {STRIP: pack_strip(frames)},
         )  # fmt: skip
-        if digest_of(result.step_latents) != node.internal.get("_digest"):
+        if digest_of(result) != node.internal.get("_digest"):
             self._ledger.nodes.set_durability(node.id, "damaged")
             raise DamagedSnapshot(
                 f"Checkpoint {node.id} was lost with its worker and could not be made again bit for bit.",

@@ -14,7 +14,7 @@ import torch
 from arc_fabric.base.present import present
 from arc_fabric.ledger import SessionRecord
 from arc_fabric.manager import StateManager
-from arc_fabric.models.contract import WorldModel
+from arc_fabric.models.contract import Model
 from arc_fabric.session import Session
 from arc_fabric.store import SnapshotStore
 from workers.process.meters import GpuMeter
@@ -31,7 +31,7 @@ class Resident:
 class Runtime:
     """Model, state manager, store and resident sessions."""
 
-    def __init__(self, model: WorldModel, store: SnapshotStore, *, max_checkpoints: int = 50) -> None:
+    def __init__(self, model: Model, store: SnapshotStore, *, max_checkpoints: int = 50) -> None:
         self.model = model
         self.store = store
         self.manager = StateManager(model, max_checkpoints, store=store)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from arc_fabric.errors import DeadlineExceeded
-from arc_fabric.models.contract import WorldModel
+from arc_fabric.models.contract import Model
 from arc_fabric.models.registry import load_model
 from arc_fabric.services.devices import set_threads, threads_per_worker, worker_devices
 from arc_fabric.session import Session
@@ -58,7 +58,7 @@ def visible(device: str) -> str:
     return "cuda:0" if device.startswith("cuda") else device
 
 
-def warm(model: WorldModel) -> None:
+def warm(model: Model) -> None:
     """One step on a grey picture; nothing of it stays."""
     from arc_fabric.manager import StateManager
 
@@ -70,10 +70,11 @@ def warm(model: WorldModel) -> None:
     session.step(auto_checkpoint=False)
     manager.clear()
     manager.store.close()
-    model.action_head.seed = manager.default_seed
+    if hasattr(model, "action_head"):
+        model.action_head.seed = manager.default_seed
 
 
-def open_store(settings: Settings, process: WorkerProcess, model: WorldModel) -> SnapshotStore:
+def open_store(settings: Settings, process: WorkerProcess, model: Model) -> SnapshotStore:
     """The snapshot store of this process, reporting to the ledger. It never drops KV that the model cannot rebuild."""
     return SnapshotStore(
         backend_from_settings(settings),

@@ -27,7 +27,7 @@ def plain_digests(prompt: str, steps: int = STEPS) -> list[str]:
     """Latents of the same closed loop in one process; every third step goes on from what was imagined."""
     model = ToyModel()
     session = Session("plain", model, StateManager(model), prompt, ToyModel.sample_frame(), seed=7)
-    return [digest_of(session.step(observed=given(at)).step_latents) for at in range(steps)]
+    return [digest_of(session.step(observed=given(at))) for at in range(steps)]
 
 
 def given(at: int) -> np.ndarray | None:

@@ -21,9 +21,9 @@ def test_a_world_is_made_stepped_forked_and_rewound_as_in_one_process(two: Fleet
     model = ToyModel()
     manager = StateManager(model)
     plain = Session("plain", model, manager, "pick up the red cup", ToyModel.sample_frame(), seed=7)
-    expected = [digest_of(plain.step().step_latents) for _ in range(6)]
+    expected = [digest_of(plain.step()) for _ in range(6)]
     branch = plain.fork(plain.trajectory.checkpoint_at(3), prompt="push the cup", seed=42)
-    expected_fork = [digest_of(branch.step().step_latents) for _ in range(2)]
+    expected_fork = [digest_of(branch.step()) for _ in range(2)]
 
     session = two.create()
     assert (session.frame_index, session.n_frames, session.root) == (0, 1, session.head)

@@ -35,7 +35,8 @@ function slider(geometry, dim) {
   const high = geometry.action_high[dim] ?? 1;
   const name = geometry.action_names[dim] ?? `a${dim}`;
   const out = h("output", {});
-  const input = h("input", { type: "range", min: low, max: high, step: (high - low) / 100, "aria-label": `Action ${name}` });
+  const step = geometry.controls?.[dim]?.kind === "discrete" ? 1 : (high - low) / 100;
+  const input = h("input", { type: "range", min: low, max: high, step, "aria-label": `Action ${name}` });
   input.addEventListener("input", () => text(out, short(Number(input.value), 2)));
   reset(input);
   return { input, el: h("div", { class: "slider-row" }, h("span", {}, name), input, out) };

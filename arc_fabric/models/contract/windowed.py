@@ -1,6 +1,6 @@
-"""What Arc Fabric asks of an autoregressive video world model.
+"""Models of DreamZero's surface: state on `action_head`, windows that are anchored anew, a pending block.
 
-A model presents DreamZero's public surface: `action_head` holds all state that survives a call, and
+Such a model presents DreamZero's public surface: `action_head` holds all state that survives a call, and
 `lazy_joint_video_action_causal()` advances it by one block. The StateManager saves and restores that
 state through the attributes named in `TENSORS`, `LISTS` and `SCALARS` and nothing else.
 
@@ -26,11 +26,11 @@ arguments that every call calls at that moment: Python work of other threads the
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from arc_fabric.models.contract.sizes import Abilities, Geometry, ModelIdentity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,97 +39,6 @@ if TYPE_CHECKING:
 TENSORS = ("clip_feas", "ys", "language")
 LISTS = ("kv_cache1", "kv_cache_neg", "crossattn_cache", "crossattn_cache_neg")
 SCALARS = ("current_start_frame", "seed")
-
-
-@dataclass(frozen=True)
-class Abilities:
-    """What a model can do; the platform adapts and the API shows it."""
-
-    steers_with_actions: bool
-    """A given action changes the video. False: a given action is recorded only."""
-    batches: bool
-    """Several sessions can step in one forward pass (see the module)."""
-    batch_bit_exact: bool
-    """A row of a batch has the same bits as the same step alone."""
-    rebuilds_kv: bool
-    """`rebuild_kv` refills the caches bit-exactly from latents and per-block prompts."""
-    predicts_actions: bool = True
-    observes: bool = False
-    """`encode_observed` turns real frames into the pending block, for closed-loop use."""
-    imagines: bool = True
-    """False: what a step adds is left noisy, so that the next one needs real frames (`observed`)."""
-    remembers: bool = False
-    """A new window can know what the last one knew: who begins it puts that window's `ys` on `action_head.memory`, and
-    the call takes it off."""
-    uses_crossattn_cache: bool = True
-    """False: the cross-attention caches are never written (all zero), so that snapshots leave them out."""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Sizes of one model, all for batch size 1."""
-
-    image_height: int
-    image_width: int
-    fps: float
-    frames_per_latent: int
-    """Video frames per latent frame after the first (temporal compression, 4 for Wan)."""
-    latents_per_block: int
-    """Latent frames per step (`num_frame_per_block`)."""
-    window: int
-    """Latent frames per window (`local_attn_size`), the anchor frame included: 1 + K * steps_per_window."""
-    latent_channels: int
-    latent_height: int
-    latent_width: int
-    tokens_per_latent: int
-    layers: int
-    heads: int
-    head_dim: int
-    action_dim: int
-    action_horizon: int
-    """Actions per step; one per new video frame where `steers_with_actions`."""
-    state_dim: int
-    cameras: int = 1
-    observed_frames: int = 0
-    """Real frames that closed-loop use gives per step; 0: `frames_per_step`."""
-    observed_counts: tuple[int, ...] = ()
-    """Other numbers of real frames that a step takes."""
-    action_low: tuple[float, ...] = ()
-    action_high: tuple[float, ...] = ()
-    action_names: tuple[str, ...] = ()
-    action_units: tuple[str, ...] = ()
-    """Unit of each action number, for people; "": it has none."""
-
-    @property
-    def frames_per_step(self) -> int:
-        """New video frames per step."""
-        return self.frames_per_latent * self.latents_per_block
-
-    @property
-    def steps_per_window(self) -> int:
-        """Steps before the window is full and is re-anchored on the last decoded frame."""
-        return (self.window - 1) // self.latents_per_block
-
-
-@dataclass(frozen=True)
-class ModelIdentity:
-    """What must be equal for a restored state to continue with the same bits."""
-
-    name: str
-    weights_digest: str
-    dtype: str
-    attention_backend: str
-    device_kind: str
-    sampler: Mapping[str, Any] = field(default_factory=dict)
-    software: Mapping[str, str] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe form stored in manifests."""
-        return asdict(self)
-
-    def digest(self) -> str:
-        """SHA-256 over the canonical JSON form, in hex."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

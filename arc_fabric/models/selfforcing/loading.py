@@ -1,0 +1,69 @@
+"""Loading a pipeline through its own classes: its configuration, the base model's files, a checkpoint.
+
+Written from the checkouts' own `inference.py`; not run with trained weights.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from blake3 import blake3
+
+from arc_fabric.errors import ModelUnavailable
+from arc_fabric.models.fingerprints import parameters_digest
+from arc_fabric.models.selfforcing.model import SelfForcingModel
+from arc_fabric.models.selfforcing.source import checkout, import_pipeline
+
+SIZE = 480, 832
+"""Height and width that the released checkpoints were trained for."""
+
+
+def load(place: str, device: str = "cuda:0") -> SelfForcingModel:
+    """`<config.yaml>#<checkpoint.pt>`, both as the checkout's `inference.py` takes them. The base model lies in the
+    checkout's `wan_models`. Raises ModelUnavailable."""
+    config_path, _, checkpoint = place.partition("#")
+    where = torch.device(device)
+    if where.type == "cuda" and not torch.cuda.is_available():
+        raise ModelUnavailable("There is no GPU for this pipeline.", hint="A 1.3B model needs about 30 GB of memory.")
+    source = checkout()
+    if missing := [name for name in (config_path, checkpoint) if name and not Path(name).is_file()]:
+        raise ModelUnavailable(f"{', '.join(missing)} does not exist.", hint="Name <config.yaml>#<checkpoint.pt>.")
+    with _in_folder(source):
+        pipeline = _made(import_pipeline(), Path(config_path), checkpoint, where)
+    files = {name: blake3(Path(name).read_bytes()).hexdigest() for name in (config_path,) if name}
+    return SelfForcingModel(
+        pipeline, image_size=SIZE, device=where, weights_digest=parameters_digest(pipeline), files=files
+    )
+
+
+def _made(maker: Any, config_path: Path, checkpoint: str, device: torch.device) -> Any:
+    from omegaconf import OmegaConf
+
+    try:
+        config = OmegaConf.merge(OmegaConf.load("configs/default_config.yaml"), OmegaConf.load(config_path))
+        pipeline = maker(config, device=device)
+        if checkpoint:
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            pipeline.generator.load_state_dict(state.get("generator_ema", state.get("generator")))
+    except Exception as error:  # foreign code: files, shapes, configuration; the cause is chained
+        raise ModelUnavailable(
+            f"The checkout's own loader refused {config_path}: {type(error).__name__}: {error}",
+            hint="Check that inference.py of the checkout runs with this configuration and checkpoint.",
+        ) from error
+    return pipeline.to(device=device, dtype=torch.bfloat16).eval().requires_grad_(False)
+
+
+@contextmanager
+def _in_folder(folder: Path) -> Iterator[None]:
+    """The checkout names its files relative to itself."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
