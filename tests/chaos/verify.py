@@ -148,7 +148,7 @@ class Audit:
             action = np.asarray(node.actions, np.float32) if node.action_source == "given" else None
             result = again.step(action, node.state)
             sessions[node.id] = result.checkpoint_id
-            wrong += digest_of(result.step_latents) != node.internal["_digest"]
+            wrong += digest_of(result) != node.internal["_digest"]
         manager.store.close()
         self._check(wrong == 0, f"{wrong} of {len(by_depth)} steps have other bits than undisturbed ones")
 

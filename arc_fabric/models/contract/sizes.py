@@ -99,7 +99,8 @@ class Geometry:
     action_units: tuple[str, ...] = ()
     """Unit of each action number, for people; "": it has none."""
     controls: tuple[Control, ...] = ()
-    """What each number of an action is, one per `action_dim`; empty: the fields above say what is known. Given actions beyond these limits are refused."""
+    """What each number of an action is, one per `action_dim`; empty: the fields above say what is known. Given
+    actions beyond these limits are refused."""
 
     def __post_init__(self) -> None:
         """Controls give the limits and names."""
