@@ -21,8 +21,8 @@ from torch import Tensor
 
 from arc_fabric.base.lru import Lru
 from arc_fabric.base.present import present
-from arc_fabric.capture import Capture
 from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch, StateOverwritten
+from arc_fabric.held.capture import Capture
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
 from arc_fabric.models.contract import SCALARS, HeadState, Model, StateAccess, WorldModel, is_declared

@@ -37,13 +37,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.advance import advance, root_snapshot
+from arc_fabric.advance import StepRequest, advance, root_snapshot
 from arc_fabric.base.frames import frame_count
 from arc_fabric.base.present import present
 from arc_fabric.base.rewind import step_before
 from arc_fabric.base.terms import PROMPT_MODES, PromptMode
 from arc_fabric.base.text import NO_TEXT, is_text
-from arc_fabric.declared import StepRequest
 from arc_fabric.errors import InvalidRequest, ModelOutOfMemory
 from arc_fabric.ids import new_id
 from arc_fabric.manager import Attachments, StateManager

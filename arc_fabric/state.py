@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from arc_fabric.errors import CheckpointUnavailable, StateOverwritten, UnknownFormat
-from arc_fabric.held import Held, Layers, Single, in_order, part_of, parts_by_key
+from arc_fabric.held.names import Held, Layers, Single, in_order, part_of, parts_by_key
 from arc_fabric.models.contract import Model, Part, Scalar, declaration_digest, is_declared
 from arc_fabric.store.format.entry import TensorEntry
 from arc_fabric.store.format.manifest import is_rebuildable
@@ -79,7 +79,7 @@ class WorldStateSnapshot:
     timestamp: float = field(default_factory=time.time)
 
     held: Held = field(default=Held(), kw_only=True)
-    """The model's state: every tensor of it by its name in the store (see `arc_fabric.held`)."""
+    """The model's state: every tensor of it by its name in the store (see `arc_fabric.held.names`)."""
     kv_cache: Layers = Layers("kv_cache1")  # noqa: RUF009  (a descriptor)
     """One tensor per layer, [2, B, seq, heads, head_dim]; of the conditional branch. This and the fields below that are
     so declared are views of `held`, for models of DreamZero's shape."""

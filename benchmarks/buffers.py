@@ -15,7 +15,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from arc_fabric.capture import Capture
+from arc_fabric.held.capture import Capture
 from arc_fabric.models.contract import Part, State
 from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import MemoryBackend

@@ -154,17 +154,18 @@ ROOMS = (
         files="__init__ snapshots",
         holds="SnapshotStore, what everyone holds",
     ),
+    Room("arc_fabric/held", "arc_fabric/models/contract", "torch"),
     Room(
         "arc_fabric:sdk",
-        f"arc_fabric/models/contract {STORE}:snapshots {STORE}/format",
+        f"arc_fabric/models/contract arc_fabric/held {STORE}:snapshots {STORE}/format",
         "numpy safetensors torch",
-        files="advance capture declared held kv lineage manager session state trajectory tree",
+        files="advance kv manager session state trajectory tree",
         holds="the SDK: a world in one process, without a server",
     ),
     Room("arc_fabric/batches", "arc_fabric/models/contract arc_fabric:sdk", "numpy torch"),
     Room(
         "arc_fabric/testing",
-        f"arc_fabric/models/contract {STORE}:snapshots arc_fabric:sdk",
+        f"arc_fabric/models/contract arc_fabric/held {STORE}:snapshots {STORE}/format arc_fabric:sdk",
         "numpy torch",
     ),
     Room(

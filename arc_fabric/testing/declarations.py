@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from arc_fabric.errors import ArcFabricError, InvalidRequest
-from arc_fabric.held import key_of, keys_of, segment_key
+from arc_fabric.held.names import key_of, keys_of, segment_key
 from arc_fabric.models.contract import BUFFERS, DeclaredModel, Part, is_declared, spans_of
 from arc_fabric.session import Session
 from arc_fabric.store.format.manifest import Manifest, is_rebuildable

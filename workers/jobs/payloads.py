@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from arc_fabric.advance import root_snapshot
+from arc_fabric.advance import StepRequest, root_snapshot
 from arc_fabric.base.present import present
-from arc_fabric.declared import StepRequest
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, InvalidImage
 from arc_fabric.ledger import Ledger, NodeRecord
 from arc_fabric.media.frames import STRIP, pack_strip, unpack_views

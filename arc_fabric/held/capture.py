@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from arc_fabric.errors import ModelError
-from arc_fabric.held import key_of, keys_of, layer_key, part_of, parts_by_key, segment_key
+from arc_fabric.held.names import key_of, keys_of, layer_key, part_of, parts_by_key, segment_key
 from arc_fabric.models.contract import BUFFERS, Part, Scalar, StateAccess, spans_of
 
 Scalars = dict[str, Scalar]
