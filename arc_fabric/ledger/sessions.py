@@ -198,12 +198,12 @@ class Sessions:
             return Page(found, shown[-1] if len(ids) > limit else None)
         listing = keys.SESSIONS_BULK if bulk else keys.SESSIONS
         rests = resting and state in (None, "closed")  # looked at twice: a tree may come or go meanwhile
-        found = self._at_rest(cursor, limit + 1, bulk) if rests else {}
+        by_id = self._at_rest(cursor, limit + 1, bulk) if rests else {}
         here = self._core.page(SessionRecord.from_fields, listing, keys.session, cursor, limit + 1, state=state)
-        found |= self._at_rest(cursor, limit + 1, bulk) if rests else {}
-        found |= {session.id: session for session in here.items}
-        ids = sorted(found, reverse=True)
-        return Page([found[i] for i in ids[:limit]], ids[limit - 1] if len(ids) > limit else None)
+        by_id |= self._at_rest(cursor, limit + 1, bulk) if rests else {}
+        by_id |= {session.id: session for session in here.items}
+        ids = sorted(by_id, reverse=True)
+        return Page([by_id[i] for i in ids[:limit]], ids[limit - 1] if len(ids) > limit else None)
 
     def _at_rest(self, cursor: str | None, limit: int, bulk: bool) -> dict[str, SessionRecord]:
         """The newest sessions of resting trees after a cursor."""

@@ -3,6 +3,7 @@
     objects   what a resting tree is in object storage: an index, chunks of nodes and sessions
     rest      from Redis to storage: the trees that are due
     bed       from storage to Redis, when the ledger needs a tree
+    check     whether what rests is whole
     leftover  objects of trees that rest no more
 
 What Redis knows meanwhile, and why either way can be cut off anywhere, is in `arc_fabric.ledger.trees.resting`.

@@ -20,6 +20,7 @@ from arc_fabric.ledger import Ledger
 from arc_fabric.ledger.core import codec, keys
 from arc_fabric.ledger.records import TreeView
 from arc_fabric.resting import attach
+from arc_fabric.resting.check import damaged_trees
 from arc_fabric.resting.rest import rest_due, rest_tree
 from arc_fabric.store.backends import Backend, MemoryBackend
 from tests.ledger.conftest import Hand
@@ -202,7 +203,9 @@ def test_a_damaged_object_is_told_by_its_name(ledger: Ledger, backend: Backend, 
     _at_rest(ledger, backend, tree)
     (chunk,) = (info.key for info in backend.list("trees/") if "nodes-" in info.key)
     whole = backend.get(chunk)
+    assert not list(damaged_trees(ledger, backend))
     backend.put(chunk, whole[:-1] + b"x")
+    assert [(tree_id, key) for tree_id, key, _ in damaged_trees(ledger, backend)] == [(tree.tree_id, chunk)]
     with pytest.raises(DamagedSnapshot, match="nodes-000000"):
         ledger.nodes.get(tree.nodes[0].id)
     backend.put(chunk, whole)

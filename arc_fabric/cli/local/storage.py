@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from arc_fabric.cli.app import app, settings_of
-from arc_fabric.cli.output import JsonFlag, emit, out, size
+from arc_fabric.cli.output import JsonFlag, emit, err, out, size
 from arc_fabric.cli.remote.http import Remote, remote_of
 from arc_fabric.cli.remote.tree import whole_tree
 from arc_fabric.errors import CheckpointUnavailable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from arc_fabric.ledger import Ledger
     from arc_fabric.settings import Settings
     from arc_fabric.store.backends import Backend
-    from arc_fabric.store.upkeep.check import CheckReport
+    from arc_fabric.store.upkeep.check import CheckReport, Problem
 
 
 @app.command()
@@ -64,17 +64,20 @@ def fsck(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check that everything the checkpoints refer to is stored and undamaged. Exit code 1 if something is not.
+    """Check that everything the checkpoints refer to is stored and undamaged, and, where their Redis is found, that
+    trees which rest can come back. Exit code 1 if something is not.
 
     Changes nothing without --repair, which loads the model if there is KV to rebuild.
     """
-    from arc_fabric.services.find_servers import reachable_store
+    from arc_fabric.services.find_servers import knows_ledger, reachable_store
     from arc_fabric.store.backends import backend_from_settings
     from arc_fabric.store.upkeep.check import Checker
 
-    with reachable_store(settings_of(context)) as settings:
+    settings = settings_of(context)
+    with reachable_store(settings, ledger=knows_ledger(settings)) as settings:
         backend = backend_from_settings(settings)
         report = Checker(backend, read_data=share if read_data or repair else 0.0).run()
+        report.problems += _at_rest(settings, backend)
         mended = _repair(settings, backend, report) if repair else {}
     emit(report.to_dict() | mended, as_json, _fsck)
     if not report.ok:
@@ -162,6 +165,21 @@ def _ledger(settings: Settings, backend: Backend) -> Iterator[Ledger | None]:
     finally:
         if ledger is not None:
             ledger.close()
+
+
+def _at_rest(settings: Settings, backend: Backend) -> list[Problem]:
+    """What is wrong with the records of trees that rest, where the ledger that knows of them could be found."""
+    from arc_fabric.ledger import REDIS_OUTAGE
+    from arc_fabric.resting.check import damaged_trees
+    from arc_fabric.store.upkeep.check import Problem
+
+    try:
+        with _ledger(settings, backend) as ledger:
+            found = [] if ledger is None else list(damaged_trees(ledger, backend))
+    except REDIS_OUTAGE as error:
+        err.print(f"trees that rest were not looked at: Redis does not answer ({type(error).__name__})")
+        found = []
+    return [Problem("tree", key, what, (tree_id,)) for tree_id, key, what in found]
 
 
 def _repair(settings: Settings, backend: Backend, report: CheckReport) -> dict[str, Any]:

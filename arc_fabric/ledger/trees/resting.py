@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from arc_fabric.ledger.core import Core, codec, keys
 from arc_fabric.ledger.core.connection import texts
@@ -43,8 +43,9 @@ class Resting:
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every resting tree: its id, and {token, digest, nodes, sessions, created, updated, prompt, labels, tags,
         bytes, facts}."""
-        for tree, text in self._core.redis.hscan_iter(keys.RESTING_ROWS, count=_SLICE):
-            yield str(tree), json.loads(text)
+        scanned = cast(Iterator[tuple[str, str]], self._core.redis.hscan_iter(keys.RESTING_ROWS, count=_SLICE))
+        for tree_id, text in scanned:
+            yield tree_id, json.loads(text)
 
     def row(self, tree_id: str) -> dict[str, Any] | None:
         """One of them; None for a tree that does not rest."""

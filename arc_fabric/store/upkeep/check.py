@@ -18,7 +18,7 @@ from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.store.upkeep.scan import Objects, listed, manifests
 
 _THREADS = 4
-Kind = Literal["manifest", "version", "missing", "short", "header", "data", "attachment"]
+Kind = Literal["manifest", "version", "missing", "short", "header", "data", "attachment", "tree"]
 
 
 @dataclass(frozen=True)
