@@ -1,11 +1,11 @@
 """The demo: three forks with rewind on failure, by HTTP, queue, worker, model, storage and stream.
 
-    trunk   8 steps of "pick up the red cup", each a checkpoint
+    trunk   8 steps of "put the red cup next to the blue block", each a checkpoint
     fork A  same prompt, same seed: must equal the trunk continued without a fork, bit for bit
     fork B  "push the cup to the left"
     fork C  same prompt, seed 42
     judge   the action-magnitude heuristic marks failures (arc_fabric.scoring)
-    rewind  a failed branch goes back to step 8 and tries "carefully pick up the red cup"
+    rewind  a failed branch goes back to step 8 and tries "carefully put the red cup next to the blue block"
 
 It needs a running Arc Fabric; `arc-fabric demo` starts one. It writes to its output folder an MP4 per branch,
 `contact_sheet.png`, `tree.json` and `report.json`.
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
     from arc_fabric.client import ArcFabric, Job, RemoteSession
 
-PICK = "pick up the red cup"
+PUT = "put the red cup next to the blue block"
+"""At the fork it is not done for good: what comes next is open, so that another seed shows."""
 PUSH = "push the cup to the left"
-CAREFUL = "carefully pick up the red cup"
+CAREFUL = "carefully put the red cup next to the blue block"
 SAMPLE = "sample:cup-and-block"
 SEED, OTHER_SEED = 7, 42
 STEPS = 8
@@ -104,19 +105,19 @@ class Demo:
         return f"{self.arc.transport.url}/?session={session}&panes={','.join(shown)}&mode=side"
 
     def _grow_trunk(self) -> None:
-        self._say(f'Trunk: {STEPS} steps of "{PICK}", each one a checkpoint')
-        session = self.arc.new_session(PICK, SAMPLE, seed=SEED, label="trunk")
-        self.branches["T"] = Branch("T", PICK, SEED, session)
+        self._say(f'Trunk: {STEPS} steps of "{PUT}", each one a checkpoint')
+        session = self.arc.new_session(PUT, SAMPLE, seed=SEED, label="trunk")
+        self.branches["T"] = Branch("T", PUT, SEED, session)
         self._step(["T"])
         self.fork_point = self.branches["T"].leaf
 
     def _grow_forks(self) -> None:
         self._say(f"Three forks at step {STEPS} (no tensor is copied), and the trunk continued without a fork")
         trunk = self.branches["T"].session
-        for letter, prompt, seed in (("A", PICK, SEED), ("B", PUSH, SEED), ("C", PICK, OTHER_SEED)):
+        for letter, prompt, seed in (("A", PUT, SEED), ("B", PUSH, SEED), ("C", PUT, OTHER_SEED)):
             session = trunk.fork(
                 self.fork_point,
-                prompt=None if prompt == PICK else prompt,
+                prompt=None if prompt == PUT else prompt,
                 seed=None if seed == SEED else seed,
                 label=f"fork {letter}",
             )

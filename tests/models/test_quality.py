@@ -46,7 +46,7 @@ def test_given_actions_are_followed(dreamer: Model) -> None:
 def test_prompts_are_followed(dreamer: Model) -> None:
     """Some prompted rollouts succeed, and none of a model without its heads."""
     pick, push = asked.cup(dreamer, HeldOut(5, 6))
-    assert pick.value + push.value >= 30
+    assert pick.value + push.value >= 60
     assert pick.beside["transformer's heads zeroed"] + push.beside["transformer's heads zeroed"] == 0
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from arc_fabric.models.tabletop.net.dit import CausalDiT, DitShape, patchify
+from arc_fabric.models.tabletop.net.model import TabletopModel
 from arc_fabric.models.tabletop.net.sampler import write_kv
 from arc_fabric.models.tabletop.net.text import token_ids
 from arc_fabric.models.tabletop.net.vae import CausalVAE
+from arc_fabric.models.tabletop.samples import samples
 from arc_fabric.models.tabletop.train.loop import Budget, LossFunction, Trainer, optimizers
 from arc_fabric.models.tabletop.train.pool import Pool, Windows, behind, target_of, write_shard
-from arc_fabric.models.tabletop.train.reader import bins
+from arc_fabric.models.tabletop.train.reader import looking, seen_at
 from arc_fabric.models.tabletop.train.window import Copies, WindowModel
 
 SMALL = DitShape(width=128, layers=2, heads=4)
@@ -73,12 +79,18 @@ def test_what_is_hidden_is_found() -> None:
     assert behind(things)[0, 0].tolist() == [False, True, False, False]
 
 
-def test_positions_become_soft_bins() -> None:
-    """Two neighbouring bins share a place between their middles."""
-    soft = bins(torch.tensor([[31.0, 40.0, 8.0]]))
-    assert soft.shape == (1, 3, 32)
-    assert soft[0, 0, 15] == 1.0
-    assert torch.allclose(soft[0, 1, [15, 16]], torch.tensor([0.5, 0.5]))
+def test_positions_are_read_where_they_are_seen() -> None:
+    """Column, row and depth, in units of their spread."""
+    assert seen_at(torch.tensor([[48.0, 46.0, 16.0]])).tolist() == [[1.0, -1.0, 0.0]]
+
+
+def test_questions_learn_where_to_look() -> None:
+    """The loss is small where each question looks at its own thing's cell, and large elsewhere."""
+    things, gripper = torch.tensor([[[12.0, 51.0, 0.0, 1.0]]]), torch.tensor([[[60.0, 50.0, 10.0, 1.0]]])
+    looks = torch.zeros(1, 64, 2)
+    looks[0, 6 * 8 + 1, 0] = looks[0, 4 * 8 + 7, 1] = 20.0
+    assert looking(looks, gripper, things) < 1e-3
+    assert looking(looks.flip(2), gripper, things) > 10
 
 
 @pytest.mark.parametrize("draws", [False, True])
@@ -174,3 +186,44 @@ def test_training_resumes_where_it_stopped(tmp_path: Path) -> None:
         each._update(losses(each))
     for name, value in straight._tensors().items():
         assert torch.equal(value, again._tensors()[name]), name
+
+
+TINY = """
+[vae]
+minutes = 0.01
+episodes = 2
+batch = 4
+[pool]
+shards = 1
+episodes = 3
+[dit]
+minutes = 0.05
+glance_minutes = 0.01
+dry_steps = 1
+dry_batch = 2
+batch = 2
+"""
+
+
+def _told(checkpoint: Path) -> dict[str, float]:
+    """How many steps a checkpoint has behind it, and how many seconds."""
+    with safe_open(checkpoint, "pt") as file:
+        told: dict[str, float] = json.loads(file.metadata()["trainer"])
+    return told
+
+
+def test_the_recipe_runs_from_nothing_to_a_model(tmp_path: Path) -> None:
+    """All stages at a budget of seconds, then the last one resumed: the file that they leave is a model that steps."""
+    config, weights = tmp_path / "tiny.toml", tmp_path / "weights.safetensors"
+    config.write_text(TINY)
+    command = [sys.executable, "-m", "arc_fabric.models.tabletop.train", "--config", str(config)]
+    command += ["--folder", str(tmp_path / "training"), "--weights", str(weights)]
+    subprocess.run(command, check=True, timeout=240)
+    before = _told(tmp_path / "training" / "dit.safetensors")
+    again = [*command, "--stage", "dit", "--resume", "--minutes", str(before["seconds"] / 60 + 0.02)]
+    subprocess.run(again, check=True, timeout=240)
+    assert _told(tmp_path / "training" / "dit.safetensors")["step"] > before["step"] > 0
+    model = TabletopModel.load(weights, recorded=False)
+    out = model.lazy_joint_video_action_causal(model.make_inputs(samples()["two-cups"][None], "pick up the red cup"))
+    assert model.decode(out["video_pred"]).shape == (9, 64, 64, 3)
+    assert torch.isfinite(out["action_pred"]).all()

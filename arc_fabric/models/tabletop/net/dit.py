@@ -3,14 +3,16 @@
 A latent frame is 16 video tokens (2x2 patches of the 8x8 latent) and one more. Frames of the past are clean: there the
 last token sees the whole frame and reads the prompt; they know nothing of actions. Frames of the block that is being
 made are noisy: there the last token is told actions, state and noise level, and reads the prompt. A block attends to
-itself and to the keys and values of the clean past, which is all that it ever learns of the past.
+itself and to the keys and values of the clean past, which is all that it ever learns of the past: video tokens to all
+of it, last tokens to last tokens alone, so that a policy can be asked, and trained, without any video token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cache
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,8 @@ from arc_fabric.models.tabletop.net.rotary import GRID, angles, grid, rotate, sp
 from arc_fabric.models.tabletop.net.text import Text, TextEncoder
 from arc_fabric.models.tabletop.net.vae import CHANNELS
 
+SIDE = 8
+"""Cells of a latent frame per side."""
 PATCH = 2
 VIDEO_TOKENS = GRID * GRID
 TOKENS = VIDEO_TOKENS + 1
@@ -82,23 +86,42 @@ def rms_norm(x: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
 
 
-class Glance(nn.Module):
-    """A latent frame of the past as one token."""
+def squared(x: Tensor) -> Tensor:
+    """x times x, in x's own precision under autocast, too."""
+    return x * x
 
-    def __init__(self, channels: int, width: int, inner: int = 64) -> None:
+
+class Glance(nn.Module):
+    """A latent frame of the past as one token: convolutions over its cells, and questions that look for one each.
+
+    What a question finds is what stands in the cells that it looks at, and where they are."""
+
+    def __init__(self, channels: int, width: int, inner: int = 64, questions: int = 16) -> None:
         super().__init__()
         self.enter = nn.Conv2d(channels, inner, 3, padding=1)
         self.inner = nn.ModuleList(nn.Conv2d(inner, inner, 3, padding=1) for _ in range(2))
-        self.whole = nn.Linear(inner * 64, width)
-        self.leave = nn.Linear(width, width)
+        self.score = nn.Linear(inner, questions)
+        self.place = nn.Parameter(torch.zeros(SIDE * SIDE, questions))
+        self.value = nn.Linear(inner, 32)
+        self.think = nn.Linear(questions * 36, 3 * width)
+        self.leave = nn.Linear(3 * width + 2 * questions, width)
+        nn.init.zeros_(self.score.weight)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Latents [N, C, 8, 8] -> [N, d] of unit size."""
+    def look(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents [N, C, 8, 8] -> where questions look, logits [N, 64, questions], and tokens [N, d]."""
         x = self.enter(z)
         for layer in self.inner:
             x = x + layer(F.silu(x))
-        x = self.whole(F.silu(x).flatten(1))
-        return F.layer_norm(self.leave(F.silu(x)), x.shape[-1:])
+        x = F.silu(x.flatten(2).mT)
+        looks = (4 * self.score(x) + self.place).float()
+        where = cells().to(z.device).expand(len(z), -1, -1)
+        found = looks.softmax(1).mT @ torch.cat([self.value(x).float(), where, where.square() / 2], -1)
+        thought = F.silu(self.think(found.flatten(1))).float()
+        return looks, self.leave(torch.cat([thought, found[..., 32:34].flatten(1)], -1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Latents [N, C, 8, 8] -> tokens [N, d]."""
+        return self.look(z)[1]
 
 
 class Where(nn.Module):
@@ -112,17 +135,17 @@ class Where(nn.Module):
         self.key = nn.Parameter(torch.zeros(2, heads, head_dim))
 
     def forward(self, f: Frames, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries and keys [N, n, heads, head_dim] of frames, normalised and turned, in float32."""
+        """Queries and keys [N, n, heads, head_dim] of frames, normalised and turned."""
         n = q.shape[1]
-        query, key = self.query[f.role], self.key
+        query, key = self.query[f.role], cast("Tensor", self.key)
         if n == 1:
             query, key = query[:, 1:], key[1:]
         else:
             query = torch.cat([query[:, :1].expand(-1, n - 1, -1, -1), query[:, 1:]], 1)
             key = torch.cat([key[:1].expand(n - 1, -1, -1), key[1:]])
-        q = rms_norm(q.float()) * self.gain[0] + query
-        k = rms_norm(k.float()) * self.gain[1] + key
-        return rotate(q, f.cos[0], f.sin[0]), rotate(k, f.cos[1], f.sin[1])
+        gain, query, key, cos, sin = (part.to(q.dtype) for part in (self.gain, query, key, f.cos, f.sin))
+        q, k = rms_norm(q) * gain[0] + query, rms_norm(k) * gain[1] + key
+        return rotate(q, cos[0], sin[0]), rotate(k, cos[1], sin[1])
 
     @torch.no_grad()
     def look_back(self, sharp: float, gain: float, free: list[int]) -> None:
@@ -165,8 +188,7 @@ class Layer(nn.Module):
         """Tokens x [N, n, d] -> turned queries and keys, values, each [N, n, heads, head_dim]."""
         h = F.layer_norm(x, x.shape[-1:]) * (1 + m[1]) + m[0]
         q, k, v = self.qkv(h).unflatten(-1, (3, self.heads, -1)).unbind(2)
-        q, k = self.where(f, q, k)
-        return q.to(v.dtype), k.to(v.dtype), v
+        return *self.where(f, q, k), v
 
     def hear(self, words: Tensor) -> tuple[Tensor, Tensor]:
         """Words of B prompts [B, L, d] -> their keys and values, each [B, heads, L, head_dim]."""
@@ -182,7 +204,7 @@ class Layer(nn.Module):
     def think(self, x: Tensor, m: tuple[Tensor, ...]) -> Tensor:
         """The MLP over tokens [N, n, d]."""
         h = F.layer_norm(x, x.shape[-1:]) * (1 + m[4]) + m[3]
-        return x + (1 + m[5]) * self.down(F.relu(self.up(h)).square())
+        return x + (1 + m[5]) * self.down(squared(F.relu(self.up(h))))
 
 
 class Pointer(nn.Module):
@@ -242,11 +264,15 @@ class CausalDiT(nn.Module):
         self.head_video = nn.Linear(d, patch)
         self.head_action = nn.Linear(d, 4 * ACTIONS)
         self.pointer = Pointer(shape)
-        for layer in (self.final, self.head_action):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for head in (self.final, self.head_action):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
         nn.init.zeros_(self.head_video.bias)
         start_by_copying(self)
+
+    def each_layer(self) -> Iterator[Layer]:
+        """The layers, by their type."""
+        return (cast("Layer", layer) for layer in self.layers)
 
     def past(self, z: Tensor, first: Tensor, prompts: Prompts) -> Frames:
         """Clean latents z [B, T, C, 8, 8] that begin at latent frame `first` (int64 []) -> B * T frames."""
@@ -303,7 +329,7 @@ class CausalDiT(nn.Module):
 
     def prompts(self, text: Text) -> Prompts:
         """What all layers read of encoded prompts."""
-        return Prompts(text.pooled, [layer.hear(text.words) for layer in self.layers])
+        return Prompts(text.pooled, [layer.hear(text.words) for layer in self.each_layer()])
 
     def write(self, f: Frames, z: Tensor, prompts: Prompts, caches: Sequence[Tensor]) -> list[Tensor]:
         """Run clean latents z [N, C, 8, 8], as the frames f, over the caches [2, B, seq, heads, head_dim] of all layers
@@ -329,16 +355,28 @@ class CausalDiT(nn.Module):
         """Run B * F latent frames of B prompts through all layers over their caches. Returns the tokens [B * F, n, d]
         and their own keys and values, [2, B, F * n, heads, head_dim] per layer."""
         x, b, own = f.tokens, len(prompts.pooled), []
-        for n, layer in enumerate(self.layers):
+        for n, layer in enumerate(self.each_layer()):
             m = layer.modulate(f.condition)
-            q, k, v = (part.reshape(b, -1, *part.shape[2:]) for part in layer.project(f, x, m))
-            own.append(torch.stack([k, v]))
-            k, v = (torch.cat([caches[n], own[-1]], 2) if caches else own[-1]).unbind(0)
-            x = x + (1 + m[2]) * layer.proj(attend(q, k, v).reshape(x.shape))
+            q, k, v = (part.unflatten(0, (b, -1)) for part in layer.project(f, x, m))
+            own.append(torch.stack([k, v]).flatten(2, 3))
+            past = caches[n] if caches else own[-1][:, :, :0]
+            found = self._find(q, torch.stack([k, v]), past.unflatten(2, (-1, TOKENS)))
+            x = x + (1 + m[2]) * layer.proj(found.reshape(x.shape))
             asks = x[:, -1:]
             told = layer.read(asks.reshape(b, -1, x.shape[-1]), *prompts.words[n]).reshape(asks.shape)
             x = layer.think(torch.cat([x[:, :-1], asks + told], 1), m)
         return x, own
+
+    @staticmethod
+    def _find(q: Tensor, own: Tensor, past: Tensor) -> Tensor:
+        """What queries [B, F, n, heads, hd] find in their block's keys and values [2, B, F, n, heads, hd] and in the
+        past's [2, B, P, TOKENS, heads, hd], [B, F, n, d]: last tokens in last tokens, video tokens in all."""
+        last = attend(q[:, :, -1], *torch.cat([past[:, :, :, -1], own[:, :, :, -1]], 2).unbind(0))[:, :, None]
+        if q.shape[2] == 1:
+            return last
+        every = torch.cat([past.flatten(2, 3), own.flatten(2, 3)], 2)
+        seen = attend(q[:, :, :-1].flatten(1, 2), *every.unbind(0))
+        return torch.cat([seen.unflatten(1, (q.shape[1], -1)), last], 2)
 
     def normed(self, x: Tensor, condition: Tensor) -> Tensor:
         """Tokens [N, n, d] as the heads see them."""
@@ -361,15 +399,22 @@ def start_by_copying(dit: CausalDiT) -> None:
     enter, past = basis[:, :patch], basis[:, patch : 2 * patch]
     dit.embed_video.weight.copy_(enter)
     nn.init.zeros_(dit.embed_video.bias)
-    first = dit.layers[0]
+    first, *_ = dit.each_layer()
     values, copied = first.qkv.weight[2 * d :], patch // hd
     values[: copied * hd] = enter.T
     first.proj.weight[:, : copied * hd] = past * 0.6
     dit.head_video.weight.copy_(past.T * 1.0)
     free = [head for head in range(dit.shape.heads) if head % 3 == 2]
-    for layer in dit.layers:
+    for layer in dit.each_layer():
         layer.where.look_back(*((2.6, 0.5, []) if layer is first else (1.3, 1.0, free)))
     first.where.query[:, 1, free] = 0
+
+
+@cache
+def cells() -> Tensor:
+    """Rows and columns of a latent frame's cells, from -2 to 2, [64, 2]."""
+    line = torch.linspace(-2, 2, SIDE)
+    return torch.cartesian_prod(line, line)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -57,6 +57,6 @@ def row_of(head: ActionHead, row: int) -> ActionHead:
         head.vae,
         [k[:, part] for k in head.kv_cache1],
         [k[:, part] for k in head.kv_cache_neg],
-        clip_feas=head.clip_feas[part],
+        clip_feas=None if head.clip_feas is None else head.clip_feas[part],
         current_start_frame=head.current_start_frame,
     )

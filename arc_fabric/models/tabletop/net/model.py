@@ -68,7 +68,7 @@ class TabletopModel:
         self.action_head = ActionHead(vae)
         self.sampler = sampler or SamplerSettings()
         self._sample = Sampler(self.dit, self.sampler, recorded=recorded)
-        self._heard: tuple[Tensor | None, Prompts | None] = None, None
+        self._heard: tuple[Tensor, Prompts] | None = None
         self._encode = Graph(vae.encode_groups, recorded=recorded)
         self._decode = Graph(vae.decode, recorded=recorded)
         self.exact_batches = True
@@ -239,16 +239,19 @@ class TabletopModel:
     ) -> dict[str, Tensor]:
         """Write the anchor or pending block into the KV, then denoise the next block."""
         start = head.current_start_frame
-        anchor = head.clip_feas.unflatten(2, (8, 8))
-        clean = anchor[:, :, None] if pending is None else pending
+        clean = pending
+        if clean is None:
+            assert head.clip_feas is not None
+            clean = head.clip_feas.unflatten(2, (8, 8))[:, :, None]
         at, first = max(0, start - BLOCK), start if start else 1
         noise = [block_noise(seed, first, self.dit.shape.channels) for seed in seeds]
+        video, acts = (torch.stack(part).to(self.device) for part in zip(*noise, strict=True))
         block = self._sample.block(
             BlockInputs(
                 clean,
                 torch.tensor(at, device=self.device),
                 told_state(inputs).to(self.device),
-                tuple(torch.stack(part).to(self.device) for part in zip(*noise, strict=True)),
+                (video, acts),
             ),
             unit_actions(inputs["action"]) if "action" in inputs else None,
             self._prompts(inputs["text"]),
@@ -261,7 +264,7 @@ class TabletopModel:
 
     def _prompts(self, text: Tensor) -> Prompts:
         """2B encoded prompts: the prompts, then the empty prompt for each. The last are kept."""
-        if not same_prompt(self._heard[0], text):
+        if self._heard is None or not same_prompt(self._heard[0], text):
             self._heard = text.clone(), self.dit.prompts(self.dit.text(torch.cat([text, torch.zeros_like(text)])))
         return self._heard[1]
 

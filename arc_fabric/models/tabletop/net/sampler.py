@@ -32,7 +32,7 @@ class SamplerSettings:
     steps: int = 6
     action_steps: int = 5
     shift: float = 2.0
-    guidance: float = 2.5
+    guidance: float = 1.0
     temperature: float = 0.3
     """Size of the noise that predicted actions start from: below 1 they stay closer to what the experts mostly do."""
 

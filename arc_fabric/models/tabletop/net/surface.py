@@ -16,7 +16,7 @@ from arc_fabric.models.tabletop.world.limits import MAX_STEP, SIZE
 WINDOW = 9
 """Latent frames per window: the anchor and four blocks."""
 
-REVISION = "3"
+REVISION = "4"
 """Changes when the same weights compute other bits than before."""
 
 

@@ -76,6 +76,8 @@ class CausalVAE(nn.Module):
             nn.Conv2d(decode_width, folded, 3, padding=1),
             nn.PixelShuffle(FOLD),
         )
+        self.shift: Tensor
+        self.scale: Tensor
         self.register_buffer("shift", torch.zeros(channels))
         self.register_buffer("scale", torch.ones(channels))
 

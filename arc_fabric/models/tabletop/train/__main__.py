@@ -3,7 +3,8 @@
 The stages are vae, pool (episodes as latents) and dit, each on top of those before it; "all" runs them in this order.
 With `--from-weights` they begin from the weights file instead of anew. Settings come from `config.toml` in this folder
 (`--config` names another). Checkpoints and latents go to `--folder` (default `training/`); the averaged weights are
-written to `--weights` (default: the package's own file). A stage that is resumed goes on where it stopped.
+written to `--weights` (default: the package's own file). A stage that is resumed goes on where it stopped (name
+`--from-weights` again if it began so).
 """
 
 from __future__ import annotations

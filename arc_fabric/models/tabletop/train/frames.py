@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from arc_fabric.models.tabletop.net.vae import GROUP, CausalVAE, to_floats
-from arc_fabric.models.tabletop.train.loop import Budget, Run, optimizers
+from arc_fabric.models.tabletop.train.loop import Budget, Run, channels_last, optimizers
 from arc_fabric.models.tabletop.world.episodes import sample_episode
 
 FRAMES = 65
@@ -55,7 +55,7 @@ class FramePool:
 def train_vae(settings: VaeSettings, run: Run) -> dict[str, Tensor]:
     """Train; returns the averaged weights with latent statistics."""
     torch.manual_seed(settings.seed)
-    vae = CausalVAE().to(device=run.device, memory_format=torch.channels_last)
+    vae = channels_last(CausalVAE().to(run.device))
     pool, draws = FramePool(settings.seed, settings.episodes), torch.Generator().manual_seed(settings.seed)
     found = optimizers(vae, 0.0, settings.adam_lr, ("",))
     trainer = run.trainer("vae", vae, found, Budget(settings.minutes), 0.99)

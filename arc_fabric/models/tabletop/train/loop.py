@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -41,21 +42,35 @@ def optimizers(
 ) -> list[torch.optim.Optimizer]:
     """Muon for weight matrices of the layers, AdamW for vectors, tables and all with one of `adam_names` in it; what
     glances at whole frames is trained slowly: it knows how."""
-    matrices, rest, slow = [], [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    slow: list[nn.Parameter] = []
     for name, p in model.named_parameters():
         plain = p.ndim != 2 or any(part in name for part in adam_names)
         (slow if "glance" in name else rest if plain else matrices).append(p)
+    groups: list[dict[str, Any]] = [{"params": rest}, {"params": slow, "lr": 0.15 * adam_lr}]
     muon = [torch.optim.Muon(matrices, lr=muon_lr, weight_decay=0.01, ns_steps=4)] if matrices else []
     return [
         *muon,
         torch.optim.AdamW(
-            [{"params": rest}, {"params": slow, "lr": 0.15 * adam_lr}],
+            groups,
             lr=adam_lr,
             betas=(0.9, 0.98),
             weight_decay=0.0,
             fused=True,
         ),
     ]
+
+
+Part = TypeVar("Part", bound=nn.Module)
+
+
+def channels_last(part: Part) -> Part:
+    """The part with its convolutions' weights laid out as fast convolutions want them, in place."""
+    for weight in part.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    return part
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 from arc_fabric.models.tabletop.net.dit import ACTIONS, BLOCK
 from arc_fabric.models.tabletop.net.text import token_ids
 from arc_fabric.models.tabletop.net.vae import GROUP, CausalVAE, to_pixels
+from arc_fabric.models.tabletop.train.loop import channels_last
 from arc_fabric.models.tabletop.world.episodes import Episode, sample_episode
 from arc_fabric.models.tabletop.world.scene import KINDS
 
@@ -197,6 +198,13 @@ def write_shard(vae: CausalVAE, folder: Path, seed: int, episodes: int) -> None:
     temporary.replace(path)
 
 
+def frozen_vae(weights: dict[str, Tensor]) -> CausalVAE:
+    """A VAE with these weights that is not trained any more."""
+    vae = CausalVAE().eval().requires_grad_(False)
+    vae.load_state_dict(weights)
+    return channels_last(vae)
+
+
 @dataclass(frozen=True)
 class PoolSettings:
     """How many episodes (table `pool` of the config file)."""
@@ -210,9 +218,7 @@ class PoolSettings:
 def write_pool(settings: PoolSettings, weights: dict[str, Tensor], folder: Path) -> None:
     """Write all shards that are not there, with these weights of the VAE."""
     folder.mkdir(parents=True, exist_ok=True)
-    vae = CausalVAE().eval().requires_grad_(False)
-    vae.load_state_dict(weights)
-    vae = vae.to(memory_format=torch.channels_last)
+    vae = frozen_vae(weights)
     for n in range(settings.shards):
         write_shard(vae, folder, settings.seed + n, settings.episodes)
         print(f"shard {n + 1} of {settings.shards}", flush=True)

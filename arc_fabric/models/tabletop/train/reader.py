@@ -6,34 +6,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arc_fabric.models.tabletop.net.dit import ACTIONS
+from arc_fabric.models.tabletop.net.dit import ACTIONS, SIDE
 
-BINS = 32
-"""Bins of two pixels in which positions are read."""
+MIDDLE, SPREAD = (32.0, 40.0, 46.0), (16.0, 10.0, 8.0)
+"""Of columns, rows and depths, in pixels."""
+CELL = 8
+"""Pixels per cell of a latent frame."""
 
 
 class Reader(nn.Module):
-    """What is read from action tokens while training: bins of the gripper's column, row and depth in four frames, its
-    opening; bins of each thing's in the last frame; what is held."""
+    """What is read from action tokens while training: the gripper's column, row and depth in four frames, its opening;
+    each thing's in the last frame; what is held."""
 
     def __init__(self, width: int, kinds: int = 4) -> None:
         super().__init__()
         self.kinds = kinds
-        self.gripper = nn.Linear(width, ACTIONS * 3 * BINS)
-        self.opening = nn.Linear(width, ACTIONS)
-        self.things = nn.Linear(width, kinds * 3 * BINS)
+        self.gripper = nn.Linear(width, ACTIONS * 4)
+        self.things = nn.Linear(width, kinds * 3)
         self.held = nn.Linear(width, kinds + 1)
 
     def forward(self, x: Tensor, gripper: Tensor, things: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens [N, d]; truth: gripper [N, 4 frames, 4], things [N, kinds, 4], held [N] -> two losses."""
-        x = F.layer_norm(x.float(), x.shape[-1:])
-        seen = self.gripper(x).unflatten(-1, (ACTIONS, 3, BINS)).log_softmax(-1)
-        hand = -(seen * bins(gripper)).sum(-1).mean() + 4 * F.mse_loss(self.opening(x), gripper[..., 3])
-        seen = self.things(x).unflatten(-1, (self.kinds, 3, BINS)).log_softmax(-1)
+        x = x.float()
+        seen = self.gripper(x).unflatten(-1, (ACTIONS, 4))
+        hand = off(seen[..., :3], gripper).mean() + 0.5 * F.mse_loss(seen[..., 3], gripper[..., 3])
         there = things[..., 3]
-        thing = -(seen * bins(things)).sum(-1).mean(-1)
-        thing = (thing * there).sum() / there.sum() + 0.3 * F.cross_entropy(self.held(x), held + 1)
-        return hand, thing
+        thing = (off(self.things(x).unflatten(-1, (self.kinds, 3)), things) * there).sum() / there.sum()
+        return hand, thing + 0.08 * F.cross_entropy(self.held(x), held + 1)
 
 
 class AimReader(nn.Module):
@@ -41,23 +40,32 @@ class AimReader(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.places = nn.Linear(width, 2 * 3 * BINS)
+        self.places = nn.Linear(width, 6)
 
     def forward(self, x: Tensor, gripper: Tensor, target: Tensor, there: Tensor) -> Tensor:
         """Tokens [N, d]; truth: places [N, 3 or more] of gripper and target, and whether there is one [N] -> a loss."""
-        seen = self.places(F.layer_norm(x.float(), x.shape[-1:])).unflatten(-1, (2, 3, BINS)).log_softmax(-1)
-        hand, thing = (
-            -(part * bins(truth)).sum(-1).mean(-1)
-            for part, truth in zip(seen.unbind(1), (gripper, target), strict=True)
-        )
-        return hand.mean() + (thing * there).sum() / there.sum().clamp(min=1)
+        hand, thing = self.places(x.float()).unflatten(-1, (2, 3)).unbind(1)
+        return off(hand, gripper).mean() + (off(thing, target) * there).sum() / there.sum().clamp(min=1)
 
 
-def bins(places: Tensor) -> Tensor:
-    """Places [..., (x, y, z, ...)] -> soft bins [..., 3, BINS] of column x, row y - z and depth y."""
+def seen_at(places: Tensor) -> Tensor:
+    """Places [..., (x, y, z, ...)] -> column x, row y - z and depth y [..., 3], in units of their spread."""
     x, y, z = places[..., :3].unbind(-1)
-    at = (torch.stack([x, y - z, y], -1) / 2 - 0.5).clamp(0, BINS - 1.001)
-    low = at.floor()
-    share = (at - low)[..., None]
-    first = F.one_hot(low.long(), BINS)
-    return first * (1 - share) + F.one_hot(low.long() + 1, BINS) * share
+    at = torch.stack([x, y - z, y], -1)
+    return (at - at.new_tensor(MIDDLE)) / at.new_tensor(SPREAD)
+
+
+def off(read: Tensor, places: Tensor) -> Tensor:
+    """How far off columns, rows and depths [..., 3] are that were read of places [..., 3 or more], [...]."""
+    return F.smooth_l1_loss(read, seen_at(places), beta=0.1, reduction="none").mean(-1)
+
+
+def looking(looks: Tensor, gripper: Tensor, things: Tensor) -> Tensor:
+    """The loss of where the first questions of a glance look, logits [N, 64, questions]: each kind of thing, then the
+    gripper in four frames; truth as of `Reader`."""
+    places = torch.cat([things, gripper], 1)
+    there = torch.cat([things[..., 3], torch.ones_like(gripper[..., 3])], 1)
+    x, y, z = places[..., :3].unbind(-1)
+    column, row = ((at / CELL).long().clamp(0, SIDE - 1) for at in (x, y - z - 3))
+    found = looks[..., : places.shape[1]].log_softmax(1).gather(1, (row * SIDE + column)[:, None])[:, 0]
+    return -(found * there).sum() / there.sum()

@@ -1,7 +1,7 @@
 """Last stage: train the transformer on windows of latents, in three courses.
 
-First the tokens that see whole frames, by what can be read from them; then these and the action tokens, without video
-tokens: where things go and what is to be done, at a tenth of the cost; then all.
+First the tokens that see whole frames, by what can be read from them; then these and the action tokens, without the
+video tokens that they never look at: where things go and what is to be done, at a third of the cost; then all.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from arc_fabric.models.tabletop.net.dit import DitShape
-from arc_fabric.models.tabletop.net.vae import CausalVAE
 from arc_fabric.models.tabletop.train.loop import Budget, Run, optimizers
-from arc_fabric.models.tabletop.train.pool import Pool, Windows
+from arc_fabric.models.tabletop.train.pool import Pool, Windows, frozen_vae
 from arc_fabric.models.tabletop.train.window import Copies, WindowModel
 
-ADAM = ("glance", "table", "place", "head_", "embed_", "noise.", "feel.", "steer.", "final", "reader", "modulation")
-ADAM = (*ADAM, "pointer")
+ADAM = ("glance", "table", "place", "head_", "embed_", "noise.", "feel.", "steer.", "final", "reader", "modulation",
+        "pointer")  # fmt: skip
 """Parts of names of what AdamW trains."""
 
 
@@ -60,14 +60,18 @@ def learn_to_glance(model: WindowModel, pool: Pool, settings: DitSettings, devic
     while done < 1:
         for group in optimizer.param_groups:
             group["lr"] = 2e-3 * max(0.05, min(1.0, 1.5 * (1 - done)))
-        found = model.glance(pool.draw(draws, 12, 0.0).to(device))
+        batch = pool.draw(draws, 12, 0.0).to(device)
+        with torch.autocast(device, torch.bfloat16):
+            found = model.glance(batch)
         found.sum().backward()
         optimizer.step()
         optimizer.zero_grad()
         step, done = step + 1, (time.monotonic() - started) / max(1e-9, 60 * minutes)
         if step % 100 == 0:
-            hand, thing = found.detach().tolist()
-            print(f"glance step {step} {done * minutes:.1f} min hand {hand:.3f} thing {thing:.3f}", flush=True)
+            hand, thing, look = found.detach().tolist()
+            print(
+                f"glance {step} {done * minutes:.1f} min hand {hand:.4f} thing {thing:.4f} look {look:.4f}", flush=True
+            )
 
 
 def train_dit(
@@ -79,8 +83,7 @@ def train_dit(
     model = WindowModel(
         DitShape(), copies, shift=settings.shift, past_noise=settings.past_noise, reading=settings.reading
     ).to(run.device)
-    codec = CausalVAE().to(run.device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    codec.load_state_dict(vae)
+    codec = frozen_vae(vae).to(run.device)
     model.see = lambda z: codec.reconstruct(z * codec.scale[:, None, None] + codec.shift[:, None, None])
     found = optimizers(model, settings.muon_lr, settings.adam_lr, ADAM)
     trainer = run.trainer(
@@ -114,4 +117,9 @@ def train_dit(
         with torch.autocast(run.device, enabled=False):
             return pool.draw(draws, count, settings.text_dropout).to(run.device)
 
-    trainer.train(losses, every=50, save_seconds=240.0, on_save=lambda: save(trainer.averaged.module.dit.state_dict()))
+    trainer.train(
+        losses,
+        every=50,
+        save_seconds=240.0,
+        on_save=lambda: save(cast("WindowModel", trainer.averaged.module).dit.state_dict()),
+    )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arc_fabric.models.tabletop.net.dit import (
@@ -29,13 +30,13 @@ from arc_fabric.models.tabletop.net.dit import (
     unpatchify,
 )
 from arc_fabric.models.tabletop.train.pool import AFTER, BLOCKS, HORIZON, Windows
-from arc_fabric.models.tabletop.train.reader import AimReader, Reader
+from arc_fabric.models.tabletop.train.reader import AimReader, Reader, looking
 
 PAST = AFTER - 1
 """Latent frames of the clean stream that a later block can see."""
 ACTING, AXES = 5.0, (1.0, 2.0, 1.0, 1.0)
 """Weight of the loss of actions beside that of the video, and of its axes: depth moves least and must be aimed most."""
-SEEING, SEEN = 8.0, 12
+SEEING, SEEN = 8.0, 8
 """Weight of the error of pictures, and of how many latents it is measured at a time."""
 
 
@@ -104,10 +105,10 @@ class WindowModel(nn.Module):
 
         streams = [clean.tokens, noisy.tokens, policy.tokens]
         half, readings = len(dit.layers) // 2, []
-        for n, layer in enumerate(dit.layers):
+        for n, layer in enumerate(dit.each_layer()):
             streams = _layer(layer, (clean, noisy, policy), streams, prompts.words[n], b)
             if n == half:
-                readings = [glanced, streams[1][:, -1], streams[2][:, -1]]
+                readings = [glanced, *(F.layer_norm(x[:, -1], x.shape[-1:]) for x in streams[1:])]
         video = self._patches(past, clean, noisy, streams) if draws else None
         action = dit.head_action(dit.normed(streams[2], policy.condition)[:, -1]).float()
         return self._losses(batch, x, video, t_v, meant, action.reshape(meant.shape), t_a, readings)
@@ -116,8 +117,8 @@ class WindowModel(nn.Module):
         """Clean patches [copies * B * 8, 16, C * 4] of the copies of video."""
         pointer, b = self.dit.pointer, len(past)
         k, v = pointer.project(clean, streams[0])[1], pointer.values(past.flatten(0, 1))
-        k, v = (part.to(streams[0].dtype).reshape(b, PAST * TOKENS, *part.shape[2:]) for part in (k, v))
-        q = pointer.project(noisy, streams[1])[0].to(k.dtype)
+        k, v = (part.to(k.dtype).reshape(b, PAST * TOKENS, *part.shape[2:]) for part in (k, v))
+        q = pointer.project(noisy, streams[1])[0]
         q = q.reshape(-1, b, BLOCKS, BLOCK * TOKENS, *q.shape[2:])
         found = []
         for n in range(BLOCKS):
@@ -127,16 +128,16 @@ class WindowModel(nn.Module):
         return self.dit.patches(streams[1], noisy.condition, torch.stack(found, 1).reshape(streams[1].shape))
 
     def glance(self, batch: Windows) -> Tensor:
-        """The loss of what is read from the tokens that see whole frames, alone."""
+        """Losses of what is read from the tokens that see whole frames, alone, and of where they look, [3]."""
         z = batch.latents.flatten(0, 1)
         level = (
             0.3 * torch.rand(len(z), 1, 1, 1, device=z.device) * (torch.rand(len(z), 1, 1, 1, device=z.device) < 0.6)
         )
         hand = batch.gripper[:, 1:].unflatten(1, (AFTER, ACTIONS))
         hand = torch.cat([batch.gripper[:, :1, None].expand(-1, -1, ACTIONS, -1), hand], 1)
-        x = self.dit.glance(z + level * torch.randn_like(z))
-        parts = hand, batch.things[:, ::ACTIONS], batch.held[:, ::ACTIONS]
-        return torch.stack(self.glancer(x, *(part.flatten(0, 1) for part in parts)))
+        looks, x = self.dit.glance.look(z + level * torch.randn_like(z))
+        parts = [part.flatten(0, 1) for part in (hand, batch.things[:, ::ACTIONS], batch.held[:, ::ACTIONS])]
+        return torch.stack([*self.glancer(x, *parts), 0.12 * looking(looks, *parts[:2])])
 
     def _states(self, batch: Windows) -> Tensor:
         """State at each block's start and whether it is told, [B, 4, 5]."""
@@ -203,13 +204,11 @@ class WindowModel(nn.Module):
             x, *(part.repeat_interleave(BLOCK, 1).flatten(0, 1).repeat(p, *[1] * (part.ndim - 2)) for part in parts)
         )
 
-    def _pixels(self, video: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    def _pixels(self, see: Callable[[Tensor], Tensor], video: Tensor, x: Tensor, weight: Tensor) -> Tensor:
         """Mean absolute error of some latents' pictures, those drawn most often in which most changes: patches
         [N, 16, C * 4] against latents [N, C, 8, 8]."""
         some = torch.multinomial(weight, SEEN)
-        made, true = (
-            self.see(z.contiguous(memory_format=torch.channels_last)) for z in (unpatchify(video[some]), x[some])
-        )
+        made, true = (see(z.contiguous(memory_format=torch.channels_last)) for z in (unpatchify(video[some]), x[some]))
         error = (made - true.detach()).float().abs()
         return (error * (1 + 20 * error.detach())).mean()
 
@@ -222,7 +221,7 @@ class WindowModel(nn.Module):
         error = (video - patchify(x.flatten(0, 1))).square().mean(-1)
         level = t_v.repeat_interleave(BLOCK)[:, None]
         hard = (level > 0.9).float()
-        shown = {} if self.see is None else {"pixels": self._pixels(video, x.flatten(0, 1), weight.mean(1))}
+        shown = {} if self.see is None else {"pixels": self._pixels(self.see, video, x.flatten(0, 1), weight.mean(1))}
         return shown | {
             "v": (error / level.clamp(min=0.25).square() * weight).mean(),
             "v_hard": (error.detach() * hard).sum() / hard.sum().clamp(min=1) / error.shape[1],
@@ -239,8 +238,32 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Full attention [B, n, heads, hd] over [B, m, heads, hd], written out: its backward pass is much faster than the
     fused one on a CPU."""
     q, k, v = (p.transpose(1, 2) for p in (q, k, v))
-    weights = ((q @ k.mT) * q.shape[-1] ** -0.5).float().softmax(-1).to(v.dtype)
+    weights = ((q * q.shape[-1] ** -0.5) @ k.mT).softmax(-1)
     return (weights @ v).transpose(1, 2).flatten(2)
+
+
+def _over_time(parts: list[tuple[Tensor, ...]], b: int) -> list[Tensor]:
+    """Queries, keys and values [N, n, heads, hd] of the clean stream and of streams that are made -> what each stream's
+    queries find, [N, n, d]: in the past, and in their own block."""
+    (qc, kc, vc), *made = ([part.unflatten(0, (-1, b, _frames(part, b))) for part in each] for each in parts)
+    clean: list[Tensor] = []
+    outs: list[list[Tensor]] = [[] for _ in made]
+    for n in range(BLOCKS):
+        seen, block = 1 + n * BLOCK, slice(n * BLOCK, (n + 1) * BLOCK)
+        ks, vs = kc[0, :, :seen].flatten(1, 2), vc[0, :, :seen].flatten(1, 2)
+        clean.append(_attend(qc[0, :, len(clean) and seen - BLOCK : seen].flatten(1, 2), ks, vs))
+        for out, own in zip(outs, made, strict=True):
+            q, k, v = (part[:, :, block].flatten(2, 3).flatten(0, 1) for part in own)
+            times = len(q) // b
+            out.append(_attend(q, *(torch.cat([past.repeat(times, 1, 1, 1), x], 1) for past, x in ((ks, k), (vs, v)))))
+    found = [torch.cat(clean, 1)]
+    found += [torch.stack(out, 1) for out in outs]
+    return [x.reshape(*each[0].shape[:2], -1) for x, each in zip(found, parts, strict=True)]
+
+
+def _frames(part: Tensor, b: int) -> int:
+    """Latent frames per window in a stream's part [N, ...]: of the past, or of all blocks."""
+    return PAST if len(part) == b * PAST else BLOCKS * BLOCK
 
 
 def _layer(
@@ -249,27 +272,10 @@ def _layer(
     """One layer over the clean stream, the copies of video and those of actions."""
     ms = [layer.modulate(f.condition) for f in frames]
     parts = [layer.project(f, x, m) for f, x, m in zip(frames, streams, ms, strict=True)]
-    each = streams[0].shape[1]
-    qc, kc, vc = (part.reshape(b, PAST * each, *part.shape[2:]) for part in parts[0])
-    made = []
-    for part, x in zip(parts[1:], streams[1:], strict=True):
-        made.append([p.reshape(-1, b, BLOCKS, BLOCK * x.shape[1], *p.shape[2:]) for p in part])
-    clean = [_attend(qc[:, :each], kc[:, :each], vc[:, :each])]
-    outs: list[list[Tensor]] = [[], []]
-    for n in range(BLOCKS):
-        seen = each * (1 + n * BLOCK)
-        if n:
-            clean.append(_attend(qc[:, seen - BLOCK * each : seen], kc[:, :seen], vc[:, :seen]))
-        for out, (q, k, v) in zip(outs, made, strict=True):
-            copies = len(q)
-            ks, vs = (
-                torch.cat([c[:, :seen].repeat(copies, 1, 1, 1), own[:, :, n].flatten(0, 1)], 1)
-                for c, own in ((kc, k), (vc, v))
-            )
-            out.append(_attend(q[:, :, n].flatten(0, 1), ks, vs))
-    attended = [torch.cat(clean, 1).reshape(b * PAST, each, -1)]
-    for out, x in zip(outs, streams[1:], strict=True):
-        attended.append(torch.stack(out, 1).reshape(x.shape))
+    attended = _over_time([tuple(part[:, -1:] for part in each) for each in parts], b)
+    if streams[0].shape[1] > 1:
+        seeing = _over_time([(q[:, :-1], k, v) for q, k, v in parts[:2]], b)
+        attended[:2] = [torch.cat(pair, 1) for pair in zip(seeing, attended, strict=False)]
     new = []
     for x, m, found in zip(streams, ms, attended, strict=True):
         x = x + (1 + m[2]) * layer.proj(found)
