@@ -36,7 +36,7 @@ class Skip(Exception):
 def shapes(subject: Subject) -> Problems:
     """What calls return has the sizes that `geometry` states, and is finite."""
     g, model = subject.model.geometry, subject.model
-    block = (1, g.latents_per_block, g.latent_channels, g.latent_height, g.latent_width)
+    block: tuple[int, ...] = (1, g.latents_per_block, g.latent_channels, g.latent_height, g.latent_width)
     picture = (g.frames_per_step, g.image_height, g.image_width, 3)
     for at, step in enumerate(subject.plain, 1):
         acts = (g.action_horizon, g.action_dim) if step.action_source else (0, 0)

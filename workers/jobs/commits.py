@@ -143,7 +143,7 @@ def node_of(
         prompt=snapshot.prompt_text,
         seed=snapshot.seed,
         prompt_mode=taken.prompt_mode or "keep",
-        action_source=taken.action_source,
+        action_source="given" if given else "predicted" if taken.action_source else None,
         steered=taken.steered if given else None,
         actions=taken.actions.tolist() if taken.action_source else None,
         state=snapshot.state,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import torch
 
-from arc_fabric.models.contract import Geometry, WorldModel
+from arc_fabric.models.contract import Geometry, Model
 from arc_fabric.settings import Settings
 
 ON_CPU, ON_GPU = 4, 16
@@ -16,7 +16,7 @@ _SHARE = 0.5
 """Of the memory that is free, for batches."""
 
 
-def rows_at_once(settings: Settings, model: WorldModel) -> int:
+def rows_at_once(settings: Settings, model: Model) -> int:
     """The most rows of one batch; 1: no batches."""
     asked = settings.batch_rows or (ON_GPU if model.device.type == "cuda" else ON_CPU)
     row = _COPIES * kv_bytes(model.geometry)

@@ -28,8 +28,7 @@ _SCALARS = ("written", "filled", "frames", "recaches")
 
 
 class SelfForcingModel:
-    """A `DeclaredModel`: a causal Wan pipeline with growing or rolling caches. A step is one block; its noise follows
-    from its seed and number."""
+    """A `DeclaredModel`: a causal Wan pipeline. A step is one block; its noise follows from its seed and number."""
 
     def __init__(
         self, pipeline: Any, *, image_size: tuple[int, int], device: str | torch.device, weights_digest: str,
@@ -75,7 +74,8 @@ class SelfForcingModel:
             sizes = {"batch_size": 1, "dtype": self._dtype, "device": self.device}
             self.pipeline._initialize_kv_cache(**sizes)
             self.pipeline._initialize_crossattn_cache(**sizes)
-        self.recent, self.frames, self.recaches = [], 0, 0
+        self.recent: list[Tensor] = []
+        self.frames = self.recaches = 0
         self._point(0, 0)
 
     def export_state(self) -> State:
