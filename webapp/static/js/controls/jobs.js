@@ -58,7 +58,7 @@ function runRow(run) {
   const name = evaluation ? evaluationName(evaluation) : clip(nameOfJob(jobs[0]), 200);
   fill(row, [now, done, total, over, failed, all, name].join("|"), () => [
     h("div", { class: "job-line" }, h("span", { class: `state-dot ${now}` }),
-      evaluation ? h("button", { class: "job-kind link", onclick: () => showEvaluation(run.id) }, `evaluation ${over}/${all}`)
+      evaluation || jobs[0]?.evaluation ? h("button", { class: "job-kind link", onclick: () => showEvaluation(run.id) }, `evaluation ${over}/${all}`)
         : h("span", { class: "job-kind" }, `bulk run ${over}/${all}`),
       h("span", { class: "job-session dim", title: name }, failed ? `${failed} ${evaluation ? "errors" : "failed"}` : clip(name, 22)),
       now === "running" || open.length ? h("button", { class: "button small quiet", onclick: cancelIt }, "Cancel") : null),

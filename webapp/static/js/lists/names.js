@@ -14,7 +14,8 @@ export function branchNames() {
   const branches = new Map();
   for (const leaf of leaves()) branches.set(leaf.session_id, (branches.get(leaf.session_id) ?? 0) + 1);
   return (leaf) => {
-    const label = state.sessions.get(leaf.session_id)?.label;
+    const session = state.sessions.get(leaf.session_id);
+    const label = session?.evaluation ? null : session?.label; // all variants of an evaluation have its label
     if (leaf.label || !label) return leaf.label || whatDiffers(leaf) || leaf.prompt || "initial frame";
     return branches.get(leaf.session_id) > 1 ? `${label} · ${whatDiffers(leaf) || leaf.prompt}` : label;
   };
