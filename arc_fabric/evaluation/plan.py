@@ -182,8 +182,9 @@ class Plan(_Part):
         combination about equally often."""
         if self.variants:
             return self._listed(number)
-        modes, actions = self.prompt_modes or [self.prompt_mode], [*self.actions] or [None]
-        policies = [one.name for one in self.policies] or [None]
+        modes = self.prompt_modes or [self.prompt_mode]
+        actions: Sequence[ActionPlan | None] = self.actions or [None]
+        policies: Sequence[str | None] = [one.name for one in self.policies] or [None]
         rest, c = divmod(number, len(self.checkpoints))
         rest, p = divmod(rest, len(self.prompts))
         rest, a = divmod(rest, len(actions))

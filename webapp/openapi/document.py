@@ -61,6 +61,7 @@ def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
         for operation in item.values():
             if isinstance(operation, dict):
                 _finish_operation(path, operation)
+                _finish_body(operation, schemas)
     add_links(spec["paths"])
     for path, (name, field) in FORMS.items():
         content = spec["paths"][path]["post"]["requestBody"]["content"]
@@ -73,7 +74,7 @@ def finish(spec: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     """Pydantic's own schemas: flask-openapi3's copies lose `additionalProperties` and `examples`."""
-    taken: list[type[BaseModel]] = [*bodies.Body.__subclasses__(), bodies.JobForms]
+    taken: list[type[BaseModel]] = [*_below(bodies.Body), bodies.JobForms]
     given: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in taken]
     shown: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         (model, "serialization") for room in (views, nodes, fleet, evaluations) for model in _views(room)
@@ -81,6 +82,12 @@ def _schemas() -> dict[str, Any]:
     _, made = models_json_schema(given + shown, ref_template="#/components/schemas/{model}")
     schemas: dict[str, Any] = made["$defs"]
     return schemas
+
+
+def _below(base: type[BaseModel]) -> list[type[BaseModel]]:
+    """The public models that descend from it, in whatever generation."""
+    found = [model for child in base.__subclasses__() for model in (child, *_below(child))]
+    return [model for model in found if not model.__name__.startswith("_")]
 
 
 def _views(room: ModuleType) -> list[type[views.View]]:
@@ -100,6 +107,14 @@ def _finish_operation(path: str, operation: dict[str, Any]) -> None:
         _without_null(parameter)
     if not path.startswith("/api/") and path != "/metrics":
         operation["security"] = []
+
+
+def _finish_body(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """No body is as good as an empty object: it may be left out where the object needs no member."""
+    body = operation.get("requestBody", {})
+    name = body.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+    if schemas.get(name, {}).get("required"):
+        body["required"] = True
 
 
 def _without_null(parameter: dict[str, Any]) -> None:

@@ -84,7 +84,7 @@ class Resting:
 
     def untouched(self, before: float) -> list[tuple[str, float]]:
         """Trees that are here and that nobody touched since, and when each was."""
-        found = self._core.redis.zrangebyscore(keys.TOUCHED, "-inf", before, withscores=True)
+        found: Any = self._core.redis.zrangebyscore(keys.TOUCHED, "-inf", before, withscores=True)
         return [(str(tree_id), float(touched)) for tree_id, touched in found]
 
     def touched(self, tree_id: str) -> float:
