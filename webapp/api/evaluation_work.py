@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from flask import Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.evaluation.plan import Plan, ScorerUse, Variant
@@ -55,12 +56,18 @@ class RenewBody(_Who):
     seconds: float = Field(60.0, ge=1, le=3600, description="From now on.")
 
 
+def _given(member: str) -> JsonDict:
+    return {"required": [member], "properties": {member: {"type": "string"}}}
+
+
 class MadeBody(_Who):
     """What came of a variant: its last checkpoint, or an error."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_given("head"), _given("error")]})
+
     variant: int = Field(ge=0, description="Its number.", examples=[3])
     head: CheckpointId | None = Field(None, description="Its last checkpoint; it descends from where it began.")
-    error: str | None = Field(None, min_length=1, max_length=2000, description="Why there is none.", examples=["gone"])
+    error: str | None = Field(None, min_length=1, max_length=2000, description="Why there is none.")
 
 
 @evaluation_work.post("/evaluations/<string:evaluation_id>/rescore", responses={201: EvaluationAnswer, **_ERRORS})
