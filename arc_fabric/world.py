@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from arc_fabric.base.rewind import step_of_checkpoint
-from arc_fabric.base.terms import PromptMode, ScoreBetter
+from arc_fabric.base.terms import CLIP_FORMS, PromptMode, ScoreBetter
 from arc_fabric.errors import (
     CheckpointNotFound,
     FrameNotFound,
@@ -308,8 +308,8 @@ class WorldSession(SessionProtocol):
     ) -> Path:
         target = Path(target)
         form = format or target.suffix[1:] or "mp4"
-        if form not in video.FORMS:
-            raise InvalidRequest(f"A clip is one of {', '.join(video.FORMS)}, not {form!r}.")
+        if form not in CLIP_FORMS:
+            raise InvalidRequest(f"A clip is one of {', '.join(CLIP_FORMS)}, not {form!r}.")
         geometry = self.world.model.geometry
         clip = plan(self.lineage(), geometry.frames_per_step, start, end, fps=fps or geometry.fps, form=form)
         target.write_bytes(video.encode(clip.frames(self.strip, clip.start, clip.end), fps=clip.fps, form=form))

@@ -11,6 +11,8 @@ BatchMode = Literal["exact", "fast"]
 """How variants step together: with the bits of each step alone, or in one forward pass, equal to rounding."""
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 SessionState = Literal["open", "closed"]
+ClipForm = Literal["mp4", "gif", "webp"]
+CLIP_FORMS: tuple[ClipForm, ...] = get_args(ClipForm)
 ScoreBetter = Literal["higher", "lower"]
 """Which way a score is good."""
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from arc_fabric import errors, records
+from arc_fabric.base.terms import CLIP_FORMS
 from arc_fabric.client.exports import export
 from arc_fabric.client.transport import Transport
 from arc_fabric.client.views import View
 from arc_fabric.evaluation.results import table
-from arc_fabric.media.video import FORMS
 
 _PAUSE_S = 0.5
 Row = dict[str, Any]
@@ -155,8 +155,8 @@ class RemoteEvaluation:
 
 def _form(target: Path) -> str:
     form = target.suffix[1:]
-    if form not in FORMS:
-        raise errors.InvalidRequest(f"{target.name}: expected a name in {', '.join('.' + one for one in FORMS)}.")
+    if form not in CLIP_FORMS:
+        raise errors.InvalidRequest(f"{target.name}: expected a name in {', '.join('.' + one for one in CLIP_FORMS)}.")
     return form
 
 

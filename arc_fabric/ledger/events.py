@@ -29,12 +29,13 @@ class Events:
         return str(newest[0][0]) if newest else "0"
 
     def read(self, session_ids: list[str] | None, last_id: str, limit: int = 500) -> list[Event]:
-        """Events after `last_id`, oldest first, without waiting; `session_ids` None = of everything."""
+        """Events after `last_id`, oldest first, without waiting; `session_ids` None = of everything. Who asks for
+        those of sessions brings their trees back where they rest."""
         streams = [keys.EVENTS] if session_ids is None else [keys.session_events(s) for s in session_ids]
         if not streams:
             return []
         answer = self._core.redis.xread(dict.fromkeys(streams, last_id), count=limit)
-        return self._filled(_in_order(cast(StreamLines, answer))[:limit])
+        return self._filled(_in_order(cast(StreamLines, answer))[:limit], wake=session_ids is not None)
 
     def follow(self, session_ids: list[str] | None = None, last_id: str | None = None) -> Iterator[list[Event]]:
         """Events after `last_id` (None = from now on), for ever, as many at once as there are; ids never go back.
@@ -53,13 +54,17 @@ class Events:
             last = batch[-1].id if batch else last
             yield batch
 
-    def _filled(self, events: list[Event]) -> list[Event]:
+    def _filled(self, events: list[Event], *, wake: bool = False) -> list[Event]:
         """The same with the members that their lines left out: a node's actions and a job's params, which never change.
         Where the record is gone by now they are null and empty."""
         short = [(event, *_LEFT_OUT[kind]) for event in events if (kind := event.kind.partition(".")[0]) in _LEFT_OUT]
         short = [(event, key, name, empty) for event, key, name, empty in short if name not in event.data]
         if not short:
             return events
+        if wake:
+            nodes = list({str(event.data["id"]) for event, *_ in short if event.kind.startswith("node.")})
+            for tree_id in {tree for tree in self._core.scripts.run("trees/homes", *nodes) if tree}:
+                self._core.wake(tree_id)
         pipe = self._core.redis.pipeline(transaction=False)
         for event, key, name, _ in short:
             pipe.hget(key(str(event.data["id"])), name)

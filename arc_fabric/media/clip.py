@@ -14,8 +14,8 @@ import numpy as np
 
 from arc_fabric.base.clip_keys import CLIPS
 from arc_fabric.base.frames import first_frame_of, frame_count, step_of
+from arc_fabric.base.terms import ClipForm
 from arc_fabric.errors import FrameNotFound, InvalidRequest
-from arc_fabric.media.video import Form
 
 MAX_FRAMES = 20_000
 MAX_ANIMATION_FRAMES = 1_000
@@ -33,7 +33,7 @@ class Clip:
     start: int
     end: int
     fps: float
-    form: Form
+    form: ClipForm
 
     @property
     def key(self) -> str:
@@ -58,7 +58,7 @@ def whole(path: Sequence[str], per_step: int) -> Clip:
     return Clip(tuple(path), per_step, 0, frame_count(len(path) - 1, per_step), fps=1, form="mp4")
 
 
-def plan(path: Sequence[str], per_step: int, start: int, end: int | None, *, fps: float, form: Form) -> Clip:
+def plan(path: Sequence[str], per_step: int, start: int, end: int | None, *, fps: float, form: ClipForm) -> Clip:
     """Frames `start` to `end` (None: all there are) of a path of checkpoints from the root, each adding `per_step`.
 
     Raises FrameNotFound, InvalidRequest.

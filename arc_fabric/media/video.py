@@ -13,15 +13,14 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Literal, get_args
 
 import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
-Form = Literal["mp4", "gif", "webp"]
-FORMS: tuple[Form, ...] = get_args(Form)
-MIMETYPES: dict[Form, str] = {"mp4": "video/mp4", "gif": "image/gif", "webp": "image/webp"}
+from arc_fabric.base.terms import CLIP_FORMS, ClipForm
+
+MIMETYPES: dict[ClipForm, str] = {"mp4": "video/mp4", "gif": "image/gif", "webp": "image/webp"}
 GOP = 12
 _H264 = (
     *("-preset", "veryfast", "-crf", "18", "-sc_threshold", "0"),
@@ -29,14 +28,14 @@ _H264 = (
 )
 
 
-def encode(frames: Iterable[np.ndarray], *, fps: float, form: Form = "mp4") -> bytes:
+def encode(frames: Iterable[np.ndarray], *, fps: float, form: ClipForm = "mp4") -> bytes:
     """uint8 [H, W, 3] frames, all of one size, -> a clip. ValueError without frames or for an unknown form."""
     first, frames = _peek(iter(frames))
     if form == "mp4":
         return _mp4(first, frames, fps)
-    if form in FORMS:
+    if form in CLIP_FORMS:
         return _animation(frames, fps, form)
-    raise ValueError(f"form is one of {', '.join(FORMS)}, not {form!r}")
+    raise ValueError(f"form is one of {', '.join(CLIP_FORMS)}, not {form!r}")
 
 
 def _peek(frames: Iterator[np.ndarray]) -> tuple[np.ndarray, Iterator[np.ndarray]]:
@@ -93,7 +92,7 @@ def _mp4(first: np.ndarray, frames: Iterator[np.ndarray], fps: float) -> bytes:
         return path.read_bytes()
 
 
-def _animation(frames: Iterator[np.ndarray], fps: float, form: Form) -> bytes:
+def _animation(frames: Iterator[np.ndarray], fps: float, form: ClipForm) -> bytes:
     images = [Image.fromarray(frame) for frame in frames]
     out = io.BytesIO()
     options = {"quality": 80, "method": 2} if form == "webp" else {"disposal": 1}

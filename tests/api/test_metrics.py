@@ -14,7 +14,7 @@ NAMES = {
     *("worker_state", "worker_steps_total", "worker_memory_bytes", "host_cpu_percent"),
     *("worker_gpu_utilisation_percent", "worker_gpu_memory_bytes"),
     *("http_requests_under_way", "http_responses_total", "http_seconds_total"),
-    *("viewers", "web_threads", "web_time_seconds"),
+    *("trees", "trees_resting", "viewers", "web_threads", "web_time_seconds"),
 }
 
 

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
-import torch
 
 from arc_fabric.ledger import JobRecord, Ledger, NodeRecord
 from arc_fabric.manager import StateManager
@@ -16,7 +15,7 @@ from arc_fabric.store import SnapshotStore
 from tests.chaos.clients import Promise
 from tests.chaos.world import World
 from tests.support.toy_model import ToyModel
-from workers.jobs.payloads import digest_of
+from workers.jobs.payloads import digest_of, digest_of_latents
 
 EXPECTED_FAILURES = {"RewindBeyondRoot"}
 OF_LOST_OBJECTS = {"DamagedSnapshot", "CheckpointUnavailable", "PiecesCollected", "StoreError"}
@@ -187,5 +186,4 @@ def _restore(store: SnapshotStore, node: NodeRecord) -> str | None:
         return f"{DOES_NOT_LOAD} {error!r}"
     if node.parent is None:
         return None if snapshot.frame_index == 0 else "is no root"
-    latents: torch.Tensor = snapshot.step_latents
-    return None if digest_of(latents) == node.internal["_digest"] else "loads with other latents"
+    return None if digest_of_latents(snapshot.step_latents) == node.internal["_digest"] else "loads with other latents"

@@ -89,7 +89,7 @@ def test_bench_knows_its_benchmarks(cli: Cli) -> None:
     """An unknown name is refused with those that exist; helpers of benchmarks are not among them."""
     refused = cli("bench", "nonesuch", code=1).err
     assert "No benchmark is called 'nonesuch'" in refused
-    assert "There are: forks, gpu, growth, jobs, page, slow_clients, snapshot, stream." in refused
+    assert "There are: buffers, calibration, forks, gpu, growth, jobs, page, slow_clients, snapshot, stream." in refused
 
 
 def test_bench_gathers_the_results_as_json(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

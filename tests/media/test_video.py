@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from arc_fabric.base.terms import ClipForm
 from arc_fabric.errors import FrameNotFound, InvalidRequest
 from arc_fabric.media import clip as clips
 from arc_fabric.media import frames, png, series, sprites, video
@@ -55,7 +56,7 @@ def test_keyframes_come_every_twelve_frames(clip: np.ndarray, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("form", ["gif", "webp"])
-def test_animations_have_all_frames(clip: np.ndarray, form: video.Form) -> None:
+def test_animations_have_all_frames(clip: np.ndarray, form: ClipForm) -> None:
     """GIF and WebP keep size, number and pace."""
     image = Image.open(io.BytesIO(video.encode(iter(clip), fps=10, form=form)))
     assert image.size == (47, 33)

@@ -7,8 +7,9 @@ from pydantic import Field
 
 from arc_fabric.base.frames import frame_count
 from arc_fabric.base.present import present
+from arc_fabric.base.terms import ClipForm
 from arc_fabric.errors import FrameNotFound, InvalidRequest
-from arc_fabric.media.video import MIMETYPES, Form
+from arc_fabric.media.video import MIMETYPES
 from webapp.api.evaluations import EvaluationPath, rows_of
 from webapp.api.video import CLIP, answer_clip
 from webapp.content.clips import plan
@@ -33,7 +34,7 @@ class VariantPath(EvaluationPath):
 class VariantVideoQuery(Query):
     """Form of a variant's video."""
 
-    format: Form = Field("mp4", description="mp4, gif or webp.")
+    format: ClipForm = Field("mp4", description="mp4, gif or webp.")
     wait: float | None = Field(None, ge=0, le=600, description="Seconds to wait for a long clip's job.")
 
 
@@ -43,7 +44,7 @@ class GridQuery(Query):
     most: int = Field(36, ge=1, le=100, description="Variants, at most.")
     columns: int | None = Field(None, ge=1, le=20, description="Default: one per seed, up to 8.")
     width: int | None = Field(None, ge=16, le=640, description="Pixels of a cell; default: the model's own.")
-    format: Form = Field("mp4", description="mp4, gif or webp.")
+    format: ClipForm = Field("mp4", description="mp4, gif or webp.")
 
 
 @evaluation_videos.get("/evaluations/<string:evaluation_id>/variants/<int:n>/video", responses=CLIP)

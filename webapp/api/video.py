@@ -9,12 +9,13 @@ from flask import Response, g
 from pydantic import Field
 
 from arc_fabric import errors as arc_errors
+from arc_fabric.base.terms import ClipForm
 from arc_fabric.ids import pattern
 from arc_fabric.ledger import JobRecord
 from arc_fabric.media.clip import Clip
 from arc_fabric.media.frames import encode_jpeg
 from arc_fabric.media.sprites import sprite, thumbnail
-from arc_fabric.media.video import MIMETYPES, Form
+from arc_fabric.media.video import MIMETYPES
 from webapp.api.pictures import head_of, revalidated
 from webapp.content.clips import Made, find, make_short, plan, request, side_by_side, whole
 from webapp.context import ctx
@@ -46,7 +47,7 @@ class VideoQuery(Query):
     fps: float | None = Field(None, ge=1, le=60, description="Frames per second; default: the model's own.")
     from_: int = Field(0, alias="from", ge=0, le=2**31 - 1, description="First video frame.")
     to: int | None = Field(None, ge=1, le=2**31 - 1, description="End (exclusive); default: all there are.")
-    format: Form = Field(
+    format: ClipForm = Field(
         "mp4", description="mp4 (H.264, GOP 12, index in front; at most 20,000 frames), gif or webp (at most 1,000)."
     )
     wait: float | None = Field(
@@ -65,7 +66,7 @@ class BesideQuery(Query):
     fps: float | None = Field(None, ge=1, le=60, description="Frames per second; default: the model's own.")
     from_: int = Field(0, alias="from", ge=0, le=2**31 - 1, description="First video frame.")
     to: int | None = Field(None, ge=1, le=2**31 - 1, description="End (exclusive); default: the longest branch's.")
-    format: Form = Field("mp4", description="mp4, gif or webp.")
+    format: ClipForm = Field("mp4", description="mp4, gif or webp.")
 
 
 class SpriteQuery(Query):

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from arc_fabric.base.terms import ClipForm
 from arc_fabric.errors import FrameNotFound, InvalidRequest
 from arc_fabric.ledger import JobRequest, Ledger
 from arc_fabric.media.beside import beside
 from arc_fabric.media.clip import Clip
 from arc_fabric.media.clip import plan as plan_path
 from arc_fabric.media.clip import whole as whole_path
-from arc_fabric.media.video import Form, encode
+from arc_fabric.media.video import encode
 from arc_fabric.store.backends import Backend
 from webapp.content.pictures import Pictures
 from webapp.http.files import Read
@@ -23,7 +24,7 @@ encoding = Turns("making clips")
 """One encoder at a time: ffmpeg takes a core, and the workers need theirs."""
 
 
-def plan(pictures: Pictures, head: str, start: int, end: int | None, *, fps: float, form: Form) -> Clip:
+def plan(pictures: Pictures, head: str, start: int, end: int | None, *, fps: float, form: ClipForm) -> Clip:
     """A clip of the lineage of `head`. Raises FrameNotFound, InvalidRequest."""
     path = pictures.lineage(head)
     return plan_path([node.id for node in path], path[-1].n_frames, start, end, fps=fps, form=form)
@@ -40,7 +41,7 @@ MOST_BESIDE = 1_000
 
 
 def side_by_side(
-    pictures: Pictures, heads: list[str], start: int, end: int | None, *, fps: float, form: Form
+    pictures: Pictures, heads: list[str], start: int, end: int | None, *, fps: float, form: ClipForm
 ) -> tuple[str, Callable[[], bytes]]:
     """How a clip of several branches side by side is called, and made. Raises FrameNotFound, InvalidRequest."""
     branches = [whole(pictures, head) for head in heads]

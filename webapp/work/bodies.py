@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic.config import JsonDict
 
 from arc_fabric.base import terms
-from arc_fabric.media.video import Form
+from arc_fabric.base.terms import ClipForm
 from arc_fabric.records.types import CheckpointId, SessionId
 from webapp.model import sample_names
 from webapp.work import checks
@@ -325,7 +325,7 @@ class VideoBody(Body):
     fps: float | None = Field(None, ge=1, le=60, description="Frames per second; default: the model's own.")
     from_: int = Field(0, alias="from", ge=0, le=2**31 - 1, description="First video frame.")
     to: int | None = Field(None, ge=1, le=2**31 - 1, description="End (exclusive); default: all there are.")
-    format: Form = Field("mp4", description="mp4, gif or webp.")
+    format: ClipForm = Field("mp4", description="mp4, gif or webp.")
 
 
 class VideoForm(_Form):

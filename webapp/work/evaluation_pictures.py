@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from arc_fabric.base.present import present
+from arc_fabric.base.terms import ClipForm
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.evaluation.results import GROUPS, Row, grouped, summary, word_of
 from arc_fabric.media.mosaic import Cell, mosaic
-from arc_fabric.media.video import Form, encode
+from arc_fabric.media.video import encode
 from webapp.content.clips import encoding
 from webapp.context import ctx
 from webapp.model import model_fps
@@ -50,7 +51,7 @@ def grid_rows(rows: Sequence[Row], most: int) -> tuple[list[Row], int]:
     return chosen[:most], min(seeds, wide)
 
 
-def grid(rows: Sequence[Row], *, columns: int, width: int | None, form: Form) -> bytes:
+def grid(rows: Sequence[Row], *, columns: int, width: int | None, form: ClipForm) -> bytes:
     """One clip of what these made."""
     cells = [Cell(np.stack(list(_frames(row))), word_of(row)) for row in rows]
     with encoding.turn():

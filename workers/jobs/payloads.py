@@ -38,7 +38,15 @@ def digest_of(taken: StepResult) -> str:
     """What a replayed step must reproduce: BLAKE2b over the bytes of the step's latents [B, K, C, h, w], by channel;
     over its frames' where the model has no latents."""
     latents = taken.step_latents
-    data = latents[0].transpose(0, 1).contiguous() if latents.dim() == 5 else torch.from_numpy(taken.frames)
+    return digest_of_latents(latents) if latents.dim() == 5 else _digest(torch.from_numpy(taken.frames))
+
+
+def digest_of_latents(latents: torch.Tensor) -> str:
+    """The same of a step's latents [B, K, C, h, w], as a snapshot holds them."""
+    return _digest(latents[0].transpose(0, 1))
+
+
+def _digest(data: torch.Tensor) -> str:
     return hashlib.blake2b(data.contiguous().view(torch.uint8).numpy().tobytes(), digest_size=16).hexdigest()
 
 
