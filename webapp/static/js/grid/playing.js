@@ -18,9 +18,6 @@ let to = 1;
 let before = 0;
 let scheduled = false;
 
-/** Where all that play are. */
-export const playhead = { get frame() { return frame; }, get cards() { return playing.size; } };
-
 /** Begin anew at this frame, up to the end of these branches. @param {number} first @param {Node[]} nodes */
 export function restart(first, nodes) {
   from = first;
