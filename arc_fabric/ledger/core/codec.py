@@ -28,10 +28,6 @@ def dumps(value: Any) -> str:
     return _encode(value)
 
 
-loads = json.loads
-"""Inverse of `dumps`."""
-
-
 def encode(fields: Mapping[str, Any]) -> dict[str, str]:
     """Field values -> JSON texts."""
     return {name: dumps(value) for name, value in fields.items()}

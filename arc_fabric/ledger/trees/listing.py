@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,7 +58,7 @@ class Trees:
         if not ids:
             return []
         rows = self._core.redis.hmget(keys.RESTING_ROWS, ids)
-        at_rest = {i: codec.loads(str(text)) for i, text in zip(ids, rows, strict=True) if text}
+        at_rest = {i: json.loads(str(text)) for i, text in zip(ids, rows, strict=True) if text}
         made = {i: _resting(i, row) for i, row in at_rest.items()}
         made |= self._here([i for i in ids if i not in at_rest])
         return [made[i] for i in ids if i in made]
@@ -87,7 +88,7 @@ class Trees:
         for session_id in sessions.values():
             pipe.hget(keys.session(session_id), "label")
         texts_ = zip(sessions, pipe.execute(), strict=True)
-        return {tree_id: [label] for tree_id, text in texts_ if text and (label := codec.loads(text))}
+        return {tree_id: [label] for tree_id, text in texts_ if text and (label := json.loads(text))}
 
 
 def _resting(tree_id: str, row: Mapping[str, Any]) -> Tree:

@@ -13,8 +13,7 @@ local function touch(tree)
   if redis.call('SISMEMBER', keys.DOOMED, tree) == 1 then
     return refuse('NotFound', 'Tree ' .. tree .. ' was deleted.', { tree_id = tree })
   end
-  redis.call('ZADD', keys.TREES, 0, tree)
-  redis.call('ZADD', keys.TOUCHED, now, tree)
+  if redis.call('ZADD', keys.TOUCHED, now, tree) == 1 then redis.call('ZADD', keys.TREES, 0, tree) end
   redis.call('DEL', keys.rest_claim(tree))
   return nil
 end
