@@ -12,10 +12,11 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from arc_fabric.models.tabletop.net.dit import CausalDiT, DitShape, patchify
+from arc_fabric.models.tabletop.net.dit import CausalDiT
 from arc_fabric.models.tabletop.net.model import TabletopModel
 from arc_fabric.models.tabletop.net.sampler import write_kv
 from arc_fabric.models.tabletop.net.text import token_ids
+from arc_fabric.models.tabletop.net.tokens import DitShape, patchify
 from arc_fabric.models.tabletop.net.vae import CausalVAE
 from arc_fabric.models.tabletop.samples import samples
 from arc_fabric.models.tabletop.train.loop import Budget, LossFunction, Trainer, optimizers

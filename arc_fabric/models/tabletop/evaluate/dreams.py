@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from arc_fabric.models.tabletop.evaluate.cases import Case
-from arc_fabric.models.tabletop.net.dit import PATCH
 from arc_fabric.models.tabletop.net.head import ActionHead
 from arc_fabric.models.tabletop.net.model import TabletopModel
+from arc_fabric.models.tabletop.net.tokens import PATCH
 from arc_fabric.models.tabletop.world import physics
 from arc_fabric.models.tabletop.world.episodes import Chance, record, replay
 from arc_fabric.models.tabletop.world.render import render_scene

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from arc_fabric.errors import InvalidRequest, ModelUnavailable
 from arc_fabric.models.contract import Abilities, Conditioning, ModelIdentity
-from arc_fabric.models.tabletop.net.dit import BLOCK, CausalDiT, Prompts
+from arc_fabric.models.tabletop.net.dit import CausalDiT, Prompts
 from arc_fabric.models.tabletop.net.graphs import Graph
 from arc_fabric.models.tabletop.net.head import ActionHead, row_of, same_prompt
 from arc_fabric.models.tabletop.net.inputs import (
@@ -33,6 +33,7 @@ from arc_fabric.models.tabletop.net.sampler import HORIZON, BlockInputs, Sampler
 from arc_fabric.models.tabletop.net.surface import WINDOW, geometry_of, identity_of
 from arc_fabric.models.tabletop.net.text import LENGTH, token_ids
 from arc_fabric.models.tabletop.net.threads import one_thread
+from arc_fabric.models.tabletop.net.tokens import BLOCK
 from arc_fabric.models.tabletop.net.vae import CausalVAE, to_pixels
 from arc_fabric.models.tabletop.net.weights import WEIGHTS, digest, load_part
 from arc_fabric.models.tabletop.samples import sample_state, samples

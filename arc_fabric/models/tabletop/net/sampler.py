@@ -15,8 +15,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from arc_fabric.models.tabletop.net.dit import ACTIONS, BLOCK, CausalDiT, Prompts
+from arc_fabric.models.tabletop.net.dit import CausalDiT, Prompts
 from arc_fabric.models.tabletop.net.graphs import Graph
+from arc_fabric.models.tabletop.net.tokens import ACTIONS, BLOCK
 from arc_fabric.models.tabletop.world.limits import MAX_STEP
 
 HORIZON = BLOCK * ACTIONS

@@ -8,8 +8,8 @@ from dataclasses import asdict
 import torch
 
 from arc_fabric.models.contract import Geometry, ModelIdentity
-from arc_fabric.models.tabletop.net.dit import BLOCK, TOKENS, DitShape
 from arc_fabric.models.tabletop.net.sampler import HORIZON, SamplerSettings
+from arc_fabric.models.tabletop.net.tokens import BLOCK, TOKENS, DitShape
 from arc_fabric.models.tabletop.net.vae import GROUP
 from arc_fabric.models.tabletop.world.limits import MAX_STEP, SIZE
 

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from arc_fabric.models.tabletop.net.dit import ACTIONS, BLOCK
 from arc_fabric.models.tabletop.net.text import token_ids
+from arc_fabric.models.tabletop.net.tokens import ACTIONS, BLOCK
 from arc_fabric.models.tabletop.net.vae import GROUP, CausalVAE, to_pixels
 from arc_fabric.models.tabletop.train.loop import channels_last
 from arc_fabric.models.tabletop.world.episodes import Episode, sample_episode

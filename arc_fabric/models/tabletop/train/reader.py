@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arc_fabric.models.tabletop.net.dit import ACTIONS, SIDE
+from arc_fabric.models.tabletop.net.tokens import ACTIONS, SIDE
 
 MIDDLE, SPREAD = (32.0, 40.0, 46.0), (16.0, 10.0, 8.0)
 """Of columns, rows and depths, in pixels."""

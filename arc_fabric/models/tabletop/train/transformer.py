@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from arc_fabric.models.tabletop.net.dit import DitShape
+from arc_fabric.models.tabletop.net.tokens import DitShape
 from arc_fabric.models.tabletop.train.loop import Budget, Run, optimizers
 from arc_fabric.models.tabletop.train.pool import Pool, Windows, frozen_vae
 from arc_fabric.models.tabletop.train.window import Copies, WindowModel

@@ -16,16 +16,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arc_fabric.models.tabletop.net.dit import (
+from arc_fabric.models.tabletop.net.dit import CausalDiT, Prompts
+from arc_fabric.models.tabletop.net.layers import Layer
+from arc_fabric.models.tabletop.net.tokens import (
     ACTIONS,
     BLOCK,
     CLEAN,
     TOKENS,
-    CausalDiT,
     DitShape,
     Frames,
-    Layer,
-    Prompts,
     patchify,
     unpatchify,
 )
