@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arc_fabric.manager import CheckpointInfo, StateManager
-    from arc_fabric.session import Session, StepResult
+    from arc_fabric.session import Session
     from arc_fabric.state import WorldStateSnapshot
+    from arc_fabric.steps.result import StepResult
     from arc_fabric.tree import TrajectoryTree, TreeNode
     from arc_fabric.world import World
 
@@ -36,7 +37,7 @@ _HOMES = {
     "CheckpointInfo": "manager",
     "Session": "session",
     "StateManager": "manager",
-    "StepResult": "session",
+    "StepResult": "steps.result",
     "TrajectoryTree": "tree",
     "TreeNode": "tree",
     "World": "world",

@@ -20,28 +20,12 @@ import torch
 from torch import Tensor
 
 from arc_fabric.base.present import present
-from arc_fabric.base.terms import PromptMode
 from arc_fabric.errors import ModelError, NonFiniteLatents
 from arc_fabric.kv import rebuild_kv
 from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import DeclaredModel, Model, StepInput, StepOutput, WorldModel
 from arc_fabric.state import CallRecord, WorldStateSnapshot, identity_of
-
-
-@dataclass(frozen=True)
-class StepRequest:
-    """What a step is given."""
-
-    session_id: str
-    prompt: str
-    seed: int
-    prompt_mode: PromptMode = "keep"
-    action: np.ndarray | None = None
-    """float32 [action_horizon, action_dim]; None: the policy predicts."""
-    state: np.ndarray | None = None
-    """float32 [state_dim]."""
-    observed: np.ndarray | None = None
-    """uint8 [T, H, W, 3]: real frames since the last call (closed loop) in place of the imagined ones."""
+from arc_fabric.steps.request import StepRequest
 
 
 def root_snapshot(
@@ -146,26 +130,37 @@ def collect(
     added = model.geometry.latents_per_block
     frames = model.decode(for_model(model, window), start=window.shape[1] - added)
     actions = predicted[0].detach().float().cpu() if request.action is None else torch.tensor(request.action)
-    calls = (*opening.calls, CallRecord(request.prompt, floats(request.state), request.observed is not None))
-    history = [] if before.action_history is None or len(calls) == 1 else [before.action_history[1 - len(calls) :]]
+    earlier = len(opening.calls)
+    history = [] if before.action_history is None or not earlier else [before.action_history[-earlier:]]
     return replace(
         manager.extract_state(),
-        session_id=request.session_id,
-        frame_index=before.frame_index + 1,
-        parent_checkpoint_id=before.checkpoint_id or before.parent_checkpoint_id,
-        prompt_text=request.prompt,
-        prompt_mode=opening.prompt_mode,
-        state=floats(request.state),
-        embodiment_id=before.embodiment_id,
+        **_given(manager, before, request, opening.prompt_mode, opening.calls),
         latent_video=window,
         step_latents=window[:, -added:].clone(memory_format=torch.contiguous_format),
         frames=torch.tensor(frames),
-        observed=None if request.observed is None else torch.tensor(request.observed),
         action_history=torch.cat([*history, actions[None]]),
         action_source="predicted" if request.action is None else "given",
-        steered=request.action is not None and model.abilities.steers_with_actions,
-        calls=calls,
     )
+
+
+def _given(
+    manager: StateManager, before: WorldStateSnapshot, request: StepRequest, mode: str | None,
+    earlier: tuple[CallRecord, ...] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """The fields of a snapshot that follow from what its step was given; `earlier`: the window's calls before it."""
+    return {
+        "session_id": request.session_id,
+        "frame_index": before.frame_index + 1,
+        "parent_checkpoint_id": before.checkpoint_id or before.parent_checkpoint_id,
+        "seed": request.seed,
+        "prompt_text": request.prompt,
+        "prompt_mode": mode,
+        "state": floats(request.state),
+        "embodiment_id": before.embodiment_id,
+        "observed": None if request.observed is None else torch.tensor(request.observed),
+        "steered": request.action is not None and manager.model.abilities.steers_with_actions,
+        "calls": (*earlier, CallRecord(request.prompt, floats(request.state), request.observed is not None)),
+    }
 
 
 def for_model(model: WorldModel, latents: Tensor) -> Tensor:
@@ -221,26 +216,14 @@ def _checked(model: DeclaredModel, out: StepOutput) -> StepOutput:
 def _collect_declared(
     manager: StateManager, before: WorldStateSnapshot, request: StepRequest, mode: str | None, out: StepOutput
 ) -> WorldStateSnapshot:
-    model = present(manager.declared)
     actions = _actions(out.actions if request.action is None else request.action)
-    source = None if actions is None else "predicted" if request.action is None else "given"
     return replace(
         manager.extract_state(),
-        session_id=request.session_id,
-        frame_index=before.frame_index + 1,
-        parent_checkpoint_id=before.checkpoint_id or before.parent_checkpoint_id,
-        seed=request.seed,
-        prompt_text=request.prompt,
-        prompt_mode=mode,
-        state=floats(request.state),
-        embodiment_id=before.embodiment_id,
+        **_given(manager, before, request, mode),
         step_latents=None if out.latents is None else out.latents.detach().cpu().clone(),
         frames=torch.tensor(out.frames),
-        observed=None if request.observed is None else torch.tensor(request.observed),
         action_history=actions,
-        action_source=source,
-        steered=source == "given" and model.abilities.steers_with_actions,
-        calls=(CallRecord(request.prompt, floats(request.state), request.observed is not None),),
+        action_source=None if actions is None else "predicted" if request.action is None else "given",
     )
 
 

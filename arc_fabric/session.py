@@ -25,62 +25,36 @@ Several sessions of one manager may be stepped in any order: the head is swapped
 
 from __future__ import annotations
 
-import operator
 import os
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.advance import StepRequest, advance, root_snapshot
+from arc_fabric.advance import advance, root_snapshot
 from arc_fabric.base.frames import frame_count
 from arc_fabric.base.present import present
 from arc_fabric.base.rewind import step_before
-from arc_fabric.base.terms import PROMPT_MODES, PromptMode
-from arc_fabric.base.text import NO_TEXT, is_text
+from arc_fabric.base.terms import PromptMode
 from arc_fabric.errors import InvalidRequest, ModelOutOfMemory
 from arc_fabric.ids import new_id
 from arc_fabric.manager import Attachments, StateManager
-from arc_fabric.models.contract import Geometry, Model
+from arc_fabric.models.contract import Model
 from arc_fabric.state import WorldStateSnapshot
+from arc_fabric.steps.request import (
+    StepRequest,
+    actions_of,
+    array_of,
+    observed_of,
+    require_mode,
+    require_seed,
+    require_text,
+)
+from arc_fabric.steps.result import StepResult
 from arc_fabric.trajectory import Trajectory
-
-
-@dataclass(frozen=True, eq=False)
-class StepResult:
-    """What one step gave."""
-
-    checkpoint_id: str | None
-    """None with auto_checkpoint=False."""
-    frame_index: int
-    frames: np.ndarray
-    """uint8 [frames_per_step, H, W, 3]."""
-    actions: np.ndarray
-    """float32 [action_horizon, action_dim], given or predicted; [0, 0] where the model neither takes nor gives any."""
-    action_source: str | None
-    """"given", "predicted", or None for a step without actions."""
-    steered: bool
-    """Whether given actions changed the video; False for models that only record them."""
-    prompt_mode: str | None
-    """How a prompt change within the window was taken up; None where there was none."""
-    step_latents: Tensor
-    """[B, K, C, h, w] on the CPU, as in snapshots; [0] for a model without a VAE."""
-    wall_s: float
-    bytes_new: int
-    """Bytes this checkpoint added to the store."""
-    rows: int = 1
-    """Sessions that stepped in the forward pass that computed it; above 1 its bits may be those of this batch only."""
-
-    @property
-    def latents(self) -> Tensor:
-        """The latents as version 0.1.0 gave them, [C, K, h, w]. Deprecated: use `step_latents`."""
-        warnings.warn("StepResult.latents is [C, K, h, w]; use step_latents, [B, K, C, h, w]", DeprecationWarning, 2)
-        return self.step_latents[0].transpose(0, 1)
 
 
 class Session:
@@ -108,8 +82,8 @@ class Session:
         `state` is the robot's proprioceptive state at the start, [state_dim], used by the first step.
         """
         self._bind(session_id, model, state_manager)
-        self.prompt = _require_text(prompt)
-        self.seed = state_manager.default_seed if seed is None else _require_seed(seed)
+        self.prompt = require_text(prompt)
+        self.seed = state_manager.default_seed if seed is None else require_seed(seed)
         first = array_of(state, (model.geometry.state_dim,), "state")
         request = StepRequest(session_id, self.prompt, self.seed, state=first)
         self.snapshot = root_snapshot(model, request, _first_frame(model, initial_frame), embodiment_id)
@@ -133,9 +107,9 @@ class Session:
         no node; a new prompt or seed applies from the next step."""
         snapshot = state_manager.load(checkpoint_id, force)
         self = cls.from_snapshot(session_id, model, state_manager, snapshot)
-        self.prompt = self.prompt if prompt is None else _require_text(prompt)
-        self.seed = self.seed if seed is None else _require_seed(seed)
-        self.prompt_mode = _require_mode(prompt_mode)
+        self.prompt = self.prompt if prompt is None else require_text(prompt)
+        self.seed = self.seed if seed is None else require_seed(seed)
+        self.prompt_mode = require_mode(prompt_mode)
         return self
 
     @classmethod
@@ -287,25 +261,16 @@ class Session:
         self, action: Any = None, state: Any = None, observed: np.ndarray | Sequence[np.ndarray] | None = None
     ) -> StepRequest:
         """The next step with these arguments (as of `step`), checked. Raises InvalidRequest."""
-        geometry = self.model.geometry
         given_state = self.snapshot.state if state is None and self.snapshot.is_root else state
-        if observed is not None:
-            if not self.model.abilities.observes:
-                raise InvalidRequest("This model cannot take observed frames.", hint="Step without `observed`.")
-            observed = np.stack([self.model.fit_image(np.asarray(frame)) for frame in observed])
-        if observed is None and not self.model.abilities.imagines and not self.snapshot.is_root:
-            raise InvalidRequest(
-                "This model leaves its video noisy: it does not go on from frames that it imagined.",
-                hint="Give the real frames seen since the last step (observed=...).",
-            )
+        geometry = self.model.geometry
         return StepRequest(
             self.session_id,
-            _require_text(self.prompt),
-            _require_seed(self.seed),
-            _require_mode(self.prompt_mode),
-            _actions(action, geometry),
+            require_text(self.prompt),
+            require_seed(self.seed),
+            require_mode(self.prompt_mode),
+            actions_of(action, geometry),
             array_of(given_state, (geometry.state_dim,), "state"),
-            observed,
+            observed_of(self.model, observed, begins=self.snapshot.is_root),
         )
 
     def result(self, wall_s: float, rows: int = 1) -> StepResult:
@@ -338,75 +303,3 @@ def _first_frame(model: Model, given: np.ndarray | None) -> np.ndarray:
 def _or_none(tensor: Tensor | None, shape: tuple[int, ...]) -> Tensor:
     """An empty one where there is none."""
     return torch.zeros(shape) if tensor is None else tensor
-
-
-def _actions(action: Any, geometry: Geometry) -> np.ndarray | None:
-    """[action_horizon, action_dim]; a single action [action_dim] is held for the whole step."""
-    if action is None:
-        return None
-    shape = (geometry.action_horizon, geometry.action_dim)
-    if 0 in shape:
-        raise InvalidRequest("This model takes no actions.", hint="Step without `action`.")
-    held = np.ndim(action) == 1 and np.shape(action) == shape[1:]
-    made = array_of(np.broadcast_to(action, shape) if held else action, shape, "action")
-    assert made is not None
-    require_within(made, geometry)
-    return made
-
-
-def require_within(actions: np.ndarray, geometry: Geometry) -> None:
-    """Raise InvalidRequest where a model's controls do not take these values, float32 [action_horizon, action_dim]."""
-    for at, control in enumerate(geometry.controls):
-        values = actions[:, at]
-        wrong = (values < control.low) | (values > control.high)
-        if control.kind == "discrete":
-            wrong |= values != np.round(values)
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            names = f" ({', '.join(control.choices)})" if control.choices else ""
-            what = "a whole number" if control.kind == "discrete" else "a number"
-            raise InvalidRequest(
-                f"Action {row} has {control.name} = {values[row]:g}; it is {what} from {control.low:g} to "
-                f"{control.high:g}{names}."
-            )
-
-
-def array_of(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray | None:
-    """`value` as a finite float32 array of this shape, owned by us. Raises InvalidRequest."""
-    if value is None:
-        return None
-    try:
-        with np.errstate(over="ignore"):
-            array = np.array(value, np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidRequest(f"{name} is not an array of numbers: {error}.") from error
-    if array.shape != shape:
-        raise InvalidRequest(f"{name} must have shape {list(shape)}, got {list(array.shape)}.")
-    if not np.isfinite(array).all():
-        raise InvalidRequest(f"{name} has numbers that are not finite as 32-bit floats.")
-    return array
-
-
-def _require_text(prompt: Any) -> str:
-    if not isinstance(prompt, str):
-        raise InvalidRequest(f"The prompt must be a string, got {type(prompt).__name__}.")
-    if not is_text(prompt):
-        raise InvalidRequest(f"The prompt {ascii(prompt)[:80]} {NO_TEXT}.", hint="Give text that UTF-8 can hold.")
-    return prompt
-
-
-def _require_seed(seed: Any) -> int:
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        raise InvalidRequest(f"The seed must be an integer, got {type(seed).__name__}.") from None
-    if not -(1 << 63) <= number < 1 << 63:
-        raise InvalidRequest(f"The seed {number} is out of range: it has 64 bits, signed.")
-    return number
-
-
-def _require_mode(mode: Any) -> PromptMode:
-    if mode not in PROMPT_MODES:
-        raise InvalidRequest(f"prompt_mode must be one of {', '.join(PROMPT_MODES)}, got {mode!r}.")
-    known: PromptMode = mode
-    return known

@@ -42,9 +42,11 @@ from arc_fabric.media.given import read as read_picture
 from arc_fabric.models.contract import Model
 from arc_fabric.models.registry import load_model
 from arc_fabric.protocol import Actions, At, SessionProtocol, Step, head_of
-from arc_fabric.session import Session, StepResult, array_of
+from arc_fabric.session import Session
 from arc_fabric.settings import Settings, load_settings
 from arc_fabric.state import WorldStateSnapshot
+from arc_fabric.steps.request import array_of
+from arc_fabric.steps.result import StepResult
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, DiskBackend, backend_from_settings
 from arc_fabric.tree import TrajectoryTree, TreeNode

@@ -155,17 +155,18 @@ ROOMS = (
         holds="SnapshotStore, what everyone holds",
     ),
     Room("arc_fabric/held", "arc_fabric/models/contract", "torch"),
+    Room("arc_fabric/steps", "arc_fabric/models/contract", "numpy torch"),
     Room(
         "arc_fabric:sdk",
-        f"arc_fabric/models/contract arc_fabric/held {STORE}:snapshots {STORE}/format",
+        f"arc_fabric/models/contract arc_fabric/held arc_fabric/steps {STORE}:snapshots {STORE}/format",
         "numpy safetensors torch",
         files="advance kv manager session state trajectory tree",
         holds="the SDK: a world in one process, without a server",
     ),
-    Room("arc_fabric/batches", "arc_fabric/models/contract arc_fabric:sdk", "numpy torch"),
+    Room("arc_fabric/batches", "arc_fabric/models/contract arc_fabric/steps arc_fabric:sdk", "numpy torch"),
     Room(
         "arc_fabric/testing",
-        f"arc_fabric/models/contract arc_fabric/held {STORE}:snapshots {STORE}/format arc_fabric:sdk",
+        f"arc_fabric/models/contract arc_fabric/held arc_fabric/steps {STORE}:snapshots {STORE}/format arc_fabric:sdk",
         "numpy torch",
     ),
     Room(
@@ -179,7 +180,7 @@ ROOMS = (
     Room(
         "arc_fabric:world",
         f"arc_fabric/media arc_fabric/models/contract arc_fabric/models:registry {STORE}:snapshots {STORE}/backends"
-        " arc_fabric:sdk arc_fabric:protocol",
+        " arc_fabric/steps arc_fabric:sdk arc_fabric:protocol",
         "numpy torch",
         files="world",
         holds="World: model, store and tree in one process",
@@ -214,8 +215,9 @@ ROOMS = (
     ),
     Room(
         "workers/jobs",
-        f"arc_fabric/ledger arc_fabric/media arc_fabric/evaluation arc_fabric/resting {TABLETOP}:samples arc_fabric:sdk"
-        f" arc_fabric/batches {STORE}/format {STORE}/backends {STORE}/read workers/process",
+        f"arc_fabric/ledger arc_fabric/media arc_fabric/evaluation arc_fabric/resting {TABLETOP}:samples"
+        f" arc_fabric/steps arc_fabric:sdk arc_fabric/batches {STORE}/format {STORE}/backends {STORE}/read"
+        " workers/process",
         "numpy torch",
     ),
     Room(

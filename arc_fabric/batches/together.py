@@ -33,14 +33,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.advance import Opening, StepRequest, arguments_of, collect, open_call, require_finite
+from arc_fabric.advance import Opening, arguments_of, collect, open_call, require_finite
 from arc_fabric.base.present import present
 from arc_fabric.batches.heads import Head, joined
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.manager import Attachments
 from arc_fabric.models.contract import Abilities, WorldModel
-from arc_fabric.session import Session, StepResult
+from arc_fabric.session import Session
 from arc_fabric.state import WorldStateSnapshot
+from arc_fabric.steps.request import StepRequest
+from arc_fabric.steps.result import StepResult
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import Model, is_declared
-from arc_fabric.session import Session, StepResult
+from arc_fabric.session import Session
+from arc_fabric.steps.result import StepResult
 from arc_fabric.store import SnapshotStore
 
 PROMPT, OTHER = "pick up the red cup", "push the cup to the left"

@@ -20,7 +20,8 @@ from arc_fabric.base.threads import told
 from arc_fabric.batches.together import RowStep, step_together
 from arc_fabric.errors import StoreError, StoreUnavailable
 from arc_fabric.media.frames import STRIP
-from arc_fabric.session import Session, StepResult
+from arc_fabric.session import Session
+from arc_fabric.steps.result import StepResult
 from workers.jobs.commits import Commits, encode, node_of, should_give_way
 from workers.jobs.failures import Failures
 from workers.jobs.run import JobRun, NotOurs

@@ -15,7 +15,8 @@ from arc_fabric.base.present import present
 from arc_fabric.base.threads import told
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
-from arc_fabric.session import Session, StepResult
+from arc_fabric.session import Session
+from arc_fabric.steps.result import StepResult
 from workers.jobs.payloads import digest_of
 from workers.jobs.publish import send_live
 from workers.jobs.run import JobRun, NotOurs

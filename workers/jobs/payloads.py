@@ -17,13 +17,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from arc_fabric.advance import StepRequest, root_snapshot
+from arc_fabric.advance import root_snapshot
 from arc_fabric.base.present import present
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, InvalidImage
 from arc_fabric.ledger import Ledger, NodeRecord
 from arc_fabric.media.frames import STRIP, pack_strip, unpack_views
 from arc_fabric.models import tabletop
-from arc_fabric.session import Session, StepResult
+from arc_fabric.session import Session
+from arc_fabric.steps.request import StepRequest
+from arc_fabric.steps.result import StepResult
 from workers.process.retry import through_store_outages
 from workers.process.runtime import Runtime
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from arc_fabric.base.threads import told
 from arc_fabric.media.frames import STRIP
-from arc_fabric.session import Session, StepResult
+from arc_fabric.session import Session
+from arc_fabric.steps.result import StepResult
 from workers.jobs.commits import Commits, encode, node_of, should_give_way
 from workers.jobs.run import GivesWay, JobRun
 from workers.process.retry import through_store_outages

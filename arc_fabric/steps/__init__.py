@@ -1,0 +1,1 @@
+"""What a step is given, checked, and what it gave."""
