@@ -21,7 +21,7 @@ from torch import Tensor
 
 from arc_fabric.base.lru import Lru
 from arc_fabric.base.present import present
-from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch, StateOverwritten
+from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch, ModelError, StateOverwritten
 from arc_fabric.held.capture import Capture
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
@@ -77,16 +77,19 @@ class StateManager:
         The latest `max_checkpoints` snapshots are also kept at hand, by reference, within `resident_bytes`; older ones
         are read from the store again. Beyond that only the head keeps a KV: that of a checkpointed session which is not
         in the head is let go, and comes back from the store when the session is stepped.
+
+        Raises ModelError where a model that declares its state claims what only models of DreamZero's surface can.
         """
         self.model = model
+        self.declared = model if is_declared(model) else None
+        self._require_fitting_abilities()
         self.store = store or SnapshotStore(None)
         if store is None:
             finalize(self, self.store.close)
         self.tree = tree
-        self.declared = model if is_declared(model) else None
         self.default_seed = 0 if self.declared else int(self.windowed.action_head.seed)
         self.identity = identity_of(model)
-        self.capture = Capture(self._access())
+        self.capture = Capture(self._access(), model.device)
         self._infos: dict[str, CheckpointInfo] = {}
         self._kv = KvRestorer(model, self.store, self.capture)
         self._kept: Lru[str, WorldStateSnapshot] = Lru(
@@ -100,6 +103,16 @@ class StateManager:
         """The model, which has DreamZero's surface: not one that declares its state."""
         assert self.declared is None
         return self.model  # type: ignore[return-value]
+
+    def _require_fitting_abilities(self) -> None:
+        """Who believes them drops caches that nothing brings back, and joins steps that cannot be joined."""
+        wrong = [name for name in ("batches", "rebuilds_kv") if self.declared and getattr(self.model.abilities, name)]
+        if wrong:
+            raise ModelError(
+                f"The model declares its state, and its abilities say {', '.join(wrong)}: those are of models of "
+                "DreamZero's surface.",
+                hint="Set them False; rebuilds_world says that `rebuild` fills the caches.",
+            )
 
     def _access(self) -> StateAccess:
         return self.declared or HeadState(self.windowed)
@@ -197,7 +210,7 @@ class StateManager:
         """Empty the head, so that the next call starts a window in this snapshot's world. Where a model remembers, what
         the snapshot knows of that world (`ys`; nothing of a root) is its `memory`."""
         self.clear()
-        if self.model.abilities.remembers and self.declared is None:
+        if self.model.abilities.remembers:
             self.windowed.action_head.memory = None if snapshot.ys is None else self._on_device(snapshot.ys)
 
     def set_resident(self, snapshot: WorldStateSnapshot | None) -> None:

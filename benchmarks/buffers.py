@@ -71,7 +71,7 @@ class Buffers:
 def measure(report: Report, name: str, sink: int, *, ring: bool) -> None:
     """Bytes copied and stored by the steps on a full cache, and the time of the copies."""
     buffers = Buffers(sink, ring=ring)
-    capture, store = Capture(buffers), SnapshotStore(MemoryBackend())
+    capture, store = Capture(buffers, torch.device("cpu")), SnapshotStore(MemoryBackend())
     copied, stored, ours, plain = [], [], [], []
     for step in range(STEPS):
         views = buffers.step()

@@ -34,12 +34,12 @@ class _Base:
 class Capture:
     """The keeper of one model's buffers. Belongs to the thread that owns the model."""
 
-    def __init__(self, state: StateAccess) -> None:
+    def __init__(self, state: StateAccess, device: torch.device) -> None:
         self.bytes_copied = 0
         """Copied on the device since the beginning."""
         self.bytes_last = 0
         """Of these, by the last capture."""
-        self._state = state
+        self._state, self._device = state, device
         self._by_key = parts_by_key(state.parts)
         self._base: _Base | None = None
         self._untouched = False
@@ -63,7 +63,8 @@ class Capture:
         return held, scalars
 
     def put_back(self, held: Mapping[str, Tensor], scalars: Mapping[str, Scalar]) -> None:
-        """Give a state to the model. Caches that are not in `held` are left as they are."""
+        """Give a state to the model, on its device; a generator's state in host memory, where torch wants it. Caches
+        that are not in `held` are left as they are."""
         state = self._state.export_state()
         given: dict[str, Any] = dict(scalars)
         for name, part in self._state.parts.items():
@@ -71,7 +72,9 @@ class Capture:
             if part.kind == "scalar" or part.left_out:
                 continue
             if part.kind not in BUFFERS:
-                given[name] = _layers(held, key) if part.layers else held.get(key)
+                device = torch.device("cpu") if part.kind == "rng" else self._device
+                found = [tensor.to(device) for tensor in _parts_of(part, key, held)]
+                given[name] = found if part.layers else found[0] if found else None
                 continue
             for place, buffer in keys_of(key, part, state.get(name)):
                 self._write(part, place, buffer, held, scalars)
@@ -199,7 +202,9 @@ def _kept(part: Part, tensor: Tensor) -> Tensor:
     return tensor if alone and part.kind != "rng" else tensor.clone()
 
 
-def _layers(held: Mapping[str, Tensor], key: str) -> list[Tensor]:
+def _parts_of(part: Part, key: str, held: Mapping[str, Tensor]) -> list[Tensor]:
+    if not part.layers:
+        return [held[key]] if key in held else []
     found: list[Tensor] = []
     while (name := layer_key(key, len(found))) in held:
         found.append(held[name])

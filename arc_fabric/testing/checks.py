@@ -171,10 +171,8 @@ def batches(subject: Subject) -> Problems:
         if abilities.batch_bit_exact:
             yield "abilities say batch_bit_exact without batches.", "Set both, or neither."
         raise Skip("abilities.batches is False")
-    model = subject.make()
-    if is_declared(model):
-        raise Skip("a declared model steps one world at a time")
-    frames = [begin(model).snapshot.frames.numpy()] * 2  # type: ignore[union-attr]
+    frames = [begin(subject.make()).snapshot.frames.numpy()] * 2  # type: ignore[union-attr]
+    model = _windowed(subject)
     inputs = [model.make_inputs(frame, prompt) for frame, prompt in zip(frames, (PROMPT, OTHER), strict=True)]
     alone = [_windowed(subject).lazy_joint_video_action_causal(one)["video_pred"] for one in inputs]
     both = {name: torch.cat([one[name] for one in inputs]) for name in inputs[0]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from arc_fabric import Session, StateManager, World, WorldStateSnapshot
 from arc_fabric.errors import CheckpointUnavailable, IdentityMismatch, InvalidRequest, ModelError, StateOverwritten
+from arc_fabric.held.capture import Capture
 from arc_fabric.models.contract import Part, spans_of
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import DiskBackend
@@ -166,6 +168,27 @@ def test_another_declaration_is_another_identity() -> None:
     model.parts = model.parts | {"memory": Part("in_place", axis=0, unit=4)}
     with pytest.raises(IdentityMismatch, match="state"):
         StateManager(model, store=store).load(str(first))
+
+
+def test_a_state_is_given_back_on_the_models_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it was read to; a generator's state in host memory, where torch takes it."""
+    model = RollingToy()
+    session = world(StateManager(model))
+    session.step()
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(model, "load_state", given.update)
+    Capture(model, torch.device("meta")).put_back(session.snapshot.held, session.snapshot.scalars)
+    assert [tensor.device.type for tensor in given["recent"]] == ["meta"]
+    assert given["noise"].device.type == "cpu"
+
+
+@pytest.mark.parametrize("ability", ["batches", "rebuilds_kv"])
+def test_abilities_of_the_other_surface_are_refused(ability: str) -> None:
+    """Caches would be dropped that nothing brings back."""
+    model = RollingToy()
+    model.abilities = replace(model.abilities, **{ability: True})  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=ability):
+        StateManager(model)
 
 
 def test_counters_that_do_not_fit_are_named() -> None:

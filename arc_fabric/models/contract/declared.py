@@ -75,7 +75,8 @@ class StateAccess(Protocol):
 
     def load_state(self, state: State) -> None:
         """Take over all parts but the buffers, which the caller has written already: keep what is given, never write
-        into it. Parts that are left out follow from these."""
+        into it. It is on the model's device, a generator's state in host memory. Parts that are left out follow from
+        these."""
 
     def reset(self) -> None:
         """The state of a world in which nothing has happened. Buffers are there afterwards."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from arc_fabric.models.contract.windowed import LISTS, SCALARS, TENSORS, WorldMo
 
 class HeadState:
     """The state of a model of DreamZero's surface. KV tensors are appended to, the lists that hold them are the
-    model's; what is on another device than the model is brought there."""
+    model's."""
 
     def __init__(self, model: WorldModel) -> None:
         self._model = model
@@ -44,10 +43,9 @@ class HeadState:
         """What is not given is empty."""
         head = self._model.action_head
         for name in LISTS:
-            setattr(head, name, [self._here(tensor) for tensor in _tensors(state.get(name))])
+            setattr(head, name, list(_tensors(state.get(name))))
         for name in TENSORS:
-            tensor: Any = state.get(name)
-            setattr(head, name, None if tensor is None else self._here(tensor))
+            setattr(head, name, state.get(name))
         for name in SCALARS:
             if name in state:
                 setattr(head, name, state[name])
@@ -58,9 +56,6 @@ class HeadState:
         for name in LISTS:
             setattr(head, name, [])
         head.language, head.current_start_frame = None, 0
-
-    def _here(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self._model.device)
 
 
 def _named(part: Part, name: str) -> Part:
