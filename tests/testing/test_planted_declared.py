@@ -1,0 +1,102 @@
+"""The conformance suite passes models that declare their state, and finds each of the faults planted in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from arc_fabric.models.contract import Part, PastStep, State, StepInput, StepOutput
+from arc_fabric.testing import check_model
+from tests.support.rolling_model import Forgetful, Hiding, Rewriting, RollingToy, small
+
+
+class Sharing(RollingToy):
+    """Hands out a buffer that it writes as a tensor that it replaces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = self.parts | {"mood": Part("replaced")}
+
+    def export_state(self) -> State:
+        """The memory under two names."""
+        return {**super().export_state(), "mood": self.memory}
+
+
+class Hoarding(RollingToy):
+    """Keeps the pictures of the whole world."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = self.parts | {"album": Part("replaced", layers=True)}
+
+    def reset(self) -> None:
+        """An empty album."""
+        super().reset()
+        self.album: list[torch.Tensor] = []
+
+    def step(self, given: StepInput) -> StepOutput:
+        """Put the step's pictures into it."""
+        out = super().step(given)
+        self.album = [*self.album, torch.from_numpy(out.frames)]
+        return out
+
+    def export_state(self) -> State:
+        """With the album."""
+        return {**super().export_state(), "album": list(self.album)}
+
+    def load_state(self, state: State) -> None:
+        """With the album."""
+        super().load_state(state)
+        self.album = list(state["album"])  # type: ignore[arg-type]
+
+
+class Careless(RollingToy):
+    """Rebuilds every block under the prompt that the world had then, whatever was recached."""
+
+    def rebuild(self, past: Iterable[PastStep]) -> None:
+        """As if no prompt had changed the past."""
+        super().rebuild(PastStep(replace(step.given, prompt=""), step.latents) for step in past)
+
+
+def unsteered() -> RollingToy:
+    """Says that actions have no effect."""
+    model = RollingToy(controls=True)
+    model.abilities = replace(model.abilities, steers_with_actions=False)
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"ring": True}, {"controls": True}, {"vae": False}])
+def test_a_model_that_keeps_the_contract_passes(options: dict) -> None:
+    """Every check that applies."""
+    report = check_model(lambda: RollingToy(**options), others=[lambda: RollingToy(**options, weights_seed=1)])
+    rebuilt = set() if options.get("vae", True) else {"rebuilds"}
+    assert set(report.skipped) == {"batches", "decodes", "sharing"} | rebuilt
+    assert len(report.passed) == 14 - len(rebuilt)
+
+
+@pytest.mark.parametrize(
+    ("make", "check", "says"),
+    [
+        (Hiding, "declaration", "`export_state` gives noise, which no part declares"),
+        (Hiding, "restores", "the next step has other"),
+        (Hiding, "interleaves", "with another world"),
+        (Rewriting, "buffers", "an old entry was rewritten"),
+        (Rewriting, "restores", "the next step has other"),
+        (Forgetful, "writes in place", "state/memory"),
+        (Sharing, "aliases nothing", "state/mood of a snapshot lies in a buffer"),
+        (Hoarding, "stores what is new", "a checkpoint grew"),
+        (Careless, "rebuilds", "rebuilt"),
+        (unsteered, "step shapes", "actions are followed"),
+        (lambda: small(RollingToy(), window=7), "step shapes", "`geometry.window` is not 0"),
+        (lambda: small(RollingToy(), frames_per_latent=3), "shapes", "geometry says"),
+    ],
+)
+def test_a_planted_fault_is_found(make: Callable[[], RollingToy], check: str, says: str) -> None:
+    """By the check that is for it, in words that say what is wrong, and how to mend it."""
+    report = check_model(make, raises=False)
+    found = [finding for finding in report.findings if finding.check == check]
+    assert found, str(report)
+    assert says in str(found[0]) and found[0].mend
