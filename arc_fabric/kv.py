@@ -65,9 +65,10 @@ class KvRestorer:
                 if not can_rebuild or not self._store.doubt_kv(error):
                     raise
                 log.error("KV of %s: %s Rebuilding it from latents.", snapshot.checkpoint_id, error.message)
+        if snapshot.has_kv:
+            return
         if cost.available and not self._has_caches(snapshot):
             snapshot.kv_layers = 0
-        if snapshot.has_kv:
             return
         if not can_rebuild:
             raise CheckpointUnavailable(

@@ -10,8 +10,7 @@ Ownership rules
   back as `latent_video`. Call 1 of a window prefills its first image (1 latent frame) and returns 1 + K
   latent frames (K = `Geometry.latents_per_block`); later calls prefill the pending block and return K.
 - After call n of a window: `current_start_frame == 1 + K * n`; the KV holds `1 + K * (n - 1)` latent frames.
-- A call resets the window by itself when `images` has T == 1, when `language` is None or differs from the
-text given,
+- A call resets the window by itself when `images` has T == 1, when `language` is None or differs from the text given,
   or when `current_start_frame >= Geometry.window`. A reset drops the caches and encodes the image given.
 - A call that raises leaves undefined state: restore afterwards.
 
