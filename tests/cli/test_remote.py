@@ -158,9 +158,10 @@ def test_doctor_looks_at_what_runs(cli: Cli, stack: RunningStack) -> None:
 
 def test_a_tree_is_listed_and_deleted(remote_cli: Cli, trunk: str) -> None:
     """One in use is refused; `--close --yes` deletes it, and its session is unknown then."""
-    (tree,) = (item for item in remote_cli("trees", "red", "--json").json["items"] if item["nodes"] == 4)
-    assert tree["labels"] == ["trunk"]
+    tree_id = remote_cli("show", trunk, "--json").json["tree_id"]
+    (tree,) = (item for item in remote_cli("trees", "red", "--json").json["items"] if item["id"] == tree_id)
+    assert (tree["nodes"], tree["labels"]) == (4, ["trunk"])
     assert "in use" in remote_cli("delete", trunk, "--yes", code=1).err
     answer = remote_cli("delete", trunk, "--close", "--yes", "--json").json
-    assert answer["erased"] and answer["tree"]["id"] == tree["id"]
+    assert answer["erased"] and answer["tree"]["id"] == tree_id
     remote_cli("show", trunk, code=1)
