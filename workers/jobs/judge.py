@@ -32,7 +32,7 @@ class Judge:
         except (BrokenPipeError, TimeoutError) as error:
             self.close()
             why = str(error) if isinstance(error, TimeoutError) else "the scorers' process ended"
-            return [_broken(use["name"], why) for use in request["scorers"]]
+            return [broken(use["name"], why) for use in request["scorers"]]
 
     def group_scorers(self, names: Sequence[str]) -> list[str]:
         """Which of these judge groups of variants; what cannot be loaded does not."""
@@ -85,6 +85,7 @@ class Judge:
                     log.debug("the scorers' process left a request unread")
 
 
-def _broken(name: str, why: str) -> dict[str, Any]:
+def broken(name: str, why: str) -> dict[str, Any]:
+    """The entry of a scorer that could not judge."""
     return {"name": name, "version": "", "value": None, "verdict": None, "reason": "", "better": "higher",
             "error": {"type": "ScorerFailed", "message": f"The scorer {name}: {why}."}}  # fmt: skip

@@ -14,18 +14,16 @@ from arc_fabric.errors import InvalidRequest, NotFound
 from arc_fabric.evaluation.plan import Plan
 from arc_fabric.evaluation.results import GROUPS, Row, row_of, seed_groups, word_of
 from arc_fabric.evaluation.stored import read_rows
-from arc_fabric.ledger import JobRecord, Ledger
+from arc_fabric.ledger import EvaluationRecord, JobRecord, Ledger
 from arc_fabric.ledger.evaluations import Settled
 from arc_fabric.settings import Settings
 from arc_fabric.store.backends import Backend
-from workers.jobs.judge import Judge
+from workers.jobs.judge import Judge, broken
 from workers.process.retry import OUTAGES
 
 log = logging.getLogger(__name__)
 MOST_IN_GROUP = 64
 """Seeds of a group that its scorers see: the first ones."""
-_GROUPS = -1
-"""In place of a variant's number: the groups of an evaluation."""
 
 
 class Judging:
@@ -35,7 +33,9 @@ class Judging:
         self._ledger, self._backend, self._settings = ledger, backend, settings
         self._judge = Judge(settings)
         self._pool = ThreadPoolExecutor(1, "judge")
-        self._asked: dict[tuple[str, int], Future[Any]] = {}
+        self._asked: dict[tuple[str, int], Future[Settled]] = {}
+        self._grouping: dict[str, tuple[int, Future[list[dict[str, Any]]]]] = {}
+        """By evaluation: how often it was resumed when its groups were handed over, and what becomes of them."""
         self._plans: Lru[str, Plan] = Lru(8, lambda plan: 1, least=1)
         self._sources: Lru[str, dict[int, Row]] = Lru(1, lambda rows: 1, least=1)
         self._lock = threading.Lock()
@@ -75,20 +75,19 @@ class Judging:
 
     def answers(self, evaluation_id: str) -> list[Settled]:
         """Those of its variants that are judged by now."""
-        done = [k for k, future in self._asked.items() if k[0] == evaluation_id and k[1] != _GROUPS and future.done()]
+        done = [key for key, future in self._asked.items() if key[0] == evaluation_id and future.done()]
         return [self._asked.pop(key).result() for key in done]
 
-    def groups(self, evaluation_id: str) -> list[dict[str, Any]] | None:
+    def groups(self, record: EvaluationRecord) -> list[dict[str, Any]] | None:
         """What the scorers of groups say of an evaluation whose rows are all there; None: not yet."""
-        future = self._asked.get((evaluation_id, _GROUPS))
-        if future is None:
-            plan = self.plan(evaluation_id)
-            future = self._pool.submit(self._of_groups, plan, evaluation_id)
-            self._asked[evaluation_id, _GROUPS] = future
+        resumed, future = self._grouping.get(record.id, (-1, None))
+        if future is None or resumed != record.resumed:  # what was asked before a resume knows too few rows
+            future = self._pool.submit(self._of_groups, self.plan(record.id), record.id)
+            self._grouping[record.id] = record.resumed, future
         if not future.done():
             return None
-        found: list[dict[str, Any]] = self._asked.pop((evaluation_id, _GROUPS)).result()
-        return found
+        del self._grouping[record.id]
+        return future.result()
 
     def _ask(self, evaluation_id: str, number: int, make: Callable[[], Row | None], *, steps: bool = True) -> None:
         self._asked[evaluation_id, number] = self._pool.submit(self._settled, evaluation_id, number, make, steps)
@@ -150,7 +149,7 @@ class Judging:
         if row["head"] is None:
             return row | {"scores": []}
         variant = plan.variant(number)
-        steps = self._ledger.nodes.path(row["head"])[: row["steps"]][::-1]
+        steps = self._steps(row)
         job = {"state": "succeeded", "id": row["job_id"], "result": {"head": row["head"], "steps": [
             {"checkpoint_id": step, "wall_s": row["wall_s"] / len(steps)} for step in steps]}}  # fmt: skip
         kept = {name: row[name] for name in ("session_id", "worker", "finished")}
@@ -171,11 +170,21 @@ class Judging:
         found = []
         for rows in seed_groups(read_rows(self._ledger, self._backend, evaluation_id)) if chosen else ():
             members, seen = {name: rows[0].get(name) for name in GROUPS if name != "seed"}, rows[:MOST_IN_GROUP]
-            branches = [self._request(plan, row["prompt"], row["seed"], row["checkpoint"], self._steps(row))
-                        for row in seen]  # fmt: skip
-            scores = self._judge.scores({"scorers": chosen, "group": branches}, seconds=len(seen))
+            scores = self._of_group(plan, chosen, seen)
             found.append({**members, "n": len(rows), "seeds": [row["seed"] for row in seen], "scores": scores})
         return found
+
+    def _of_group(self, plan: Plan, chosen: Sequence[dict[str, Any]], seen: Sequence[Row]) -> list[dict[str, Any]]:
+        """What scorers say of rows that differ in the seed alone. Their branches may be gone by now."""
+        try:
+            branches = [self._request(plan, row["prompt"], row["seed"], row["checkpoint"], self._steps(row))
+                        for row in seen]  # fmt: skip
+            return self._judge.scores({"scorers": chosen, "group": branches}, seconds=len(seen))
+        except OUTAGES:
+            raise
+        except Exception as error:
+            log.exception("a group of %d variants cannot be judged", len(seen))
+            return [broken(use["name"], f"{type(error).__name__}: {error}") for use in chosen]
 
     def _steps(self, row: Row) -> list[str]:
         return self._ledger.nodes.path(row["head"])[: row["steps"]][::-1]

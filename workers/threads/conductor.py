@@ -169,7 +169,7 @@ class Conductor(Rounds):
         if ledger.evaluations.running(record.id):
             return
         move_rows(ledger, self._backend, record.id)
-        groups = self._judging.groups(record.id)
+        groups = self._judging.groups(record)
         if groups is not None:
             write_groups(self._backend, record.id, groups)
             ledger.evaluations.rest(record.id)

@@ -196,6 +196,22 @@ def test_groups_of_seeds_are_judged_once_all_are_made(stage: tuple[Fleet, str]) 
     assert [one["name"] for one in rows[0]["scores"]] == ["smoothness"], "of single variants it says nothing"
 
 
+def test_groups_whose_branches_are_gone_hold_nothing_up(stage: tuple[Fleet, str]) -> None:
+    fleet, _ = stage
+    at = _checkpoint(fleet)
+    id_ = _evaluate(fleet, at, seeds=[0, 1, 2], scorers=[{"name": "seed_spread"}])
+    _over(fleet, id_)
+    tree = fleet.ledger.nodes.get(at).tree_id
+    fleet.ledger.erasing.doom(tree, close=True)
+    assert fleet.ledger.erasing.erase(tree, seconds=30)
+    fleet.ledger.evaluations.change(id_, "running", again=[0])
+    _over(fleet, id_)
+    made = [row["state"] for row in read_rows(fleet.ledger, fleet.store, id_)]
+    assert made == ["error", "made", "made"], "the first cannot be made again, the others are known from before"
+    ((score,),) = [group["scores"] for group in read_groups(fleet.store, id_)]
+    assert "NotFound" in score["error"]["message"]
+
+
 def test_what_is_lent_and_not_made_is_lent_again(stage: tuple[Fleet, str]) -> None:
     """Policies from outside: a variant whose maker is gone goes to the next one; a late result counts for nothing."""
     fleet, at = stage
