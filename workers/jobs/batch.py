@@ -83,7 +83,8 @@ class Batch:
             if self._settled(row) and row.run.hand_on(ticket if row.run is self._runs[0] else row.run.job.id):
                 self._handed_on.append(row.run)
         for row in self._over:
-            self._settled(row)
+            if self._settled(row):
+                self._failures.none()
 
     def _begun(self, run: JobRun) -> _Row | None:
         """A job at its head; None where that failed."""
@@ -166,7 +167,6 @@ class Batch:
             if row.run.hand_on(row.run.job.id, failed=True):
                 self._handed_on.append(row.run)
             return False
-        self._failures.none()
         return True
 
     def _failed(self, run: JobRun, error: Exception) -> None:

@@ -162,6 +162,14 @@ def test_both_workers_are_kept_busy(pair: Fleet) -> None:
     assert len({pair.done(job).worker for job in jobs}) == 2
 
 
+def test_a_device_that_fails_each_of_them_ends_its_worker(pair: Fleet) -> None:
+    """As three device errors in a row do, one job after another: status 75, it is started again."""
+    child = pair.start()
+    for job in _forks(pair, _at(pair), ROWS, prompt=["oom"] * ROWS):
+        pair.done(job, state="failed")
+    assert child.wait(60) == 75
+
+
 @pytest.mark.parametrize("batch", ["exact", "fast"])
 def test_a_killed_worker_loses_and_doubles_nothing(pair: Fleet, batch: str) -> None:
     """kill -9 in the middle of a batch, again and again: every job makes each step once, and exact ones have the bits
