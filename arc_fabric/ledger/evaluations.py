@@ -14,6 +14,7 @@ from arc_fabric.errors import NotFound
 from arc_fabric.ledger.core import Core, Page, codec, keys
 from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.records import EvaluationRecord
+from arc_fabric.ledger.requests import digest
 
 MOST_ACTIVE = 100
 LENT, MADE = "lent:", "made:"
@@ -37,11 +38,20 @@ class Evaluations:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def create(self, record: EvaluationRecord, plan: str, only: Sequence[int] = ()) -> EvaluationRecord:
+    def create(
+        self, record: EvaluationRecord, plan: str, only: Sequence[int] = (), *, idempotency_key: str | None = None
+    ) -> EvaluationRecord:
         """Accept an evaluation, once per id; `plan` is JSON. With `only` it consists of the variants of these numbers.
-        Raises TooManyJobs."""
+        A repeated key returns the first one. Raises TooManyJobs, IdempotencyMismatch."""
         fields = record.to_dict() | {"_next": record.total if only else 0, "_round": 0}
-        answer = self._core.scripts.run("evaluations/create", record.id, codec.pack(fields), plan, MOST_ACTIVE, *only)
+        answer = self._core.scripts.run(
+            "evaluations/create", record.id, codec.pack(fields), plan, MOST_ACTIVE, idempotency_key or "",
+            digest(plan, record.rescores) if idempotency_key else "", *only,
+        )  # fmt: skip
+        if answer[0] == "replayed":
+            found = self.get(answer[1])
+            found.replayed = True
+            return found
         return EvaluationRecord.decoded(answer[1])
 
     def get(self, evaluation_id: str) -> EvaluationRecord:

@@ -93,6 +93,9 @@ class WorkerRecord(Worker, Stored):
 class EvaluationRecord(Evaluation, Stored):
     """An evaluation in the ledger."""
 
+    replayed: bool = field(default=False, repr=False)
+    """True when a repeated Idempotency-Key brought this one back instead of making a new one."""
+
     @property
     def resumed(self) -> int:
         """How often it was resumed."""

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from arc_fabric.errors import NotFound
+from arc_fabric.errors import IdempotencyMismatch, NotFound
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import EvaluationRecord, Ledger
 from arc_fabric.ledger.core import keys
@@ -32,6 +32,22 @@ def test_variants_are_taken_once_and_settled_once(ledger: Ledger) -> None:
     ledger.evaluations.settle(id_, [Settled(3, "{}"), Settled(4, "{}", "good")])
     assert ledger.evaluations.get(id_).state == "finished"
     assert sorted(ledger.evaluations.rows(id_)) == [0, 1, 2, 3, 4]
+
+
+def test_a_repeated_key_brings_the_first_one_back(ledger: Ledger) -> None:
+    def create(key: str, plan: str = "{}") -> EvaluationRecord:
+        record = EvaluationRecord(id=new_id("evl"), total=1)
+        return ledger.evaluations.create(record, plan, idempotency_key=key)
+
+    first = create("a")
+    again = create("a")
+    assert (again.id, first.replayed, again.replayed) == (first.id, False, True)
+    assert create("b").id != first.id
+    with pytest.raises(IdempotencyMismatch):
+        create("a", '{"steps": 2}')
+    with pytest.raises(IdempotencyMismatch):
+        ledger.sessions.open(prompt="p", input_key="k", idempotency_key="a")
+    assert len(ledger.evaluations.page(None, 10).items) == 2
 
 
 def test_what_is_given_back_is_made_again(ledger: Ledger) -> None:

@@ -12,10 +12,11 @@ from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.evaluation.plan import Plan, ScorerUse, Variant
 from arc_fabric.evaluation.stored import read_rows
 from arc_fabric.records.types import CheckpointId
-from webapp.api.evaluations import EvaluationPath
+from webapp.api.evaluations import EvaluationPath, created
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, json_answer
 from webapp.schemas.evaluations import EvaluationAnswer, Lent, MadeAnswer, Renewed
+from webapp.schemas.ids import KeyHeaders
 from webapp.work import evaluations as work
 from webapp.work.bodies import Body
 
@@ -71,7 +72,7 @@ class MadeBody(_Who):
 
 
 @evaluation_work.post("/evaluations/<string:evaluation_id>/rescore", responses={201: EvaluationAnswer, **_ERRORS})
-def rescore_evaluation(path: EvaluationPath, body: RescoreBody) -> Response:
+def rescore_evaluation(path: EvaluationPath, header: KeyHeaders, body: RescoreBody) -> Response:
     """Judge stored branches anew
 
     A new evaluation with a row for each one of this evaluation, which stays as it is. Nothing is stepped, no model has
@@ -89,8 +90,7 @@ def rescore_evaluation(path: EvaluationPath, body: RescoreBody) -> Response:
     numbers = [row["variant"] for row in read_rows(ledger, ctx().backend, source)]
     if not numbers:
         raise InvalidRequest(f"{source} has no results that could be judged.", hint="Resume it first.")
-    record = work.accept(plan, rescores=source, only=numbers)
-    return json_answer({"evaluation": record.to_dict()}, 201, {"Location": f"/api/evaluations/{record.id}"})
+    return created(work.accept(plan, header.idempotency_key, rescores=source, only=numbers))
 
 
 @evaluation_work.post("/evaluations/<string:evaluation_id>/lend", responses={200: Lent, **_ERRORS})

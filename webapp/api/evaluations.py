@@ -16,6 +16,7 @@ from arc_fabric.evaluation.plan import ActionPlan, Plan
 from arc_fabric.evaluation.report import report
 from arc_fabric.evaluation.stored import delete, read_groups, read_rows
 from arc_fabric.ids import pattern
+from arc_fabric.ledger import EvaluationRecord
 from arc_fabric.records.evaluation import EvaluationId, EvaluationState
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer, tagged_json
@@ -29,7 +30,7 @@ from webapp.schemas.evaluations import (
     ScorersAnswer,
     Summary,
 )
-from webapp.schemas.ids import Query
+from webapp.schemas.ids import KeyHeaders, Query
 from webapp.work import evaluations as work
 from webapp.work.bodies import Body, Chunk, Prompt, Steps
 from webapp.work.evaluation_pictures import pictures_of
@@ -116,7 +117,7 @@ class ResumeBody(Body):
 
 
 @evaluations.post("/evaluations", responses={200: Expected, 201: EvaluationAnswer, **errors(409, 413, 415)})
-def create_evaluation(query: CreateQuery, body: PlanBody) -> Response:
+def create_evaluation(header: KeyHeaders, query: CreateQuery, body: PlanBody) -> Response:
     """Evaluate
 
     Variants run after interactive work, need no session slot and close themselves. Results come one by one
@@ -126,8 +127,7 @@ def create_evaluation(query: CreateQuery, body: PlanBody) -> Response:
     work.check(plan)
     if query.dry_run == "true":
         return json_answer(work.expected(plan))
-    record = work.accept(plan)
-    return json_answer({"evaluation": record.to_dict()}, 201, {"Location": f"/api/evaluations/{record.id}"})
+    return created(work.accept(plan, header.idempotency_key))
 
 
 @evaluations.get("/evaluations", responses={200: EvaluationPage})
@@ -246,6 +246,14 @@ def list_scorers() -> Response:
     """Scorers that a plan can name"""
     found = {name: text.split("\n\n")[0].replace("\n", " ") for name, text in scorers.names().items()}
     return json_answer({"items": [{"name": name, "description": text} for name, text in found.items()]})
+
+
+def created(record: EvaluationRecord) -> Response:
+    """201 with an evaluation that was accepted, now or before."""
+    headers = {"Location": f"/api/evaluations/{record.id}"}
+    if record.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return json_answer({"evaluation": record.to_dict()}, 201, headers)
 
 
 def rows_of(evaluation_id: str) -> list[results.Row]:

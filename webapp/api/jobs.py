@@ -16,7 +16,7 @@ from webapp.api.sessions import WaitQuery
 from webapp.context import ctx
 from webapp.http import problems
 from webapp.http.answers import blueprint, errors, json_answer
-from webapp.schemas.ids import JobPath, Query, WorkHeaders
+from webapp.schemas.ids import IdempotencyKey, JobPath, Query, WorkHeaders
 from webapp.schemas.views import JobPage, JobsAnswer, JobView
 from webapp.work import forms
 from webapp.work.accepted import accepted, opened, wait_for, wait_seconds
@@ -33,12 +33,8 @@ class JobsQuery(Query):
     kind: ShownKind | None = Field(None, description="Only those.")
     cursor: str | None = Field(None, pattern=pattern("job"), description="`next` of the page before.")
     limit: int = Field(50, ge=1, le=500, description="Jobs per page.")
-    idempotency_key: str | None = Field(
-        None,
-        min_length=1,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Only the job that this Idempotency-Key, or the Celery task of this id, stands for.",
+    idempotency_key: IdempotencyKey | None = Field(
+        None, description="Only the job that this Idempotency-Key, or the Celery task of this id, stands for."
     )
 
 

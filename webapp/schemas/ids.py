@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from arc_fabric.records.types import CheckpointId, JobId, SessionId
+
+IdempotencyKey = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 
 
 class SessionPath(BaseModel):
@@ -75,15 +79,16 @@ class WaitHeaders(BaseModel):
     )
 
 
-class WorkHeaders(WaitHeaders):
-    """Headers of requests that start work."""
+class KeyHeaders(BaseModel):
+    """Headers of requests that make something once, however often they are sent."""
 
-    idempotency_key: str | None = Field(
+    idempotency_key: IdempotencyKey | None = Field(
         None,
         alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Repeating a request with the same key returns the first job instead of doing it again.",
+        description="Repeating a request with the same key returns what the first one made instead of doing it again.",
         json_schema_extra={"example": "7f9c2ba4e88f827d"},
     )
+
+
+class WorkHeaders(KeyHeaders, WaitHeaders):
+    """Headers of requests that start work."""

@@ -11,6 +11,7 @@ from arc_fabric.base import terms
 from arc_fabric.base.terms import ClipForm
 from arc_fabric.records.types import CheckpointId, SessionId
 from webapp.model import sample_names
+from webapp.schemas.ids import IdempotencyKey
 from webapp.work import checks
 
 MOST = 4096
@@ -261,13 +262,8 @@ class NodePatch(Body):
 class _Form(Body):
     """What all kinds share."""
 
-    idempotency_key: str | None = Field(
-        None,
-        min_length=1,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="As the header of that name, for this one job.",
-        examples=["7f9c2ba4e88f827d"],
+    idempotency_key: IdempotencyKey | None = Field(
+        None, description="As the header of that name, for this one job.", examples=["7f9c2ba4e88f827d"]
     )
 
 

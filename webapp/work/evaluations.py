@@ -56,9 +56,9 @@ def expected(plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def accept(plan: Plan, *, rescores: str | None = None, only: Sequence[int] = ()) -> EvaluationRecord:
-    """Have an evaluation accepted; the media worker conducts it. With `rescores` it judges what that one made: the
-    variants of the numbers in `only`."""
+def accept(plan: Plan, key: str | None, *, rescores: str | None = None, only: Sequence[int] = ()) -> EvaluationRecord:
+    """Have an evaluation accepted, or find the one that its Idempotency-Key stands for; the media worker conducts it.
+    With `rescores` it judges what that one made: the variants of the numbers in `only`."""
     card = ctx().ledger.model_card.read()
     identity: Any = card.get("identity") or {}
     record = EvaluationRecord(
@@ -67,4 +67,4 @@ def accept(plan: Plan, *, rescores: str | None = None, only: Sequence[int] = ())
         priority=plan.priority, model={"name": card.get("name"), "digest": identity.get("weights_digest")},
         versions={"arc-fabric": __version__, "python": platform.python_version()},
     )  # fmt: skip
-    return ctx().ledger.evaluations.create(record, plan.model_dump_json(), only)
+    return ctx().ledger.evaluations.create(record, plan.model_dump_json(), only, idempotency_key=key)

@@ -225,7 +225,7 @@ def lease(name: str) -> str:
 
 
 def idempotency(key: str) -> str:
-    """Hash of the job that an Idempotency-Key stands for, and of its request's digest."""
+    """Hash of the job (or evaluation) that an Idempotency-Key stands for, and of its request's digest."""
     return f"arc:idem:{key}"
 
 

@@ -49,6 +49,20 @@ def test_a_dry_run_says_what_it_would_cost(web: WebServer, session: Made) -> Non
     assert facts["seconds"] > 0
 
 
+def test_a_plan_sent_twice_is_one_evaluation(web: WebServer, session: Made) -> None:
+    """As a client does that lost the answer."""
+    plan = {"checkpoints": [session.now()["head"]], "seeds": [0], "steps": 1}
+    key = {"Idempotency-Key": session.id}
+    first, again = (web.http.request("POST", URL, json=plan, headers=key) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json()["evaluation"]["id"] == again.json()["evaluation"]["id"]
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = web.http.request("POST", URL, json=plan | {"steps": 2}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "IdempotencyMismatch")
+    web.ok("POST", f"{URL}/{first.json()['evaluation']['id']}/cancel")
+
+
 def test_an_accepted_one_is_seen_and_ended(web: WebServer, session: Made) -> None:
     """No media worker runs here, so that it stands still."""
     plan = {"checkpoints": [session.now()["head"]], "seeds": [0, 1], "steps": 1, "label": "mine", "tags": ["ci"]}

@@ -103,3 +103,21 @@ end
 local function refuse(error, message, context)
   return { 'error', error, message, cjson.encode(context or {}) }
 end
+
+-- Answer of an earlier request with the same key, or nil.
+local function replay(idempotency, digest)
+  if idempotency == '' then return nil end
+  local known = redis.call('HMGET', keys.idempotency(idempotency), 'job', 'digest')
+  if not known[1] then return nil end
+  if known[2] ~= digest then
+    return refuse('IdempotencyMismatch', 'This Idempotency-Key was used for another request.', { job = known[1] })
+  end
+  return { 'replayed', known[1] }
+end
+
+-- The same key is answered with this job, or evaluation, from here on.
+local function remember(idempotency, digest, id)
+  if idempotency == '' then return end
+  redis.call('HSET', keys.idempotency(idempotency), 'job', id, 'digest', digest)
+  redis.call('EXPIRE', keys.idempotency(idempotency), keys.IDEMPOTENCY_S)
+end

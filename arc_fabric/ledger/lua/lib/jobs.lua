@@ -6,17 +6,6 @@ local function queued(length, running_job)
   return tostring(math.max(running_job ~= nil and running_job ~= 'null' and length - 1 or length, 0))
 end
 
--- Answer of an earlier request with the same key, or nil.
-local function replay(idempotency, digest)
-  if idempotency == '' then return nil end
-  local known = redis.call('HMGET', keys.idempotency(idempotency), 'job', 'digest')
-  if not known[1] then return nil end
-  if known[2] ~= digest then
-    return refuse('IdempotencyMismatch', 'This Idempotency-Key was used for another request.', { job = known[1] })
-  end
-  return { 'replayed', known[1] }
-end
-
 -- A job that may step together with others waits in the set of those whose heads stand at the same place of their window.
 local function waits(sid, session, jid, record)
   local at = record._batch and redis.call('HMGET', keys.node(bare(session.head)), 'frame_index', 'window_start')
@@ -64,10 +53,7 @@ local function accept(sid, session, jid, job, idempotency, digest, name, reason,
     _pending = tostring(tonumber(session._pending or '0') + tonumber(job._total)),
   })
   weigh(sid, session)
-  if idempotency ~= '' then
-    redis.call('HSET', keys.idempotency(idempotency), 'job', jid, 'digest', digest)
-    redis.call('EXPIRE', keys.idempotency(idempotency), keys.IDEMPOTENCY_S)
-  end
+  remember(idempotency, digest, jid)
   -- Whoever waits for the job reads the session's stream from here on.
   job._event = quote(emit(sid, 'job.queued', told(job)))
   set(key, job)
