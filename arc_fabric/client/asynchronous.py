@@ -45,10 +45,8 @@ class AsyncEvaluation:
         while True:
             over = (await asyncio.to_thread(self.evaluation.refresh)).over  # before the rows: the last is then there
             if self.info.done > len(told):
-                for row in await self.rows():
-                    if row["variant"] not in told:
-                        told.add(row["variant"])
-                        yield row
+                for row in await asyncio.to_thread(self.evaluation.rows_beyond, told):
+                    yield row
             if over:
                 return
             await asyncio.sleep(_PAUSE_S)

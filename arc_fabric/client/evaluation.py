@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,20 @@ class RemoteEvaluation:
         while True:
             over = self.refresh().over  # before the rows: what came last is then among them
             if self.info.done > len(told):
-                for row in self.rows():
-                    if row["variant"] not in told:
-                        told.add(row["variant"])
-                        yield row
+                yield from self.rows_beyond(told)
             if over:
                 return
             time.sleep(_PAUSE_S)
+
+    def rows_beyond(self, told: set[int]) -> list[Row]:
+        """The results so far of variants that are not in `told`, which has them from here on."""
+        first = next(number for number in count() if number not in told)
+        pages = self._transport.pages(
+            f"/api/evaluations/{self.id}/rows", limit=1000, cursor=str(first - 1) if first else None
+        )
+        found = [row for row in pages if row["variant"] not in told]
+        told |= {row["variant"] for row in found}
+        return found
 
     def summary(self) -> dict[str, Any]:
         """Counts and rates with 95 % Wilson intervals, over all and by what differs; best and worst variant."""

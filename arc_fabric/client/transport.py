@@ -46,9 +46,8 @@ class Transport:
             request["json"] = _given(body)
         return self.send(method, path, **request).json()
 
-    def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-        """Every item of a list of the API."""
-        cursor = None
+    def pages(self, path: str, *, cursor: str | None = None, **params: Any) -> Iterator[dict[str, Any]]:
+        """Every item of a list of the API, or those after `cursor`."""
         while True:
             page = self.json("GET", path, params={"limit": 200} | params | {"cursor": cursor})
             yield from page["items"]

@@ -1,19 +1,32 @@
 """Results of evaluations: in Redis while they are new, in object storage for good.
 
-`evaluations/<id>/rows-<n>.jsonl` holds rows as they were moved there, `groups.json` what was said of groups of them. A
-part is written before its rows leave Redis; whoever dies between leaves rows in both, which is the same as in one.
+`evaluations/<id>/rows-<n>-<first>-<last>.jsonl` holds rows as they were moved there, of variants between these two (an
+older one has no such bounds in its name), `groups.json` what was said of groups of them. A part is written before its
+rows leave Redis; whoever dies between leaves rows in both, which is the same as in one.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from arc_fabric.ledger import Ledger
 from arc_fabric.store.backends import Backend
 
 _GROUPS = "groups.json"
+_PART = re.compile(r"rows-(\d+)(?:-(\d+)-(\d+))?\.jsonl$")
+
+
+class _Part(NamedTuple):
+    """Rows that were moved together: of variants `first` to `last`; a row of a greater `number` is the newer one."""
+
+    first: int
+    last: float
+    number: int
+    key: str
 
 
 def folder(evaluation_id: str) -> str:
@@ -21,16 +34,33 @@ def folder(evaluation_id: str) -> str:
     return f"evaluations/{evaluation_id}/"
 
 
-def read_rows(ledger: Ledger, backend: Backend, evaluation_id: str) -> list[dict[str, Any]]:
-    """All results there are, by their variants' numbers."""
+def read_rows(
+    ledger: Ledger, backend: Backend, evaluation_id: str, *, after: int = -1, most: int | None = None
+) -> list[dict[str, Any]]:
+    """Results by their variants' numbers, those after number `after`, `most` at most; of storage only what these need
+    is read."""
     held = ledger.evaluations.rows(evaluation_id)  # first: what moves meanwhile is then found in storage
-    found: dict[int, dict[str, Any]] = {}
+    found = {number: (math.inf, json.loads(text)) for number, text in held.items() if number > after}
+    for part in sorted(_parts(backend, evaluation_id)):
+        if part.last <= after:
+            continue
+        if most is not None and sum(number < part.first for number in found) >= most:
+            break
+        for row in map(json.loads, backend.get(part.key).splitlines()):
+            number = row["variant"]
+            if number > after and (number not in found or found[number][0] < part.number):
+                found[number] = part.number, row
+    return [found[number][1] for number in sorted(found)[:most]]
+
+
+def _parts(backend: Backend, evaluation_id: str) -> list[_Part]:
+    found = []
     for item in backend.list(folder(evaluation_id) + "rows-"):
-        for line in backend.get(item.key).splitlines():
-            row = json.loads(line)
-            found[row["variant"]] = row
-    found.update({number: json.loads(text) for number, text in held.items()})
-    return [found[number] for number in sorted(found)]
+        name = _PART.search(item.key)
+        if name is not None:
+            number, first, last = name.groups()
+            found.append(_Part(int(first or 0), math.inf if last is None else int(last), int(number), item.key))
+    return found
 
 
 def move_rows(ledger: Ledger, backend: Backend, evaluation_id: str) -> None:
@@ -38,8 +68,8 @@ def move_rows(ledger: Ledger, backend: Backend, evaluation_id: str) -> None:
     held = ledger.evaluations.rows(evaluation_id)
     if not held:
         return
-    part = sum(1 for _ in backend.list(folder(evaluation_id) + "rows-"))
-    backend.put(f"{folder(evaluation_id)}rows-{part:06d}.jsonl", "\n".join(held.values()).encode())
+    name = f"rows-{len(_parts(backend, evaluation_id)):06d}-{min(held)}-{max(held)}.jsonl"
+    backend.put(folder(evaluation_id) + name, "\n".join(held.values()).encode())
     ledger.evaluations.drop_rows(evaluation_id, list(held))
 
 

@@ -7,10 +7,12 @@ import json
 import pytest
 
 from arc_fabric.errors import IdempotencyMismatch, NotFound
+from arc_fabric.evaluation.stored import move_rows, read_rows
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import EvaluationRecord, Ledger
 from arc_fabric.ledger.core import keys
 from arc_fabric.ledger.evaluations import Settled
+from arc_fabric.store.backends.memory import MemoryBackend
 
 
 def _new(ledger: Ledger, total: int = 5, priority: int = 5) -> str:
@@ -95,3 +97,44 @@ def test_the_urgent_come_first_and_listings_page(ledger: Ledger) -> None:
     ledger.evaluations.delete(late)
     with pytest.raises(NotFound):
         ledger.evaluations.get(late)
+
+
+class Noted(MemoryBackend):
+    """Notes what is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[str] = []
+
+    def get(self, key: str) -> bytes:
+        """An object."""
+        self.read.append(key)
+        return super().get(key)
+
+
+def test_a_page_of_rows_reads_only_its_parts(ledger: Ledger) -> None:
+    """The newest row of a variant counts, in whatever part it lies; a part of an older version may hold any."""
+    id_, backend = _new(ledger, total=40), Noted()
+    backend.put(f"evaluations/{id_}/rows-000000.jsonl", b'{"variant":39,"made":0}')
+    for made, numbers in enumerate([range(10), range(10, 20), range(20, 30), [5]], 1):
+        ledger.evaluations.take(id_, len(numbers))
+        for number in numbers:
+            ledger.redis.hset(keys.evaluation_running(id_), str(number), "job_x")
+        ledger.evaluations.settle(id_, [Settled(n, json.dumps({"variant": n, "made": made})) for n in numbers])
+        if made < 4:
+            move_rows(ledger, backend, id_)
+
+    def page(after: int, most: int | None) -> list[tuple[int, int]]:
+        backend.read.clear()
+        return [(row["variant"], row["made"]) for row in read_rows(ledger, backend, id_, after=after, most=most)]
+
+    newest = {5: 4, 39: 0}
+    everything = [(n, newest.get(n, n // 10 + 1)) for n in [*range(30), 39]]
+    assert page(-1, None) == everything
+    assert len(backend.read) == 4
+    for after, most, parts in ((-1, 8, 2), (3, 6, 2), (9, 10, 2), (12, 12, 3), (29, 5, 1)):
+        assert page(after, most) == [row for row in everything if row[0] > after][:most]
+        assert len(backend.read) == parts, (after, most)
+    move_rows(ledger, backend, id_)
+    assert page(-1, None) == everything
+    assert page(4, 1) == [(5, 4)]

@@ -153,9 +153,9 @@ def get_plan(path: EvaluationPath) -> Response:
 def get_rows(path: EvaluationPath, query: RowsQuery) -> Response:
     """Results so far, by variant number"""
     after = -1 if query.cursor is None else int(query.cursor)
-    left = [row for row in rows_of(path.evaluation_id) if row["variant"] > after]
-    shown = left[: query.limit]
-    return json_answer({"items": shown, "next": str(shown[-1]["variant"]) if len(left) > len(shown) else None})
+    found = rows_of(path.evaluation_id, after=after, most=query.limit + 1)
+    shown = found[: query.limit]
+    return json_answer({"items": shown, "next": str(shown[-1]["variant"]) if len(found) > len(shown) else None})
 
 
 @evaluations.get("/evaluations/<string:evaluation_id>/summary", responses={200: Summary})
@@ -256,10 +256,10 @@ def created(record: EvaluationRecord) -> Response:
     return json_answer({"evaluation": record.to_dict()}, 201, headers)
 
 
-def rows_of(evaluation_id: str) -> list[results.Row]:
-    """The results there are. Raises NotFound."""
+def rows_of(evaluation_id: str, *, after: int = -1, most: int | None = None) -> list[results.Row]:
+    """The results there are, or some of them (see `read_rows`). Raises NotFound."""
     ctx().ledger.evaluations.get(evaluation_id)
-    return read_rows(ctx().ledger, ctx().backend, evaluation_id)
+    return read_rows(ctx().ledger, ctx().backend, evaluation_id, after=after, most=most)
 
 
 def _groups(evaluation_id: str) -> list[dict[str, Any]]:
