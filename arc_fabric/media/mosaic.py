@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from PIL import Image
@@ -20,29 +21,37 @@ COLOURS = {"good": (26, 127, 75), "bad": (192, 57, 43), "error": (138, 90, 0), "
 
 @dataclass(frozen=True)
 class Cell:
-    """A clip, uint8 [F, H, W, 3], and what is thought of it: good, bad, error or none."""
+    """A clip, frames uint8 [H, W, 3], and what is thought of it: good, bad, error or none."""
 
-    frames: np.ndarray
+    frames: Iterable[np.ndarray]
     word: str = "none"
 
 
 def mosaic(cells: Sequence[Cell], *, columns: int, width: int | None = None) -> Iterator[np.ndarray]:
     """Frames uint8 [H, W, 3] of all cells, row by row, of one size each: `width` pixels, or that of the first. A clip
-    that is over shows its last frame."""
-    height, own = cells[0].frames.shape[1:3]
-    width = width or own
-    size = (max(1, round(height * width / own)), width)
-    step = tuple(side + 2 * BORDER + GAP * 2 for side in size)
-    rows = -(-len(cells) // columns)
-    for number in range(max(len(cell.frames) for cell in cells)):
-        page = np.zeros((rows * step[0], columns * step[1], 3), np.uint8)
-        for place, cell in enumerate(cells):
-            top, left = place // columns * step[0] + GAP, place % columns * step[1] + GAP
-            inner = page[top : top + size[0] + 2 * BORDER, left : left + size[1] + 2 * BORDER]
-            inner[:] = COLOURS[cell.word]
-            frame = cell.frames[min(number, len(cell.frames) - 1)]
-            inner[BORDER:-BORDER, BORDER:-BORDER] = _scaled(frame, size)
-        yield page
+    that is over shows its last frame. No more than a frame of each clip is held."""
+    size: tuple[int, int] = (0, 0)
+    last: list[np.ndarray] = []
+    for frames in zip_longest(*(cell.frames for cell in cells)):
+        if not last:
+            height, own = next(frame for frame in frames if frame is not None).shape[:2]
+            size = (max(1, round(height * (width or own) / own)), width or own)
+            last = [np.zeros((*size, 3), np.uint8)] * len(cells)
+        last = [was if frame is None else _scaled(frame, size) for frame, was in zip(frames, last, strict=True)]
+        yield _page(last, [COLOURS[cell.word] for cell in cells], columns)
+
+
+def _page(pictures: Sequence[np.ndarray], colours: Sequence[tuple[int, int, int]], columns: int) -> np.ndarray:
+    """Pictures of one size, each in a frame of its colour."""
+    height, width = (side + 2 * BORDER for side in pictures[0].shape[:2])
+    step = (height + 2 * GAP, width + 2 * GAP)
+    page = np.zeros((-(-len(pictures) // columns) * step[0], columns * step[1], 3), np.uint8)
+    for place, (picture, colour) in enumerate(zip(pictures, colours, strict=True)):
+        top, left = place // columns * step[0] + GAP, place % columns * step[1] + GAP
+        inner = page[top : top + height, left : left + width]
+        inner[:] = colour
+        inner[BORDER:-BORDER, BORDER:-BORDER] = picture
+    return page
 
 
 def _scaled(frame: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -99,3 +100,17 @@ def test_a_mosaic_shows_all_and_frames_them() -> None:
     assert tuple(pages[0][1, 1]) == COLOURS["good"]
     assert tuple(pages[0][1, 15]) == COLOURS["bad"]
     assert tuple(pages[2][3, 3]) == (9, 9, 9), "a clip that is over shows its last frame"
+
+
+def test_a_mosaic_holds_no_more_than_a_frame_of_each_clip() -> None:
+    given = [0, 0]
+
+    def clip(number: int) -> Iterator[np.ndarray]:
+        for frame in np.zeros((50, 6, 8, 3), np.uint8):
+            given[number] += 1
+            yield frame
+
+    pages = mosaic([Cell(clip(0)), Cell(clip(1))], columns=2, width=4)
+    assert next(pages).shape == (9, 20, 3)
+    next(pages)
+    assert given == [2, 2]

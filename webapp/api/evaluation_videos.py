@@ -22,7 +22,7 @@ from webapp.work.evaluation_pictures import grid, grid_rows
 
 evaluation_videos = blueprint("evaluation_videos", "evaluations", "Many variants of a checkpoint, judged and counted.")
 MOST_FRAMES = 40_000
-"""Of all cells together: they are put together in one go."""
+"""Of all cells together: they are put together while the client waits."""
 
 
 class VariantPath(EvaluationPath):

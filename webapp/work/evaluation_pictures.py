@@ -53,7 +53,7 @@ def grid_rows(rows: Sequence[Row], most: int) -> tuple[list[Row], int]:
 
 def grid(rows: Sequence[Row], *, columns: int, width: int | None, form: ClipForm) -> bytes:
     """One clip of what these made."""
-    cells = [Cell(np.stack(list(_frames(row))), word_of(row)) for row in rows]
+    cells = [Cell(_frames(row), word_of(row)) for row in rows]
     with encoding.turn():
         return encode(mosaic(cells, columns=columns, width=width), fps=model_fps(), form=form)
 
