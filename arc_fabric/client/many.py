@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from arc_fabric.base.terms import TERMINAL
+from arc_fabric.client.server import pause
 from arc_fabric.client.session import RemoteSession
 from arc_fabric.client.transport import Transport, named_error
 from arc_fabric.errors import ArcFabricError, DeadlineExceeded, ServiceError
 from arc_fabric.ids import new_id
 
 Array = np.ndarray
+MOST_WAIT_S = 60.0
+"""The server keeps a request waiting no longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,15 +72,17 @@ def step_many(
     """One request, asked again with the same key until everything in it has ended. Refusals are raised; a slot that
     failed is its error, in its place."""
     body = {"slots": [slot.body() for slot in slots], "decode": decode}
-    key = new_id("key")
-    for wait in _waits(timeout):
-        answer = transport.send(
-            "POST", "/api/sessions/step-many", params={"wait": wait}, json=body, headers={"Idempotency-Key": key}
-        )
+    headers, deadline = {"Idempotency-Key": new_id("key")}, time.monotonic() + timeout
+    while True:
+        began = time.monotonic()
+        wait = max(0.0, min(deadline - began, MOST_WAIT_S))
+        answer = transport.send("POST", "/api/sessions/step-many", params={"wait": wait}, json=body, headers=headers)
         facts, arrays = unpacked(answer.content)
-        if all(fact["state"] in ("succeeded", "failed", "cancelled") for fact in facts):
+        if all(fact["state"] in TERMINAL for fact in facts):
             return [_result(fact, arrays, number) for number, fact in enumerate(facts)]
-    raise DeadlineExceeded(f"{len(slots)} sessions have not all stepped within {timeout:g} s.")
+        if wait == 0:
+            raise DeadlineExceeded(f"{len(slots)} sessions have not all stepped within {timeout:g} s.")
+        pause(wait - (time.monotonic() - began))  # where too many wait, the server answers at once
 
 
 def unpacked(data: bytes) -> tuple[list[dict[str, Any]], dict[str, Array]]:
@@ -87,11 +94,6 @@ def unpacked(data: bytes) -> tuple[list[dict[str, Any]], dict[str, Array]]:
     except (OSError, ValueError, KeyError) as error:
         raise ServiceError(f"The server's answer is no .npz of slots: {error}.") from error
     return facts, arrays
-
-
-def _waits(timeout: float) -> list[float]:
-    whole, rest = divmod(max(timeout, 1.0), 60.0)
-    return [60.0] * int(whole) + ([rest] if rest else [])
 
 
 def _result(fact: dict[str, Any], arrays: dict[str, Array], number: int) -> SlotResult | ArcFabricError:

@@ -99,8 +99,7 @@ class Server:
         began = time.monotonic()
         view: dict[str, Any] = self.transport.json("GET", f"/api/jobs/{job_id}", params={"wait": seconds})
         if view["state"] not in TERMINAL:
-            left = seconds - (time.monotonic() - began)
-            time.sleep(max(0.0, min(left, random.uniform(0.5, 1.0) * _PAUSE_S)))
+            pause(seconds - (time.monotonic() - began))
         return view
 
     def submit(self, jobs: Sequence[dict[str, Any]]) -> list[Job | errors.ArcFabricError]:
@@ -190,6 +189,11 @@ class Server:
 
     def _heartbeat(self, session_id: str) -> None:
         self.transport.json("POST", f"/api/sessions/{session_id}/heartbeat")
+
+
+def pause(left: float) -> None:
+    """Sleep for a moment, `left` seconds at most, before asking again what was answered too soon."""
+    time.sleep(max(0.0, min(left, random.uniform(0.5, 1.0) * _PAUSE_S)))
 
 
 def plan_from(plan: Plan | Mapping[str, Any] | str | Path | None, values: Mapping[str, Any]) -> Plan:

@@ -41,6 +41,14 @@ class Sessions:
                 self._core.wake(found)
         raise SessionNotFound(f"No session {session_id}.", session_id=session_id)
 
+    def many(self, session_ids: Sequence[str]) -> list[SessionRecord]:
+        """Several sessions in the order given, each as `get` has it."""
+        found = self._core.hashes(map(keys.session, session_ids))
+        return [
+            SessionRecord.from_fields(fields) if fields else self.get(id_)
+            for id_, fields in zip(session_ids, found, strict=True)
+        ]
+
     def open(self, **request: Any) -> tuple[SessionRecord, JobRecord]:
         """Accept what `open_request` (same arguments) describes.
 

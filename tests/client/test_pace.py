@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import threading
@@ -9,9 +10,10 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 
-from arc_fabric.client import ArcFabric, RemoteSession
+from arc_fabric.client import ArcFabric, RemoteSession, Slot
 from arc_fabric.errors import DeadlineExceeded
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import NodeRecord
@@ -23,10 +25,20 @@ from tests.support.web_server import WebServer
 def full_house() -> Iterator[tuple[str, list[float]]]:
     """A server whose seats for waiting are taken: it answers at once that the job runs. With the times of requests."""
     asked: list[float] = []
-    body = json.dumps({"id": new_id("job"), "state": "running"}).encode()
+    job = json.dumps({"id": new_id("job"), "state": "running"}).encode()
+    file = io.BytesIO()
+    np.savez(file, slots=np.frombuffer(b'[{"state": "running"}]', np.uint8))
+    many = file.getvalue()
 
     class Full(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self._answer(job)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(many)
+
+        def _answer(self, body: bytes) -> None:
             asked.append(time.monotonic())
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -50,8 +62,21 @@ def test_who_gets_no_seat_asks_again_after_a_pause(full_house: tuple[str, list[f
     url, asked = full_house
     with ArcFabric(url) as fabric, pytest.raises(DeadlineExceeded):
         fabric.wait("job_x", timeout=2)
+    assert _paced(asked)
+
+
+def test_many_steps_without_a_seat_are_waited_for_as_long_as_that(full_house: tuple[str, list[float]]) -> None:
+    url, asked = full_house
+    began = time.monotonic()
+    with ArcFabric(url) as fabric, pytest.raises(DeadlineExceeded, match="within 2 s"):
+        fabric.step_many([Slot(new_id("ses"))], timeout=2)
+    assert time.monotonic() - began >= 2
+    assert _paced(asked)
+
+
+def _paced(asked: list[float]) -> bool:
     gaps = [after - before for before, after in itertools.pairwise(asked[:-1])]
-    assert len(asked) <= 6 and min(gaps) >= 0.5
+    return len(asked) <= 6 and min(gaps) >= 0.5
 
 
 def test_a_tree_of_many_pages_is_whole(web: WebServer, trunk: RemoteSession) -> None:

@@ -114,12 +114,13 @@ def _check(body: StepManyBody) -> None:
             raise InvalidRequest(
                 f"The frames of {len(body.slots)} slots are too many.", hint=f"At most {most} at once."
             )
-    for slot in body.slots:
-        session = ctx().ledger.sessions.get(slot.session_id)
+    nodes, sessions = ctx().ledger.nodes, ctx().ledger.sessions.many([slot.session_id for slot in body.slots])
+    targets = {node.id: node for node in nodes.many([*{slot.reset_to for slot in body.slots if slot.reset_to}])}
+    for slot, session in zip(body.slots, sessions, strict=True):
         if session.state == "closed":
             raise SessionClosed(f"Session {session.id} is closed.", session_id=session.id)
         if slot.reset_to is not None:
-            in_tree(ctx().ledger.nodes.get(slot.reset_to), session)
+            in_tree(targets.get(slot.reset_to) or nodes.get(slot.reset_to), session)
 
 
 def _requests(slot: SlotBody, number: int, key: str | None) -> list[JobRequest]:
