@@ -13,6 +13,7 @@ JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 SessionState = Literal["open", "closed"]
 ClipForm = Literal["mp4", "gif", "webp"]
 CLIP_FORMS: tuple[ClipForm, ...] = get_args(ClipForm)
+ExportForm = Literal["lerobot", "rerun", "parquet", "csv"]
 ScoreBetter = Literal["higher", "lower"]
 """Which way a score is good."""
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})

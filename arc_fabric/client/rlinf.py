@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 FrameQueue = Sequence[Sequence["torch.Tensor"]]
 LEASE_S = 600.0
 """An environment may train for a while between two chunks; heartbeats come from this process all the same."""
-_CLOSE = 2.5 / 127.5
-"""What may lie between a frame that we gave and the same one as it comes back, in [-1, 1]: a grey level or two."""
+_CLOSE = 2.5
+"""Grey levels that may lie between a frame that we gave and the same one as it comes back."""
 
 
 @dataclass
@@ -179,4 +179,4 @@ def picture_of(frame: torch.Tensor) -> np.ndarray:
 def _alike(a: np.ndarray, b: np.ndarray) -> bool:
     if a.shape != b.shape:
         return False
-    return bool(np.abs(a.astype(np.int16) - b).mean() <= _CLOSE * 127.5)
+    return bool(np.abs(a.astype(np.int16) - b).mean() <= _CLOSE)

@@ -53,7 +53,7 @@ class ActionPlan(_Part):
 
 
 class PolicyUse(_Part):
-    """A policy that acts from outside: whoever runs it (`fabric.act`, `arc-fabric eval act`) knows it by this name."""
+    """A policy that acts from outside; whoever runs it (`arc_fabric.acting`, `arc-fabric act`) knows it by its name."""
 
     name: _Name = Field(description="What results call it.", examples=["pi0"])
     note: str | None = Field(None, max_length=1000, description="What it is, for people.", examples=["seed 7, 12k"])

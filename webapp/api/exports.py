@@ -8,10 +8,11 @@ from typing import Any
 from flask import Response
 from pydantic import Field
 
+from arc_fabric.base.terms import ExportForm
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.export.episode import Episode
 from webapp.api.evaluations import EvaluationPath, rows_of
-from webapp.content.exports import MIMETYPE, SUFFIX, ExportForm, branch, branches_of_tree, chunks, make
+from webapp.content.exports import MIMETYPE, SUFFIX, branch, branches_of_tree, chunks, make
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors
 from webapp.model import geometry, model_fps

@@ -6,8 +6,9 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
+from arc_fabric.base.terms import ExportForm
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.export.actions import columns, table_bytes
 from arc_fabric.export.episode import Episode, episode_of
@@ -18,7 +19,6 @@ from webapp.content.pictures import Pictures
 from webapp.http.files import CHUNK
 from webapp.http.limits import Turns
 
-ExportForm = Literal["lerobot", "rerun", "parquet", "csv"]
 SUFFIX = {"lerobot": "tar", "rerun": "rrd", "parquet": "parquet", "csv": "csv"}
 MIMETYPE = {"lerobot": "application/x-tar", "rerun": "application/octet-stream",
             "parquet": "application/vnd.apache.parquet", "csv": "text/csv"}  # fmt: skip

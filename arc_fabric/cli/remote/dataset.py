@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from arc_fabric.base.terms import ExportForm
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, emit, out
 from arc_fabric.cli.remote.http import remote_of
-
-
-class Form(StrEnum):
-    """Forms of an export."""
-
-    lerobot = "lerobot"
-    rerun = "rerun"
-    parquet = "parquet"
-    csv = "csv"
 
 
 @app.command()
@@ -27,7 +18,7 @@ def dataset(
     context: typer.Context,
     what: Annotated[str, typer.Argument(help="Session (id, label, 'last'), checkpoint, or evaluation's id.")],
     target: Annotated[Path, typer.Option("--out", "-o", help="File (.rrd, .parquet, .csv), or a new folder.")],
-    form: Annotated[Form | None, typer.Option("--format", help="Default: by the file's name.")] = None,
+    form: Annotated[ExportForm | None, typer.Option("--format", help="Default: by the file's name.")] = None,
     tree: Annotated[bool, typer.Option("--tree", help="All branches of the session's tree.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -40,5 +31,5 @@ def dataset(
     else:
         session = remote.session(what)
         where = f"trees/{session['tree_id']}" if tree else f"checkpoints/{session['head']}"
-    path = remote.fabric.export(where, target, form.value if form else None)
+    path = remote.fabric.export(where, target, form)
     emit({"path": str(path)}, as_json, lambda facts: out.print(str(path), soft_wrap=True))

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from arc_fabric.base.terms import BatchMode
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, ago, emit, err, out, size
 from arc_fabric.cli.remote.http import Remote, remote_of
@@ -36,6 +37,9 @@ def run(
     seeds: Annotated[str | None, typer.Option(help="Seeds: 1,2,3 or 0-7.", show_default=False)] = None,
     steps: Annotated[int | None, typer.Option("--steps", "-n", help="Steps per variant.", show_default=False)] = None,
     scorers: Annotated[list[str] | None, typer.Option("--scorer", help="A scorer; may be repeated.")] = None,
+    batch: Annotated[
+        BatchMode | None, typer.Option(help="How variants step together; default: exact.", show_default=False)
+    ] = None,
     label: Annotated[str | None, typer.Option(help="A name for people.", show_default=False)] = None,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and what it would cost; start nothing.")] = False,
     detach: Annotated[bool, typer.Option(help="Do not wait for the results.")] = False,
@@ -44,7 +48,7 @@ def run(
     """Run an evaluation; it goes on if this command is interrupted."""
     remote = remote_of(context)
     given: dict[str, Any] = {
-        "prompts": prompts, "seeds": seeds, "steps": steps, "label": label,
+        "prompts": prompts, "seeds": seeds, "steps": steps, "batch": batch, "label": label,
         "scorers": [{"name": name} for name in scorers] if scorers else None,
     }  # fmt: skip
     if session is not None:
