@@ -8,12 +8,15 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from arc_fabric.cli.terminal import Terminal
 from arc_fabric.errors import ArcFabricError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -60,6 +63,16 @@ def report_error(error: ArcFabricError, as_json: bool) -> None:
     err.print(error.message, markup=False, soft_wrap=True)
     if error.what_to_do:
         err.print(error.what_to_do, markup=False, soft_wrap=True)
+
+
+def table_of(*columns: str) -> Table:
+    """A table of things with an id, which is the first column and stays whole."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=None if number else 30)
+    return table
 
 
 def size(count: float) -> str:

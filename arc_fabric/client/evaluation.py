@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from arc_fabric import errors, records
+from arc_fabric.base.files import write_whole
 from arc_fabric.base.terms import CLIP_FORMS
 from arc_fabric.client.exports import export
 from arc_fabric.client.transport import Transport
 from arc_fabric.client.views import View
 from arc_fabric.evaluation.results import table
+from arc_fabric.extras import extra
 
 _PAUSE_S = 0.5
 Row = dict[str, Any]
@@ -125,7 +127,7 @@ class RemoteEvaluation:
         """What one variant made, from where it was forked to its end, as .mp4, .gif or .webp."""
         target = Path(path)
         url = f"/api/evaluations/{self.id}/variants/{variant}/video"
-        return _write(target, self._transport.bytes(url, format=_form(target), wait=60))
+        return write_whole(target, self._transport.bytes(url, format=_form(target), wait=60))
 
     def save_grid(
         self, path: str | Path, *, most: int = 36, columns: int | None = None, width: int | None = None
@@ -133,7 +135,7 @@ class RemoteEvaluation:
         """Its variants side by side in one video, .mp4, .gif or .webp: a line per combination, a column per seed."""
         target = Path(path)
         query = {"most": most, "columns": columns, "width": width, "format": _form(target)}
-        return _write(target, self._transport.bytes(f"/api/evaluations/{self.id}/grid", **query))
+        return write_whole(target, self._transport.bytes(f"/api/evaluations/{self.id}/grid", **query))
 
     def save(self, path: str | Path, *, videos: int = 24) -> Path:
         """Write the results where `path` says: .html the report, .jsonl, .csv, .parquet (needs pyarrow) the rows.
@@ -148,7 +150,7 @@ class RemoteEvaluation:
             data = _parquet(self.rows())
         else:
             raise errors.InvalidRequest(f"{target.name}: expected a name in .html, .jsonl, .csv or .parquet.")
-        return _write(target, data)
+        return write_whole(target, data)
 
     def export(self, target: str | Path, form: str | None = None) -> Path:
         """What its variants made as a LeRobot dataset (a new folder), a Rerun recording (.rrd), or a table of actions
@@ -168,22 +170,10 @@ def _form(target: Path) -> str:
     return form
 
 
-def _write(target: Path, data: bytes) -> Path:
-    """A whole file, or none."""
-    part = target.with_name(target.name + ".part")
-    part.write_bytes(data)
-    part.replace(target)
-    return target
-
-
 def _parquet(rows: list[Row]) -> bytes:
-    try:
+    with extra("export", instead="save as .csv"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError:
-        raise errors.MissingExtra(
-            "Parquet needs pyarrow, which is not installed.", hint="pip install 'arc-fabric[export]', or save as .csv."
-        ) from None
     out = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(table(rows)), out)
     return out.getvalue()

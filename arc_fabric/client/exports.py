@@ -7,6 +7,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
+from arc_fabric.base.files import write_whole
 from arc_fabric.client.transport import Transport
 from arc_fabric.errors import Conflict, InvalidRequest
 
@@ -28,11 +29,9 @@ def export(transport: Transport, what: str, target: str | Path, form: str | None
     if chosen == "lerobot" and path.exists():
         raise Conflict(f"{path} is there already.", hint="Name a new folder.")
     data = transport.bytes(f"/api/{what}/export", format=chosen)
-    part = path.with_name(path.name + ".part")
     if chosen != "lerobot":
-        part.write_bytes(data)
-        part.replace(path)
-        return path
+        return write_whole(path, data)
+    part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         tar.extractall(part, filter="data")

@@ -9,9 +9,7 @@ better, error}.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -132,17 +130,3 @@ def table(rows: Sequence[Row]) -> dict[str, list[Any]]:
         for member in ("value", "verdict"):
             found[f"{'score' if member == 'value' else member}.{name}"] = [one.get(member) for one in said]
     return found
-
-
-def to_csv(rows: Sequence[Row]) -> str:
-    """The table as CSV (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    columns = table(rows)
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in line] for line in zip(*columns.values(), strict=True))
-    return out.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

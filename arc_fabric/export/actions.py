@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
+from arc_fabric.base.tables import to_csv
 from arc_fabric.export.episode import Episode
 from arc_fabric.extras import extra
 
@@ -41,15 +39,4 @@ def table_bytes(columns: dict[str, list[Any]], form: str) -> bytes:
         sink = io.BytesIO()
         pyarrow.parquet.write_table(pyarrow.table(columns), sink)
         return sink.getvalue()
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in line] for line in zip(*columns.values(), strict=True))
-    return out.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return to_csv(columns).encode()

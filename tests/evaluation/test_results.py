@@ -10,11 +10,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from arc_fabric.base.tables import to_csv
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.evaluation.comparison import compare
 from arc_fabric.evaluation.plan import Plan
 from arc_fabric.evaluation.report import report
-from arc_fabric.evaluation.results import row_of, summary, table, to_csv, to_jsonl, verdict_of, word_of
+from arc_fabric.evaluation.results import row_of, summary, table, to_jsonl, verdict_of, word_of
 from tests.evaluation.rows import error, row
 
 AT = "ckp_01jd6xy0m8v9k2q4r6t8w0y2z4"
@@ -55,7 +56,7 @@ def test_files_hold_every_row() -> None:
     lines = [json.loads(line) for line in to_jsonl({"plan_digest": "d"}, rows).splitlines()]
     assert [line["variant"] for line in lines] == [0, 1]
     assert {line["plan_digest"] for line in lines} == {"d"}
-    read = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    read = list(csv.DictReader(io.StringIO(to_csv(table(rows)))))
     assert read[0]["prompt"] == '\'=cmd|"x"', "no formula for a spreadsheet"
     assert read[1]["error"] == "it broke"
     assert {len(column) for column in table(rows).values()} == {2}

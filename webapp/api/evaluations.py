@@ -9,6 +9,7 @@ from typing import Any, Literal
 from flask import Response
 from pydantic import Field
 
+from arc_fabric.base.tables import to_csv
 from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.evaluation import results, scorers
 from arc_fabric.evaluation.comparison import compare
@@ -172,7 +173,7 @@ def get_results(path: EvaluationPath, query: ResultsQuery) -> Response:
     """All results as a file"""
     rows = rows_of(path.evaluation_id)
     if query.format == "csv":
-        return _file(results.to_csv(rows), "text/csv", f"{path.evaluation_id}.csv")
+        return _file(to_csv(results.table(rows)), "text/csv", f"{path.evaluation_id}.csv")
     record = ctx().ledger.evaluations.get(path.evaluation_id)
     header = {
         "evaluation": record.id,

@@ -13,6 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from arc_fabric import errors
+from arc_fabric.base.files import write_whole
 from arc_fabric.base.terms import TERMINAL
 from arc_fabric.cli.app import settings_of
 from arc_fabric.cli.output import err
@@ -99,9 +100,7 @@ class Remote:
         """GET a clip, waiting for the job that makes it; the bytes written. A broken download leaves no file."""
         with _bar(what, quiet, "frames/s") as advance:
             data = self.fabric.clip(path, params, on_progress=lambda job: advance(vars(job)))
-        part = target.with_name(target.name + ".part")
-        part.write_bytes(data)
-        part.replace(target)
+        write_whole(target, data)
         return len(data)
 
     def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:

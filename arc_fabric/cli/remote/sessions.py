@@ -12,10 +12,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from arc_fabric.cli.app import app
-from arc_fabric.cli.output import JsonFlag, ago, emit, out
+from arc_fabric.cli.output import JsonFlag, ago, emit, out, table_of
 from arc_fabric.cli.remote.http import Remote, remote_of
 from arc_fabric.demo import SAMPLE
 from arc_fabric.errors import InvalidRequest
@@ -161,9 +160,7 @@ def _table(items: list[dict[str, Any]]) -> None:
     if not items:
         out.print("No sessions. Start one: arc-fabric new 'pick up the red cup'")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("session", "label", "state", "step", "prompt", "seed", "worker", "updated"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=30 if column == "session" else None)
+    table = table_of("session", "label", "state", "step", "prompt", "seed", "worker", "updated")
     for item in items:
         style = None if item["state"] == "open" else "dim"
         cells = (item["id"], item["label"], item["state"], item["frame_index"], item["prompt"], item["seed"])

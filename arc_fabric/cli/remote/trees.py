@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from arc_fabric.cli.app import app
-from arc_fabric.cli.output import JsonFlag, ago, emit, out
+from arc_fabric.cli.output import JsonFlag, ago, emit, out, table_of
 from arc_fabric.cli.remote.http import remote_of
 from arc_fabric.errors import InvalidRequest
 
@@ -61,9 +60,7 @@ def _table(items: list[dict[str, Any]]) -> None:
     if not items:
         out.print("No trees. Start one: arc-fabric new 'pick up the red cup'")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("tree", "checkpoints", "sessions", "prompt", "labels", "tags", "changed", ""):
-        table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=30 if column == "tree" else None)
+    table = table_of("tree", "checkpoints", "sessions", "prompt", "labels", "tags", "changed", "")
     for item in items:
         cells = (item["id"], item["nodes"], item["sessions"], item["prompt"], ", ".join(item["labels"]))
         more = (", ".join(item["tags"]), ago(item["updated"]), "rests" if item["resting"] else "")
