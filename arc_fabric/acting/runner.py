@@ -1,7 +1,8 @@
 """Makes the variants of an evaluation with policies: takes one, forks, has it made, says what came of it.
 
 Several runners share an evaluation, in any process that reaches the server; what a runner held that died is lent to
-another one. A policy that raises makes an error of its variant; the next one is made.
+another one. A policy that raises makes an error of its variant; the next one is made. That the server has no room says
+nothing of a variant: the runner waits for it, and ends where there is none for long.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from arc_fabric.acting.makers import Maker
+from arc_fabric.base.retry import retry, within
 from arc_fabric.base.threads import Rounds
 from arc_fabric.client import ArcFabric, RemoteEvaluation, RemoteSession
 from arc_fabric.client.session import fork_of
-from arc_fabric.errors import ArcFabricError, InvalidRequest, ServiceError
+from arc_fabric.errors import ArcFabricError, InvalidRequest, ServiceError, SessionLimitReached, TooManyJobs
 from arc_fabric.ids import new_id
 
 log = logging.getLogger(__name__)
 LEASE_S = 60.0
 _PAUSE_S = 0.5
+_NO_ROOM = (SessionLimitReached, TooManyJobs)
 
 
 class Runner:
@@ -34,7 +37,8 @@ class Runner:
         self._held: int | None = None
 
     def run(self) -> int:
-        """Until the evaluation is over; how many variants this runner made."""
+        """Until the evaluation is over; how many variants this runner made. Raises ServiceError where the server is
+        away, SessionLimitReached or TooManyJobs where it has no room."""
         made = 0
         alive = Rounds(f"acting-{self.who}", self._renew, every_s=LEASE_S / 4, outages=(ServiceError,)).start()
         try:
@@ -55,8 +59,8 @@ class Runner:
         self._held = number
         try:
             told: dict[str, Any] = {"head": self._made(variant)}
-        except ServiceError:
-            raise  # the server is away: whoever comes next makes it
+        except (ServiceError, *_NO_ROOM):
+            raise  # the server is away, or full: whoever comes next makes it
         except Exception as error:  # noqa: BLE001 - somebody's policy: its failure is a result
             log.warning("variant %d: %s: %s", number, type(error).__name__, error)
             told = {"error": f"{type(error).__name__}: {error}"[:2000]}
@@ -78,7 +82,10 @@ class Runner:
     def _fork(self, variant: Mapping[str, Any]) -> RemoteSession:
         body = {"new_prompt": variant["prompt"], "new_seed": variant["seed"], "prompt_mode": variant["prompt_mode"],
                 "label": f"{variant['policy']}, variant {variant['variant']}", "lease_s": LEASE_S}  # fmt: skip
-        return fork_of(self._fabric, variant["checkpoint"], body)[0]
+        return retry(
+            lambda: fork_of(self._fabric, variant["checkpoint"], body)[0],
+            on=_NO_ROOM, pauses=within(LEASE_S, _PAUSE_S), told=lambda error: log.info("waiting for room: %s", error),
+        )  # fmt: skip
 
     def _renew(self) -> None:
         held = self._held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from arc_fabric import StateManager
 from arc_fabric.acting import Runner, Seen, acting, searching
 from arc_fabric.acting.openpi import OpenPi
 from arc_fabric.client import ArcFabric, RemoteEvaluation, RemoteSession
-from arc_fabric.errors import Conflict, InvalidRequest, ModelError, ServiceError
+from arc_fabric.errors import Conflict, InvalidRequest, ModelError, ServiceError, SessionLimitReached
 from arc_fabric.evaluation.scorers import motion
 from arc_fabric.openpi.local import LocalBackend
 from arc_fabric.search import best_of
@@ -91,6 +92,24 @@ def test_a_policy_that_fails_is_an_error_of_its_variant(
     assert "RuntimeError: lost" in said[0]
     assert "expected [n," in said[1]
     assert not [one for one in fabric.sessions("open") if one.id != trunk.id], "nothing stays open"
+
+
+def test_a_runner_waits_for_a_session_slot(fabric: ArcFabric, trunk: RemoteSession, sizes: dict[str, int]) -> None:
+    """That none is free says nothing of a variant."""
+    evaluation = _evaluate(fabric, trunk, ["model"], seeds=[1])
+    taken: list[RemoteSession] = []
+    with pytest.raises(SessionLimitReached):
+        while True:
+            taken.append(fabric.open(str(trunk.head)))
+    later = threading.Timer(1.5, taken[0].close)
+    later.start()
+    try:
+        assert Runner(fabric, evaluation, {"model": acting(lambda what: None, **sizes)}).run() == 1
+    finally:
+        later.join()
+        for one in taken[1:]:
+            one.close()
+    assert [row["state"] for row in evaluation.rows()] == ["made"]
 
 
 def test_workers_make_what_has_no_policies(fabric: ArcFabric, trunk: RemoteSession) -> None:
