@@ -12,7 +12,7 @@ from arc_fabric.base.terms import ExportForm
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.export.episode import Episode
 from webapp.api.evaluations import EvaluationPath, rows_of
-from webapp.content.exports import MIMETYPE, SUFFIX, branch, branches_of_tree, chunks, make
+from webapp.content.exports import MIMETYPE, SUFFIX, branch, branches_of_tree, check_count, chunks, make
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors
 from webapp.model import geometry, model_fps
@@ -51,13 +51,14 @@ def export_tree(path: TreePath, query: ExportQuery) -> Response:
 @exports.get("/evaluations/<string:evaluation_id>/export", responses=_FILE)
 def export_evaluation(path: EvaluationPath, query: ExportQuery) -> Response:
     """Export what an evaluation's variants made, each from where it was forked"""
+    rows = [row for row in rows_of(path.evaluation_id) if row["head"]]
+    check_count(len(rows))
     episodes = [
         branch(
             ctx().ledger, ctx().pictures, row["head"], steps=row["steps"], name=f"variant {row['variant']}",
             score=row["score"], verdict=row["verdict"],
         )
-        for row in rows_of(path.evaluation_id)
-        if row["head"]
+        for row in rows
     ]  # fmt: skip
     return _answer(episodes, query.format, path.evaluation_id)
 

@@ -34,14 +34,21 @@ def branch(ledger: Ledger, pictures: Pictures, head: str, *, steps: int | None =
     return episode_of(path, pictures.frames, name=about.pop("name", head), steps=steps, **about)
 
 
+def check_count(branches: int) -> None:
+    """Raise InvalidRequest for more than one export takes."""
+    if branches > MOST_BRANCHES:
+        raise InvalidRequest(
+            f"There are {branches} branches; an export takes {MOST_BRANCHES}.", hint="Export single branches."
+        )
+
+
 def branches_of_tree(ledger: Ledger, pictures: Pictures, tree_id: str) -> list[Episode]:
-    """Every branch of a tree, from its root to each checkpoint that nothing follows."""
+    """Every branch of a tree, from its root to each checkpoint that nothing follows. Raises InvalidRequest."""
     view = ledger.nodes.tree(tree_id)
     ends = [node.id for node in view.nodes if not node.children and node.parent is not None]
-    if view.next is not None or len(ends) > MOST_BRANCHES:
-        raise InvalidRequest(
-            f"The tree has more than {MOST_BRANCHES} branches.", hint="Export single branches, or an evaluation."
-        )
+    if view.next is not None:
+        raise InvalidRequest(f"The tree has more than {len(view.nodes)} checkpoints.", hint="Export single branches.")
+    check_count(len(ends))
     known = {node.id: node for node in view.nodes}
     return [episode_of(_up(known, end), pictures.frames, name=end) for end in ends]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from arc_fabric.ids import new_id
+from arc_fabric.ledger.evaluations import Settled
 from tests.api.conftest import Made
 from tests.support.web_server import WebServer
 
@@ -61,6 +64,17 @@ def test_a_plan_sent_twice_is_one_evaluation(web: WebServer, session: Made) -> N
     other = web.http.request("POST", URL, json=plan | {"steps": 2}, headers=key)
     assert (other.status_code, other.json()["code"]) == (409, "IdempotencyMismatch")
     web.ok("POST", f"{URL}/{first.json()['evaluation']['id']}/cancel")
+
+
+def test_an_export_takes_a_thousand_branches_at_most(web: WebServer, session: Made) -> None:
+    """More are refused before any of them is read."""
+    plan = {"checkpoints": [session.now()["head"]], "seeds": list(range(1001)), "steps": 1}
+    path = f"{URL}/{web.ok('POST', URL, json=plan)['evaluation']['id']}"
+    id_ = path.rpartition("/")[2]
+    web.ledger.evaluations.take(id_, 1001)
+    rows = [Settled(n, json.dumps({"variant": n, "head": new_id("ckp")})) for n in range(1001)]
+    web.ledger.evaluations.settle(id_, rows)
+    assert "1001 branches" in web.problem(422, "GET", f"{path}/export?format=csv")["detail"]
 
 
 def test_an_accepted_one_is_seen_and_ended(web: WebServer, session: Made) -> None:
