@@ -53,7 +53,7 @@ def get_variant_video(path: VariantPath, header: WaitHeaders, query: VariantVide
 
     Made and kept as the clips of checkpoints are.
     """
-    (row,) = rows_of(path.evaluation_id, after=path.n - 1, most=1) or [None]
+    row = next(iter(rows_of(path.evaluation_id, after=path.n - 1, most=1)), None)
     if row is None or row["variant"] != path.n or row["head"] is None:
         raise FrameNotFound(f"Variant {path.n} of {path.evaluation_id} has made nothing.", hint="See its row for why.")
     node = ctx().ledger.nodes.get(row["head"])
