@@ -125,7 +125,11 @@ def test_lora_checkpoints(tmp_path: Path, lora_only: bool) -> None:
     base = {n: t for n, t in folder.part(TRANSFORMER).items() if not n.startswith(TRAINED)}
     gone = "blocks.0.self_attn.q.weight"
     folder.put_base({n: t for n, t in base.items() if n != gone})
-    assert folder.refused(state) == [TRANSFORMER + gone]
+    own = next((t for n, t in state.items() if n.endswith(gone)), None)
+    if own is None:
+        assert folder.refused(state) == [TRANSFORMER + gone]
+    else:  # peft 0.5.0 saves the base beside the adapters, by names that DreamZero's loader finds
+        assert torch.equal(folder.load(state).state_dict()[TRANSFORMER + gone], own)
 
 
 def test_lora_only_checkpoints_of_the_5b_backbone(tmp_path: Path) -> None:
