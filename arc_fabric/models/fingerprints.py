@@ -78,6 +78,11 @@ def code_digest(*packages: str) -> str:
     return hasher.hexdigest() if count else ""
 
 
+def files_digests(directory: Path, names: Iterable[str]) -> dict[str, str]:
+    """name -> BLAKE3 of the file, hex."""
+    return {name: blake3((directory / name).read_bytes()).hexdigest() for name in names}
+
+
 def device_kind(device: torch.device) -> str:
     """The GPU's name, or the kind of device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

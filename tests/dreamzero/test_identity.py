@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from arc_fabric.models.contract import ModelIdentity
-from arc_fabric.models.dreamzero.identity import ENGINE_VARIABLE, files_digests, identity_of_vla
+from arc_fabric.models.dreamzero.identity import ENGINE_VARIABLE, identity_of_vla
+from arc_fabric.models.fingerprints import files_digests
 
 CPU = torch.device("cpu")
 

@@ -12,13 +12,15 @@ import contextlib
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from arc_fabric import Session, StateManager
-from arc_fabric.errors import IdentityMismatch, InvalidRequest
+from arc_fabric.errors import IdentityMismatch, InvalidRequest, ModelUnavailable
+from arc_fabric.models.selfforcing import loading
 from arc_fabric.store import SnapshotStore
 from tests.sdk.proofs import assert_next_elsewhere, backend_at, on_disk
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, run, same_bits
@@ -30,7 +32,7 @@ if not os.environ.get("ARC_FABRIC_SELFFORCING_SRC"):
     )
 
 from tests.selfforcing.models import SHAPES, ToySelfForcing, noise_of, picture, toy_selfforcing, upstream
-from tests.selfforcing.real import LONGLIVE, Drawn
+from tests.selfforcing.real import LONGLIVE, Drawn, build_pipeline
 
 STEPS = 6
 """A window of six or seven frames rolls in the third step of three, one of five in the sixth step of one."""
@@ -214,6 +216,30 @@ def test_a_growing_cache_that_is_full_says_so() -> None:
     with pytest.raises(InvalidRequest, match="24 latent frames and is full"):
         session.step()
     assert session.frame_index == 8
+
+
+def test_files_are_named_from_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Configuration and weights by relative paths, though the loader works in the checkout; the state does not depend
+    on where they lie."""
+    pipeline = build_pipeline(local=6)
+    saved = {name: weight * 2 for name, weight in pipeline.generator.state_dict().items()}
+    place = tmp_path / "mine"
+    place.mkdir()
+    (place / "mine.yaml").write_text("num_frame_per_block: 3\n")
+    torch.save({"generator_ema": saved}, place / "weights.pt")
+
+    def maker(config: Any, device: torch.device) -> Any:
+        assert config.num_frame_per_block == 3 and "context_noise" in config, "with the default configuration"
+        return pipeline.to(device)
+
+    monkeypatch.setattr(loading, "import_pipeline", lambda: maker)
+    monkeypatch.chdir(tmp_path)
+    model = loading.load("mine/mine.yaml#mine/weights.pt", "cpu")
+    assert all(torch.equal(weight, saved[name]) for name, weight in pipeline.generator.state_dict().items())
+    assert list(model.identity().sampler["files"]) == ["mine.yaml"]
+    for name in ("mine/other.yaml#mine/weights.pt", "mine/mine.yaml#weights.pt", ""):
+        with pytest.raises(ModelUnavailable, match="is no file"):
+            loading.load(name, "cpu")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ numerics and software, DreamZero's own code included.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,6 @@ def identity_of_vla(
     software = versions(_SOFTWARE) | ({"groot": code} if code else {})
     dtype = str(next(head.model.parameters()).dtype).removeprefix("torch.")
     return ModelIdentity("dreamzero", weights_digest, dtype, backend, device_kind(device), sampler, software)
-
-
-def files_digests(directory: Path, names: Iterable[str]) -> dict[str, str]:
-    """name -> BLAKE3 of the file, hex."""
-    return {name: blake3((directory / name).read_bytes()).hexdigest() for name in names}
 
 
 def _engine_digest() -> str | None:

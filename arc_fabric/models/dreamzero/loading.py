@@ -15,13 +15,12 @@ import torch.distributed as dist
 from arc_fabric.errors import ModelUnavailable
 from arc_fabric.models.dreamzero.checkpoint import REQUIRED, holds_lora_only, weight_files
 from arc_fabric.models.dreamzero.filling import Loads, watched_loads
-from arc_fabric.models.dreamzero.identity import files_digests
 from arc_fabric.models.dreamzero.memory import MemoryPlan, plan_of, shortage
 from arc_fabric.models.dreamzero.model import DreamZeroModel
 from arc_fabric.models.dreamzero.policy import DROID, PolicyTransforms, embodiment_of, tag_of
 from arc_fabric.models.dreamzero.shards import shown
 from arc_fabric.models.dreamzero.source import import_groot
-from arc_fabric.models.fingerprints import parameters_digest
+from arc_fabric.models.fingerprints import files_digests, parameters_digest
 
 log = logging.getLogger(__name__)
 _TRANSFORMER = "action_head.model."

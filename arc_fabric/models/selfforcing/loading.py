@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from blake3 import blake3
 
 from arc_fabric.errors import ModelUnavailable
-from arc_fabric.models.fingerprints import parameters_digest
+from arc_fabric.models.fingerprints import files_digests, parameters_digest
 from arc_fabric.models.selfforcing.model import SelfForcingModel
 from arc_fabric.models.selfforcing.source import checkout, import_pipeline
 
@@ -24,24 +23,25 @@ SIZE = 480, 832
 
 
 def load(place: str, device: str = "cuda:0") -> SelfForcingModel:
-    """`<config.yaml>#<checkpoint.pt>`, both as the checkout's `inference.py` takes them. The base model lies in the
+    """`<config.yaml>#<checkpoint.pt>`, files as the checkout's `inference.py` takes them. The base model lies in the
     checkout's `wan_models`. Raises ModelUnavailable."""
-    config_path, _, checkpoint = place.partition("#")
+    given, _, weights = place.partition("#")
+    config, checkpoint = Path(given).resolve(), Path(weights).resolve() if weights else None
     where = torch.device(device)
     if where.type == "cuda" and not torch.cuda.is_available():
         raise ModelUnavailable("There is no GPU for this pipeline.", hint="A 1.3B model needs about 30 GB of memory.")
-    source = checkout()
-    if missing := [name for name in (config_path, checkpoint) if name and not Path(name).is_file()]:
-        raise ModelUnavailable(f"{', '.join(missing)} does not exist.", hint="Name <config.yaml>#<checkpoint.pt>.")
+    source, maker = checkout(), import_pipeline()
+    if missing := [str(file) for file in (config, checkpoint) if file and not file.is_file()]:
+        raise ModelUnavailable(f"{', '.join(missing)} is no file.", hint="Name <config.yaml>#<checkpoint.pt>.")
     with _in_folder(source):
-        pipeline = _made(import_pipeline(), Path(config_path), checkpoint, where)
-    files = {name: blake3(Path(name).read_bytes()).hexdigest() for name in (config_path,) if name}
+        pipeline = _made(maker, config, checkpoint, where)
+    files = files_digests(config.parent, [config.name])
     return SelfForcingModel(
         pipeline, image_size=SIZE, device=where, weights_digest=parameters_digest(pipeline), files=files
     )
 
 
-def _made(maker: Any, config_path: Path, checkpoint: str, device: torch.device) -> Any:
+def _made(maker: Any, config_path: Path, checkpoint: Path | None, device: torch.device) -> Any:
     from omegaconf import OmegaConf
 
     try:

@@ -24,7 +24,7 @@ def checkout() -> Path:
             f"{SOURCE_VARIABLE} names no checkout of a Self-Forcing-shaped pipeline: {place or 'it is not set'}.",
             hint=_HINT,
         )
-    return Path(place)
+    return Path(place).resolve()
 
 
 def import_pipeline() -> Any:
