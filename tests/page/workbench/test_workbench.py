@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,13 @@ def test_the_grid_groups_filters_plays_and_compares(world: World, view: View) ->
         "document.querySelectorAll('.grid-group').length === 2 && document.querySelectorAll('.card').length < 100"
     )
     view.click("Play all").until("document.querySelectorAll('.card-video[data-frame]').length > 3")
-    frames = "new Set([...document.querySelectorAll('.card-video[data-frame]')].map((one) => one.dataset.frame))"
-    view.until(f"{frames}.size >= 1")
+    ends = json.dumps({node["id"]: 8 * node["frame_index"] for node in nodes})
+    view.until(f"""((ends) => {{
+        const all = [...document.querySelectorAll('.card-video[data-frame]')].map(
+            (one) => [Number(one.dataset.frame), ends[one.closest('.card').dataset.node]]);
+        const now = Math.max(...all.map(([at]) => at));
+        return now > 8 && all.every(([at, end]) => at === Math.min(now, end));
+    }})({ends})""")
     view.click("Play all")
     cards = view.page.locator(".card")
     for at in (0, 1):

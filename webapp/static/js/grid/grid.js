@@ -141,7 +141,7 @@ function listen(grid, refresh) {
     if (!card || !node || allPlay || event.pointerType === "touch" || card.contains(/** @type {Element|null} */ (event.relatedTarget))) return;
     stopAll();
     restart(firstOwnFrame(node), [node]);
-    start(card, node);
+    start(card.parentElement ?? card, node);
   });
   grid.addEventListener("pointerout", (event) => {
     const card = /** @type {Element} */ (event.target).closest(".card");

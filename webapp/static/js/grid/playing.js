@@ -10,9 +10,10 @@ import { h } from "../ui/dom.js";
 /** @import { Node } from "../state/types.js" */
 
 const STEPS_AHEAD = 2;
-/** @type {Map<string, {canvas: HTMLCanvasElement, drawn: number}>} cards that play, by their leaf */
+/** @typedef {{slot: Element, canvas: HTMLCanvasElement, drawn: number}} Entry */
+/** @type {Map<string, Entry>} cards that play, by their leaf */
 const playing = new Map();
-let frame = 0;
+let at = 0; // frames, with the part of one that has passed
 let from = 0;
 let to = 1;
 let before = 0;
@@ -22,17 +23,16 @@ let scheduled = false;
 export function restart(first, nodes) {
   from = first;
   to = Math.max(first + 1, ...nodes.map((node) => totalFrames(node.id)));
-  frame = first;
+  at = first;
 }
 
-/** A card plays from now on. @param {Element} card  with a picture @param {Node} node */
-export function start(card, node) {
+/** A card plays from now on. @param {Element} slot  of the card @param {Node} node */
+export function start(slot, node) {
   if (playing.has(node.id)) return;
   const canvas = h("canvas", { class: "card-video", "aria-hidden": "true" });
-  const entry = { canvas, drawn: -1 };
+  const entry = { slot, canvas, drawn: -1 };
   playing.set(node.id, entry);
   keepFitted(canvas, () => { entry.drawn = -1; });
-  card.querySelector(".card-picture")?.append(canvas);
   if (scheduled) return;
   scheduled = true;
   before = performance.now();
@@ -49,36 +49,33 @@ export function stopAll() {
   for (const id of [...playing.keys()]) stop(id);
 }
 
-let exact = 0;
-
 /** @param {number} now */
 function run(now) {
   if (!playing.size) {
     scheduled = false;
     return;
   }
-  if (frame === from) exact = from;
-  exact += ((now - before) / 1000) * fps() * (reducedMotion() ? 0.5 : 1);
+  at += (Math.max(0, now - before) / 1000) * fps() * (reducedMotion() ? 0.5 : 1);
   before = now;
-  if (exact >= to) exact = from;
-  frame = Math.floor(exact);
-  for (const [id, entry] of playing) draw(id, entry);
+  if (at >= to) at = from;
+  for (const [id, entry] of playing) draw(id, entry, Math.floor(at));
   requestAnimationFrame(run);
 }
 
 /**
  * A branch that has ended stays at its last frame; one whose frames still load shows what it has.
- * @param {string} id @param {{canvas: HTMLCanvasElement, drawn: number}} entry
+ * @param {string} id @param {Entry} entry @param {number} frame
  */
-function draw(id, entry) {
+function draw(id, entry, frame) {
   if (!state.nodes.has(id)) return;
+  if (!entry.canvas.isConnected) entry.slot.querySelector(".card-picture")?.append(entry.canvas); // also where the card was built anew
   const pane = { nodeId: id, sessionId: "", follows: false };
-  const at = Math.min(frame, totalFrames(id) - 1);
-  prefetch(pane, at, STEPS_AHEAD);
-  if (entry.drawn === at) return;
-  const picture = pictureOf(pane, at);
+  const last = Math.min(frame, totalFrames(id) - 1);
+  prefetch(pane, last, STEPS_AHEAD);
+  if (entry.drawn === last) return;
+  const picture = pictureOf(pane, last);
   if (picture === "loading" || picture === "missing") return;
   paint(context(entry.canvas), picture);
-  entry.drawn = at;
-  entry.canvas.dataset.frame = String(at);
+  entry.drawn = last;
+  entry.canvas.dataset.frame = String(last);
 }
