@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { apply, expectTree, giveUpTree, putJob, putNode, putSession, putTree } from "../../../webapp/static/js/state/events.js";
+import {
+  apply, expectTree, forgetTree, giveUpTree, putBeside, putJob, putNode, putSession, putTree,
+} from "../../../webapp/static/js/state/events.js";
 import { cameToNothing, isOver } from "../../../webapp/static/js/state/jobs.js";
 import { delays, liveAt, paneTotal, putLive } from "../../../webapp/static/js/state/live.js";
 import { state } from "../../../webapp/static/js/state/store.js";
@@ -35,6 +37,21 @@ test("what is told of a node keeps its children", () => {
   apply({ kind: "node.durable", data: node("a1", "r", 1, { durability: "damaged" }) });
   assert.deepEqual(state.nodes.get("a1").children, ["a2", "b2"]);
   assert.equal(state.nodes.get("a1").durability, "damaged");
+});
+
+test("nothing stays of a tree that was deleted; of one beside the others only its own panes close", () => {
+  putJob(job("succeeded"));
+  const other = session("ses_z", "z", { tree_id: "z" });
+  putBeside({ tree_id: "z", nodes: [node("z", null, 0, { tree_id: "z", session_id: "ses_z" })], sessions: [other] });
+  state.panes.push({ nodeId: "z", sessionId: "ses_z", follows: true });
+  apply({ kind: "tree.deleted", data: { id: "z" } });
+  assert.deepEqual(state.panes.map(({ nodeId }) => nodeId), ["a3"]);
+  assert.deepEqual([state.nodes.has("z"), state.sessions.has("ses_z"), state.treeId, state.jobs.size], [false, false, "r", 1]);
+  state.sessions.set("ses_z", other);
+  forgetTree("r");
+  assert.deepEqual([state.treeStatus, state.treeId, state.panes, state.nodes.size, state.jobs.size], ["deleted", null, [], 0, 0]);
+  forgetTree("r"); // told by the event and by the answer
+  assert.deepEqual([state.treeStatus, [...state.sessions.keys()]], ["deleted", ["ses_z"]]);
 });
 
 test("an answer never takes a job or a session back, an event may", () => {

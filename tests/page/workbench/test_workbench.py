@@ -179,3 +179,22 @@ def test_a_link_to_branches_that_are_not_there_says_so(world: World, view: View)
     view.page.reload()
     view.until("s.ready && s.selected === s.treeId")
     assert view.page.locator("#fork-form").get_by_label("Prompt").input_value() == "half a wish"
+
+
+def test_a_tree_is_deleted(world: World, view: View) -> None:
+    """It is asked first, naming what goes; then nothing of it is left on the page, and a button leads on."""
+    stays, goes = world.plant(1, label="stays"), world.plant(2, label="goes")
+    world.ok("DELETE", f"/api/sessions/{goes['id']}")
+    view.open(world.link([goes, stays], frame=4)).until("s.panes.length === 2").click("Sessions", role="tab")
+    row = view.page.locator(".session-list li", has_text="goes")
+    row.get_by_role("button", name="Delete tree").click()
+    assert "3 checkpoints, 1 session (goes)" in view.page.locator("dialog[open]").inner_text()
+    view.click("Keep")
+    assert world.ok("GET", f"/api/trees/{goes['tree_id']}")["nodes"] == 3
+    row.get_by_role("button", name="Delete tree").click()
+    view.click("Delete 3 checkpoints").until("s.treeStatus === 'deleted' && s.nodes === 0 && !s.panes.length")
+    row.wait_for(state="detached")
+    assert world.http.get(f"/api/trees/{goes['tree_id']}").status_code == 404
+    view.page.get_by_role("heading", name="This tree is deleted").wait_for()
+    view.click("Show the newest session").until("s.panes.length === 1")
+    assert view.state()["panes"][0]["nodeId"] == stays["head"]

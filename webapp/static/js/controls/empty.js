@@ -28,7 +28,7 @@ function faceNow() {
   return state.treeStatus;
 }
 
-const FACES = { empty, loading, planting, error, dead, lost, ready };
+const FACES = { empty, loading, planting, error, dead, lost, deleted, ready };
 
 function empty() {
   const sample = firstSample();
@@ -68,8 +68,15 @@ function error() {
 /** The address stays as it is, so that it can be looked at and corrected. */
 function dead() {
   return [h("h2", {}, "This link leads nowhere"),
-    h("p", {}, "Its session does not exist on this server. It may be of another server, or a letter of it is missing."),
-    h("button", { class: "button primary", onclick: showNewest }, "Show the newest session"),
+    h("p", {}, "Its session does not exist on this server. It may be of another server, or a letter of it is missing."), ...onwards()];
+}
+
+function deleted() {
+  return [h("h2", {}, "This tree is deleted"), h("p", {}, "Its checkpoints and sessions are gone for good."), ...onwards()];
+}
+
+function onwards() {
+  return [h("button", { class: "button primary", onclick: showNewest }, "Show the newest session"),
     h("button", { class: "button quiet", onclick: () => showTab("sessions") }, "Look through the sessions")];
 }
 

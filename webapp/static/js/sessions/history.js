@@ -43,7 +43,7 @@ export function buildHistory() {
   };
   on(["tab", "jobs", "sessions", "selection", "nodes", "panes", "active"], refresh);
   return h("div", { class: "form" }, h("div", { class: "field-line" }, whose, h("span", { class: "spacer" }), ahead), list,
-    h("p", { class: "hint" }, "Marks, notes and rewinds are taken back with Ctrl+Z. Nothing is ever deleted from the tree."));
+    h("p", { class: "hint" }, "Marks, notes and rewinds are taken back with Ctrl+Z. A rewind deletes nothing: what it leaves stays in the tree."));
 }
 
 /** @param {Job} job @param {Session|null} session */

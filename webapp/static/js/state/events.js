@@ -3,6 +3,7 @@
 import { isBehind, isOver } from "./jobs.js";
 import { forgetLineages, isOnLineage, totalFrames } from "./lineage.js";
 import { dropLive } from "./live.js";
+import { openAll } from "./panes.js";
 import { state, touch } from "./store.js";
 
 /** @import { Job, Node, ServerEvent, Session, Tree, Worker } from "./types.js" */
@@ -32,11 +33,20 @@ export function putSession(session) {
   touch("sessions");
 }
 
-/** A tree that was deleted. @param {string} treeId */
+/** A tree that was deleted: nothing of it stays, neither in the lists nor in the panes. @param {string} treeId */
 export function forgetTree(treeId) {
-  for (const session of [...state.sessions.values()]) if (session.tree_id === treeId) state.sessions.delete(session.id);
-  if (state.treeId === treeId) state.treeStatus = "dead";
-  touch("sessions", "tree");
+  const gone = new Set([...state.sessions.values()].filter((session) => session.tree_id === treeId).map(({ id }) => id));
+  for (const id of gone) state.sessions.delete(id);
+  for (const job of [...state.jobs.values()]) if (gone.has(job.session_id)) state.jobs.delete(job.id);
+  const isShown = state.treeId === treeId; // then those that were compared with it go, too
+  for (const node of [...state.nodes.values()]) if (isShown || node.tree_id === treeId) state.nodes.delete(node.id);
+  if (isShown) Object.assign(state, { treeId: null, treeStatus: state.sessions.size ? "deleted" : "empty" });
+  forgetLineages();
+  state.treeVersion += 1;
+  if (!state.nodes.has(state.selected ?? "")) state.selected = null;
+  const left = state.panes.filter((pane) => state.nodes.has(pane.nodeId));
+  if (left.length < state.panes.length) openAll(left);
+  touch("sessions", "jobs", "nodes", "tree");
 }
 
 /** Live frames of a step that will never be committed must not stay. @param {Session} session */

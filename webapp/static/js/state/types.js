@@ -18,7 +18,8 @@
  * @property {string} sessionId  the session whose head it follows and on which the controls act
  * @property {boolean} follows  the pane's node moves with the session's head
  *
- * @typedef {"loading"|"empty"|"ready"|"error"|"dead"|"lost"} TreeStatus  dead: the session of a link is not there; lost: its branches are not
+ * @typedef {"loading"|"empty"|"ready"|"error"|"dead"|"lost"|"deleted"} TreeStatus  dead: the session of a link is not there;
+ *   lost: its branches are not; deleted: the tree that was shown is there no more
  * @typedef {{message: string, whatToDo?: string}} Trouble  what an error says to the reader
  * @typedef {"side"|"wipe"|"blink"|"diff"} Mode
  * @typedef {"videos"|"grid"|"evaluations"} View  what the middle shows
