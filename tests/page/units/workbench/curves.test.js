@@ -27,6 +27,7 @@ test("a range has room around its values, also where all are equal, and is finit
   assert.ok(low < 1 && high > 3);
   assert.deepEqual(rangeOf([0, 0]), [-0.5, 0.5]);
   assert.deepEqual(rangeOf([]), [-1, 1]);
+  assert.ok(rangeOf(Array.from({ length: 1_000_000 }, (_, i) => i))[1] > 999_999, "of a long run, too");
 });
 
 test("looking closer keeps what is under the pointer there, and never leaves the time there is", () => {
@@ -39,4 +40,7 @@ test("looking closer keeps what is under the pointer there, and never leaves the
   assert.deepEqual(scale.view, [0, 50]);
   scale.zoom(10, 52);
   assert.deepEqual([scale.view, scale.zoomed], [[0, 100], false]);
+  scale.show(60, 80);
+  clock.total = 41;
+  assert.deepEqual([scale.view, scale.zoomed], [[0, 40], false], "another branch ends before that part");
 });

@@ -25,10 +25,13 @@ export function valueAt(line, dim, frame) {
 
 /** Least and greatest value with a little room; all equal ones stand in the middle. @param {number[]} values @returns {[number, number]} */
 export function rangeOf(values) {
-  const finite = values.filter(Number.isFinite);
-  const low = Math.min(...finite);
-  const high = Math.max(...finite);
-  if (!finite.length) return [-1, 1];
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  if (low > high) return [-1, 1];
   if (high - low < 1e-9) return [low - Math.max(1, Math.abs(low)) / 2, high + Math.max(1, Math.abs(high)) / 2];
   const margin = (high - low) * 0.08;
   return [low - margin, high + margin];

@@ -13,7 +13,8 @@ import { scale } from "./scale.js";
 /** @import { Point } from "./curves.js" */
 /** @typedef {{name: string, unit: string}} Dimension */
 
-const HEIGHTS = [46, 84];
+const HEIGHTS = [54, 92];
+const HEAD = 16; // pixels above the curves, for name and values
 const PAD = 5;
 const DASH = 7;
 
@@ -39,8 +40,9 @@ export function buildPlots() {
     const shared = sharedFrames();
     canvas.setAttribute("aria-label", `Actions over time in ${dims.length} dimensions: ${dims.map(({ name }) => name).join(", ")}`);
     const ctx = sized(canvas, scale.width, dims.length * height);
-    dims.forEach((dim, i) => drawDimension(ctx, lines, i, dim, { shared, height }));
-    const same = lines.length > 1 ? sameInWords(lines, dims, shared) : "";
+    const groups = dims.map((_, i) => sameLines(lines, i, shared));
+    dims.forEach((dim, i) => drawDimension(ctx, lines, i, dim, { shared, height, groups: groups[i] }));
+    const same = lines.length > 1 ? sameInWords(groups, dims) : "";
     text(facts, same || "by frame, one line per branch; Ctrl+wheel looks closer");
     readouts.replaceChildren(...dims.map((_, i) => h("div", { class: "readout", style: { top: `${i * height}px` } },
       ...lines.map((__, lane) => h("span", { style: { color: paneColour(lane) } })))));
@@ -74,9 +76,9 @@ function dimensionsOf(count) {
   return Array.from({ length: count }, (_, i) => ({ name: names[i] ?? `a${i}`, unit: units[i] ?? "" }));
 }
 
-/** Which lines cannot be told apart because they are one. @param {Point[][]} lines @param {Dimension[]} dims @param {number} shared */
-function sameInWords(lines, dims, shared) {
-  const words = dims.map((_, dim) => sameLines(lines, dim, shared).filter((group) => group.length > 1)
+/** Which lines cannot be told apart because they are one. @param {number[][][]} groups  by dimension @param {Dimension[]} dims */
+function sameInWords(groups, dims) {
+  const words = groups.map((own) => own.filter((group) => group.length > 1)
     .map((group) => group.map((lane) => LETTERS[lane]).join(" = ")).join(", "));
   if (words.every((word) => !word)) return "";
   if (words.every((word) => word === words[0])) return `${words[0]} in all, dashed in their colours`;
@@ -85,12 +87,12 @@ function sameInWords(lines, dims, shared) {
 
 /**
  * @param {CanvasRenderingContext2D} ctx @param {Point[][]} lines @param {number} dim @param {Dimension} what
- * @param {{shared: number, height: number}} how
+ * @param {{shared: number, height: number, groups: number[][]}} how  `groups`: lines that are one
  */
-function drawDimension(ctx, lines, dim, { name, unit }, { shared, height }) {
+function drawDimension(ctx, lines, dim, { name, unit }, { shared, height, groups }) {
   const top = dim * height;
   const [low, high] = rangeOf(lines.flatMap((line) => line.map((point) => point.values[dim])));
-  const y = d3.scaleLinear([low, high], [top + height - PAD, top + PAD]);
+  const y = d3.scaleLinear([low, high], [top + height - PAD, top + HEAD]);
   const [left, right] = [scale.left, scale.right];
   ctx.fillStyle = token("--raised");
   ctx.fillRect(left, top + 1, right - left, height - 2);
@@ -99,7 +101,7 @@ function drawDimension(ctx, lines, dim, { name, unit }, { shared, height }) {
   ctx.font = `600 11px ${token("--font")}`;
   ctx.textAlign = "left";
   ctx.textBaseline = "top";
-  ctx.fillText(unit ? `${name} (${unit})` : name, left + 5, top + 4);
+  ctx.fillText(unit ? `${name} (${unit})` : name, left + 5, top + 3);
   ctx.save();
   ctx.beginPath();
   ctx.rect(left, top, right - left, height);
@@ -107,7 +109,7 @@ function drawDimension(ctx, lines, dim, { name, unit }, { shared, height }) {
   ctx.lineWidth = 1.6;
   const curve = (/** @type {string} */ colour, /** @type {Point[]} */ points) => (
     stroke(ctx, colour, points.map((point) => [scale.x(point.frame), y(point.values[dim])])));
-  for (const group of sameLines(lines, dim, shared)) {
+  for (const group of groups) {
     group.forEach((lane, at) => {
       ctx.setLineDash(group.length > 1 ? [DASH, DASH * (group.length - 1)] : []);
       ctx.lineDashOffset = -DASH * at;

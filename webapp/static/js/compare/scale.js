@@ -17,11 +17,11 @@ export const scale = {
   /** First and last frame in view. @returns {[number, number]} */
   get view() {
     const end = Math.max(1, clock.total - 1);
-    return part ? [Math.min(part[0], end - 1), Math.min(part[1], end)] : [0, end];
+    return part && part[0] < end ? [part[0], Math.min(part[1], end)] : [0, end]; // of a shorter branch the part may not be there
   },
   /** Whether only a part of the time is shown. */
   get zoomed() {
-    return part !== null;
+    return part !== null && part[0] < Math.max(1, clock.total - 1);
   },
   /** @param {number} frame */
   x(frame) {
