@@ -29,6 +29,9 @@ def test_an_evaluation_from_its_plan_to_its_best_and_worst(world: World, view: V
     assert "action_magnitude" in view.page.locator(".matrix-about").inner_text()
     view.press("ArrowRight")
     assert "seed 1" in view.page.locator(".matrix-about").inner_text()
+    view.page.set_viewport_size({"width": 900, "height": 800})
+    view.page.set_viewport_size({"width": 1280, "height": 800})
+    assert view.page.locator(".matrix-band").count() == 1, "both seeds stand side by side"
     address = view.page.url
     view.click("Best and worst").until("s.view === 'videos' && s.panes.length === 2")
     made = f"/api/evaluations/{address.split('evaluation=')[1].split('&')[0]}"

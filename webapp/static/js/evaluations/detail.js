@@ -23,6 +23,7 @@ import { CHIPS, countsInWords, rateInWords, stateInWords } from "./words.js";
  * @property {Summary|null} summary
  * @property {Map<number, Row>} rows  of the sheet
  * @property {{across: number, down: number}} at
+ * @property {number} columns  seeds side by side on the sheet; 0: not read yet
  * @property {number} done  results when it was last read; -1: never
  */
 
@@ -33,7 +34,8 @@ export function buildDetail() {
   const head = h("div", { class: "eval-title" });
   const bar = h("div", { class: "eval-progress" });
   const bars = buildBars();
-  const matrix = buildMatrix({ turn, open: (row, beside) => openResults([row], { beside }).catch(problem) });
+  const matrix = buildMatrix({ turn, open: (row, beside) => openResults([row], { beside }).catch(problem),
+    resized: () => refresh() });
   const el = h("div", { class: "eval-detail" }, head, bar, bars.el, matrix.el);
   /** @type {Shown} */
   let shown = fresh("");
@@ -51,16 +53,16 @@ export function buildDetail() {
     if (!shown.plan) return matrix.show(null, { columns: 1, bands: 1, rows: 1 });
     const conditions = conditionsOf(shown.plan);
     const shape = { seeds: shown.plan.seeds?.length ?? 1, conditions: conditions.length };
-    return matrix.show({ plan: shown.plan, conditions, shape, rows: shown.rows, at: shown.at }, sheetOf(shape, matrix.columns()));
+    return matrix.show({ plan: shown.plan, conditions, shape, rows: shown.rows, at: shown.at }, sheetOf(shape, shown.columns));
   };
   const read = async (/** @type {Evaluation} */ evaluation) => {
     const about = shown;
     about.plan ??= await planOf(evaluation.id);
-    await readSheet(about, about.plan, matrix.columns());
-    about.done = evaluation.done;
+    if (await readSheet(about, about.plan, matrix.columns())) about.done = evaluation.done;
   };
   const readSoon = async (/** @type {Evaluation} */ evaluation) => {
-    if (reading || shown.done === evaluation.done || performance.now() < restUntil) return;
+    const isRead = shown.done === evaluation.done && shown.columns === matrix.columns();
+    if (reading || isRead || performance.now() < restUntil) return;
     reading = true;
     const began = performance.now();
     try {
@@ -89,22 +91,28 @@ export function buildDetail() {
   return el;
 }
 
-/** Read the summary, and the results of the sheet that is on screen. @param {Shown} about @param {Plan} plan @param {number} columns */
+/**
+ * Read the summary, and the results of the sheet that is on screen. Whether it is still that sheet.
+ * @param {Shown} about @param {Plan} plan @param {number} columns
+ */
 async function readSheet(about, plan, columns) {
   const shape = { seeds: plan.seeds?.length ?? 1, conditions: conditionsOf(plan).length };
   const sheet = sheetOf(shape, columns);
   const most = sheetsOf(shape, sheet);
   about.at = { across: Math.min(about.at.across, most.across - 1), down: Math.min(about.at.down, most.down - 1) };
+  about.columns = columns;
   const { at } = about;
   const [summary, ...parts] = await Promise.all([summaryOf(about.id),
     ...rangesOf(shape, sheet, at).map(([from, to]) => rowsBetween(about.id, from, to))]);
   about.summary = summary;
-  if (about.at === at) about.rows = new Map(parts.flat().map((row) => [row.variant, row]));
+  if (about.at !== at) return false;
+  about.rows = new Map(parts.flat().map((row) => [row.variant, row]));
+  return true;
 }
 
 /** @param {string} id @returns {Shown} */
 function fresh(id) {
-  return { id, plan: null, summary: null, rows: new Map(), at: { across: 0, down: 0 }, done: -1 };
+  return { id, plan: null, summary: null, rows: new Map(), at: { across: 0, down: 0 }, columns: 0, done: -1 };
 }
 
 /** An address may name one that is not listed, or none. @param {string} id @param {HTMLElement} head */
@@ -124,7 +132,7 @@ function drawHead(head, bar, evaluation, summary) {
     h("button", { class: "button small quiet", onclick: () => showEvaluation(null) }, "‹ All evaluations"),
     h("h2", {}, nameOf(evaluation)), h("span", { class: `chip ${CHIPS[now]}` }, stateInWords(evaluation)),
     h("span", { class: "spacer" }),
-    ends[0] >= 0 && ends[0] !== ends[1] && h("button", { class: "button small", title: "Open both in panes",
+    h("div", { class: "eval-tools" }, ends[0] >= 0 && ends[0] !== ends[1] && h("button", { class: "button small", title: "Open both in panes",
       onclick: () => bestAndWorst(id, ends).catch(problem) }, "Best and worst"),
     done > 0 && file(`/api/evaluations/${id}/report`, "Report", "One page with charts and videos; opens offline"),
     done > 0 && file(`/api/evaluations/${id}/results?format=csv`, "CSV", "All results as a table"),
@@ -133,7 +141,7 @@ function drawHead(head, bar, evaluation, summary) {
     now === "running" && h("button", { class: "button small danger", onclick: () => cancelEvaluation(evaluation) }, "Cancel"),
     now !== "running" && now !== "finished" && h("button", { class: "button small", onclick: () => resumeEvaluation(id, false) }, "Resume"),
     now !== "running" && errors > 0 && h("button", { class: "button small", title: "Variants that came to nothing are tried once more",
-      onclick: () => resumeEvaluation(id, true) }, "Retry errors"),
+      onclick: () => resumeEvaluation(id, true) }, "Retry errors")),
   ]);
   const words = [countsInWords(evaluation), summary && rateInWords(/** @type {any} */ (summary.all))].filter(Boolean).join(" · ");
   fill(bar, `${done}/${total}${words}`, () => [progressBar(done, total, "Variants with a result"), h("span", { class: "dim" })]);

@@ -18,12 +18,13 @@ import { VERDICTS, reasonsOf, verdictOf } from "./words.js";
  * @property {{across: number, down: number}} at
  */
 
-const CELL = 74; // pixels with its gap
+const CELL = 70; // pixels with its gap
 const NAME = 190;
+const BORDERS = 30; // of the box around
 const FEWEST = 3;
 const HELP = "Choose a cell to see why; Enter or a click opens its branch, with Shift beside the others.";
 
-/** @param {{turn: (across: number, down: number) => void, open: (row: Row, beside: boolean) => void}} does */
+/** @param {{turn: (across: number, down: number) => void, open: (row: Row, beside: boolean) => void, resized: () => void}} does */
 export function buildMatrix(does) {
   const where = h("span", { class: "dim", role: "status" });
   const left = iconButton("prev", "Earlier seeds", () => turn(-1, 0));
@@ -36,7 +37,6 @@ export function buildMatrix(does) {
     h("div", { class: "eval-head" }, h("h3", {}, "Each variant"), h("span", { class: "spacer" }), up, down, where, left, right), table, about);
   /** @type {Subject|null} */
   let shown = null;
-  let width = 0;
   const turn = (/** @type {number} */ across, /** @type {number} */ below) => (
     shown && does.turn(shown.at.across + across, shown.at.down + below));
   const tell = (/** @type {Event} */ event) => {
@@ -52,11 +52,11 @@ export function buildMatrix(does) {
     if (row?.head) does.open(row, event.shiftKey);
   });
   table.addEventListener("keydown", walk);
-  new ResizeObserver(([entry]) => { width = entry.contentRect.width; }).observe(el);
+  new ResizeObserver(does.resized).observe(el);
   return {
     el,
     /** How many seeds stand side by side. */
-    columns: () => Math.max(FEWEST, Math.floor(((width || 900) - NAME) / CELL)),
+    columns: () => Math.max(FEWEST, Math.floor(((el.parentElement?.clientWidth || 900) - BORDERS - NAME) / CELL)),
     /** @param {Subject|null} subject @param {Sheet} sheet */
     show(subject, sheet) {
       shown = subject;
