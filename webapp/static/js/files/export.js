@@ -46,7 +46,7 @@ function build() {
   const rate = h("input", { type: "number", min: "1", max: "60", step: "1", placeholder: `${fps()} (the model's)` });
   /** @type {Form} */
   let form = "mp4";
-  const range = () => {
+  const range = (/** @type {number} */ total) => { // of frames that there are
     const reading = new Reading();
     const [a, b] = [reading.whole(first, "The first frame"), reading.whole(end, "The last frame")];
     const n = reading.whole(rate, "Frames per second", { optional: true });
@@ -55,7 +55,7 @@ function build() {
       toast("The last frame lies before the first.", { kind: "bad", key: "range" });
       return null;
     }
-    return `from=${a}&to=${b + 1}&format=${form}${n === undefined ? "" : `&fps=${n}`}`;
+    return `from=${a}&to=${Math.max(a, Math.min(b, total - 1)) + 1}&format=${form}${n === undefined ? "" : `&fps=${n}`}`;
   };
   const which = choice("Branch", state.panes.map((_, i) => /** @type {[string, string]} */ ([String(i), LETTERS[i]])), String(pane), (value) => {
     pane = Number(value);
@@ -65,12 +65,11 @@ function build() {
   const tell = () => text(about, `${LETTERS[pane]}: ${clip(nameOf(pane), 90)}, frames 0 to ${totalFrames(state.panes[pane].nodeId) - 1}`);
   tell();
   const clipOf = async () => {
-    const query = range();
-    if (!query) return;
-    await saveClip(`/api/checkpoints/${state.panes[pane].nodeId}/video?${query}`, nameOf(pane));
+    const query = range(totalFrames(state.panes[pane].nodeId));
+    if (query) await saveClip(`/api/checkpoints/${state.panes[pane].nodeId}/video?${query}`, nameOf(pane));
   };
   const together = async () => {
-    const query = range();
+    const query = range(last() + 1);
     const nodes = state.panes.map((one) => one.nodeId).join(",");
     if (query) await saveFrom(`/api/compare/video?nodes=${nodes}&${query}`, state.panes.map((_, i) => nameOf(i)).join(" "));
   };

@@ -2,21 +2,25 @@
 
 import { step } from "../controls/actions.js";
 import { on, state, touch } from "../state/store.js";
+import { isOver } from "../state/jobs.js";
 import { subject } from "../state/subject.js";
 import { fill, h } from "../ui/dom.js";
 import { toast } from "../ui/toasts.js";
 import { actionFor, keysFor } from "../authoring/driving.js";
 
+/** @import { Session } from "../state/types.js" */
+
 let driving = false;
+let sending = false; // a step
 let held = 1; // what the last dimension (a gripper) is held at
 
 /** The bar that says which key does what, while one drives. */
 export function buildDriving() {
   const bar = h("div", { class: "driving", role: "status", hidden: true });
-  on(["selection", "sessions", "panes", "model", "driving"], () => {
+  on(["selection", "sessions", "jobs", "panes", "model", "driving"], () => {
     bar.hidden = !driving;
     const now = subject();
-    const busy = Boolean(now?.session?.running_job || now?.session?.queued);
+    const busy = Boolean(now?.session && isStepping(now.session));
     fill(bar, [driving, busy, held, now?.atHead, state.model?.name].join(), () => [
       h("b", {}, "Driving"), ...keysFor(state.model?.geometry).map(({ keys, name }) => h("span", {}, ...keys.map((key) => h("kbd", {}, key)), name)),
       h("span", {}, h("kbd", {}, "Enter"), "stay"),
@@ -44,7 +48,13 @@ export function drive(event) {
   held = taken.held;
   const now = subject();
   const session = now?.atHead ? now.session : null;
-  if (!session || session.running_job || session.queued || event.repeat) return true;
-  step(session.id, { steps: 1, actions: [taken.actions] });
+  if (!session || sending || isStepping(session) || event.repeat) return true;
+  sending = true;
+  step(session.id, { steps: 1, actions: [taken.actions] }).finally(() => { sending = false; });
   return true;
+}
+
+/** Also where its job was accepted and no event has told of it yet. @param {Session} session */
+function isStepping({ id, running_job: running, queued }) {
+  return running !== null || queued > 0 || [...state.jobs.values()].some((job) => job.session_id === id && job.kind !== "video" && !isOver(job));
 }
