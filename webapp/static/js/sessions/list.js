@@ -81,10 +81,11 @@ function build(session, letter) {
       h("button", { class: "session-name", onclick: () => showSession(session), title: session.prompt }, letter && badge(letter),
         clip(sessionName(session), 60)),
       h("span", { class: "dim" }, `${stateOf(session)} · ${dateTime(session.created)}`)),
-    session.head && state.panes.length > 0 && h("button", { class: "button small quiet", title: "Compare: open its head beside what is shown",
-      onclick: () => openSessionBeside(session).catch(problem) }, "Beside"),
-    session.state === "open" ? h("button", { class: "button small quiet", onclick: () => closeSession(session) }, "Close")
-      : h("button", { class: "button small quiet", onclick: () => reopenSession(session) }, "Reopen"),
-    session.state === "closed" && deleteTreeButton(session),
+    h("div", { class: "session-tools" },
+      session.head && state.panes.length > 0 && h("button", { class: "button small quiet", title: "Compare: open its head beside what is shown",
+        onclick: () => openSessionBeside(session).catch(problem) }, "Beside"),
+      session.state === "open" ? h("button", { class: "button small quiet", onclick: () => closeSession(session) }, "Close")
+        : h("button", { class: "button small quiet", onclick: () => reopenSession(session) }, "Reopen"),
+      session.state === "closed" && deleteTreeButton(session)),
   ];
 }

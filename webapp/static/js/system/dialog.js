@@ -24,7 +24,7 @@ export async function systemDialog() {
   if (storage.status === "rejected") problem(storage.reason);
   body.replaceChildren(
     storage.status === "fulfilled" ? storagePart(storage.value) : h("p", { class: "hint" }, "The storage does not answer."), memoryPart(),
-    ...(trees.status === "fulfilled" ? [treesPart(trees.value.items)] : []), modelPart(), linksPart());
+    ...(trees.status === "fulfilled" ? [treesPart(trees.value)] : []), modelPart(), linksPart());
 }
 
 /** @param {string} title @param {...Node} more */
@@ -35,7 +35,7 @@ function part(title, ...more) {
 /** Rows of a table: a name, a share as a bar, and words. @param {{name: string, size: number, words: string}[]} rows */
 function bars(rows) {
   const most = Math.max(1, ...rows.map(({ size }) => size));
-  return h("div", { class: "bars" }, ...rows.map(({ name, size, words }) => h("div", { class: "bar size-bar" },
+  return h("div", { class: "bars sizes" }, ...rows.map(({ name, size, words }) => h("div", { class: "bar" },
     h("span", { class: "bar-name" }, name),
     h("span", { class: "bar-track" }, h("span", { class: "bar-fill", style: { width: `${(100 * size) / most}%` } })),
     h("span", { class: "bar-facts" }, words))));
@@ -56,19 +56,20 @@ function storagePart({ bucket, kinds, objects, truncated, nodes_pending: pending
 function memoryPart() {
   const tiers = [...state.workers.values()].filter((worker) => worker.state !== "down")
     .flatMap(({ name, memory }) => Object.entries(memory ?? {}).map(([tier, size]) => (
-      { name: `${name.split("@")[0]} · ${tier.replace(/_bytes$/, "")}`, size, words: bytes(size) })));
+      { name: `${name.split("@")[0]} · ${tier.replace(/_bytes$/, "").replaceAll("_", " ")}`, size, words: bytes(size) })));
   return part("Memory of the workers, by tier", bars(tiers));
 }
 
-/** Checkpoints of each; of the one on screen also its bytes. @param {Schemas["TreeSummary"][]} trees */
-function treesPart(trees) {
+/** Checkpoints of each; of the one on screen also its bytes. @param {Schemas["TreePage"]} page  the newest ones */
+function treesPart({ items: trees, next }) {
   const own = d3.sum([...state.nodes.values()].filter((node) => node.tree_id === state.treeId), (node) => node.bytes_new);
   const rows = [...trees].sort((a, b) => b.nodes - a.nodes).slice(0, MOST_TREES).map((tree) => ({
     name: clip(tree.labels[0] || tree.prompt || shortId(tree.id), 60), size: tree.nodes,
     words: [count(tree.nodes, "checkpoint"), tree.id === state.treeId ? bytes(own) : tree.resting && "at rest", dateTime(tree.created)]
       .filter(Boolean).join(" · "),
   }));
-  return part(`Trees, the largest first${trees.length > MOST_TREES ? ` (${MOST_TREES} of ${trees.length})` : ""}`, bars(rows));
+  const of = next ? `the newest ${trees.length}` : trees.length;
+  return part(`Trees, the largest first${trees.length > MOST_TREES ? ` (${MOST_TREES} of ${of})` : ""}`, bars(rows));
 }
 
 function modelPart() {

@@ -13,8 +13,8 @@ import { buildTreeCanvas, find, fitAll, nextMatch } from "./canvas.js";
 /** @param {HTMLElement} panel */
 export function buildTreePanel(panel) {
   const picker = h("select", { class: "tree-picker", "aria-label": "Tree", onchange: () => openTreeOf(picker.value) });
-  const words = h("input", { type: "search", id: "search", placeholder: "Search prompts, labels, notes, failed …", "aria-label": "Search the tree",
-    spellcheck: "false" });
+  const words = h("input", { type: "search", id: "search", placeholder: "Search the tree …", "aria-label": "Search the tree",
+    title: "Prompts, labels, notes, tags, ids, seeds; failed, bookmarked, pinned", spellcheck: "false" });
   const hits = h("span", { class: "hits", role: "status" });
   const facts = h("p", { class: "tree-facts" });
   words.addEventListener("input", () => {
@@ -63,7 +63,7 @@ function fillPicker(picker) {
 /** @param {HTMLElement} note */
 function showStatus(note) {
   const words = { loading: "Loading the tree …", empty: "Nothing here yet. The tree grows with the first session.",
-    error: state.treeError?.message ?? "", dead: "No tree is shown.", lost: "", ready: "" }[state.treeStatus];
+    error: state.treeError?.message ?? "", dead: "No tree is shown.", deleted: "No tree is shown.", lost: "", ready: "" }[state.treeStatus];
   note.hidden = !words;
   text(note, words);
   note.classList.toggle("bad", state.treeStatus === "error");
