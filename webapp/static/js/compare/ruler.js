@@ -7,7 +7,7 @@ import { scale } from "./scale.js";
 
 const HEIGHT = 20;
 const PER_TICK = 74; // pixels
-const ROOM = 24; // that words need on each side of a tick
+const ROOM = 26; // that words need beside a tick
 
 export function buildRuler() {
   const drawing = svg("svg", { class: "ruler", height: HEIGHT, "aria-hidden": "true" });
@@ -22,13 +22,8 @@ export function buildRuler() {
     const ticks = d3.scaleLinear(scale.view, [0, 1]).ticks(Math.max(2, (scale.right - scale.left) / PER_TICK)).filter(Number.isInteger);
     drawing.replaceChildren(svg("text", { x: 8, y: 13, class: "ruler-name" }, "frame"), ...ticks.flatMap((frame) => [
       svg("path", { d: `M${scale.x(frame)} 15V${HEIGHT}`, class: "ruler-tick" }),
-      svg("text", { x: scale.x(frame), y: 13, "text-anchor": anchorAt(scale.x(frame)), class: "ruler-words" },
-        String(frame),
+      svg("text", { x: Math.min(scale.x(frame), scale.width - ROOM), y: 13, class: "ruler-words",
+        "text-anchor": scale.x(frame) < scale.left + ROOM ? "start" : "middle" }, String(frame),
         svg("tspan", { class: "ruler-time", dx: 3 }, `${Number((frame / fps()).toFixed(2))} s`))]));
   } };
-}
-
-/** On which side of a tick its words stand: they stay on the ruler. @param {number} x */
-function anchorAt(x) {
-  return x < scale.left + ROOM ? "start" : x > scale.width - ROOM ? "end" : "middle";
 }

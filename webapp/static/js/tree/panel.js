@@ -57,7 +57,7 @@ function fillPicker(picker) {
   const key = entries.map((session) => session.id + sessionName(session)).join();
   fill(picker, key, () => entries.map((session) => h("option", { value: session.id }, clip(sessionName(session), 40))));
   const current = entries.find((session) => session.tree_id === state.treeId);
-  if (current) picker.value = current.id;
+  picker.value = current?.id ?? "";
 }
 
 /** @param {HTMLElement} note */
