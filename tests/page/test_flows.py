@@ -283,6 +283,30 @@ def test_marks_on_a_checkpoint(world: World, view: View) -> None:
     assert view.page.locator(".hits").inner_text() == "1"
 
 
+def test_what_is_being_written_on_the_card_outlives_changes_from_elsewhere(world: World, view: View) -> None:
+    """A mark that somebody else sets makes the card anew: drafts, the caret and the focused button stay."""
+    session = world.plant(1)
+    view.open(world.link([session]))
+    card, head = view.page.locator(".node-card"), f"/api/nodes/{session['head']}"
+    card.get_by_text("Note, tags, score").click()
+    card.get_by_label("Tags, by commas").fill("slip,")
+    card.get_by_label("Note", exact=True).press_sequentially("the cup")
+    world.ok("PATCH", head, json={"label": "from elsewhere", "score": 0.5, "score_better": "lower"})
+    card.get_by_text("0.5, lower is better").wait_for()
+    assert card.get_by_label("Label", exact=True).input_value() == "from elsewhere"
+    assert card.get_by_label("Score").input_value() == "0.5"
+    view.page.keyboard.type(" slips")
+    assert card.get_by_label("Note", exact=True).input_value() == "the cup slips"
+    view.press("Tab")
+    card.locator("p.node-note", has_text="the cup slips").wait_for()
+    assert world.tree(session["id"])[-1]["tags"] == ["slip"], "sent when the field was left, not lost"
+    mark = card.get_by_role("button", name="Mark as failed")
+    mark.focus()
+    world.ok("PATCH", head, json={"bookmarked": True})
+    card.locator(".mark.on").wait_for()
+    assert view.page.evaluate("document.activeElement.getAttribute('aria-label')") == "Mark as failed"
+
+
 def test_a_note_tags_and_a_score_are_kept_found_and_taken_back(world: World, view: View) -> None:
     """They are written on the card, come back with the page, are found by the search; Undo takes the last one back."""
     session = world.plant(1)

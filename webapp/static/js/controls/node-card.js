@@ -6,13 +6,13 @@ import { LETTERS, emit, on, state, touch } from "../state/store.js";
 import { subject } from "../state/subject.js";
 import { badge } from "../ui/colours.js";
 import { fill, h } from "../ui/dom.js";
-import { iconButton, labelField, segment, segments } from "../ui/fields.js";
+import { iconButton, labelField, live, segment, segments } from "../ui/fields.js";
 import { bytes, clip, seconds, sessionName, short, shortId } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { toast } from "../ui/toasts.js";
 import { rewind } from "./actions.js";
 import { patchNode, setPinned } from "./marks.js";
-import { notesOf } from "./node-notes.js";
+import { buildNotes } from "./node-notes.js";
 import { nameOf, placeOf } from "./subject-words.js";
 import { showTab } from "./tabs.js";
 
@@ -21,13 +21,32 @@ import { showTab } from "./tabs.js";
 /** @import { IconName } from "../ui/icons.js" */
 
 export function buildNodeCard() {
-  const el = h("section", { class: "node-card", "aria-label": "Selected checkpoint", hidden: true });
+  const about = h("div", { class: "node-part" });
+  const rest = h("div", { class: "node-part" });
+  const label = buildLabel();
+  const notes = buildNotes();
+  const el = h("section", { class: "node-card", "aria-label": "Selected checkpoint", hidden: true }, about, label.el, rest, notes.el);
   on(["selection", "nodes", "panes", "sessions", "active"], () => {
     const now = subject();
     el.hidden = !now;
-    if (now) fill(el, keyOf(now), () => build(now));
+    if (!now) return;
+    const key = keyOf(now);
+    fill(about, key, () => aboutOf(now));
+    label.show(now.node);
+    fill(rest, key, () => restOf(now));
+    notes.show(now.node);
   });
   return el;
+}
+
+/** The label's field, and how to show a checkpoint's label in it. @returns {{el: HTMLElement, show: (node: Node) => void}} */
+function buildLabel() {
+  const el = labelField({ class: "label-edit", placeholder: "Name this checkpoint", "aria-label": "Label" });
+  const show = live(el);
+  let id = "";
+  el.addEventListener("change", () => patchNode(id, { label: el.value.trim() || null }));
+  el.addEventListener("keydown", (event) => event.key === "Enter" && el.blur());
+  return { el, show: (node) => show(id = node.id, node.label ?? "") };
 }
 
 /** What of the subject and of the page the card shows. @param {Subject} now */
@@ -37,27 +56,29 @@ function keyOf(now) {
     now.session?.id]);
 }
 
-/** @param {Subject} now */
-function build(now) {
+/** What it is. @param {Subject} now */
+function aboutOf(now) {
   const { node, session, letter } = now;
-  const label = labelField({ class: "label-edit", value: node.label ?? "", placeholder: "Name this checkpoint", "aria-label": "Label" });
-  label.addEventListener("change", () => patchNode(node.id, { label: label.value.trim() || null }));
-  label.addEventListener("keydown", (event) => event.key === "Enter" && label.blur());
   return [
     h("div", { class: "node-head" }, h("h2", {}, `Step ${node.frame_index}`), ...marks(node)),
     h("p", { class: "node-subject" }, letter && badge(letter), h("span", { class: "node-session" }, clip(sessionName(session), 40)),
       h("span", { class: "dim" }, placeOf(now)), ...toHead(now)),
     h("p", { class: "node-prompt", title: node.prompt }, clip(node.prompt || "initial frame", 90)),
-    label,
+  ];
+}
+
+/** What can be done with it, and its facts. @param {Subject} now */
+function restOf({ node, session, canRewind }) {
+  return [
     h("div", { class: "node-buttons" }, segments("Open in pane", ...openers(node)),
       h("button", { class: "button small", title: "Fork here (G)", onclick: () => showTab("fork", { focus: "textarea" }) }, icon("fork"), "Fork"),
-      h("button", { class: "button small", disabled: !now.canRewind, title: "Move this session's head back to this checkpoint",
+      h("button", { class: "button small", disabled: !canRewind, title: "Move this session's head back to this checkpoint",
         onclick: () => session && rewind(session.id, { checkpoint_id: node.id }) }, icon("rewind"), "Rewind here"),
       h("button", { class: "button small", title: "Try many prompts and seeds from here, judged and counted", onclick: () => emit("evaluate") },
         icon("grid"), "Evaluate …")),
     unfollowed(node),
     node.note && h("p", { class: "node-note" }, node.note),
-    facts(node), notesOf(node),
+    facts(node),
   ];
 }
 

@@ -61,9 +61,23 @@ export function isNew(el, key) {
   return true;
 }
 
-/** Replace all children, unless `key` is the one of the last call. @param {Element} el @param {string} key @param {() => Child[]} build */
+/**
+ * Replace all children, unless `key` is the one of the last call. A control that had the keyboard's focus gives it to its
+ * successor of the same name. Fields that people write in do not belong here: what is written would be lost.
+ * @param {Element} el @param {string} key @param {() => Child[]} build
+ */
 export function fill(el, key, build) {
-  if (isNew(el, key)) el.replaceChildren(...given(build()));
+  if (!isNew(el, key)) return;
+  const held = el.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement) : null;
+  el.replaceChildren(...given(build()));
+  if (!held) return;
+  const heirs = [.../** @type {NodeListOf<HTMLElement>} */ (el.querySelectorAll(held.tagName))];
+  heirs.find((heir) => nameOf(heir) === nameOf(held))?.focus({ preventScroll: true });
+}
+
+/** @param {HTMLElement} control */
+function nameOf(control) {
+  return control.getAttribute("aria-label") ?? control.textContent;
 }
 
 /**

@@ -31,6 +31,26 @@ export function complain(control, words) {
   else control.removeAttribute("aria-describedby");
 }
 
+/**
+ * @typedef {(id: string, value: string) => void} Show  whose value it is, and the value
+ */
+
+/**
+ * `show(id, value)` puts a value into the field, unless somebody wrote another one there since the last call for the same
+ * id: that one is kept until it is sent or taken away.
+ * @param {Control} field @param {(written: string) => string} [plain]  what is sent of what is written
+ * @returns {Show}
+ */
+export function live(field, plain = (written) => written.trim()) {
+  let of = "";
+  let known = "";
+  return (id, value) => {
+    const isDraft = id === of && ![known, value].includes(plain(field.value));
+    if (!isDraft && field.value !== value) field.value = value;
+    [of, known] = [id, value];
+  };
+}
+
 /** Reads the fields of a form; what cannot be read is said at its field, and the form is not sent. */
 export class Reading {
   /** @type {Control[]} */
