@@ -38,15 +38,15 @@ export function complain(control, words) {
 /**
  * `show(id, value)` puts a value into the field, unless somebody wrote another one there since the last call for the same
  * id: that one is kept until it is sent or taken away.
- * @param {Control} field @param {(written: string) => string} [plain]  what is sent of what is written
+ * @param {Control} control @param {(written: string) => string} [plain]  what is sent of what is written
  * @returns {Show}
  */
-export function live(field, plain = (written) => written.trim()) {
+export function live(control, plain = (written) => written.trim()) {
   let of = "";
   let known = "";
   return (id, value) => {
-    const isDraft = id === of && ![known, value].includes(plain(field.value));
-    if (!isDraft && field.value !== value) field.value = value;
+    const isDraft = id === of && ![known, value].includes(plain(control.value));
+    if (!isDraft && control.value !== value) control.value = value;
     [of, known] = [id, value];
   };
 }
