@@ -71,14 +71,14 @@ ROOMS = (
     Room("arc_fabric/ledger/core", "arc_fabric/rules", "redis"),
     Room(
         "arc_fabric/ledger:records",
-        "arc_fabric/records arc_fabric/ledger/core",
+        "arc_fabric/records",
         files="records",
         holds="what Redis holds of sessions, jobs, nodes and workers",
     ),
-    Room("arc_fabric/ledger/trees", "arc_fabric/records arc_fabric/ledger/core arc_fabric/ledger:records", "redis"),
+    Room("arc_fabric/ledger/trees", "arc_fabric/records arc_fabric/ledger/core arc_fabric/ledger:records"),
     Room(
         "arc_fabric/ledger",
-        "arc_fabric/records arc_fabric/ledger/core arc_fabric/ledger:records arc_fabric/ledger/trees",
+        "arc_fabric/ledger/core arc_fabric/ledger:records arc_fabric/ledger/trees",
         "redis",
     ),
     Room("arc_fabric/queue", "arc_fabric/ledger/core arc_fabric/ledger", "celery kombu redis"),
