@@ -1,4 +1,4 @@
-"""One pass of the collector over a folder, in a process that does nothing else (and does not import torch)."""
+"""One pass of collector or check over a folder, in a process that does nothing else (and does not import torch)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from arc_fabric.store.backends import DiskBackend
 from arc_fabric.store.format.manifest import MANIFEST
+from arc_fabric.store.upkeep.check import Checker
 from arc_fabric.store.upkeep.collector import Collector
 
 _HOUR = 3600.0
@@ -34,14 +35,23 @@ class _Counting(DiskBackend):
         _Counting.manifests += size if key.endswith(MANIFEST) else 0
 
 
-def _main(folder: str) -> None:
+def _main(folder: str, what: str) -> None:
     imports = _peak()
     began = time.perf_counter()
     backend = _Counting(folder, sync=False)
-    report = Collector(backend, grace_s=_HOUR).run()
-    assert not report.unreadable and not report.candidates
+    {"collect": _collect, "check": _check}[what](backend)
     figures = {"read": _Counting.read, "manifests": _Counting.manifests, "peak": _peak(), "imports": imports}
     print(json.dumps(figures | {"seconds": time.perf_counter() - began}))
+
+
+def _collect(backend: DiskBackend) -> None:
+    report = Collector(backend, grace_s=_HOUR).run()
+    assert not report.unreadable and not report.candidates
+
+
+def _check(backend: DiskBackend) -> None:
+    report = Checker(backend).run()
+    assert report.ok and report.pieces, report.problems[:3]
 
 
 def _peak() -> int:
@@ -51,4 +61,4 @@ def _peak() -> int:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    _main(sys.argv[1], sys.argv[2])
