@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from arc_fabric.ledger import Ledger
 from arc_fabric.resting.leftover import collect_leftover
 from arc_fabric.settings import Settings
-from arc_fabric.store.backends import Backend
+from arc_fabric.store.backends import Backend, signs
 from arc_fabric.store.backends.marks import storage_time
 from arc_fabric.store.upkeep.collector import Collector, GcReport
 from arc_fabric.store.upkeep.index import Index
@@ -42,14 +42,18 @@ class UpkeepReport:
     """Objects of trees that rest no more, and their bytes."""
     expired: Sequence[Expired] = ()
     """Trees that the rules of retention deleted, or would."""
+    others: Mapping[str, float] = field(default_factory=dict)
+    """Other ledgers that stored here, and until when (by the storage's clock) what was stored may be theirs: it is left
+    alone. KV goes to no budget while one of them still does."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: the collector's, and orphans, orphan_bytes, budget, leftover, leftover_bytes, expired."""
+        """JSON-safe: the collector's, and orphans, orphan_bytes, budget, leftover, leftover_bytes, expired, others."""
         return self.collected.to_dict() | {
             "orphans": None if self.orphans is None else len(self.orphans),
             "orphan_bytes": sum((self.orphans or {}).values()),
             "budget": None if self.budget is None else self.budget.to_dict(),
             "expired": [asdict(one) for one in self.expired],
+            "others": dict(self.others),
             "leftover": self.leftover[0],
             "leftover_bytes": self.leftover[1],
         }
@@ -70,12 +74,13 @@ def collect(
     gone = retire(ledger, settings, dry_run=dry_run)
     if not dry_run:
         drop_unwanted(ledger, backend)
-    since = ledger.inputs.knows_since(storage_time(backend))
+    others, now = _others(ledger, backend), storage_time(backend)
+    since = max([ledger.inputs.knows_since(now), *others.values()])
     collector = Collector(
         backend, grace_s=grace_s, named_inputs=ledger.inputs.named, inputs_since=since, clips_kept_s=kept_s
     )
     collector.begin()
-    orphans = Orphans(ledger, backend, grace_s)
+    orphans = Orphans(ledger, backend, grace_s, since=since)
     for stored in scan(backend, index):
         collector.look(stored)
         orphans.look(stored)
@@ -83,7 +88,16 @@ def collect(
     if not dry_run:
         orphans.delete()
     collected = collector.act(dry_run=dry_run)
-    budget = keep_to_budget(ledger, backend, settings, index, dry_run=dry_run)
+    alone = all(until < now for until in others.values())
+    budget = keep_to_budget(ledger, backend, settings, index, dry_run=dry_run) if alone else None
+    leftover = collect_leftover(ledger, backend, grace_s, since=since, dry_run=dry_run)
     if strangers or collected.marked or collected.deleted:
         log.info("collected: %d orphans, %d marked, %d deleted", len(strangers), collected.marked, collected.deleted)
-    return UpkeepReport(collected, strangers, budget, collect_leftover(ledger, backend, grace_s, dry_run=dry_run), gone)
+    return UpkeepReport(collected, strangers, budget, leftover, gone, others)
+
+
+def _others(ledger: Ledger, backend: Backend) -> dict[str, float]:
+    """Ledgers that store here beside this one, and until when; this one signs first."""
+    mine = ledger.inputs.ledger_id()
+    signs.sign(backend, mine)
+    return signs.others(backend, mine)

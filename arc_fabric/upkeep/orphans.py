@@ -26,14 +26,16 @@ MOST = 20_000
 class Orphans:
     """Checkpoints older than `grace_s` seconds (and than any step under way) that are no node.
 
-    Only such that the ledger would know if they were nodes: an emptied Redis makes no orphans. `look` takes in what is
+    Only such that the ledger would know if they were nodes: an emptied Redis makes no orphans, nor does another ledger
+    on the same bucket (all that was stored until `since`, by the storage's clock, may be its). `look` takes in what is
     stored, one by one; `find` says which are orphans. What another checkpoint refers to stays stored, deleted or not.
     """
 
-    def __init__(self, ledger: Ledger, backend: Backend, grace_s: float) -> None:
+    def __init__(self, ledger: Ledger, backend: Backend, grace_s: float, *, since: float = 0.0) -> None:
         self._ledger, self._backend = ledger, backend
         self._now = storage_time(backend)
         self._since = ledger.inputs.knows_since(self._now)
+        self._after = max(self._since, since)
         self._latest = self._now - max(grace_s, UNCOMMITTED_S)
         self._asking: dict[str, int] = {}
         self._found: dict[str, int] = {}
@@ -41,7 +43,7 @@ class Orphans:
 
     def look(self, stored: Stored) -> None:
         """Take in one checkpoint. Raises Redis errors."""
-        if len(self._found) < MOST and stored.living and self._since < stored.objects[MANIFEST].modified < self._latest:
+        if len(self._found) < MOST and stored.living and self._after < stored.objects[MANIFEST].modified < self._latest:
             self._asking[stored.id] = stored.size
             if len(self._asking) == _CHUNK:
                 self._ask()

@@ -107,19 +107,20 @@ class ServeStep(bootsteps.StartStopStep):
         self._serve(me)
 
     def _serve(self, me: worker_process.WorkerProcess) -> None:
+        from arc_fabric.store.backends import backend_from_settings
         from workers.threads.reaper import Reaper
+        from workers.threads.signer import Signer
         from workers.threads.watchdog import Watchdog
 
         me.serving = True
         through_outages(lambda: me.ledger.leases.take(me.name, me.boot_id, me.record()))
         Watchdog(me, stop_asked=_stop_asked, end=self.end).start()
-        self._threads = [Reaper(me)]
+        backend = backend_from_settings(me.settings)
+        self._threads = [Reaper(me), Signer(me, backend)]
         if me.role == MEDIA:
-            from arc_fabric.store.backends import backend_from_settings
             from workers.threads.conductor import Conductor
             from workers.threads.janitor import Janitor
 
-            backend = backend_from_settings(me.settings)
             self._threads += [Janitor(me, backend), Conductor(me, backend)]
         else:
             from workers.threads.pins import PinKeeper

@@ -9,7 +9,7 @@ from arc_fabric.errors import InvalidRequest
 from arc_fabric.ledger import Imported, Ledger, Limits
 from arc_fabric.resting import attach
 from arc_fabric.settings import Settings
-from arc_fabric.store.backends import backend_from_settings
+from arc_fabric.store.backends import backend_from_settings, signs
 from arc_fabric.store.upkeep.bundle import Bundle, import_bundle, read_bundle
 from arc_fabric.store.upkeep.bundle_check import check_nodes
 
@@ -29,6 +29,7 @@ def import_file(settings: Settings, file: Path) -> tuple[Bundle, Imported]:
             )
         check_nodes(nodes, manifests)
         ledger.imports.add(nodes, sessions, check_only=True)
+        signs.sign(backend, ledger.inputs.ledger_id())
         began = time.monotonic()
         import_bundle(file, backend)
         imported = ledger.imports.add(nodes, sessions)

@@ -217,6 +217,11 @@ def _gc(facts: dict[str, Any]) -> None:
         )
     if facts.get("leftover"):
         out.print(f"{size(facts['leftover_bytes'])} in {facts['leftover']} objects of trees that rest no more {verb}")
+    if facts.get("others"):
+        out.print(
+            f"[yellow]{len(facts['others'])} other systems (another Redis) stored in this bucket[/]: what was stored "
+            "while they did is left alone; give each system a bucket of its own", soft_wrap=True
+        )  # fmt: skip
     if facts["inputs"]:
         out.print(f"{size(facts['input_bytes'])} of these in {facts['inputs']} given pictures that nothing names")
     if facts["inputs"] is None:

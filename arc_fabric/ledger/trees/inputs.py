@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from arc_fabric.base import input_keys
+from arc_fabric.ids import new_id
 from arc_fabric.ledger.core import Core, keys
 from arc_fabric.ledger.core.connection import texts
 from arc_fabric.ledger.trees.resting import Resting
@@ -25,6 +26,12 @@ class Inputs:
         """
         self._core.redis.set(keys.KNOWS_SINCE, now, nx=True)
         return float(self._core.redis.get(keys.KNOWS_SINCE) or now)
+
+    def ledger_id(self) -> str:
+        """What tells this ledger from all others, made when it is first asked for; an emptied Redis is another one."""
+        made = new_id("led")
+        self._core.redis.set(keys.LEDGER_ID, made, nx=True)
+        return str(self._core.redis.get(keys.LEDGER_ID) or made)
 
     def named(self) -> set[str] | None:
         """Keys below `inputs/` that an unfinished job or a node names; None where no session was ever made, or the
