@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from arc_fabric.base.environment import without_foreign
 from arc_fabric.errors import ServiceError
 
 _PARENT_DEATH = Path(__file__).with_name("parent_death.py")
@@ -30,6 +31,8 @@ _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fork")
 
 class Child:
     """A supervised process in a session of its own: a terminal's Ctrl-C reaches only us, and we stop it.
+
+    Its environment is ours without what means other programs, and `env`.
 
     `orphan_signal` is what it gets when we die without stopping it; `keep_open`: descriptors it inherits; `nice`: by
     how much its priority is lower than ours.
@@ -49,7 +52,7 @@ class Child:
         nice: int = 0,
     ) -> None:
         self.name, self.command, self.log = name, list(command), log
-        self._env = {**os.environ, **(env or {})}
+        self._env = {**without_foreign(os.environ), **(env or {})}
         self._cwd = cwd
         self._stop_signals = stop_signals
         self._orphan_signal = orphan_signal

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from arc_fabric.base.environment import without_foreign
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.output import ReadyFlag, ready_line
 from arc_fabric.extras import extra
@@ -28,7 +29,7 @@ def flower(context: typer.Context, as_json: ReadyFlag = False) -> None:
     command = flower_command(settings.host, port)
     if as_json:
         _announce_later(f"http://{settings.host}:{port}")
-    os.execve(sys.executable, command, {**os.environ, **settings.to_env(), **flower_logins(settings)})
+    os.execve(sys.executable, command, {**without_foreign(os.environ), **settings.to_env(), **flower_logins(settings)})
 
 
 def _announce_later(url: str) -> None:

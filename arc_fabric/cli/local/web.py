@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from arc_fabric.base.environment import without_foreign
 from arc_fabric.cli.app import app, settings_of
 from arc_fabric.cli.output import ReadyFlag
 from arc_fabric.errors import InvalidRequest
@@ -27,5 +28,10 @@ def web(context: typer.Context, as_json: ReadyFlag = False) -> None:
             hint="Set redis_url and s3_endpoint, or run everything with 'arc-fabric up'.",
         )
     port = choose_port(settings.port, 8321, settings.host, what="the web app (port)")
-    environment = {**os.environ, **settings.to_env(), "ARC_FABRIC_PORT": str(port), "ARC_WEB_JSON": str(int(as_json))}
+    environment = {
+        **without_foreign(os.environ),
+        **settings.to_env(),
+        "ARC_FABRIC_PORT": str(port),
+        "ARC_WEB_JSON": str(int(as_json)),
+    }
     os.execve(sys.executable, gunicorn_command(settings, port), environment)

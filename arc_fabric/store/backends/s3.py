@@ -20,6 +20,7 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from arc_fabric.base.environment import hidden
 from arc_fabric.base.hosts import is_loopback
 from arc_fabric.base.present import present
 from arc_fabric.errors import StoreUnavailable
@@ -59,30 +60,8 @@ class S3Backend(Backend):
         self._client = Minio(
             self.endpoint, access_key, secret_key, secure=secure, region=_REGION, http_client=self._pool
         )
-        self._bytes = S3Store(
-            bucket,
-            endpoint=f"{'https' if secure else 'http'}://{self.endpoint}",
-            region=_REGION,
-            access_key_id=access_key,
-            secret_access_key=secret_key,
-            virtual_hosted_style_request=False,
-            unsigned_payload=True,
-            client_options={
-                "allow_http": not secure,
-                "connect_timeout": timedelta(seconds=_CONNECT_S),
-                "read_timeout": timedelta(seconds=_ANSWER_S),
-                "timeout": timedelta(seconds=_WHOLE_S),
-                **_past_proxies(self.endpoint),
-            },
-            retry_config={
-                "max_retries": _RETRIES,
-                "backoff": {
-                    "init_backoff": timedelta(seconds=_PAUSE_S),
-                    "max_backoff": timedelta(seconds=1),
-                    "base": 2,
-                },
-            },
-        )
+        with hidden("AWS_"):  # a session's token of another account would go with every request
+            self._bytes = _store(self.endpoint, access_key, secret_key, bucket, secure)
 
     def ensure_bucket(self) -> None:
         """Make the bucket unless it exists."""
@@ -175,6 +154,33 @@ class S3Backend(Backend):
             endpoint=self.endpoint,
             bucket=self.bucket,
         )
+
+
+def _store(endpoint: str, access_key: str, secret_key: str, bucket: str, secure: bool) -> S3Store:
+    return S3Store(
+        bucket,
+        endpoint=f"{'https' if secure else 'http'}://{endpoint}",
+        region=_REGION,
+        access_key_id=access_key,
+        secret_access_key=secret_key,
+        virtual_hosted_style_request=False,
+        unsigned_payload=True,
+        client_options={
+            "allow_http": not secure,
+            "connect_timeout": timedelta(seconds=_CONNECT_S),
+            "read_timeout": timedelta(seconds=_ANSWER_S),
+            "timeout": timedelta(seconds=_WHOLE_S),
+            **_past_proxies(endpoint),
+        },
+        retry_config={
+            "max_retries": _RETRIES,
+            "backoff": {
+                "init_backoff": timedelta(seconds=_PAUSE_S),
+                "max_backoff": timedelta(seconds=1),
+                "base": 2,
+            },
+        },
+    )
 
 
 def _past_proxies(endpoint: str) -> ClientConfig:
