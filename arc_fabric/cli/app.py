@@ -27,6 +27,7 @@ MODULES = {
     "remote.trees": ("trees", "delete"),
     "remote.sessions": ("sessions", "new", "step", "fork", "rewind", "checkpoint", "close"),
     "remote.tree": ("tree", "show"),
+    "remote.usage": ("usage",),
     "remote.pins": ("pin", "unpin"),
     "remote.compare": ("compare",),
     "remote.video": ("video",),

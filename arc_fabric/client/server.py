@@ -157,6 +157,11 @@ class Server:
         """Worker processes."""
         return list(self.transport.pages("/api/workers"))
 
+    def usage(self) -> list[dict[str, Any]]:
+        """Open sessions and stored bytes per token, with its quota: {name, sessions_open, bytes_stored,
+        sessions_allowed, bytes_allowed}."""
+        return list(self.transport.pages("/api/usage"))
+
     def evaluate(self, plan: Plan | Mapping[str, Any] | str | Path | None = None, **values: Any) -> RemoteEvaluation:
         """Have variants tried from checkpoints and judged: a `Plan`, its values, or a TOML file of them.
 

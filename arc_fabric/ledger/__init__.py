@@ -24,6 +24,7 @@ from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.leases import Leases
 from arc_fabric.ledger.logins import Logins
 from arc_fabric.ledger.media import Media
+from arc_fabric.ledger.owners import Owners, Usage
 from arc_fabric.ledger.records import (
     EvaluationRecord,
     Event,
@@ -59,6 +60,7 @@ __all__ = [
     "Page",
     "SessionRecord",
     "TreeView",
+    "Usage",
     "WorkerRecord",
     "WritesRefused",
 ]
@@ -88,6 +90,7 @@ class Ledger:
         self.imports = Imports(core, self.resting)
         self.inputs = Inputs(core, self.resting)
         self.logins = Logins(core)
+        self.owners = Owners(core)
         self.audit = Audit(core)
         self.evaluations = Evaluations(core)
 

@@ -156,6 +156,14 @@ def test_doctor_looks_at_what_runs(cli: Cli, stack: RunningStack) -> None:
     assert findings["clock"]["message"].startswith("within")
 
 
+def test_usage_in_a_terminal(remote_cli: Cli, trunk: str) -> None:
+    """What a token's holder has; without tokens everything is local's."""
+    (mine,) = remote_cli("usage", "--json").json["items"]
+    assert (mine["name"], mine["sessions_allowed"], mine["bytes_allowed"]) == ("local", None, None)
+    assert mine["bytes_stored"] > 0
+    assert "local" in remote_cli("usage").out
+
+
 def test_a_tree_is_listed_and_deleted(remote_cli: Cli, trunk: str) -> None:
     """One in use is refused; `--close --yes` deletes it, and its session is unknown then."""
     tree_id = remote_cli("show", trunk, "--json").json["tree_id"]

@@ -83,3 +83,18 @@ def test_without_quotas_everything_is_counted_and_nothing_refused(redis_url: str
     assert _bytes(hand, "ann") == 20_000
     assert hand.ledger.redis.scard(keys.owner_open("ann")) == 4
     hand.ledger.close()
+
+
+def test_usage_says_what_there_is_and_what_is_allowed(hand: Hand) -> None:
+    """Whoever has something or a quota of its own, by name and by pages; `also` has nothing and is shown."""
+    _opened(hand, "bob", 300)
+    hand.ledger.sessions.close(_opened(hand, "bob", 50))
+    page = hand.ledger.owners.page(also=["zoe"])
+    assert [(u.name, u.sessions_open, u.bytes_stored, u.sessions_allowed, u.bytes_allowed) for u in page.items] == [
+        ("ann", 0, 0, 2, 1000),
+        ("bob", 1, 350, None, 500),
+        ("zoe", 0, 0, None, 500),
+    ]
+    first = hand.ledger.owners.page(limit=1)
+    assert (first.items[0].name, first.next) == ("ann", "ann")
+    assert [u.name for u in hand.ledger.owners.page("ann").items] == ["bob"]

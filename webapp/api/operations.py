@@ -16,7 +16,7 @@ from webapp.http.answers import binary, blueprint, errors, json_answer, tagged_j
 from webapp.http.files import immutable
 from webapp.http.limits import Turns
 from webapp.model import sample_names, sample_png
-from webapp.schemas.fleet import ModelAnswer, QueuesAnswer, SamplePage, StorageAnswer, WorkerPage
+from webapp.schemas.fleet import ModelAnswer, QueuesAnswer, SamplePage, StorageAnswer, UsagePage, WorkerPage
 from webapp.schemas.ids import Query
 
 operations = blueprint("operations", "operations", "The model, its workers and the storage.")
@@ -36,6 +36,13 @@ class NamesQuery(Query):
     cursor: str | None = Field(
         None, min_length=1, max_length=80, pattern=r"^[\w.-]+$", description="`next` of the page before."
     )
+    limit: int = Field(500, ge=1, le=500, description="Entries per page.")
+
+
+class UsageQuery(Query):
+    """A page of usage."""
+
+    cursor: str | None = Field(None, min_length=1, max_length=200, description="`next` of the page before.")
     limit: int = Field(500, ge=1, le=500, description="Entries per page.")
 
 
@@ -83,6 +90,15 @@ def list_queues() -> Response:
     ledger = ctx().ledger
     items = [{"name": name, "length": length} for name, length in ledger.workers.queues().items()]
     return json_answer({"items": items, "counts": ledger.counts()})
+
+
+@operations.get("/usage", responses={200: UsagePage})
+def get_usage(query: UsageQuery) -> Response:
+    """Open sessions and stored bytes per token, with its quota"""
+    context = ctx()
+    names = [token.name for token in context.settings.tokens]
+    page = context.ledger.owners.page(query.cursor, query.limit, also=names)
+    return json_answer({"items": [usage.to_dict() for usage in page.items], "next": page.next})
 
 
 @operations.get("/storage", responses={200: StorageAnswer})

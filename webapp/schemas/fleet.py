@@ -164,6 +164,25 @@ class QueuesAnswer(View):
     counts: CountsView = Field(description="Totals.")
 
 
+class UsageView(View):
+    """What the holder of a token has, and may have (setting `quotas`)."""
+
+    name: str = Field(description="The token's name; `local` where there are no tokens.", examples=["ci"])
+    sessions_open: int = Field(description="Open sessions that are not bulk.", examples=[2])
+    bytes_stored: int = Field(
+        description="Bytes that its sessions' steps have stored, less those of deleted trees.", examples=[206_438_400]
+    )
+    sessions_allowed: int | None = Field(description="Open sessions allowed; null: no bound of its own.", examples=[5])
+    bytes_allowed: int | None = Field(description="Bytes allowed; null: no bound.", examples=[200_000_000_000])
+
+
+class UsagePage(View):
+    """A page of usage, by token name."""
+
+    next: str | None = Field(description=NEXT, examples=["ci"])
+    items: list[UsageView] = Field(description="At most `limit`.")
+
+
 class KindUsage(View):
     """What one kind of object takes."""
 

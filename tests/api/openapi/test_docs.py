@@ -103,10 +103,10 @@ def test_every_schema_is_described_with_examples(document: dict[str, Any]) -> No
 
 
 def test_answers_of_the_operators_routes_have_the_members_described(web_server: WebServer) -> None:
-    """The model, its samples, workers, queues and storage: what is described comes, and nothing else."""
+    """The model, its samples, workers, queues, storage and usage: what is described comes, and nothing else."""
     served = {
         "/api/model": fleet.ModelAnswer, "/api/workers": fleet.WorkerPage, "/api/samples": fleet.SamplePage,
-        "/api/queues": fleet.QueuesAnswer, "/api/storage": fleet.StorageAnswer,
+        "/api/queues": fleet.QueuesAnswer, "/api/storage": fleet.StorageAnswer, "/api/usage": fleet.UsagePage,
     }  # fmt: skip
     for path, view in served.items():
         assert _surplus(view.model_validate(web_server.ok("GET", path))) == [], path
