@@ -13,7 +13,7 @@ from arc_fabric.ids import new_id
 from arc_fabric.ledger import Imported, Ledger, NodeRecord
 from arc_fabric.ledger.core import keys
 from arc_fabric.ledger.records import TreeView
-from arc_fabric.ledger.trees.imports import STAGED_S
+from arc_fabric.ledger.trees.imports import SLICE, STAGED_S
 from tests.ledger.conftest import Hand
 
 Views = tuple[list[dict[str, Any]], list[dict[str, Any]]]
@@ -264,3 +264,14 @@ def test_an_import_that_was_cut_off_while_it_was_shown_is_finished(
         assert not elsewhere.imports.add(*views).nodes
         assert not [key for key in elsewhere.redis.scan_iter("arc:import:*") if not key.endswith(":done")]
     assert at > len(tree.nodes)
+
+
+def test_an_import_of_many_trees_touches_each_a_few_times(hand: Hand, elsewhere: Ledger) -> None:
+    """Not all of them in every slice: what it costs Redis grows as the import does."""
+    root = hand.ledger.nodes.get(hand.opened().head).to_dict()
+    ids = [new_id("ckp") for _ in range(5 * SLICE)]
+    views = [root | {"id": made, "tree_id": made, "children": []} for made in ids]
+    elsewhere.redis.config_resetstat()
+    assert len(elsewhere.imports.add(views).nodes) == len(ids)
+    calls = elsewhere.redis.info("commandstats")["cmdstat_sismember"]["calls"]  # `touch` asks once whether it is doomed
+    assert len(ids) <= calls < 3 * len(ids)

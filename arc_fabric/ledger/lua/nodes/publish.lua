@@ -4,17 +4,45 @@
 -- begun, records at most. Answers: ok | more | again (it was staged too long ago: nothing is changed).
 local token, most = ARGV[1], tonumber(ARGV[3])
 local function staged(key) return keys.staged(token .. ':' .. key) end
+local function due(name, count) return redis.call('LRANGE', staged(name), 0, count - 1) end
 local function taken(name, count) return redis.call('LPOP', staged(name), count) or {} end
+
+-- Touch each of these trees once; what `touch` says where one of them cannot be changed now.
+local function touch_all(trees)
+  local seen = {}
+  for _, tree in ipairs(trees) do
+    local rests = not seen[tree] and touch(tree)
+    if rests then return rests end
+    seen[tree] = true
+  end
+  return nil
+end
+
+-- The trees of what this slice shows: it may be a while since the first.
+local function trees_due()
+  local trees = {}
+  local function add(key, nid)
+    local tree = redis.call('HGET', staged(key), 'tree_id') or redis.call('HGET', key, 'tree_id')
+    trees[#trees + 1] = tree and bare(tree) or (nid and home(nid))
+  end
+  local nodes = due('nodes', most)
+  for _, nid in ipairs(nodes) do add(keys.node(nid), nid) end
+  if #nodes > 0 then return trees end
+  local joins, grows = due('joins', 2 * most), due('grows', 2 * most)
+  for i = 2, #joins, 2 do add(keys.node(joins[i]), joins[i]) end
+  for i = 1, #grows, 2 do trees[#trees + 1] = grows[i] end
+  if #joins + #grows > 0 then return trees end
+  for _, sid in ipairs(due('sessions', most)) do add(keys.session(sid)) end
+  return trees
+end
 
 if redis.call('EXISTS', staged('done')) == 1 then return { 'ok' } end
 local begun = redis.call('SISMEMBER', keys.PUBLISHING, token) == 1
 local first = redis.call('LINDEX', staged('nodes'), 0)
 first = first and keys.node(first) or redis.call('LINDEX', staged('sessions'), 0)
 if not begun and (not first or redis.call('TTL', staged('parts')) < tonumber(ARGV[2])) then return { 'again' } end
-for _, tree in ipairs(redis.call('SMEMBERS', staged('trees'))) do
-  local rests = touch(tree)
-  if rests then return rests end
-end
+local rests = touch_all(begun and trees_due() or redis.call('SMEMBERS', staged('trees')))
+if rests then return rests end
 redis.call('SADD', keys.PUBLISHING, token)
 
 -- What was staged under another name gets its own, unless it is here already: this slice was begun before.
