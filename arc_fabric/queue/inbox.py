@@ -47,6 +47,10 @@ class Inbox:
         """Messages of one of LISTS, the oldest first; they stay where they are."""
         return texts(self._ledger.redis.lrange(name, -most, -1))[::-1]
 
+    def length(self, name: str) -> int:
+        """How many messages one of LISTS has."""
+        return int(self._ledger.redis.llen(name))
+
     def drop(self, name: str, raw: str) -> None:
         """Take a message out: its job is accepted."""
         self._ledger.redis.lrem(name, -1, raw)

@@ -25,9 +25,10 @@ from webapp.work.bodies import JobForm
 from webapp.work.forms import accept_forms
 
 log = logging.getLogger(__name__)
-WINDOW = 64
-"""Messages that are looked at in a round."""
-_EVERY_S, _ROLE_S, _OTHERS_S = 0.1, 3.0, 1.0
+WINDOW, DEEPEST = 64, 1024
+"""Messages that are looked at in a round: the oldest, and more while all of those have to wait, so that a session that
+is full holds up no other's."""
+_EVERY_S, _ROLE_S, _OTHERS_S, _WAITS_S = 0.1, 3.0, 1.0, 0.5
 _PASSING = (TooManyJobs, StoreUnavailable, ModelUnavailable)
 """What passes by itself: such a message stays, and is looked at again."""
 
@@ -42,6 +43,7 @@ class Intake(Rounds):
         self._inbox = Inbox(self._context.ledger)
         self._monitors = Monitors(self._inbox)
         self._next = 0.0
+        self._window = WINDOW
 
     def _now_and_then(self) -> None:
         if time.monotonic() < self._next:
@@ -50,8 +52,10 @@ class Intake(Rounds):
             self._next = time.monotonic() + _OTHERS_S
             return
         self._monitors.alive()
-        while not self.ending.is_set() and self.round():
+        while not self.ending.is_set() and (self.round() or self._deeper()):
             self._context.ledger.leases.hold("intake", self._holder, _ROLE_S)
+        if self._window > WINDOW:
+            self._next = time.monotonic() + _WAITS_S
 
     def round(self) -> int:
         """Take what lies at the front; how many messages were taken."""
@@ -63,11 +67,21 @@ class Intake(Rounds):
         self._monitors.tell(outcomes)
         return len(outcomes)
 
+    def _deeper(self) -> bool:
+        """Look further behind what has to wait; False where there is nothing more to look at."""
+        longest = max(self._inbox.length(queue) for queue in LISTS)
+        if longest <= self._window:
+            self._window = WINDOW if longest <= WINDOW else self._window
+            return False
+        more = min(2 * self._window, DEEPEST)
+        grown, self._window = more > self._window, more
+        return grown
+
     def _first_of_each_session(self) -> list[Message]:
         """Of a session only its oldest message: should that have to wait, no later one may pass it."""
         found, seen = list[Message](), set[str]()
         for queue in LISTS:
-            for raw in self._inbox.front(queue, WINDOW):
+            for raw in self._inbox.front(queue, self._window):
                 message = read(queue, raw, int(self._context.settings.max_body_bytes), self._context.ledger.core.now())
                 if message.session is None or message.session not in seen:
                     found.append(message)

@@ -12,7 +12,7 @@ from celery import Celery
 from arc_fabric.ledger import Ledger
 from arc_fabric.settings import Settings
 from webapp.app import create_app
-from webapp.intake.intake import Intake
+from webapp.intake.intake import WINDOW, Intake
 
 
 @pytest.fixture
@@ -62,6 +62,20 @@ def test_messages_wait_where_a_limit_is_met_and_none_passes_another(
     assert taken == [ledger.jobs.of_key(task_id).id for task_id in sent]  # type: ignore[union-attr]
     assert len(_steps(ledger, free)) == 1
     assert ledger.redis.llen("arc") == 0
+
+
+def test_a_full_session_holds_no_other_up_however_many_messages_it_has(
+    settings: Settings, ledger: Ledger, sender: Celery
+) -> None:
+    """More than are looked at in a round wait at the front; the one behind them is taken, and none passes another."""
+    intake = Intake(create_app(settings.replaced(max_jobs_per_session=2)))
+    full, free = _open(ledger), _open(ledger)
+    sent = _send(sender, full, 3 * WINDOW)
+    _send(sender, free, 1)
+    intake._now_and_then()
+    assert len(_steps(ledger, free)) == 1
+    assert [job.id for job in _steps(ledger, full)] == [ledger.jobs.of_key(sent[0]).id]  # type: ignore[union-attr]
+    assert ledger.redis.llen("arc") == len(sent) - 1
 
 
 def test_two_that_overlap_accept_each_message_once_and_in_order(
