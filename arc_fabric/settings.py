@@ -33,11 +33,13 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from arc_fabric import rules
+from arc_fabric.base.hosts import check_url
 from arc_fabric.errors import InvalidRequest, UnknownSetting
 
 PREFIX = "ARC_FABRIC_"
@@ -84,7 +86,7 @@ class Token(BaseModel):
 class Settings(BaseModel):
     """What an operator may choose. Frozen: make another with `load_settings`."""
 
-    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True, allow_inf_nan=False)
 
     # Where things are kept and reached.
     data_dir: Path = Field(Path(".arc-fabric"), description="Folder of the embedded servers' data, secrets and logs.")
@@ -239,6 +241,17 @@ class Settings(BaseModel):
     @classmethod
     def _are_quotas(cls, value: list[str]) -> list[str]:
         rules.quotas(value)
+        return value
+
+    @field_validator("url", "redis_url", "s3_endpoint")
+    @classmethod
+    def _is_url(cls, value: str, info: ValidationInfo) -> str:
+        if value and info.field_name == "url":
+            check_url(value, "http", "https")
+        elif value and info.field_name == "redis_url":
+            check_url(value, "redis", "rediss", "unix")
+        elif value:
+            check_url(value if "://" in value else f"http://{value}", "http", "https")
         return value
 
     @field_validator("data_dir")

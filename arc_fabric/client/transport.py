@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from arc_fabric import errors
-from arc_fabric.base.hosts import is_loopback, proxies
+from arc_fabric.base.hosts import check_url, is_loopback, proxies
 from arc_fabric.base.retry import retry
 from arc_fabric.base.text import NO_TEXT, half_of
 from arc_fabric.ids import new_id
@@ -20,11 +20,20 @@ PAUSES_S = (0.1, 0.3, 1.0, 2.0, 4.0)
 _BUSY = (429, 502, 503, 504)
 
 
+def _checked(url: str) -> str:
+    try:
+        return check_url(url, "http", "https")
+    except ValueError as error:
+        raise errors.InvalidRequest(f"{url!r} is no address of a server: it {error}.") from None
+
+
 class Transport:
     """One server. Thread-safe."""
 
     def __init__(self, url: str, token: str | None, timeout: float) -> None:
-        self.url = url.rstrip("/")
+        self.url = _checked(url).rstrip("/")
+        if token and not (token.isascii() and token.isprintable()):
+            raise errors.InvalidRequest("A token is a line of ASCII characters.", hint="See the setting 'tokens'.")
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         limits = httpx.Timeout(timeout, connect=5.0)
         try:

@@ -20,7 +20,7 @@ from arc_fabric.base.terms import BatchMode, PromptMode
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.records.types import CheckpointId
 
-MOST_VARIANTS = 100_000
+MOST_VARIANTS, MOST_ACTIONS = 100_000, 1000
 _Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 _Prompt = Annotated[str, Field(min_length=1)]
 _Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -80,10 +80,14 @@ class Plan(_Part):
         default=[None], min_length=1, max_length=1000, description="null: the checkpoint's own."
     )
     seeds: list[_Seed | None] = Field(
-        default=[None], min_length=1, max_length=MOST_VARIANTS, description="null: the checkpoint's own."
+        fail_fast=True,
+        default=[None],
+        min_length=1,
+        max_length=MOST_VARIANTS,
+        description="null: the checkpoint's own.",
     )
     actions: Sequence[ActionPlan] = Field(
-        default_factory=list, max_length=1000, description="Given actions; none: the policy acts."
+        default_factory=list, max_length=MOST_ACTIONS, description="Given actions; none: the policy acts."
     )
     prompt_mode: PromptMode = Field("keep", description="What a new prompt does to the window's older KV.")
     batch: BatchMode = Field(
@@ -124,6 +128,14 @@ class Plan(_Part):
     def _each_once(cls, given: list[Any]) -> list[Any]:
         if len(set(given)) < len(given):
             raise ValueError("a value is there twice: equal variants have equal results, bit for bit")
+        return given
+
+    @field_validator("actions", mode="before")
+    @classmethod
+    def _few(cls, given: Any) -> Any:
+        """Of a `Sequence` pydantic looks at every member before it counts them."""
+        if isinstance(given, list | tuple) and len(given) > MOST_ACTIONS:
+            raise ValueError(f"should have at most {MOST_ACTIONS} entries, not {len(given)}")
         return given
 
     @field_validator("actions", "policies")

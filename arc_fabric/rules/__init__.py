@@ -8,6 +8,7 @@ Quota(sessions=None, bytes=1000000000000)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ def retention(rules: Iterable[str]) -> dict[str, float]:
     found = {}
     for rule in rules:
         tag, _, seconds = rule.rpartition("=")
-        if not tag.strip() or float(seconds) <= 0:
+        if not tag.strip() or not 0 < float(seconds) < math.inf:
             raise ValueError(f"a rule of retention is written tag=seconds (* for every tree), not {rule!r}")
         found[tag.strip()] = float(seconds)
     return found
@@ -59,4 +60,9 @@ def _bytes(text: str) -> int:
 
 
 def _bound(text: str, read: Callable[[str], int]) -> int | None:
-    return None if text.strip() == "-" else read(text.strip())
+    if text.strip() == "-":
+        return None
+    bound = read(text.strip())
+    if bound < 0:
+        raise ValueError(f"a bound is 0 or more, not {bound}")
+    return bound

@@ -77,6 +77,16 @@ def test_an_unknown_setting_is_refused_with_the_nearest_name(where: str, monkeyp
         ("tokens", "lab:emperor:a-secret-of-the-lab"),
         ("tokens", "lab:write:short"),
         ("host", ""),
+        ("url", "http://["),
+        ("url", "127.0.0.1:8321"),
+        ("url", "http://127.0.0.1:99999"),
+        ("redis_url", "http://127.0.0.1:6379"),
+        ("redis_url", "redis://127.0.0.1:many/0"),
+        ("s3_endpoint", "http://["),
+        ("rest_after_s", float("inf")),
+        ("lease_ttl_s", float("nan")),
+        ("retention", "*=nan"),
+        ("quotas", "ci=-1/5"),
     ],
 )
 def test_a_value_without_sense_is_refused_by_name(name: str, value: object) -> None:

@@ -13,7 +13,7 @@ from arc_fabric.base.tables import to_csv
 from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.evaluation import results, scorers
 from arc_fabric.evaluation.comparison import compare
-from arc_fabric.evaluation.plan import ActionPlan, Plan
+from arc_fabric.evaluation.plan import MOST_ACTIONS, ActionPlan, Plan
 from arc_fabric.evaluation.report import report
 from arc_fabric.evaluation.stored import delete, read_groups, read_rows
 from arc_fabric.ids import pattern
@@ -43,6 +43,7 @@ class GivenActions(ActionPlan):
     """A named sequence of actions, as the running model takes them."""
 
     actions: list[Chunk] = Field(
+        fail_fast=True,
         min_length=1,
         max_length=1000,
         description="One entry per step, float [action_horizon][action_dim]; the policy acts after the last.",
@@ -61,7 +62,10 @@ class PlanBody(Plan, Body):
         examples=[["pick up the red cup", "push the cup to the left"]],
     )
     actions: Sequence[GivenActions] = Field(
-        default_factory=list, max_length=1000, description="Given actions; none: the policy acts.", examples=[[]]
+        default_factory=list,
+        max_length=MOST_ACTIONS,
+        description="Given actions; none: the policy acts.",
+        examples=[[]],
     )
     steps: Steps = Field(description="Steps per variant.", examples=[8])
 

@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 
 from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.http import parse_date
 
-from arc_fabric.base.text import NO_TEXT, half_of
+from arc_fabric.base.text import NO_TEXT, half_of, is_text
 from arc_fabric.errors import InvalidRequest
 
 FILE_FIELD = "initial_frame"
@@ -23,12 +24,19 @@ TEXT_FIELDS = frozenset({"prompt", "label", "if_head", FILE_FIELD})
 LIST_FIELDS = frozenset({"state"})
 
 
+DATED = {"HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_DATE"}
+"""Headers that are, or may be, a date. One that is none counts as not sent (RFC 9110, 13.1)."""
+
+
 class ApiRequest(Request):
     """What the validators read through `get_json` is always an object, or a clear error is raised."""
 
     def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         if environ.get("HTTP_IF_MATCH", "").strip() == "*":  # any version will do (werkzeug takes it for none)
             del environ["HTTP_IF_MATCH"]
+        for name in DATED & environ.keys():
+            if not _can_be_read(environ[name]):
+                del environ[name]
         super().__init__(environ, *args, **kwargs)
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
@@ -81,6 +89,15 @@ def _by_frame(cameras: dict[int, list[str]]) -> list[list[str]]:
     return [list(views) for views in zip(*(cameras[at] for at in names), strict=True)]
 
 
+def _can_be_read(text: str) -> bool:
+    """False for a date that no calendar has, which makes Python's reader raise."""
+    try:
+        parse_date(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
 def parse_json(data: bytes | str) -> dict[str, Any] | list[Any]:
     """JSON text -> object or array; InvalidRequest for anything else (NaN and infinities too)."""
     try:
@@ -89,10 +106,21 @@ def parse_json(data: bytes | str) -> dict[str, Any] | list[Any]:
         raise InvalidRequest(f"the body is no valid JSON: {error}", hint="Send one JSON object.") from None
     if not isinstance(value, (dict, list)):
         raise InvalidRequest(f"the body is a JSON {type(value).__name__}; an object is expected")
-    where = half_of(value)
+    where = half_of(value) if _may_hold_half(data) else None
     if where is not None:
         raise InvalidRequest(f"{where}: {NO_TEXT}", hint="Send text as UTF-8 (in JSON escapes: whole pairs).")
     return value
+
+
+def _may_hold_half(data: bytes | str) -> bool:
+    """Whether a text in it may be none: only an escape, or bytes that are not UTF-8, can make half of a pair."""
+    if isinstance(data, str):
+        return "\\u" in data or not is_text(data)
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return True
+    return b"\\u" in data or b"\0" in data  # with NULs it is UTF-16 or UTF-32, which JSON's reader takes as well
 
 
 def _number(name: str, value: str) -> int | float:

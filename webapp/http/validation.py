@@ -20,6 +20,8 @@ from arc_fabric.errors import (
     SessionNotFound,
 )
 
+MOST_SHOWN = 50
+"""Refused fields that an answer names; it says how many there are."""
 PICTURE = "picture"
 """The rule that a text breaks which can be no picture; work/checks.py applies it."""
 _NOT_FOUND: dict[str, type[NotFound]] = {
@@ -40,12 +42,12 @@ _IDS = {"ses_": "session", "ckp_": "checkpoint", "job_": "job"}
 def of_validation(error: ValidationError) -> ArcFabricError:
     """One of our errors. A path parameter that cannot be an id names nothing that exists, so it is a 404 like any
     unknown id."""
-    fields = [_field(item, error.title) for item in error.errors(include_url=False)]
+    fields = [_field(item, error.title) for item in error.errors(include_url=False)[:MOST_SHOWN]]
     first = fields[0]
     unknown = _NOT_FOUND.get(first["field"]) if error.title.endswith("Path") else None
     if unknown is not None:
         return unknown(f"{first['got']!r} is no id of this server", **{first["field"]: first["got"]})
-    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if all(field["rule"] == PICTURE for field in fields):
         return InvalidImage(f"{first['field']}: {first['expected']}{more}", errors=fields)
     came = "" if first["rule"] in _SAID else f"; {first['got']!r} came"

@@ -43,16 +43,19 @@ Number = Annotated[
     Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX, description="A number in the range of 32-bit floats, as models take them."),
 ]
 Row = Annotated[
-    list[Number], Field(max_length=MOST, json_schema_extra=decided_by("action_dim")), AfterValidator(checks.row)
+    list[Number],
+    Field(fail_fast=True, max_length=MOST, json_schema_extra=decided_by("action_dim")),
+    AfterValidator(checks.row),
 ]
 Chunk = Annotated[
     list[Row],
-    Field(min_length=1, max_length=MOST, json_schema_extra=decided_by("action_horizon")),
+    Field(fail_fast=True, min_length=1, max_length=MOST, json_schema_extra=decided_by("action_horizon")),
     AfterValidator(checks.chunk),
 ]
 State = Annotated[
     list[Number],
     Field(
+        fail_fast=True,
         max_length=MOST,
         description="Robot state, float [state_dim] in the model's own units.",
         json_schema_extra=decided_by("state_dim"),
@@ -62,6 +65,7 @@ State = Annotated[
 Actions = Annotated[
     list[Chunk | None],
     Field(
+        fail_fast=True,
         min_length=1,
         max_length=1000,
         description="One entry per step: float [action_horizon][action_dim], or null to let the policy predict. "

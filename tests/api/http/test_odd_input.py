@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from arc_fabric.settings import Settings, Token
 from tests.support.web_server import WebServer
 from webapp.app import create_app
+from webapp.http.validation import MOST_SHOWN
 
 HALF = '"pick up \\ud83e"'
 CHECKPOINT = "ckp_" + "0" * 26
@@ -47,11 +48,33 @@ def test_half_a_character_is_refused_wherever_text_is_taken(
     client: FlaskClient, method: str, path: str, body: str
 ) -> None:
     """As an escape of JSON, and as the bytes that an encoder which does not look makes of it."""
-    for half in (HALF.encode(), b'"pick up \xed\xa0\xbe"'):
-        status, detail = _json(client, method, path, body.encode().replace(b"%s", half))
+    halves = [body.encode().replace(b"%s", half) for half in (HALF.encode(), b'"pick up \xed\xa0\xbe"')]
+    for given in (*halves, halves[0].decode().encode("utf-16-le")):
+        status, detail = _json(client, method, path, given)
         assert status == 422 and "surrogate" in detail, detail
     whole = body.replace("%s", '"\\ud83e\\udd64"')
     assert "surrogate" not in client.open(path, method=method, data=whole, content_type="application/json").text
+
+
+@pytest.mark.parametrize(
+    "member", ['"seeds": [%s]', '"actions": [%s]', '"actions": [{"name": "a", "actions": [%s]}]', '"tags": [%s]', "%s"]
+)
+def test_a_body_full_of_mistakes_gets_a_short_answer(client: FlaskClient, member: str) -> None:
+    """Not one that names each of thirty thousand: that took seconds and megabytes."""
+    wrong = ",".join(['"x"'] * 30_000) if "[" in member else ",".join(f'"k{i}": 1' for i in range(30_000))
+    body = "{" + member.replace("%s", wrong) + "}"
+    answer = client.post("/api/evaluations", data=body, content_type="application/json")
+    assert answer.status_code == 422
+    assert len(answer.data) < 20_000
+    assert 1 <= len(answer.json["errors"]) <= MOST_SHOWN
+
+
+@pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since", "If-Range", "Date"])
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 999999999999 00:00:00 GMT", "Thu, 99 Foo 0000 99:99:99 GMT", "\u0663"])
+def test_dates_that_no_calendar_has_count_as_not_sent(client: FlaskClient, name: str, date: str) -> None:
+    """On what is built on the way and on files."""
+    for path in ("/static/icon.svg", "/openapi/openapi.json", "/api/samples"):
+        assert client.get(path, headers={name: date.encode().decode("latin1")}).status_code == 200, path
 
 
 def test_numbers_beyond_float32_are_refused_with_the_reason(client: FlaskClient) -> None:
