@@ -39,8 +39,8 @@ from pydantic import (
 )
 
 from arc_fabric import rules
-from arc_fabric.base.hosts import check_url
 from arc_fabric.errors import InvalidRequest, UnknownSetting
+from arc_fabric.rules.addresses import check_url
 
 PREFIX = "ARC_FABRIC_"
 CONFIG_VARIABLE = "ARC_FABRIC_CONFIG"

@@ -78,7 +78,7 @@ ROOMS = (
     Room("arc_fabric/ledger/trees", "arc_fabric/records arc_fabric/ledger/core arc_fabric/ledger:records"),
     Room(
         "arc_fabric/ledger",
-        "arc_fabric/ledger/core arc_fabric/ledger:records arc_fabric/ledger/trees",
+        "arc_fabric/rules arc_fabric/ledger/core arc_fabric/ledger:records arc_fabric/ledger/trees",
         "redis",
     ),
     Room("arc_fabric/queue", "arc_fabric/ledger/core arc_fabric/ledger", "celery kombu redis"),
@@ -194,7 +194,7 @@ ROOMS = (
     ),
     Room(
         "arc_fabric/client",
-        "arc_fabric/records arc_fabric/media arc_fabric/evaluation arc_fabric:protocol",
+        "arc_fabric/records arc_fabric/rules arc_fabric/media arc_fabric/evaluation arc_fabric:protocol",
         "gymnasium httpx numpy pyarrow safetensors torch websockets",
     ),
     Room(

@@ -35,23 +35,6 @@ def place_of(origin: str) -> str:
         return ""
 
 
-def check_url(text: str, *schemes: str) -> str:
-    """The text itself; ValueError, in words, where it is no URL of one of these schemes with a host.
-
-    >>> check_url("https://fabric.example.org/arc", "http", "https")
-    'https://fabric.example.org/arc'
-    """
-    try:
-        parts = urlsplit(text)
-        placed = parts.scheme == "unix" or bool(parts.hostname)
-        good = parts.scheme in schemes and placed and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or any(character.isspace() for character in text):
-        raise ValueError(f"must be a URL as {schemes[0]}://host:port, port 1 to 65535")
-    return text
-
-
 def is_loopback(place: str) -> bool:
     """Whether a URL, or `host:port`, names this machine."""
     host = host_of(place.partition("://")[2].partition("/")[0] if "://" in place else place)

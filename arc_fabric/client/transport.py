@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 
 from arc_fabric import errors
-from arc_fabric.base.hosts import check_url, is_loopback, proxies
+from arc_fabric.base.hosts import is_loopback, proxies
 from arc_fabric.base.retry import retry
 from arc_fabric.base.text import NO_TEXT, half_of
 from arc_fabric.ids import new_id
+from arc_fabric.rules.addresses import check_url
 
 PAUSES_S = (0.1, 0.3, 1.0, 2.0, 4.0)
 _BUSY = (429, 502, 503, 504)

@@ -1,14 +1,16 @@
 """Results of evaluations: in Redis while they are new, in object storage for good.
 
-`evaluations/<id>/rows-<n>-<first>-<last>.jsonl` holds rows as they were moved there, of variants between these two (an
-older one has no such bounds in its name), `groups.json` what was said of groups of them. A part is written before its
-rows leave Redis; whoever dies between leaves rows in both, which is the same as in one.
+`evaluations/<id>/rows-<n>-<first>-<last>-<token>.jsonl` holds rows as they were moved there, of variants between these
+two (an older one has no such bounds in its name), `groups.json` what was said of groups of them. A part is written
+before its rows leave Redis; whoever dies between leaves rows in both, which is the same as in one. Two that move rows
+at once overwrite nothing of each other: by the token, and because only what was stored leaves Redis.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +19,7 @@ from arc_fabric.ledger import Ledger
 from arc_fabric.store.backends import Backend
 
 _GROUPS = "groups.json"
-_PART = re.compile(r"rows-(\d+)(?:-(\d+)-(\d+))?\.jsonl$")
+_PART = re.compile(r"rows-(\d+)(?:-(\d+)-(\d+)(?:-[0-9a-f]{8})?)?\.jsonl$")
 
 
 class _Part(NamedTuple):
@@ -68,9 +70,9 @@ def move_rows(ledger: Ledger, backend: Backend, evaluation_id: str) -> None:
     held = ledger.evaluations.rows(evaluation_id)
     if not held:
         return
-    name = f"rows-{len(_parts(backend, evaluation_id)):06d}-{min(held)}-{max(held)}.jsonl"
+    name = f"rows-{len(_parts(backend, evaluation_id)):06d}-{min(held)}-{max(held)}-{os.urandom(4).hex()}.jsonl"
     backend.put(folder(evaluation_id) + name, "\n".join(held.values()).encode())
-    ledger.evaluations.drop_rows(evaluation_id, list(held))
+    ledger.evaluations.drop_rows(evaluation_id, held)
 
 
 def write_groups(backend: Backend, evaluation_id: str, groups: Sequence[Mapping[str, Any]]) -> None:

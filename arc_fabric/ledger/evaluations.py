@@ -17,6 +17,8 @@ from arc_fabric.ledger.records import EvaluationRecord
 from arc_fabric.ledger.requests import digest
 
 MOST_ACTIVE = 100
+_PER_SCRIPT = 200
+"""Rows that one script looks at: Redis serves nobody else meanwhile."""
 LENT, MADE = "lent:", "made:"
 """How notes of variants begin that are made outside."""
 
@@ -138,10 +140,12 @@ class Evaluations:
         """How many results Redis holds."""
         return int(self._core.redis.hlen(keys.evaluation_rows(evaluation_id)))
 
-    def drop_rows(self, evaluation_id: str, numbers: Sequence[int]) -> None:
-        """Forget rows that object storage has by now."""
-        if numbers:
-            self._core.redis.hdel(keys.evaluation_rows(evaluation_id), *map(str, numbers))
+    def drop_rows(self, evaluation_id: str, stored: Mapping[int, str]) -> None:
+        """Forget rows that object storage has by now, as they were stored; one that was written again stays."""
+        items = list(stored.items())
+        for start in range(0, len(items), _PER_SCRIPT):
+            args = [part for item in items[start : start + _PER_SCRIPT] for part in item]
+            self._core.scripts.run("evaluations/drop", evaluation_id, *args)
 
     def delete(self, evaluation_id: str) -> None:
         """Forget an evaluation that does not run; the checkpoints that it made stay."""

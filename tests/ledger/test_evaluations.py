@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -12,6 +13,7 @@ from arc_fabric.ids import new_id
 from arc_fabric.ledger import EvaluationRecord, Ledger
 from arc_fabric.ledger.core import keys
 from arc_fabric.ledger.evaluations import Settled
+from arc_fabric.store.backends.base import Buffer
 from arc_fabric.store.backends.memory import MemoryBackend
 
 
@@ -138,3 +140,43 @@ def test_a_page_of_rows_reads_only_its_parts(ledger: Ledger) -> None:
     move_rows(ledger, backend, id_)
     assert page(-1, None) == everything
     assert page(4, 1) == [(5, 4)]
+
+
+class Overtaken(MemoryBackend):
+    """Does something else before it stores an object, once."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._meanwhile = [meanwhile]
+
+    def put(self, key: str, parts: Buffer | Sequence[Buffer]) -> None:
+        """An object."""
+        if self._meanwhile:
+            self._meanwhile.pop()()
+        super().put(key, parts)
+
+
+def _settle(ledger: Ledger, id_: str, number: int, made: int) -> None:
+    ledger.redis.hset(keys.evaluation_running(id_), str(number), "job_x")
+    ledger.evaluations.settle(id_, [Settled(number, json.dumps({"variant": number, "made": made}))])
+
+
+def test_two_conductors_that_overlap_lose_no_row(ledger: Ledger) -> None:
+    """One is held up between reading the rows and storing them; meanwhile another one, with more rows of the same range
+    and one that was made again, stores and forgets them."""
+    id_ = _new(ledger, total=10)
+
+    def meanwhile() -> None:
+        _settle(ledger, id_, 4, 1)
+        move_rows(ledger, backend, id_)
+        _settle(ledger, id_, 2, 2)
+
+    backend = Overtaken(meanwhile)
+    for number in (0, 2, 9):
+        _settle(ledger, id_, number, 1)
+    move_rows(ledger, backend, id_)
+    found = {row["variant"]: row["made"] for row in read_rows(ledger, backend, id_)}
+    assert found == {0: 1, 2: 2, 4: 1, 9: 1}
+    move_rows(ledger, backend, id_)
+    assert not ledger.evaluations.rows(id_)
+    assert {row["variant"]: row["made"] for row in read_rows(ledger, backend, id_)} == found

@@ -159,8 +159,9 @@ class Batch:
         except NotOurs as answer:
             log.info("job %s: %s, dropped", row.run.job.id, answer)
             return False
-        except StoreUnavailable:
-            raise
+        except StoreUnavailable as error:  # it was waited for; the job ends as one alone does, at its last commit
+            self._failed(row.run, error)
+            return False
         except StoreError as error:
             # It could not be stored from here (see durability.py); a fresh process makes it again and stores it.
             self._process.drain(f"a step of {row.run.job.id} was not stored: {error}")
