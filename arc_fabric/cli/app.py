@@ -80,12 +80,19 @@ def settings_of(context: typer.Context, **flags: Any) -> Settings:
 
 
 def main() -> None:
-    """Run the command line; never shows a traceback for an error that we raise on purpose."""
+    """Run the command line; never shows a traceback for an error that we raise on purpose, nor for files and streams
+    that cannot be used."""
     try:
-        _load(sys.argv[1:])
-        app()
-    except ArcFabricError as error:
-        output.report_error(error, "--json" in sys.argv)
+        try:
+            _load(sys.argv[1:])
+            app()
+        except ArcFabricError as error:
+            output.report_error(error, "--json" in sys.argv)
+            sys.exit(1)
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        output.report_lost_output(error)
         sys.exit(1)
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,9 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object in
 PIPED_WIDTH = 200
 """Columns where nobody's terminal sets them: output that is piped is not cut."""
 
+for _name in ("stdout", "stderr"):
+    if getattr(sys, _name) is None:  # it was closed before we were started
+        setattr(sys, _name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
 for _stream in (sys.stdout, sys.stderr):
     if isinstance(_stream, io.TextIOWrapper):
         _stream.reconfigure(errors="backslashreplace")  # records of old may hold what no UTF-8 can
@@ -99,3 +103,10 @@ def ago(then: float, now: float | None = None) -> str:
         if passed >= seconds:
             return f"{passed / seconds:.0f} {unit} ago"
     return f"{max(0, passed):.0f} s ago"
+
+
+def report_lost_output(error: OSError) -> None:
+    """Standard output takes nothing more (its disk is full), or a file of ours cannot be used: said on stderr alone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer goes nowhere
+    what = f" ({error.filename})" if error.filename else ""
+    err.print(f"error: {error.strerror or type(error).__name__}{what}", soft_wrap=True, markup=False)

@@ -43,6 +43,10 @@ class Transport:
             )
         except (ImportError, ValueError) as error:  # a proxy that needs another package, or that is none
             raise no_way_through(error) from None
+        except OSError as error:  # a file of certificates or of keys that the environment names
+            raise errors.ServiceError(
+                f"TLS cannot be set up: {error}", hint="Unset SSLKEYLOGFILE, SSL_CERT_FILE or SSL_CERT_DIR."
+            ) from None
 
     def close(self) -> None:
         """Close the connections."""

@@ -120,9 +120,10 @@ def _must_listen(url: str) -> None:
         socket.create_connection(
             (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), 5
         ).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that is too long for DNS is no Unicode to Python
+        why = getattr(error, "strerror", None) or type(error).__name__
         raise errors.ServiceError(
-            f"No Arc Fabric answers at {url} ({error.strerror or type(error).__name__}).",
+            f"No Arc Fabric answers at {url} ({why}).",
             hint="Start one with 'arc-fabric up', or name one with --url or ARC_FABRIC_URL.",
             url=url,
         ) from None
