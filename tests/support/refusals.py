@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from arc_fabric.services.valkey import ValkeyServer
 from tests.support.waiting import eventually
@@ -29,6 +31,35 @@ def refusing(server: ValkeyServer, kind: str) -> Iterator[None]:
             yield
         finally:
             end()
+
+
+@contextmanager
+def held_up(server: ValkeyServer) -> Iterator[None]:
+    """Inside the block the server answers everything with BUSY: a script runs that does not end by itself."""
+    with Redis.from_url(server.url, retry=None) as client, Redis.from_url(server.url, retry=None) as looping:
+        client.config_set("busy-reply-threshold", 1)
+        thread = threading.Thread(target=_loop, args=(looping,))
+        thread.start()
+        eventually(lambda: _is_busy(client))
+        try:
+            yield
+        finally:
+            client.script_kill()
+            thread.join(30)
+            client.config_set("busy-reply-threshold", 5000)
+
+
+def _loop(client: Redis) -> None:
+    with contextlib.suppress(ResponseError):  # it was killed
+        client.eval("while true do end", 0)
+
+
+def _is_busy(client: Redis) -> bool:
+    try:
+        client.ping()
+    except ResponseError as error:
+        return str(error).startswith("BUSY")
+    return False
 
 
 def _of(client: Redis, kind: str) -> tuple[Callable[[], object], Callable[[], object]]:

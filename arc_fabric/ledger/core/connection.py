@@ -19,13 +19,14 @@ BLOCK_S = 2.0
 """Longest wait inside Redis of one blocking read; longer waits are loops around it."""
 
 
-_REFUSAL = re.compile(r"(OOM|MISCONF|NOREPLICAS|READONLY|UNBLOCKED|MASTERDOWN|CLUSTERDOWN)")
+_REFUSAL = re.compile(r"(OOM|MISCONF|NOREPLICAS|READONLY|UNBLOCKED|MASTERDOWN|CLUSTERDOWN|BUSY)")
 _LEFT_OUT = re.compile(r"[,.]?\s*script:.*", re.DOTALL)
 
 
 class WritesRefused(ResponseError):
     """Redis answers and takes no writes for now: no memory or disk is left (OOM, MISCONF), too few replicas follow it
-    (NOREPLICAS), or it is a replica itself (READONLY, UNBLOCKED, MASTERDOWN). Waiting helps, as in an outage."""
+    (NOREPLICAS), it is a replica itself (READONLY, UNBLOCKED, MASTERDOWN), or somebody's script holds it up, reading
+    included (BUSY). Waiting helps, as in an outage."""
 
 
 REDIS_OUTAGE = (RedisConnectionError, RedisTimeoutError, ConnectionError, TimeoutError, WritesRefused)

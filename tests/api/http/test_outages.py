@@ -11,7 +11,7 @@ from arc_fabric.base.threads import SUPERVISOR, Rounds
 from arc_fabric.ledger import Ledger
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.settings import Settings
-from tests.support.refusals import KINDS, refusing
+from tests.support.refusals import KINDS, held_up, refusing
 from webapp.app import create_app
 
 OPENED = {"prompt": "pick up the red cup", "initial_frame": "sample:two-cups"}
@@ -45,6 +45,17 @@ def test_refused_writes_are_503_with_the_cause(client: FlaskClient, own_redis: V
         assert ready.status_code == 503 and kind in ready.json["checks"]["redis"]
         assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").json["checks"]["redis"] == "ok"
+
+
+def test_a_script_that_holds_redis_up_is_503_as_well(client: FlaskClient, own_redis: ValkeyServer) -> None:
+    """For readers, too; the answer says why, and nothing of it is a defect."""
+    with held_up(own_redis):
+        for answer in (client.post("/api/sessions", json=OPENED), client.get("/api/sessions")):
+            assert answer.status_code == 503, answer.text
+            assert answer.headers["Retry-After"] and "BUSY" in answer.json["detail"]
+        ready = client.get("/readyz")
+        assert ready.status_code == 503 and "BUSY" in ready.json["checks"]["redis"]
+    assert client.get("/api/sessions").status_code == 200
 
 
 def test_a_sick_thread_shows(client: FlaskClient, settings: Settings, own_redis: ValkeyServer) -> None:

@@ -12,7 +12,7 @@ from arc_fabric.ids import new_id
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.settings import Settings
 from arc_fabric.store.format.manifest import MANIFEST, key_of
-from tests.support.refusals import KINDS, refusing
+from tests.support.refusals import KINDS, held_up, refusing
 from tests.support.waiting import eventually
 from tests.workers.conftest import TOY, Fleet
 
@@ -53,6 +53,20 @@ def test_an_idle_worker_outlives_refused_writes(lone: Fleet, own_redis: ValkeySe
             time.sleep(REFUSED_S)
         lone.step(session)
     assert lone.ledger.workers.find("gpu.0").pid == pid
+
+
+def test_workers_outlive_a_script_that_holds_redis_up(lone: Fleet, own_redis: ValkeyServer) -> None:
+    """BUSY to everything for longer than a lease: the same process goes on, and the job ends as it should."""
+    pid = lone.start().pid
+    session = lone.create()
+    job = lone.submit(session, steps=20, prompt="sleep 0.1")
+    eventually(lambda: lone.ledger.jobs.get(job.id).progress["done"] >= 2)
+    with held_up(own_redis):
+        time.sleep(REFUSED_S)
+    assert lone.done(job).progress["done"] == 20
+    lone.step(session)
+    eventually(lambda: lone.ledger.counts()["nodes_pending"] == 0)
+    assert (lone.ledger.workers.find("gpu.0").pid, lone.children["gpu.0"].running) == (pid, True)
 
 
 def test_the_janitor_outlives_whatever_is_stored(lone: Fleet) -> None:
