@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.chaos import campaign
 from tests.chaos.book import Book
-from tests.chaos.nursery import Nursery
+from tests.support.nursery import Nursery
 
 
 def main() -> int:

@@ -11,9 +11,9 @@ from typing import Any
 from arc_fabric.ledger.core import keys
 from tests.chaos.clients import PROMPTS, Allowance, Client
 from tests.chaos.killer import Killer
-from tests.chaos.nursery import Nursery
 from tests.chaos.verify import Audit
 from tests.chaos.world import World
+from tests.support.nursery import Nursery
 
 SESSIONS, CLIENTS = 5, 3
 SETTLE_S = 180.0

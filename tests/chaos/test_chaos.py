@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import campaign
-from tests.chaos.nursery import Nursery
+from tests.support import nursery
 
 
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_doubled_disordered_or_stuck(tmp_path: Path) -> None:
     """Eight kills and eighty jobs: every accepted job took effect once, in order, with the right bits, durably."""
     seed = random.SystemRandom().randrange(10**6)
-    with Nursery(tmp_path) as nursery:
-        outcome = campaign.run(tmp_path, nursery, seed=seed, kills=8, jobs=80)
+    outcome = campaign.run(tmp_path, nursery.shared(), seed=seed, kills=8, jobs=80)
     assert outcome.problems == [], f"python -m tests.chaos --seed {seed} --kills 8 --jobs 80: {outcome.to_dict()}"
     assert outcome.facts["succeeded"] >= 40

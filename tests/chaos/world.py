@@ -22,8 +22,8 @@ from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.format.manifest import ROOT as CHECKPOINTS
-from tests.chaos.nursery import ForkedChild, Nursery
 from tests.support.children import end_all
+from tests.support.nursery import Nursery
 from tests.support.refusals import refusing
 from tests.support.toy_model import ToyModel
 
@@ -195,6 +195,6 @@ class World:
     def _child(self, name: str, module: list[str]) -> Child:
         log = self.settings.data_dir / "logs" / f"{name}.log"
         if self._nursery is not None:
-            return ForkedChild(name, self._nursery, module, log, self._env)
+            return self._nursery.child(name, module, log, self._env, torch=name.startswith("gpu"))
         command = [sys.executable, "-m", *module]
         return Child(name, command, log, env=self._env, cwd=ROOT, orphan_signal=signal.SIGKILL)

@@ -9,8 +9,9 @@ import sys
 import time
 
 from arc_fabric.client import ArcFabric
+from tests.support.nursery import ROOT
 from tests.support.waiting import eventually
-from tests.support.web_server import ROOT, WebServer
+from tests.support.web_server import WebServer
 
 ENVIRONMENTS = """
 import sys, time

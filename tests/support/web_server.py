@@ -6,8 +6,6 @@ Redis, the object store and the processes are real; only the model is small, so 
 from __future__ import annotations
 
 import signal
-import sys
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,10 +15,10 @@ from arc_fabric.services.parts import gunicorn_command
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.process import Child
 from arc_fabric.settings import Settings
+from tests.support import nursery
 from tests.support.waiting import eventually
 
 TOY = "python:tests.support.toy_model:load"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class WebServer:
@@ -37,13 +35,15 @@ class WebServer:
         logs = settings.data_dir / "logs"
         shared = {**self.settings.to_env(), "PYTHONUNBUFFERED": "1", **(env or {})}
         stop = ((signal.SIGTERM, 15.0),)
-        command = [sys.executable, "-m", "arc_fabric", "worker", "--name", "gpu.0", "--device", "cpu"]
-        self.web = Child(
-            "web", gunicorn_command(self.settings, port), logs / "web.log", env=shared, cwd=ROOT, stop_signals=stop
-        )
-        self.worker = Child("gpu.0", command, logs / "gpu.0.log", env=shared, cwd=ROOT, stop_signals=stop)
-        media = [sys.executable, "-m", "arc_fabric", "worker", "--name", "media"]
-        self.media = Child("media", media, logs / "media.log", env=shared, cwd=ROOT, stop_signals=stop)
+
+        def child(name: str, module: list[str]) -> Child:
+            log, torch = logs / f"{name}.log", name.startswith("gpu")
+            return nursery.shared().child(name, module, log, shared, torch=torch, stop_signals=stop)
+
+        _, _, *gunicorn = gunicorn_command(self.settings, port)
+        self.web = child("web", gunicorn)
+        self.worker = child("gpu.0", ["arc_fabric", "worker", "--name", "gpu.0", "--device", "cpu"])
+        self.media = child("media", ["arc_fabric", "worker", "--name", "media"])
         self._parts = [self.web, self.worker, self.media] if worker else [self.web]
 
     def start(self) -> WebServer:

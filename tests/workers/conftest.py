@@ -22,6 +22,7 @@ from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import backend_from_settings
+from tests.support import nursery
 from tests.support.children import end_all
 from tests.support.toy_model import ToyModel
 from tests.support.waiting import eventually
@@ -47,16 +48,16 @@ class Fleet:
     def start(
         self, name: str = "gpu.0", *, wait: bool = True, plain: bool = False, module: str = "workers", **env: str
     ) -> Child:
-        """Start a worker process; with `plain` by Celery's own command line."""
-        command = [module, name, "cpu"]
+        """Start a worker process; with `plain` by Celery's own command line, in an interpreter of its own."""
+        log = self.settings.data_dir / "logs" / f"{name}.log"
+        env = {**self.settings.to_env(), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **env}
         if plain:
             command = ["celery", "-A", "workers.startup.app", "worker", "-P", "threads", "-c", "1", "-l", "INFO",
                        "-Q", f"{name},interactive,bulk", "-n", f"{name}@%h"]  # fmt: skip
-        child = Child(
-            name, [sys.executable, "-m", *command], self.settings.data_dir / "logs" / f"{name}.log",
-            env={**self.settings.to_env(), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **env}, cwd=ROOT,
-            orphan_signal=signal.SIGKILL,
-        )  # fmt: skip
+            whole = [sys.executable, "-m", *command]
+            child = Child(name, whole, log, env=env, cwd=ROOT, orphan_signal=signal.SIGKILL)
+        else:
+            child = nursery.shared().child(name, [module, name, "cpu"], log, env, torch=name.startswith("gpu"))
         self.children[name] = child
         child.start()
         if wait:

@@ -15,7 +15,8 @@ from arc_fabric.client import ArcFabric
 from arc_fabric.services.ports import free_ports
 from arc_fabric.services.process import Child
 from arc_fabric.settings import Settings
-from tests.support.web_server import ROOT, WebServer
+from tests.support.nursery import ROOT
+from tests.support.web_server import WebServer
 
 TOP = "/lab/arc"
 
