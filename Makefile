@@ -16,7 +16,9 @@ PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 # Processes that tests are shared out to, each with servers of its own; 0: this one process, for a debugger.
 PROCESSES ?= 3
-PARALLEL = -n $(PROCESSES) --dist loadgroup
+PARALLEL = -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+# What Python compiles is kept, whatever the caller's environment says: tests start a hundred interpreters.
+export PYTHONDONTWRITEBYTECODE =
 COVERED = tests/sdk tests/store tests/ledger tests/queue tests/media
 
 .PHONY: install demo test test-all coverage lint types lint-page house format serve bench chaos docs clean

@@ -5,7 +5,9 @@
     s3_server      the embedded store of the test session      s3_bucket   an empty bucket of it, per test
     settings       Settings that point at both, per test       s3_client   minio-py on the store
     web_server     the web app with one worker on a toy model; `web`: the same with all session slots free
-    stack          the whole system (`arc-fabric up`), for the test session; `.url` is the web app
+    stack          the whole system (`arc-fabric up`); `.url` is the web app
+
+`web_server` and `stack` are kept from module to module while tests that want them come (tests/support/kept.py).
 
 A server that a failing test used has its log printed with the failure.
 """
@@ -17,6 +19,7 @@ import gc
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -27,21 +30,23 @@ from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from tests.services.stack import RunningStack
+from tests.support import sharing_out
 from tests.support.buckets import new_bucket
+from tests.support.kept import kept
+from tests.support.sharing_out import BySystem
 from tests.support.web_fixtures import picture, web, web_server
 
 __all__ = ["picture", "web", "web_server"]
 
-GROUPS = {"stack", "page_stack"}
-"""Fixtures that start the whole system."""
 _databases = itertools.cycle(range(1, 63))
 """Database 0 is the web server's, 63 that of the workers that a module shares."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _lean() -> Iterator[None]:
-    """A process that has grown gives back what the module's tests left behind, to itself and to the system."""
+    """After a module: end what the next tests do without, and give back memory that its tests left behind."""
     yield
+    kept.module_over()
     if psutil.Process().memory_info().rss > 1 << 30:
         gc.collect()
         if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
@@ -111,22 +116,33 @@ def settings(redis_url: str, s3_server: WeedServer, s3_bucket: str, tmp_path: Pa
     )
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """The whole system, started once: `.url` is the web app, `.facts` what `up --json` printed."""
-    running = RunningStack(tmp_path_factory.mktemp("stack"), "--devices", "cpu,cpu")
-    try:
-        yield running.start()
-    finally:
-        if running.process is not None:
-            running.stop()
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> RunningStack:
+    """The whole system, kept for all its tests: `.url` is the web app, `.facts` what `up --json` printed."""
+    made: RunningStack = kept.get(
+        "stack", lambda: RunningStack(tmp_path_factory.mktemp("stack"), "--devices", "cpu,cpu").running()
+    )
+    return made
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under pytest-xdist a file's tests stay together, and so do all that share one of the large fixtures."""
-    for item in items:
-        shared = GROUPS & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group(min(shared) if shared else item.path.as_posix()))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySystem | None:
+    """With `--dist loadfile`: files that share a whole system go together, too."""
+    return BySystem(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Under pytest-xdist the longest begin first."""
+    sharing_out.check(items)
+    if hasattr(config, "workerinput"):
+        items.sort(key=sharing_out.turn)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """What is kept for the next test is known before the fixtures of this one end."""
+    kept.next = nextitem
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""A Chromium for the test session, the whole system for it to talk to, and a page that must stay silent.
+"""A Chromium, the whole system for it to talk to, and a page that must stay silent.
 
     chromium      one browser process (playwright)       world    worlds over HTTP; sessions are closed after each test
     page_stack    `arc-fabric up` with the real model    view     a page; a console error or warning fails the test
@@ -21,32 +21,29 @@ from benchmarks._page import browser
 from tests.page.view import View
 from tests.page.world import World
 from tests.services.stack import RunningStack
+from tests.support.kept import kept
 
 MODEL = "python:tests.page.stumbling:make_model"
 BUILD = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """The browser."""
+@pytest.fixture(scope="module")
+def chromium() -> Any:
+    """The browser, kept for all tests that want it."""
     path = browser.path()
     if path is None:
         if os.environ.get("CI") == "true" and os.geteuid() == 0 and shutil.which("apt-get"):
             pytest.fail(browser.ABSENT)
         pytest.skip(browser.ABSENT)
-    with browser.browser(path) as made:
-        yield made
+    return kept.get("chromium", lambda: browser.browser(path), patience=2)
 
 
-@pytest.fixture(scope="session")
-def page_stack(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+@pytest.fixture(scope="module")
+def page_stack(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> RunningStack:
     """The whole system for the tests of the page. Asks for the browser first: without one it need not start."""
-    running = RunningStack(tmp_path_factory.mktemp("page"), "--devices", "cpu", "--no-flower", "--model", MODEL)
-    try:
-        yield running.start()
-    finally:
-        if running.process is not None:
-            running.stop()
+    flags = ("--devices", "cpu", "--no-flower", "--model", MODEL)
+    made: RunningStack = kept.get("page_stack", lambda: RunningStack(tmp_path_factory.mktemp("page"), *flags).running())
+    return made
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,6 +50,15 @@ class RunningStack:
         self.facts = json.loads(text) if text.startswith("{") and text.rstrip().endswith("}") else {}
         assert "url" in self.facts, f"up did not start: {text}{self.process.stdout.read()}\n{self.logs()}"
         return self
+
+    @contextmanager
+    def running(self) -> Iterator[RunningStack]:
+        """Started, and stopped afterwards."""
+        try:
+            yield self.start()
+        finally:
+            if self.process is not None:
+                self.stop()
 
     @property
     def redis_url(self) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+import redis
 from minio import Minio
 
 from arc_fabric.media.frames import encode_png
@@ -15,11 +17,18 @@ from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import load_settings
 from tests.support.buckets import new_bucket
+from tests.support.kept import kept
 from tests.support.web_server import TOY, WebServer
 
+PATIENCE = 8
+"""Modules that do without a web server before it ends: in random order another that wants it comes before long."""
 
+
+@contextmanager
 def serving(s3_server: WeedServer, redis_url: str, folder: Path, *, model: str = TOY) -> Iterator[WebServer]:
-    """The body of a fixture: the web app with one worker on `model`, on a new bucket."""
+    """The web app with one worker on `model`, on a new bucket and an emptied Redis."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
     pair = s3_server.credentials
     keys = pair.settings(s3_server.endpoint)
     with new_bucket(Minio(s3_server.endpoint, pair.access_key, pair.secret_key, secure=False)) as bucket:
@@ -29,13 +38,14 @@ def serving(s3_server: WeedServer, redis_url: str, folder: Path, *, model: str =
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def web_server(
     redis_server: ValkeyServer, s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[WebServer]:
-    """The web app with one toy worker for the whole test session, in database 0 of its Redis (tests take 1 to 62)."""
+) -> WebServer:
+    """The web app with one toy worker, in database 0 of the session's Redis (tests take 1 to 62). Kept for a while."""
     url = redis_server.database(0)
-    yield from serving(s3_server, url, tmp_path_factory.mktemp("web"))
+    made: WebServer = kept.get("web_server", lambda: serving(s3_server, url, tmp_path_factory.mktemp("web")), PATIENCE)
+    return made
 
 
 @pytest.fixture

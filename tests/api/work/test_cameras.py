@@ -36,7 +36,8 @@ def server(s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory) -> I
     redis = ValkeyServer(tmp_path_factory.mktemp("cameras-redis"))
     redis.start()
     model = "python:tests.support.three_cameras:load"
-    yield from serving(s3_server, redis.url, tmp_path_factory.mktemp("cameras"), model=model)
+    with serving(s3_server, redis.url, tmp_path_factory.mktemp("cameras"), model=model) as server:
+        yield server
     redis.stop()
 
 
