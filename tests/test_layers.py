@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,17 @@ from tools import graph_js, graph_py, house
 
 ROOT = Path(__file__).resolve().parent.parent
 
-IMPORTS = graph_py.read_all()
+
+@functools.cache
+def _read() -> list[graph_py.Import]:
+    """Every import of the product, read once."""
+    return graph_py.read_all()
 
 
 def test_no_circle_between_files_or_rooms() -> None:
     """Whatever kind of import makes it, also one that only a type checker follows."""
-    assert graph_py.circles(graph_py.edges(IMPORTS)) == []
-    assert graph_py.circles(house.room_graph(IMPORTS)) == []
+    assert graph_py.circles(graph_py.edges(_read())) == []
+    assert graph_py.circles(house.room_graph(_read())) == []
     assert graph_js.circles() == []
 
 
@@ -27,13 +32,13 @@ def test_rooms_only_look_down() -> None:
     """A room imports only what the table lets it, and the table only lets it look down."""
     assert house.homeless(graph_py.files()) == []
     assert house.misordered() == []
-    assert house.upward(IMPORTS) == []
+    assert house.upward(_read()) == []
     assert graph_js.upward() == []
 
 
 def test_a_room_imports_only_the_packages_it_may() -> None:
     """No torch in the web, no Flask and no Celery in the SDK: every package from elsewhere is named per room."""
-    assert house.strangers(IMPORTS) == []
+    assert house.strangers(_read()) == []
 
 
 def test_no_folder_is_crowded() -> None:
@@ -96,7 +101,7 @@ def test_modules_without_torch_load_without_torch(module: str) -> None:
 def test_nothing_stored_or_received_is_unpickled_or_evaluated() -> None:
     """No pickle, eval, exec or shell anywhere in the product."""
     barred = {"pickle", "shelve", "marshal", "dill"}
-    found = [f"{each.file} imports {each.name}" for each in IMPORTS if each.name.split(".")[0] in barred]
+    found = [f"{each.file} imports {each.name}" for each in _read() if each.name.split(".")[0] in barred]
     for room in ("arc_fabric", "workers", "webapp"):
         for path in sorted((ROOT / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):

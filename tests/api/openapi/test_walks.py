@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.errors import FlakyStrategyDefinition
 from hypothesis.stateful import run_state_machine_as_test
-from schemathesis.specs.openapi import stateful
 
 from tests.support.web_server import WebServer
 
@@ -43,6 +41,9 @@ def roomy(web_server: WebServer, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def walk(server: WebServer, walks: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """So many walks; how often each operation answered with success."""
+    import schemathesis  # takes seconds, which only this file should cost
+    from schemathesis.specs.openapi import stateful
+
     monkeypatch.setattr(stateful, "is_likely_root_transition", lambda operation, *_: operation.label == FIRST)
     schema = schemathesis.openapi.from_url(
         f"{server.url}/openapi/openapi.json", config=schemathesis.Config.from_path(HERE / "schemathesis.toml")

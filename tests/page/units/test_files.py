@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -14,7 +15,6 @@ STATIC = WEBAPP / "static"
 JS = STATIC / "js"
 MODULES = sorted(JS.rglob("*.js"))
 UNITS = sorted(Path(__file__).parent.rglob("*.js"))
-EDGES = graph_js.edges()
 IMPORTED = re.compile(r"^(?:import|/?[* ]+@import) \{([^}]+)\} from", re.M)
 LARGEST_PAGE = 700_000
 LONGEST_MODULE = 300
@@ -26,6 +26,17 @@ def test_the_whole_page_is_small() -> None:
     assert sum(path.stat().st_size for path in files) < LARGEST_PAGE
 
 
+@functools.cache
+def _edges() -> dict[str, set[str]]:
+    """Who imports whom."""
+    return graph_js.edges()
+
+
+@functools.cache
+def _text(path: Path) -> str:
+    return path.read_text()
+
+
 def named(path: Path) -> str:
     """The module's name in the graph."""
     return path.relative_to(JS).as_posix()
@@ -34,19 +45,19 @@ def named(path: Path) -> str:
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_modules_are_small_and_used(path: Path) -> None:
     """A module has at most 300 lines, says what it is for, and something imports it."""
-    text = path.read_text()
+    text = _text(path)
     assert text.count("\n") <= LONGEST_MODULE
     assert text.startswith(("/**", "//"))
     if path.name in ("main.js", "theme-boot.js"):
         assert f"static/js/{path.name}" in (WEBAPP / "templates" / "index.html").read_text()
     elif path.name != "types.js":
-        assert any(named(path) in targets for targets in EDGES.values())
+        assert any(named(path) in targets for targets in _edges().values())
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_no_dead_exports(path: Path) -> None:
     """Another module or its unit test imports every export, by name or through its module, or names it as a type."""
-    others = [other.read_text() for other in [*MODULES, *UNITS] if other != path]
+    others = [_text(other) for other in [*MODULES, *UNITS] if other != path]
     imported = {name for text in others for part in IMPORTED.findall(text) for name in re.findall(r"\w+", part)}
     whole = {f"{alias}.{name}" for text in others for alias, name in re.findall(r"\b(api)\.(\w+)", text)}
     for name in re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", path.read_text(), re.M):
