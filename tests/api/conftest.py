@@ -32,6 +32,10 @@ class Made:
         assert answer["job"]["state"] == "succeeded", answer
         return self.web.ok("GET", f"/api/sessions/{answer['session_id']}")
 
+    def close(self) -> None:
+        """Free its slot."""
+        self.web.ledger.sessions.close(self.id)
+
     def now(self) -> dict[str, Any]:
         """As it is."""
         return self.web.ok("GET", self.path)

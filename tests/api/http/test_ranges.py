@@ -25,9 +25,14 @@ class Clip(NamedTuple):
     """A long clip behind a web server whose object store is reached through a relay."""
 
     server: WebServer
-    path: str
+    head: str
     data: bytes
     relay: Relay
+
+    @property
+    def path(self) -> str:
+        """Where it is served."""
+        return f"/api/checkpoints/{self.head}/video?fps=8"
 
     def get(self, **headers: str) -> tuple[httpx.Response, int]:
         """The answer, and how many bytes the web server read from the object store for it."""
@@ -49,15 +54,17 @@ def relayed(web_server: WebServer, tmp_path_factory: pytest.TempPathFactory) -> 
     relay.close()
 
 
-@pytest.fixture
-def clip(session: Made, relayed: tuple[WebServer, Relay]) -> Clip:
-    """Bytes that are easily told apart, kept where the clip of the session's whole branch is kept."""
+@pytest.fixture(scope="module")
+def clip(web_server: WebServer, picture: str, relayed: tuple[WebServer, Relay]) -> Clip:
+    """Bytes that are easily told apart, kept where the clip of a session's whole branch is kept."""
+    session = Made(web_server, picture)
     session.step()
     head = session.now()["head"]
     data = np.random.default_rng(3).bytes(SIZE)
     backend_from_settings(session.web.settings).put(f"videos/{head}/0-9-8fps.mp4", data)
     server, relay = relayed
-    return Clip(server, f"/api/checkpoints/{head}/video?fps=8", data, relay)
+    session.close()
+    return Clip(server, head, data, relay)
 
 
 @pytest.mark.parametrize(
@@ -134,10 +141,10 @@ def test_head_tells_the_size_and_reads_nothing(clip: Clip) -> None:
     assert clip.relay.received - before < HEADERS
 
 
-def test_a_reader_that_goes_away_stops_the_reading(clip: Clip, session: Made) -> None:
+def test_a_reader_that_goes_away_stops_the_reading(clip: Clip) -> None:
     """Of a large clip whose reader leaves after its first bytes, the object store sends what sockets hold, not all."""
     size = 40_000_000
-    backend_from_settings(session.web.settings).put(f"videos/{session.now()['head']}/0-9-9fps.mp4", bytes(size))
+    backend_from_settings(clip.server.settings).put(f"videos/{clip.head}/0-9-9fps.mp4", bytes(size))
     before = clip.relay.received
     with clip.server.http.stream("GET", clip.path.replace("fps=8", "fps=9")) as answer:
         assert answer.headers["content-length"] == str(size)
