@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from arc_fabric.ids import new_id
-from arc_fabric.ledger.core import Core, codec, keys
+from arc_fabric.ledger.core import Core, codec
 from arc_fabric.ledger.records import JobRecord
 from arc_fabric.ledger.requests import JobRequest
 
@@ -21,19 +21,19 @@ class Media:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def request(self, kind: str, session_id: str, params: dict[str, Any], *, target: str, total: int) -> JobRequest:
+    def request(
+        self, kind: str, session_id: str, params: dict[str, Any], *, target: str, total: int, most: int | None = None
+    ) -> JobRequest:
         """A job that makes the object `target`; what is accepted is the unfinished one for it, if there is one.
 
-        `total` is what its progress counts to.
+        `total` is what its progress counts to. With `most` a new one is refused (RateLimited) where so many media jobs
+        are unfinished.
         """
         job = JobRecord(id=new_id("job"), kind=kind, session_id=session_id, params=params)
         fields = job.to_dict() | {"_total": total, "_done": 0, "_target": target}
-        return JobRequest("media/submit", job, (job.id, codec.pack(fields), self._core.limits.max_jobs_total))
-
-    def crowded(self, target: str, most: int) -> bool:
-        """Whether so many media jobs are unfinished, none of them for the object `target`."""
-        redis = self._core.redis
-        return bool(redis.zcard(keys.MEDIA) >= most and not redis.exists(keys.media_target(target)))
+        return JobRequest(
+            "media/submit", job, (job.id, codec.pack(fields), self._core.limits.max_jobs_total, most or "")
+        )
 
     def claim(self, worker: str, boot_id: str, job_id: str, attempts: int) -> tuple[str, JobRecord | None]:
         """What to do with a media job's ticket: ("run", the job), "done" (nothing left to do) or "fenced"."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from arc_fabric.errors import RateLimited
 from arc_fabric.ledger import JobRecord, Ledger
 from arc_fabric.ledger.core import keys
 from tests.ledger.conftest import Hand
@@ -122,3 +124,20 @@ def test_a_job_that_kills_its_workers_fails(ledger: Ledger, job: JobRecord) -> N
     assert MediaHand.up(ledger, "c").claim(job, attempts=2) == "done"
     failed = ledger.jobs.get(job.id)
     assert (failed.state, failed.error["type"]) == ("failed", "ServiceError")
+
+
+def test_readers_start_no_more_than_a_few_however_many_ask_at_once(ledger: Ledger, job: JobRecord) -> None:
+    """It is counted in the script that accepts: of twenty that ask together only so many get in."""
+
+    def ask(number: int) -> bool:
+        request = ledger.media.request("video", job.session_id, {}, target=f"videos/{number}", total=9, most=4)
+        try:
+            return bool(ledger.jobs.accept(request).job.id)
+        except RateLimited:
+            return False
+
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(ask, range(20))) == 3, "one is being made already"
+    again = ledger.media.request("video", job.session_id, {}, target=TARGET, total=9, most=4)
+    assert ledger.jobs.accept(again).job.id == job.id
+    assert wanted(ledger, job.session_id, "videos/of-a-writer").state == "queued"

@@ -15,6 +15,7 @@ from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, json_answer, tagged_json
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath, TreePath
 from webapp.schemas.nodes import EventPage, NodeView, TreeAnswer, TreeDeleted, TreePage, TreeSummary
+from webapp.stream.messages import EVENT_ID
 from webapp.work.bodies import NodePatch
 
 trees = blueprint("trees", "trees", "All branches that grew from one root. A node is deleted only with its whole tree.")
@@ -33,7 +34,7 @@ class TreeQuery(Query):
 class EventsQuery(Query):
     """Which events."""
 
-    last_id: str = Field("0", pattern=r"^\d{1,15}(-\d{1,15})?$", description="Only events after this id.")
+    last_id: str = Field("0", pattern=EVENT_ID, description="Only events after this id.")
     limit: int = Field(200, ge=1, le=1000, description="Events per page.")
 
 

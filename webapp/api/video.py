@@ -166,8 +166,9 @@ def answer_clip(clip: Clip, session_id: str, header: WaitHeaders, wait: float | 
         context.backend, context.pictures, clip, at_most=context.settings.video_job_frames
     )
     if made is None:
-        _admit(clip)
-        job = ctx().dispatcher.accept(request(ctx().ledger, clip, session_id)).job
+        # Who may only look must not fill the queue of those who work.
+        most = None if may_write(g.get("principal")) else READERS_CLIPS
+        job = context.dispatcher.accept(request(context.ledger, clip, session_id, most=most)).job
         job = wait_for(job, wait_seconds(header, wait))
         _raise_failure(job)
         made = find(context.backend, clip) if job.state == "succeeded" else None
@@ -175,15 +176,6 @@ def answer_clip(clip: Clip, session_id: str, header: WaitHeaders, wait: float | 
         headers = {"Location": f"/api/jobs/{job.id}", "Retry-After": "1"}
         return json_answer({"job": job.to_dict()}, 202, headers)
     return _file(clip, made) if forever else revalidated(_file(clip, made))
-
-
-def _admit(clip: Clip) -> None:
-    """Who may only look must not fill the queue of those who work."""
-    if not may_write(g.get("principal")) and ctx().ledger.media.crowded(clip.key, READERS_CLIPS):
-        raise arc_errors.RateLimited(
-            f"{READERS_CLIPS} clips are being made; a token of scope read starts no more",
-            hint="Ask again when one of them is done, or use a token of scope write.",
-        )
 
 
 def _file(clip: Clip, made: Made) -> Response:

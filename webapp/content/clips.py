@@ -96,8 +96,8 @@ def make_short(backend: Backend, pictures: Pictures, clip: Clip, *, at_most: int
         return made
 
 
-def request(ledger: Ledger, clip: Clip, session_id: str) -> JobRequest:
-    """The media job that makes a clip: a new one, or the one that is on it already."""
+def request(ledger: Ledger, clip: Clip, session_id: str, *, most: int | None = None) -> JobRequest:
+    """The media job that makes a clip: a new one, unless `most` are being made, or the one that is on it already."""
     params: dict[str, Any] = {
         "checkpoint_id": clip.path[-1],
         "from": clip.start,
@@ -105,4 +105,4 @@ def request(ledger: Ledger, clip: Clip, session_id: str) -> JobRequest:
         "fps": clip.fps,
         "format": clip.form,
     }
-    return ledger.media.request("video", session_id, params, target=clip.key, total=len(clip))
+    return ledger.media.request("video", session_id, params, target=clip.key, total=len(clip), most=most)

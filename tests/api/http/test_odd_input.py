@@ -84,6 +84,18 @@ def test_numbers_beyond_float32_are_refused_with_the_reason(client: FlaskClient)
         assert status == 422 and "34028234663852886" in detail, detail
 
 
+@pytest.mark.parametrize("last_id", ["\u0663-\u0663", "1-1-1", "-", "1" * 16, "1\n"])
+def test_an_event_id_is_of_plain_digits(client: FlaskClient, last_id: str) -> None:
+    """What Redis would not take is refused before it is asked."""
+    answer = client.get(f"/api/sessions/ses_{'0' * 26}/events", query_string={"last_id": last_id})
+    assert answer.status_code == 422 and "last_id" in answer.json["detail"]
+
+
+def test_digits_of_patterns_are_plain_ones(client: FlaskClient) -> None:
+    """In pydantic's patterns a digit class stands for those of every script."""
+    assert "\\\\d" not in client.get("/openapi/openapi.json").text
+
+
 def test_the_document_speaks_json_schema_only(client: FlaskClient) -> None:
     """Bounds are minimum, maximum, minLength and the like; pydantic's own words for them mean nothing to others."""
     names: set[str] = set()
