@@ -26,6 +26,9 @@ from tests.support.toy_model import ToyModel
 
 T = TypeVar("T")
 NEAR = 10
+AT_HAND = 4
+"""Checkpoints that a manager keeps: fewer than either line has, so that both let one go per step. What that costs does
+not depend on the depth; with the default (50) only the deep line would pay it."""
 WINDOWS = 10
 """Windows that are measured at either depth, in turns: a busy machine disturbs both alike."""
 BARS = {"step": 1.1, "commit": 1.1, "manifest bytes": 1.1, "cold restore": 1.5}
@@ -67,7 +70,7 @@ class _Line:
     def __init__(self, model: WorldModel, picture: np.ndarray, backend: Backend) -> None:
         self._model, self._backend, self._picture = model, backend, picture
         self._store = SnapshotStore(backend, host_cache_bytes=64 << 20)
-        self._manager = StateManager(model, store=self._store)
+        self._manager = StateManager(model, max_checkpoints=AT_HAND, store=self._store)
         self._session = self._begin()
 
     def to(self, depth: int) -> None:
