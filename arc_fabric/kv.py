@@ -19,8 +19,17 @@ from torch import Tensor
 
 from arc_fabric.base.present import present
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, KVRebuildMismatch
-from arc_fabric.held.capture import Capture
-from arc_fabric.models.contract import Conditioning, DeclaredModel, Model, PastStep, StepInput, WorldModel, is_declared
+from arc_fabric.held.capture import Keeper
+from arc_fabric.models.contract import (
+    Conditioning,
+    DeclaredModel,
+    Model,
+    PastStep,
+    StepInput,
+    WorldModel,
+    is_declared,
+    state_device,
+)
 from arc_fabric.models.contract.declared import RebuildsFromWorld
 from arc_fabric.state import WorldStateSnapshot
 from arc_fabric.store import SnapshotStore
@@ -36,7 +45,7 @@ WORTH_TRYING_S = 1.0
 class KvRestorer:
     """Fills the caches of snapshots that came without them."""
 
-    def __init__(self, model: Model, store: SnapshotStore, capture: Capture) -> None:
+    def __init__(self, model: Model, store: SnapshotStore, capture: Keeper) -> None:
         self._model = model
         self._store = store
         self._capture = capture
@@ -81,7 +90,7 @@ class KvRestorer:
     def _cost_of_reading(self, snapshot: WorldStateSnapshot) -> ReadCost:
         if snapshot.checkpoint_id is None or self._store.durability(snapshot.checkpoint_id) == "absent":
             return ReadCost(False, 0, 0.0)
-        return self._store.read_cost(snapshot.checkpoint_id, self._model.device)
+        return self._store.read_cost(snapshot.checkpoint_id, state_device(self._model))
 
     def _has_caches(self, snapshot: WorldStateSnapshot) -> bool:
         """Whether its record names a KV at all; a model may have none."""
@@ -97,7 +106,7 @@ class KvRestorer:
     def _read(self, snapshot: WorldStateSnapshot, cost: ReadCost) -> None:
         """Read the KV; it stays empty when it was dropped from the store meanwhile."""
         started = time.perf_counter()
-        tensors, _ = self._store.get(present(snapshot.checkpoint_id), self._model.device)
+        tensors, _ = self._store.get(present(snapshot.checkpoint_id), state_device(self._model))
         snapshot.take_caches(tensors)
         seconds = time.perf_counter() - started
         log.info("KV of %s: read %d bytes from storage in %.3f s", snapshot.checkpoint_id, cost.storage_bytes, seconds)
@@ -165,15 +174,15 @@ def _verify(manifest: Manifest, tensors: dict[str, Tensor]) -> None:
 
 
 @torch.no_grad()
-def rebuild_world(model: DeclaredModel, store: SnapshotStore, capture: Capture, snapshot: WorldStateSnapshot) -> None:
+def rebuild_world(model: DeclaredModel, store: SnapshotStore, capture: Keeper, snapshot: WorldStateSnapshot) -> None:
     """Bring the model to where it was after this snapshot's step, by all steps of its world, read one by one from the
     root on. It costs as much as the world is long, so nothing does it where the caches can be read. Raises
     CheckpointUnavailable where a step was taken without a checkpoint, or its payload was deleted."""
     capture.reset()
-    cast(RebuildsFromWorld, model).rebuild(_past(store, snapshot))
+    cast(RebuildsFromWorld, model).rebuild(_past(model, store, snapshot))
 
 
-def _past(store: SnapshotStore, snapshot: WorldStateSnapshot) -> Iterator[PastStep]:
+def _past(model: DeclaredModel, store: SnapshotStore, snapshot: WorldStateSnapshot) -> Iterator[PastStep]:
     ids: list[str] = []
     parent = snapshot.parent_checkpoint_id
     while parent is not None:
@@ -188,12 +197,19 @@ def _past(store: SnapshotStore, snapshot: WorldStateSnapshot) -> Iterator[PastSt
     for checkpoint_id in reversed(ids):
         this = WorldStateSnapshot.from_entries(*store.get(checkpoint_id, "cpu", kv=False))
         if before is not None:
-            yield PastStep(given_of(this, before), this.step_latents)
+            yield PastStep(given_of(model, this, before), this.step_latents)
         before = this
-    yield PastStep(given_of(snapshot, present(before)), snapshot.step_latents)
+    yield PastStep(given_of(model, snapshot, present(before)), snapshot.step_latents)
 
 
-def given_of(snapshot: WorldStateSnapshot, before: WorldStateSnapshot) -> StepInput:
+def first_picture(model: DeclaredModel, before: WorldStateSnapshot) -> np.ndarray | None:
+    """What a world begins with after this snapshot; None where it begins from its prompt alone."""
+    picture: np.ndarray = present(before.frames).numpy()[-1]
+    alone = before.is_root and not model.abilities.needs_picture and not picture.any()
+    return None if alone else picture
+
+
+def given_of(model: DeclaredModel, snapshot: WorldStateSnapshot, before: WorldStateSnapshot) -> StepInput:
     """What the step to this snapshot was given."""
     action = snapshot.action_history if snapshot.action_source == "given" else None
     begins = before.is_root or snapshot.prompt_mode == "reset"
@@ -203,7 +219,7 @@ def given_of(snapshot: WorldStateSnapshot, before: WorldStateSnapshot) -> StepIn
         snapshot.frame_index,
         action=None if action is None else action[-1].numpy(),
         state=None if snapshot.state is None else np.asarray(snapshot.state, np.float32),
-        picture=present(before.frames).numpy()[-1] if begins else None,
+        picture=first_picture(model, before) if begins else None,
         observed=None if snapshot.observed is None else snapshot.observed.numpy(),
         embodiment_id=snapshot.embodiment_id,
         prompt_mode=None if snapshot.prompt_mode == "reset" else snapshot.prompt_mode,

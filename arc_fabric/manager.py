@@ -22,10 +22,18 @@ from torch import Tensor
 from arc_fabric.base.lru import Lru
 from arc_fabric.base.present import present
 from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, IdentityMismatch, ModelError, StateOverwritten
-from arc_fabric.held.capture import Capture
+from arc_fabric.held.capture import keeper_of
 from arc_fabric.ids import new_id
 from arc_fabric.kv import KvRestorer
-from arc_fabric.models.contract import SCALARS, HeadState, Model, StateAccess, WorldModel, is_declared
+from arc_fabric.models.contract import (
+    SCALARS,
+    HeadState,
+    Model,
+    StateAccess,
+    WorldModel,
+    is_declared,
+    state_device,
+)
 from arc_fabric.state import WorldStateSnapshot, identity_of
 from arc_fabric.store import SnapshotStore
 from arc_fabric.tree import TrajectoryTree, TreeNode
@@ -89,7 +97,7 @@ class StateManager:
         self.tree = tree
         self.default_seed = 0 if self.declared else int(self.windowed.action_head.seed)
         self.identity = identity_of(model)
-        self.capture = Capture(self._access(), model.device)
+        self.capture = keeper_of(model, self._access())
         self._infos: dict[str, CheckpointInfo] = {}
         self._kv = KvRestorer(model, self.store, self.capture)
         self._kept: Lru[str, WorldStateSnapshot] = Lru(
@@ -264,7 +272,7 @@ class StateManager:
         KV is read from the store, and the KV follows when the head needs it (a full window never does)."""
         snapshot = self._live.get(checkpoint_id)
         if snapshot is None:
-            tensors, meta = self.store.get(checkpoint_id, self.model.device, kv=False)
+            tensors, meta = self.store.get(checkpoint_id, state_device(self.model), kv=False)
             snapshot = WorldStateSnapshot.from_entries(tensors, meta)
         self._check_identity(snapshot, force)
         self._keep(snapshot)
@@ -323,6 +331,15 @@ class StateManager:
         snapshot.take_caches({})
 
     def _check_identity(self, snapshot: WorldStateSnapshot, force: bool) -> None:
+        theirs, ours = (_ranks_of(identity) for identity in (snapshot.identity, self.identity))
+        if theirs != ours:
+            raise IdentityMismatch(
+                f"Checkpoint {snapshot.checkpoint_id} is the state of a model over {theirs} rank(s), and this model "
+                f"has {ours}: a state goes back onto the layout that it was taken from.",
+                hint=f"Load the model over {theirs} rank(s); force=True does not help here.",
+                checkpoint_id=snapshot.checkpoint_id,
+                differences={"ranks": [theirs, ours]},
+            )
         if force or snapshot.identity == self.identity:
             return
         names = sorted({*snapshot.identity, *self.identity})
@@ -335,6 +352,11 @@ class StateManager:
 
     def _on_device(self, tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else tensor.to(self.model.device)
+
+
+def _ranks_of(identity: Mapping[str, Any]) -> int:
+    """How many processes hold the state that has this identity."""
+    return len(identity.get("sampler", {}).get("ranks", ())) or 1
 
 
 def node_of_meta(meta: Mapping[str, Any], frames_per_step: int) -> TreeNode:

@@ -177,11 +177,15 @@ class WorldStateSnapshot:
             )
 
     def _in_head(self) -> dict[str, Tensor]:
-        """The tensors that the model may have in hand, by their names in the store: not the copies of buffers."""
+        """The tensors that the model may have in hand, by their names in the store: not the copies of buffers, nor of
+        what other ranks hold."""
         held = self.held if self.prompt_embs is None else self.held | {"prompt_embs": self.prompt_embs}
         by_key = parts_by_key(self.parts)
         found = {name: (tensor, part_of(name, by_key)) for name, tensor in held.items()}
-        return {name: t for name, (t, part) in found.items() if part is None or part.kind in ("appended", "replaced")}
+        return {
+            name: t for name, (t, part) in found.items()
+            if part is None or (part.kind in ("appended", "replaced") and not part.rank)
+        }  # fmt: skip
 
     def to_cpu(self) -> WorldStateSnapshot:
         """A snapshot with every tensor in host memory."""

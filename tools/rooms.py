@@ -155,6 +155,7 @@ ROOMS = (
         holds="SnapshotStore, what everyone holds",
     ),
     Room("arc_fabric/held", "arc_fabric/models/contract", "torch"),
+    Room("arc_fabric/ranks", f"arc_fabric/models/contract arc_fabric/held {STORE}/format", "numpy torch"),
     Room("arc_fabric/steps", "arc_fabric/models/contract", "numpy torch"),
     Room(
         "arc_fabric:sdk",

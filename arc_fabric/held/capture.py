@@ -9,18 +9,44 @@ buffers hold something else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from arc_fabric.errors import ModelError
 from arc_fabric.held.names import key_of, keys_of, layer_key, part_of, parts_by_key, segment_key
-from arc_fabric.models.contract import BUFFERS, Part, Scalar, StateAccess, spans_of
+from arc_fabric.models.contract import BUFFERS, Model, Part, Scalar, StateAccess, spans_of
 
 Scalars = dict[str, Scalar]
+
+
+class Keeper(Protocol):
+    """The way of a state out of a model and back in. A model may bring its own (`keeper`), as one over several
+    processes does."""
+
+    bytes_copied: int
+    bytes_last: int
+
+    def take(self) -> tuple[dict[str, Tensor], Scalars]:
+        """The state as tensors that no later call writes, by their names in the store, and its scalars."""
+
+    def put_back(self, held: Mapping[str, Tensor], scalars: Mapping[str, Scalar]) -> None:
+        """Give a state to the model. Caches that are not in `held` are left as they are."""
+
+    def reset(self) -> None:
+        """The state of a world in which nothing has happened."""
+
+    def touched(self) -> None:
+        """Note that a call writes into the buffers now."""
+
+
+def keeper_of(model: Model, state: StateAccess) -> Keeper:
+    """The model's own keeper, or one that needs its declaration alone."""
+    own: Keeper | None = getattr(model, "keeper", None)
+    return own or Capture(state, model.device)
 
 
 @dataclass(frozen=True)
@@ -44,22 +70,27 @@ class Capture:
         self._base: _Base | None = None
         self._untouched = False
 
+    @torch.inference_mode(False)  # ordinary tensors, which count their versions, of any model's buffers
+    @torch.no_grad()
     def take(self) -> tuple[dict[str, Tensor], Scalars]:
         """The state as tensors that no later call writes, by their names in the store, and its scalars."""
         state, parts = self._state.export_state(), self._state.parts
         scalars: Scalars = {name: state[name] for name, part in parts.items() if part.kind == "scalar"}  # type: ignore[misc]
         held: dict[str, Tensor] = {}
+        units: dict[str, Tensor] = {}
         before = self.bytes_copied
         for name, part in parts.items():
             if part.kind == "scalar" or part.left_out:
                 continue
-            for key, tensor in keys_of(key_of(name, part), part, state.get(name)):
-                if part.kind in BUFFERS:
-                    held |= self._units(part, key, tensor, scalars)
-                else:
-                    held[key] = _kept(part, tensor)
+            tensors = keys_of(key_of(name, part), part, state.get(name))
+            if part.kind in BUFFERS:
+                found = self._units(part, tensors, scalars)
+                units |= found
+                held |= found
+            else:
+                held |= {key: _kept(part, tensor) for key, tensor in tensors}
         self.bytes_last = self.bytes_copied - before
-        self._know(held, scalars)
+        self._base, self._untouched = _Base(units, dict(scalars)), True
         return held, scalars
 
     def put_back(self, held: Mapping[str, Tensor], scalars: Mapping[str, Scalar]) -> None:
@@ -98,18 +129,28 @@ class Capture:
         part = part_of(name, self._by_key)
         return part is not None and part.kind in BUFFERS
 
-    def _units(self, part: Part, key: str, buffer: Tensor, scalars: Scalars) -> dict[str, Tensor]:
-        if part.zero and not bool(buffer.any()):
-            return {}
+    def _units(self, part: Part, buffers: Sequence[tuple[str, Tensor]], scalars: Scalars) -> dict[str, Tensor]:
         old = {} if self._base is None or self._rewritten(part, scalars) else self._base.held
+        kept = [(key, buffer) for key, buffer in buffers if not part.zero or bool(buffer.any())]
         if part.kind == "in_place":
-            return {name: self._unit(view, old.get(name)) for name, view in _in_place(part, key, buffer)}
+            views = (named for key, buffer in kept for named in _in_place(part, key, buffer))
+            return {name: self._unit(view, old.get(name)) for name, view in views}
         kept_until = int(self._base.scalars[part.written]) if old and self._base else 0
-        units = {}
-        for start, view in _rolling(part, key, buffer, scalars):
-            name = segment_key(key, start)
-            known = old.get(name) if start + part.unit <= kept_until else None
-            units[name] = self._copied(view) if known is None else known
+        return self._rolled(part, kept, scalars, {} if not kept_until else old, kept_until)
+
+    def _rolled(
+        self, part: Part, buffers: Sequence[tuple[str, Tensor]], scalars: Scalars, old: Mapping[str, Tensor], until: int
+    ) -> dict[str, Tensor]:
+        """Units in order. Of those that are known not even a view is made: a long window has thousands."""
+        units: dict[str, Tensor] = {}
+        axis, unit = part.axis or 0, part.unit
+        spans = _spans(part, buffers[0][0], scalars) if buffers else []
+        for key, buffer in buffers:
+            _require_capacity(part, key, buffer)
+            for span in spans:
+                name = segment_key(key, span.start)
+                known = old.get(name) if span.start + unit <= until else None
+                units[name] = self._copied(buffer.narrow(axis, span.at, unit)) if known is None else known
         return units
 
     def _rewritten(self, part: Part, scalars: Scalars) -> bool:
@@ -122,8 +163,7 @@ class Capture:
 
     def _copied(self, view: Tensor) -> Tensor:
         self.bytes_copied += view.nbytes
-        with torch.inference_mode(False):  # an ordinary tensor, which counts its versions, of any model's buffers
-            return view.detach().clone(memory_format=torch.contiguous_format)
+        return view.clone(memory_format=torch.contiguous_format)
 
     def _write(
         self, part: Part, key: str, buffer: Tensor, held: Mapping[str, Tensor], scalars: Mapping[str, Scalar]
@@ -135,6 +175,7 @@ class Capture:
             for name, at, view in _places(part, key, buffer, scalars):
                 unit = held.get(name)
                 if unit is not None and there.get(at) is not unit:
+                    _require_fitting(name, unit, view)
                     view.copy_(unit)
 
     def _places(self, part: Part, key: str, buffer: Tensor) -> dict[int, Tensor]:
@@ -144,6 +185,16 @@ class Capture:
         base = self._base
         places = _places(part, key, buffer, base.scalars)
         return {at: base.held[name] for name, at, _ in places if name in base.held}
+
+
+def _require_fitting(name: str, unit: Tensor, view: Tensor) -> None:
+    """A copy would stretch a shape, and round another type, without a word."""
+    if unit.shape != view.shape or unit.dtype != view.dtype:
+        raise ModelError(
+            f"{name} of a state is {unit.dtype} {list(unit.shape)}; the model's buffer has room for {view.dtype} "
+            f"{list(view.shape)}.",
+            hint="A buffer keeps its shape and type as long as the model lives; declare what changes it `replaced`.",
+        )
 
 
 def _places(part: Part, key: str, buffer: Tensor, scalars: Mapping[str, Scalar]) -> Iterator[tuple[str, int, Tensor]]:
@@ -157,15 +208,13 @@ def _places(part: Part, key: str, buffer: Tensor, scalars: Mapping[str, Scalar])
         yield segment_key(key, span.start), span.at, buffer.narrow(axis, span.at, part.unit)
 
 
-def _rolling(part: Part, key: str, buffer: Tensor, scalars: Mapping[str, Scalar]) -> Iterator[tuple[int, Tensor]]:
+def _require_capacity(part: Part, key: str, buffer: Tensor) -> None:
     axis = part.axis or 0
     if buffer.shape[axis] < (part.capacity or 0):
         raise ModelError(
             f"The buffer {key} has {buffer.shape[axis]} entries on axis {axis}; its declaration says {part.capacity}.",
             hint="Declare the capacity that the model allocates.",
         )
-    for span in _spans(part, key, scalars):
-        yield span.start, buffer.narrow(axis, span.at, part.unit)
 
 
 def _spans(part: Part, key: str, scalars: Mapping[str, Scalar]) -> list[Any]:

@@ -17,6 +17,7 @@ from arc_fabric.models.contract.declared import (
     StepInput,
     StepOutput,
     is_declared,
+    state_device,
 )
 from arc_fabric.models.contract.head import HeadState
 from arc_fabric.models.contract.parts import BUFFERS, Part, Scalar, State, declaration_digest, spans_of
@@ -47,4 +48,5 @@ __all__ = [
     "declaration_digest",
     "is_declared",
     "spans_of",
+    "state_device",
 ]  # fmt: skip

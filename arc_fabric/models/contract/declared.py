@@ -29,8 +29,8 @@ class StepInput:
     state: np.ndarray | None = None
     """float32 [state_dim]."""
     picture: np.ndarray | None = None
-    """uint8 [H, W, 3]: what the world begins with (with its first step, and with one that begins it anew), where the
-    model wants one."""
+    """uint8 [H, W, 3]: what the world begins with (with its first step, and with one that begins it anew); None where
+    it begins from its prompt alone, which only a model with `abilities.needs_picture` False sees."""
     observed: np.ndarray | None = None
     """uint8 [T, H, W, 3]: real frames in place of those that the last step imagined."""
     embodiment_id: int = 0
@@ -114,3 +114,9 @@ Model = WorldModel | DeclaredModel
 def is_declared(model: object) -> TypeIs[DeclaredModel]:
     """Whether a model declares its state and steps by `step`; else it has DreamZero's surface."""
     return all(hasattr(model, name) for name in ("parts", "export_state", "load_state", "reset", "step"))
+
+
+def state_device(model: Model) -> torch.device:
+    """Where states are read to: the model's device, unless it says another (`state_device`)."""
+    place: torch.device = getattr(model, "state_device", model.device)
+    return place
