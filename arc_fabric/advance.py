@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from arc_fabric.base.present import present
-from arc_fabric.errors import ModelError, NonFiniteLatents
-from arc_fabric.kv import rebuild_kv
+from arc_fabric.errors import InvalidRequest, ModelError, NonFiniteLatents
+from arc_fabric.kv import first_picture, rebuild_kv
 from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import DeclaredModel, Model, StepInput, StepOutput, WorldModel
 from arc_fabric.state import CallRecord, WorldStateSnapshot, identity_of
@@ -44,6 +44,16 @@ def root_snapshot(
         identity=identity_of(model),
         tokens_per_latent=model.geometry.tokens_per_latent,
     )
+
+
+def first_frame(model: Model, given: np.ndarray | None) -> np.ndarray:
+    """The picture of a root, uint8: the given one, or a black one where a world begins from its prompt alone. Raises
+    InvalidRequest where a model needs one."""
+    if given is not None:
+        return np.asarray(given)
+    if model.abilities.needs_picture:
+        raise InvalidRequest("This model begins a world from a picture.", hint="Give an initial frame.")
+    return np.zeros((model.geometry.image_height, model.geometry.image_width, 3), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -184,10 +194,10 @@ def _advance_declared(manager: StateManager, before: WorldStateSnapshot, request
         request.prompt,
         request.seed,
         before.frame_index + 1,
-        action=request.action,
-        state=request.state,
-        picture=present(before.frames).numpy()[-1] if begins else None,
-        observed=request.observed,
+        action=_own(request.action),  # the model may write into what it is given; what is recorded is as it was
+        state=_own(request.state),
+        picture=_own(first_picture(model, before)) if begins else None,
+        observed=_own(request.observed),
         embodiment_id=before.embodiment_id,
         prompt_mode=None if mode == "reset" else mode,
         begins=begins,
@@ -197,6 +207,10 @@ def _advance_declared(manager: StateManager, before: WorldStateSnapshot, request
     after = _collect_declared(manager, before, request, mode, _checked(model, out))
     manager.set_resident(after)
     return after
+
+
+def _own(array: np.ndarray | None) -> np.ndarray | None:
+    return None if array is None else array.copy()
 
 
 def _checked(model: DeclaredModel, out: StepOutput) -> StepOutput:

@@ -244,7 +244,10 @@ class KVRebuildMismatch(ModelError):
 class StateOverwritten(ModelError):
     """The model wrote into a tensor that a captured state consists of."""
 
-    hint = "A model must replace the tensors of its state, or declare the parts that it writes in place."
+    hint = (
+        "A model must replace the tensors of its state, also those that `load_state` was given, or declare the "
+        "parts that it writes in place."
+    )
 
 
 class StoreError(ArcFabricError):

@@ -6,6 +6,7 @@ A function that does not apply to a model raises Skip, saying why.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -19,14 +20,28 @@ from arc_fabric.store import SnapshotStore
 from arc_fabric.testing.run import OTHER, PROMPT, Subject, begin, difference, light_manager, step_failing
 
 Problems = Iterator[tuple[str, str]]
-_HIDDEN = (
-    "Everything that a later call reads must be in the declared parts (of a model of DreamZero's surface: on "
-    "`action_head`, in KV lists, clip_feas, ys, language, current_start_frame, seed): look for counters, caches and "
-    "generators kept elsewhere."
-)
+_WHERE = {
+    True: "a declared part that `export_state` gives and `load_state` takes over",
+    False: "on `action_head` (KV lists, clip_feas, ys, language, current_start_frame, seed)",
+}
 _SEEDED = (
-    "Draw noise from a torch.Generator made in the call from the seed, or a declared one, not from the global one."
+    "Draw noise from a torch.Generator made in the call from the seed, or a declared one, not from a global one "
+    "(torch, numpy, random); keep nothing on a class or a module, which all models of a process share; read no clock."
 )
+
+
+def _hidden(subject: Subject) -> str:
+    return (
+        f"Everything that a later step reads must be {_WHERE[is_declared(subject.model)]}: look for counters, caches "
+        "and generators that are kept elsewhere, or not taken back."
+    )
+
+
+_REBUILD = {
+    True: "Read the latents of every step as `step` reads its own, in order, each under its own prompt (`past.given`), "
+    "on a state that is reset where a step `begins`.",
+    False: "Prefill the same chunks as the step path, each under its own prompt (`blocks[i].prompt`), in one order.",
+}
 
 
 class Skip(Exception):
@@ -65,12 +80,22 @@ def repeats(subject: Subject) -> Problems:
 
 
 def global_random_state(subject: Subject) -> Problems:
-    """A call leaves torch's and numpy's global random states alone: they are in no snapshot."""
+    """A call leaves the global random states of torch, numpy and Python alone: they are in no snapshot."""
     session = begin(subject.make())
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
+    before = _random_states()
     session.step(auto_checkpoint=False)
-    if not torch.equal(before[0], torch.get_rng_state()) or not (before[1] == np.random.get_state()[1]).all():  # type: ignore[index]
-        yield "a step draws from the global random state, which no snapshot holds.", _SEEDED
+    for name, state in _random_states().items():
+        if state != before[name]:
+            yield f"a step draws from the global random state of {name}, which no snapshot holds.", _SEEDED
+
+
+def _random_states() -> dict[str, object]:
+    numpy_state = np.random.get_state(legacy=False)["state"]
+    return {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "numpy": (numpy_state["key"].tobytes(), numpy_state["pos"]),
+        "Python (random)": random.getstate(),
+    }
 
 
 def writes_in_place(subject: Subject) -> Problems:
@@ -103,7 +128,8 @@ def restores(subject: Subject) -> Problems:
             fork = Session.from_checkpoint("fork", on, keeper, str(ids[at]))
             if what := difference(fork.step(auto_checkpoint=False), subject.plain[at]):
                 where = "" if on is model else " on a fresh model"
-                yield f"restored at step {at}{where}, the next step has other {what} than without a restore.", _HIDDEN
+                mend = _hidden(subject) if at else f"`reset` leaves nothing of the last world. {_hidden(subject)}"
+                yield f"restored at step {at}{where}, the next step has other {what} than without a restore.", mend
                 return
 
 
@@ -114,7 +140,7 @@ def interleaves(subject: Subject) -> Problems:
     ours, theirs = begin(model, manager, "a"), begin(model, manager, "b", prompt=OTHER, seed=7)
     for at, expected in enumerate(subject.plain, 1):
         if what := difference(ours.step(), expected):
-            yield f"stepped in turns with another world, step {at} has other {what} than alone.", _HIDDEN
+            yield f"stepped in turns with another world, step {at} has other {what} than alone.", _hidden(subject)
             return
         theirs.step()
 
@@ -131,7 +157,7 @@ def survives_failure(subject: Subject) -> Problems:
         if what := difference(session.step(), subject.plain[1]):
             yield (
                 f"after a call that failed at {share:.0%} of its work, the retry has other {what}.",
-                ("Set nothing beside the state before the call has succeeded. " + _HIDDEN),
+                ("Set nothing beside the state before the call has succeeded. " + _hidden(subject)),
             )
             return
 
@@ -153,7 +179,7 @@ def rebuilds(subject: Subject) -> Problems:
         keeper = StateManager(fresh, store=SnapshotStore(manager.store.backend))
         fork = Session.from_checkpoint("fork", fresh, keeper, str(second.checkpoint_id))
         when = " after a prompt change" if changed else ""
-        mend = "Prefill the same chunks as the step path, each under its own prompt (`blocks[i].prompt`), in one order."
+        mend = _REBUILD[world]
         try:
             what = difference(fork.step(), third)
         except KVRebuildMismatch as error:

@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
+from arc_fabric.base.terms import PROMPT_MODES
 from arc_fabric.errors import ArcFabricError, InvalidRequest
 from arc_fabric.held.names import key_of, keys_of, segment_key
 from arc_fabric.models.contract import BUFFERS, DeclaredModel, Part, is_declared, spans_of
 from arc_fabric.session import Session
+from arc_fabric.steps.result import StepResult
 from arc_fabric.store.format.manifest import Manifest, is_rebuildable
 from arc_fabric.testing.checks import Problems, Skip
-from arc_fabric.testing.run import PROMPT, Subject, begin, difference, light_manager
+from arc_fabric.testing.run import OTHER, PROMPT, Subject, begin, difference, light_manager
+
+_TAKEN_UP = ("the step that takes it up", "the one after")
 
 
 def declaration(subject: Subject) -> Problems:
@@ -35,8 +39,66 @@ def declaration(subject: Subject) -> Problems:
                 f"{name!r} is {'no' if part.layers else 'a'} list.",
                 "Declare `layers=True` for lists.",
             )
+        elif part.kind in BUFFERS and not _same_memory(name, part, value, model.export_state().get(name)):
+            yield (
+                f"`export_state` gives a copy of the buffer {name!r}: what is written back into it never reaches it.",
+                "Give the very buffer that the next step reads.",
+            )
     if undeclared := sorted(set(state) - set(model.parts)):
         yield f"`export_state` gives {', '.join(undeclared)}, which no part declares.", "Declare it as what it is."
+
+
+def _same_memory(name: str, part: Part, one: object, other: object) -> bool:
+    pairs = zip(keys_of(name, part, one), keys_of(name, part, other), strict=True)
+    return all(a.data_ptr() == b.data_ptr() for (_, a), (_, b) in pairs)
+
+
+def begins_anew(subject: Subject) -> Problems:
+    """A world that begins on a model that has stepped another one has the bits that it has on a fresh model."""
+    model = _declared(subject)
+    manager = light_manager(model)
+    other = begin(model, manager, "other", prompt=OTHER, seed=7)
+    other.step()
+    other.step()
+    for at, (expected, step) in enumerate(zip(subject.plain, _steps(begin(model, manager)), strict=False), 1):
+        if what := difference(step, expected):
+            yield (
+                f"begun on a model that has stepped another world, step {at} has other {what} than on a fresh model.",
+                "`reset` leaves nothing of the last world: counters, generators, buffers that are read before they are "
+                "written, caches that follow from a prompt.",
+            )
+            return
+
+
+def prompt_modes(subject: Subject) -> Problems:
+    """A new prompt is taken up in each mode with the bits that it has after a restore, or refused (InvalidRequest)."""
+    for mode in PROMPT_MODES:
+        model = _declared(subject)
+        manager = light_manager(model)
+        session = begin(model, manager)
+        heads = [str(session.step().checkpoint_id) for _ in range(max(2, subject.steps - 3))]
+        session.prompt, session.prompt_mode = OTHER, mode
+        try:
+            steps = [session.step(), session.step()]
+        except InvalidRequest:
+            continue
+        fork = Session.from_checkpoint("fork", model, manager, heads[-1], prompt=OTHER, prompt_mode=mode)
+        again = [fork.step(auto_checkpoint=False)]
+        later = Session.from_checkpoint("later", model, manager, str(steps[0].checkpoint_id))
+        again.append(later.step(auto_checkpoint=False))
+        for what, when in zip(map(difference, again, steps), _TAKEN_UP, strict=True):
+            if what:
+                yield (
+                    f"with a new prompt in mode {mode!r}, {when} has other {what} after a restore.",
+                    "A step that rewrites old entries (a recache) changes the `epoch` scalar of the part; everything "
+                    "that follows from the prompt is read anew where `prompt_mode` is not None, and after a restore.",
+                )
+                return
+
+
+def _steps(session: Session) -> Iterator[StepResult]:
+    while True:
+        yield session.step()
 
 
 def buffers(subject: Subject) -> Problems:
@@ -173,5 +235,5 @@ def _size(manifest: Manifest) -> int:
 
 
 DECLARED: tuple[Callable[[Subject], Problems], ...] = (
-    declaration, buffers, aliases_nothing, stores_what_is_new, step_shapes,
+    declaration, buffers, aliases_nothing, stores_what_is_new, step_shapes, begins_anew, prompt_modes,
 )  # fmt: skip

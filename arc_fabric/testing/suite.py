@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.models.contract import is_declared
-from arc_fabric.testing.checks import ALL, Skip
-from arc_fabric.testing.declarations import DECLARED
+from arc_fabric.testing.checks import ALL, Skip, interleaves, rebuilds, restores, survives_failure
+from arc_fabric.testing.declarations import DECLARED, begins_anew, prompt_modes
 from arc_fabric.testing.report import Finding, NotConforming, Report
 from arc_fabric.testing.run import Make, Subject, begin, light_manager
+
+COMPARING = (restores, interleaves, survives_failure, rebuilds, begins_anew, prompt_modes)
+"""Checks that hold steps against others: of a model that does not repeat itself they would only say so again."""
 
 
 def check_model(make: Make, *, others: Sequence[Make] = (), raises: bool = True) -> Report:
@@ -22,6 +25,9 @@ def check_model(make: Make, *, others: Sequence[Make] = (), raises: bool = True)
     report = Report(subject.model.identity().name)
     for check in (*ALL, *DECLARED) if is_declared(subject.model) else ALL:
         name = check.__name__.replace("_", " ")
+        if check in COMPARING and any(finding.check == "repeats" for finding in report.findings):
+            report.skipped[name] = "the model does not repeat itself: mend that first"
+            continue
         try:
             found = [Finding(name, problem, mend) for problem, mend in check(subject)]
         except Skip as why:

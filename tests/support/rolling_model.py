@@ -275,6 +275,12 @@ def load(device: str = "cpu") -> RollingToy:
     return RollingToy(controls=True)
 
 
+def load_plain(device: str = "cpu") -> RollingToy:
+    """Without actions, pictures and a VAE."""
+    assert device == "cpu"
+    return RollingToy(vae=False)
+
+
 def _weights(seed: int) -> dict[str, Tensor]:
     g = torch.Generator().manual_seed(seed)
     sizes = {"in": (WIDTH, WIDTH), "out": (WIDTH, WIDTH), "text": (32, WIDTH), "action": (len(KEYS), WIDTH)}

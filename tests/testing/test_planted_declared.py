@@ -10,6 +10,7 @@ import torch
 
 from arc_fabric.models.contract import Part, PastStep, State, StepInput, StepOutput
 from arc_fabric.testing import check_model
+from tests.support import planted
 from tests.support.rolling_model import Forgetful, Hiding, Rewriting, RollingToy, small
 
 
@@ -74,7 +75,13 @@ def test_a_model_that_keeps_the_contract_passes(options: dict) -> None:
     report = check_model(lambda: RollingToy(**options), others=[lambda: RollingToy(**options, weights_seed=1)])
     rebuilt = set() if options.get("vae", True) else {"rebuilds"}
     assert set(report.skipped) == {"batches", "decodes", "sharing"} | rebuilt
-    assert len(report.passed) == 14 - len(rebuilt)
+    assert len(report.passed) == 16 - len(rebuilt)
+
+
+def test_a_model_of_odd_tensors_that_keeps_the_contract_passes() -> None:
+    """Of any type and shape, one that changes, views across; frames that it overwrites, inputs that it writes into."""
+    report = check_model(planted.Odd)
+    assert not report.findings and "begins anew" in report.passed and "prompt modes" in report.passed
 
 
 @pytest.mark.parametrize(
@@ -90,6 +97,16 @@ def test_a_model_that_keeps_the_contract_passes(options: dict) -> None:
         (Hoarding, "stores what is new", "a checkpoint grew"),
         (Careless, "rebuilds", "rebuilt"),
         (unsteered, "step shapes", "actions are followed"),
+        (planted.OnModule, "repeats", "keep nothing on a class or a module"),
+        (planted.OnClass, "interleaves", "with another world"),
+        (planted.PythonsDice, "global random state", "of Python (random)"),
+        (planted.Clock, "repeats", "read no clock"),
+        (planted.ForgetsGenerator, "restores", "the next step has other"),
+        (planted.Copying, "declaration", "a copy of the buffer 'k'"),
+        (planted.Unreset, "begins anew", "`reset` leaves nothing of the last world"),
+        (planted.SilentRecache, "prompt modes", "`epoch`"),
+        (planted.Growing, "restores", "the model's buffer has room for"),
+        (planted.WritesGiven, "interleaves", "changed in place"),
         (lambda: small(RollingToy(), window=7), "step shapes", "`geometry.window` is not 0"),
         (lambda: small(RollingToy(), frames_per_latent=3), "shapes", "geometry says"),
     ],
