@@ -56,6 +56,8 @@ def _stand_ins(*names: str) -> None:
             setattr(sys.modules[parent], leaf, sys.modules[name])
 
 
+with contextlib.suppress(ImportError):
+    import transformers  # noqa: F401  (before anything stands in: it looks for what is there)
 _stand_ins("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "transformers", "lmdb")
 if not torch.cuda.is_available():
     torch.cuda.current_device = lambda: 0  # asked for at import, to name a device that is not used
