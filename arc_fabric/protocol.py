@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     import torch
 
 At = int | str
-Actions = Sequence[Sequence[Sequence[float]] | np.ndarray | None] | np.ndarray
-"""One entry per step: [action_horizon, action_dim], or None to let the policy predict."""
+Actions = Sequence[Sequence[Sequence[float] | Mapping[str, float]] | np.ndarray | None] | np.ndarray
+"""One entry per step: [action_horizon, action_dim], or None to let the policy predict; an action can also be numbers by
+name."""
 
 
 @dataclass

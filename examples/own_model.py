@@ -26,8 +26,9 @@ class Drift:
     """Pictures that drift: the next one follows from the one before, the prompt and the actions."""
 
     abilities = Abilities(
-        steers_with_actions=True, batches=False, batch_bit_exact=False, rebuilds_kv=False, predicts_actions=False
-    )
+        steers_with_actions=True, batches=False, batch_bit_exact=False, rebuilds_kv=False, predicts_actions=False,
+        needs_picture=False,
+    )  # fmt: skip
     geometry = Geometry(
         image_height=SIZE, image_width=SIZE, fps=8.0, frames_per_latent=SPAN, latents_per_block=1, window=0,
         latent_channels=CHANNELS, latent_height=GRID, latent_width=GRID, tokens_per_latent=1, layers=0, heads=0,
@@ -66,7 +67,9 @@ class Drift:
 
     @torch.no_grad()
     def step(self, given: StepInput) -> StepOutput:
-        """One latent frame further; the first one from the picture."""
+        """One latent frame further; the first one from the picture, or from nothing."""
+        if given.begins:
+            self.scene = torch.zeros(1, CELLS, device=self.device)
         if given.picture is not None:
             pixels = torch.from_numpy(given.picture.copy()).to(self.device).permute(2, 0, 1)[None] / 127.5 - 1
             self.scene = nn.functional.avg_pool2d(pixels, SIZE // GRID).flatten(1)

@@ -13,7 +13,7 @@ from arc_fabric.base.present import present
 from arc_fabric.errors import ArcFabricError, Unauthorized
 from webapp.context import ctx
 from webapp.http import auth
-from webapp.model import geometry
+from webapp.model import abilities, geometry
 from webapp.openapi.document import ApiSpec
 
 SWAGGER = files("flask_openapi3_swagger").joinpath("templates", "swagger")
@@ -109,7 +109,7 @@ def _errors_page() -> str:
 def _openapi_json() -> Response:
     app = current_app
     assert isinstance(app, ApiSpec)
-    return Response(json.dumps(app.document_for(geometry())), mimetype="application/json")
+    return Response(json.dumps(app.document_for(geometry(), abilities())), mimetype="application/json")
 
 
 def _openapi_asset(name: str) -> AnyResponse:

@@ -14,6 +14,8 @@ from typing import Any
 
 INPUTS = "inputs/"
 """What all of them begin with."""
+NO_PICTURE = "none"
+"""In place of a key: the world begins from its prompt alone."""
 _UNIQUE = re.compile(rf"({INPUTS}[0-9a-f]{{64}})-[0-9a-f]{{16}}(\.png)")
 
 

@@ -41,7 +41,7 @@ class ArcFabric(Server):
         """
         body = {
             "prompt": prompt,
-            "initial_frame": picture_of(initial_frame if initial_frame is not None else self._sample()),
+            "initial_frame": self._first(initial_frame),
             "seed": seed,
             "state": None if state is None else [float(x) for x in state],
             "embodiment_id": embodiment_id,
@@ -98,6 +98,12 @@ class ArcFabric(Server):
         Raises the error with which the request is refused; nothing has happened then.
         """
         return step_many(self.transport, slots, decode=decode, timeout=timeout)
+
+    def _first(self, given: Views | None) -> str | list[str] | None:
+        """A given picture, else the first sample; None where a world begins from its prompt alone."""
+        if given is None and self.model()["abilities"].get("needs_picture") is False:
+            return None
+        return picture_of(self._sample() if given is None else given)
 
     def _sample(self) -> str:
         names = self.samples()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -296,9 +296,11 @@ def fork_of(fabric: Server, checkpoint_id: str, body: dict[str, Any]) -> tuple[R
 
 
 def _plain(values: Any) -> Any:
-    """Arrays as lists of floats."""
-    if values is None or isinstance(values, (int, float)):
+    """Arrays as lists of floats; an action by name stays one. What cannot be actions is the server's to refuse."""
+    if values is None or isinstance(values, (int, float, str)):
         return values
+    if isinstance(values, Mapping):
+        return {name: _plain(value) for name, value in values.items()}
     if isinstance(values, np.ndarray):
         return values.astype(float).tolist()
     return [_plain(value) for value in values]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from arc_fabric.base.controls import beyond, by_name
 from arc_fabric.base.terms import PROMPT_MODES, PromptMode
 from arc_fabric.base.text import NO_TEXT, is_text
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.models.contract import Geometry, Model
+from arc_fabric.models.contract import Control, Geometry, Model
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,15 @@ class StepRequest:
 
 
 def actions_of(action: Any, geometry: Geometry) -> np.ndarray | None:
-    """[action_horizon, action_dim]; a single action [action_dim] is held for the whole step."""
+    """[action_horizon, action_dim]; a single action [action_dim] is held for the whole step. An action can also be
+    numbers by name; what is not named rests."""
     if action is None:
         return None
     shape = (geometry.action_horizon, geometry.action_dim)
     if 0 in shape:
         raise InvalidRequest("This model takes no actions.", hint="Step without `action`.")
+    if isinstance(action, Mapping) or (isinstance(action, Sequence) and any(isinstance(a, Mapping) for a in action)):
+        action = _in_order(action, geometry)
     held = np.ndim(action) == 1 and np.shape(action) == shape[1:]
     made = array_of(np.broadcast_to(action, shape) if held else action, shape, "action")
     assert made is not None
@@ -45,21 +50,28 @@ def actions_of(action: Any, geometry: Geometry) -> np.ndarray | None:
     return made
 
 
+def _in_order(action: Any, geometry: Geometry) -> Any:
+    low, high = geometry.action_low or itertools.repeat(0.0), geometry.action_high or itertools.repeat(0.0)
+    limits = zip(geometry.action_names, low, high, strict=False)
+    controls = [{"name": name, "low": least, "high": most} for name, least, most in limits]
+    try:
+        if isinstance(action, Mapping):
+            return by_name(action, controls)
+        return [by_name(one, controls) if isinstance(one, Mapping) else one for one in action]
+    except ValueError as error:
+        said = str(error)
+        raise InvalidRequest(f"{said[0].upper()}{said[1:]}.") from error
+
+
 def _require_within(actions: np.ndarray, geometry: Geometry) -> None:
     """Raise InvalidRequest where a model's controls do not take these values, float32 [action_horizon, action_dim]."""
-    for at, control in enumerate(geometry.controls):
-        values = actions[:, at]
-        wrong = (values < control.low) | (values > control.high)
-        if control.kind == "discrete":
-            wrong |= values != np.round(values)
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            names = f" ({', '.join(control.choices)})" if control.choices else ""
-            what = "a whole number" if control.kind == "discrete" else "a number"
-            raise InvalidRequest(
-                f"Action {row} has {control.name} = {values[row]:g}; it is {what} from {control.low:g} to "
-                f"{control.high:g}{names}."
-            )
+    if wrong := beyond(actions.tolist(), [_rounded(control) for control in geometry.controls]):
+        raise InvalidRequest(f"{wrong[0].upper()}{wrong[1:]}.")
+
+
+def _rounded(control: Control) -> dict[str, Any]:
+    """Its limits as 32-bit floats, which actions are."""
+    return vars(control) | {"low": float(np.float32(control.low)), "high": float(np.float32(control.high))}
 
 
 def observed_of(model: Model, observed: np.ndarray | Sequence[np.ndarray] | None, *, begins: bool) -> np.ndarray | None:

@@ -223,6 +223,10 @@ def test_actions_have_names_and_limits() -> None:
     assert geometry.action_names == ("forward", "turn", "yaw") and geometry.action_low == (0.0, -1.0, -15.0)
     still, turned = session.fork(), session.fork()
     moved = turned.step(np.tile([1, -1, 7.5], (6, 1)))
+    assert same_bits(moved, session.fork().step([{"forward": 1, "turn": -1, "yaw": 7.5}] * 6))
+    assert same_bits(still.step({"yaw": 3}), session.fork().step([0, 0, 3])) and still.rewind() is not None
+    with pytest.raises(InvalidRequest, match="no control 'fly'"):
+        session.step([{"fly": 1}] * 6)
     assert moved.steered and not same_bits(moved, still.step(np.zeros((6, 3))))
     for action, says in (([0, 0, 16], "yaw = 16"), ([0.5, 0, 0], "forward = 0.5"), ([0, -2, 0], "left, none, right")):
         with pytest.raises(InvalidRequest, match=says):

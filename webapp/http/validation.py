@@ -31,6 +31,7 @@ _NOT_FOUND: dict[str, type[NotFound]] = {
 }
 _UNION_TAGS = (
     *("one", "many", *get_args(ShownKind)),
+    *("numbers", "named"),
     *("subscribe", "credit", "ping"),
 )
 """Which member of a union pydantic tried: no part of a field's name for the reader."""

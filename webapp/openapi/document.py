@@ -26,8 +26,9 @@ sentence on what to do. A *step* adds `frames_per_step` video frames and one che
 from the root, a *video frame* number counts pictures, 0 being the initial frame. Times are epoch seconds."""
 
 
+PICTURE = "initial_frame"
 FORMS = {
-    "/api/sessions": ("CreateSession", "initial_frame"),
+    "/api/sessions": ("CreateSession", PICTURE),
     "/api/sessions/{session_id}/step": ("StepBody", "observed"),
 }
 """Routes that also take multipart/form-data: the body's schema and its member that comes as files."""
@@ -42,9 +43,13 @@ class ApiSpec(OpenAPI):
         self.generate_spec_json()
         return finish(copy.deepcopy(self.spec_json), self.config["SETTINGS"])
 
-    def document_for(self, geometry: dict[str, Any]) -> dict[str, Any]:
+    def document_for(self, geometry: dict[str, Any], abilities: dict[str, Any]) -> dict[str, Any]:
         """The document as served at /openapi/openapi.json: with the model's own shapes, once one runs."""
         document = copy.deepcopy(self.document)
+        if not abilities.get("needs_picture", True):
+            create = document["paths"]["/api/sessions"]["post"]["requestBody"]["content"]["multipart/form-data"]
+            for schema in (document["components"]["schemas"]["CreateSession"], create["schema"]):
+                schema["required"].remove(PICTURE)
         if (cameras := geometry.get("cameras", 1)) > 1:
             step = document["paths"]["/api/sessions/{session_id}/step"]["post"]["requestBody"]["content"]
             members = step["multipart/form-data"]["schema"]["properties"]
@@ -81,7 +86,17 @@ def _schemas() -> dict[str, Any]:
     ]
     _, made = models_json_schema(given + shown, ref_template="#/components/schemas/{model}")
     schemas: dict[str, Any] = made["$defs"]
+    _require_picture(schemas["CreateSession"])
     return schemas
+
+
+def _require_picture(schema: dict[str, Any]) -> None:
+    """A world begins from a picture, until a model runs that needs none; there is no null in place of one."""
+    member = schema["properties"][PICTURE]
+    choices = [choice for choice in member.pop("anyOf") if choice != {"type": "null"}]
+    member.pop("default", None)
+    member |= choices[0] if len(choices) == 1 else {"anyOf": choices}
+    schema["required"] = [*schema["required"], PICTURE]
 
 
 def _below(base: type[BaseModel]) -> list[type[BaseModel]]:
@@ -127,10 +142,10 @@ def _without_null(parameter: dict[str, Any]) -> None:
         del schema["default"]
 
 
-def _sizes(settings: Settings, geometry: dict[str, Any]) -> dict[str, dict[str, int]]:
+def _sizes(settings: Settings, geometry: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What a setting or the running model decides: arrays have exactly the model's sizes, lists of pictures one per
-    camera."""
-    known: dict[str, dict[str, int]] = {
+    camera, actions the names and limits of its controls."""
+    known: dict[str, dict[str, Any]] = {
         "max_prompt_chars": {"maxLength": settings.max_prompt_chars},
         "max_steps_per_job": {"maximum": settings.max_steps_per_job},
     }
@@ -139,7 +154,16 @@ def _sizes(settings: Settings, geometry: dict[str, Any]) -> dict[str, dict[str, 
         known["observed"] = {"minItems": counts[0], "maxItems": counts[-1]}
         for name in ("state_dim", "action_dim", "action_horizon", "cameras"):
             known[name] = dict.fromkeys(("minItems", "maxItems"), geometry.get(name, 1))
+        known["action_names"] = {"propertyNames": {"enum": list(geometry.get("action_names", ()))}}
+        if controls := geometry.get("controls"):
+            known["action_dim"] |= {"prefixItems": [_limits(control) for control in controls]}
+            known["action_names"]["properties"] = {control["name"]: _limits(control) for control in controls}
     return known
+
+
+def _limits(control: dict[str, Any]) -> dict[str, Any]:
+    whole = control["kind"] == "discrete"
+    return {"type": "integer" if whole else "number", "minimum": control["low"], "maximum": control["high"]}
 
 
 def _complete(node: Any, known: dict[str, dict[str, int]]) -> None:

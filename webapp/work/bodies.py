@@ -42,11 +42,17 @@ Number = Annotated[
     float,
     Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX, description="A number in the range of 32-bit floats, as models take them."),
 ]
+_Numbers = Annotated[list[Number], Field(fail_fast=True, max_length=MOST, json_schema_extra=decided_by("action_dim"))]
+_Named = Annotated[
+    dict[str, Number],
+    Field(min_length=1, max_length=MOST, json_schema_extra=decided_by("action_names")),
+]
 Row = Annotated[
-    list[Number],
-    Field(fail_fast=True, max_length=MOST, json_schema_extra=decided_by("action_dim")),
+    Annotated[_Numbers, Tag("numbers")] | Annotated[_Named, Tag("named")],
+    Discriminator(lambda value: "named" if isinstance(value, dict) else "numbers"),
     AfterValidator(checks.row),
 ]
+"""An action: its numbers in order, or by name; it is numbers in order when it was checked."""
 Chunk = Annotated[
     list[Row],
     Field(fail_fast=True, min_length=1, max_length=MOST, json_schema_extra=decided_by("action_horizon")),
@@ -68,8 +74,9 @@ Actions = Annotated[
         fail_fast=True,
         min_length=1,
         max_length=1000,
-        description="One entry per step: float [action_horizon][action_dim], or null to let the policy predict. "
-        "GET /api/model gives names, sizes and limits.",
+        description="One entry per step: float [action_horizon][action_dim], or null to let the policy predict. An "
+        "action can also be an object, number by name; what is not named rests. GET /api/model gives names, sizes and "
+        "limits; where it has `controls`, what is beyond their limits is refused.",
     ),
 ]
 _BASE64 = r"^(data:image/(png|jpeg|webp);base64,)?[A-Za-z0-9+/\s]{40,}={0,2}\s*$"
@@ -153,10 +160,13 @@ class CreateSession(Body):
     model_config = _config(required=True)
 
     prompt: Prompt
-    initial_frame: Picture = Field(
+    initial_frame: Annotated[Picture | None, AfterValidator(checks.beginning)] = Field(
+        None,
+        validate_default=True,
         description="`sample:<name>` (GET /api/samples), or a PNG, JPEG or WebP in base64, at most 4096 x 4096 pixels; "
         "it is scaled to the model's size. For a model of several cameras also a list with one picture per camera, in "
-        "its order. As multipart/form-data: a file, or one per camera.",
+        "its order. As multipart/form-data: a file, or one per camera. Left out where `abilities.needs_picture` is "
+        "false: the world begins from its prompt alone, and its frame 0 is black.",
         examples=[f"sample:{name}" for name in sample_names()[:1]],
     )
     seed: Seed | None = None

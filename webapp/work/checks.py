@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic_core import PydanticCustomError
 
+from arc_fabric.base.controls import beyond, by_name
 from webapp.context import ctx
 from webapp.http.validation import PICTURE
 from webapp.model import abilities, geometry, observed_counts, sample_names
@@ -44,14 +45,39 @@ def state(values: list[float]) -> list[float]:
     return _sized(values, "state_dim", "numbers")
 
 
-def row(values: list[float]) -> list[float]:
-    """An action has as many numbers as the model's."""
+def row(values: list[float] | dict[str, float]) -> list[float]:
+    """An action has as many numbers as the model's; one by name becomes one in order."""
+    if geometry().get("action_dim") == 0:
+        raise ValueError("this model takes no actions: step without `actions`")
+    if isinstance(values, dict):
+        return by_name(values, _controls())
     return _sized(values, "action_dim", "numbers")
 
 
 def chunk(rows: list[list[float]]) -> list[list[float]]:
-    """A chunk has as many actions as the model takes per step."""
+    """A chunk has as many actions as the model takes per step, each within the limits of its controls."""
+    if wrong := beyond(rows, geometry().get("controls", ())):
+        raise ValueError(wrong)
     return _sized(rows, "action_horizon", "actions")
+
+
+def _controls() -> list[dict[str, Any]]:
+    """What numbers of an action are called, and between what they lie."""
+    sizes = geometry()
+    if sizes.get("controls"):
+        return list(sizes["controls"])
+    names, low, high = (sizes.get(name, ()) for name in ("action_names", "action_low", "action_high"))
+    if not sizes:
+        raise ValueError("no model runs yet that says what its actions are called: give numbers in order")
+    limits = zip(low, high, strict=False) if low and high else [(0.0, 0.0)] * len(names)
+    return [{"name": name, "low": least, "high": most} for name, (least, most) in zip(names, limits, strict=False)]
+
+
+def beginning(picture: T | None) -> T | None:
+    """There is a picture, unless the running model begins worlds from their prompts alone."""
+    if picture is None and abilities().get("needs_picture", True):
+        raise PydanticCustomError("missing", "Field required")
+    return picture
 
 
 def picture(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from arc_fabric.base.input_keys import new_key
+from arc_fabric.base.input_keys import NO_PICTURE, new_key
 from arc_fabric.base.retry import retry
 from arc_fabric.errors import InvalidImage, StoreUnavailable
 from arc_fabric.media.frames import decode_png, encode_png, pack_views
@@ -40,8 +40,10 @@ def read_one(text: str) -> np.ndarray:
         return pixels_of_base64(text)
 
 
-def take_initial(picture: Picture) -> tuple[str, dict[str, Any]]:
+def take_initial(picture: Picture | None) -> tuple[str, dict[str, Any]]:
     """Store the initial frame; its key, and what the answer says about it. Raises InvalidImage."""
+    if picture is None:
+        return NO_PICTURE, {"note": "none: the world begins from its prompt, and its frame 0 is black"}
     if isinstance(picture, str) and picture.startswith(SAMPLE):
         check_sample(picture.removeprefix(SAMPLE))
         return picture, {"note": "a sample in the model's own size"}

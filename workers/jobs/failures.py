@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import traceback
+from pathlib import Path
 
 import torch
 
-from arc_fabric.errors import ArcFabricError, ModelError, ModelOutOfMemory
+from arc_fabric.errors import ArcFabricError, ModelError, ModelOutOfMemory, ModelUnavailable
 from workers.jobs.run import JobRun
 from workers.process.process import WorkerProcess
 
@@ -38,8 +40,8 @@ class Failures:
 
 
 def is_device_error(error: Exception) -> bool:
-    """Whether the device, not the request, is to blame."""
-    if isinstance(error, (ModelOutOfMemory, torch.OutOfMemoryError, torch.AcceleratorError)):
+    """Whether the device, not the request, is to blame; or a process of a model over several is gone."""
+    if isinstance(error, (ModelOutOfMemory, ModelUnavailable, torch.OutOfMemoryError, torch.AcceleratorError)):
         return True
     return isinstance(error, RuntimeError) and "CUDA error" in str(error)
 
@@ -50,7 +52,14 @@ def error_fields(error: Exception) -> dict[str, object]:
         return error.to_dict()
     told = ModelError(
         f"{type(error).__name__}: {error}",
-        hint="The session is at its last committed checkpoint; try again, or rewind and change the inputs.",
+        hint="The session is at its last committed checkpoint; try again, or rewind and change the inputs. "
+        f"The worker's log has the traceback{_place(error)}.",
         exception=type(error).__name__,
     )
     return told.to_dict()
+
+
+def _place(error: Exception) -> str:
+    """Where it was raised, in few words: of a model from elsewhere that is what its author looks for."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

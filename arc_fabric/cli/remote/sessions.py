@@ -39,7 +39,9 @@ def sessions(
 def new(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="What shall happen.")],
-    frame: Annotated[str | None, typer.Option(help="sample:<name> or an image file; default: the demo's.")] = None,
+    frame: Annotated[
+        str | None, typer.Option(help="sample:<name> or an image file; default: the demo's, if the model needs one.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the sampler.")] = None,
     label: Label = None,
     steps: Annotated[int, typer.Option("--steps", "-n", min=0, help="Steps to run at once.")] = 0,
@@ -47,9 +49,7 @@ def new(
 ) -> None:
     """Start a session from a frame and a prompt."""
     remote = remote_of(context)
-    answer = remote.post(
-        "/api/sessions", prompt=prompt, initial_frame=_frame(frame or first_sample(remote)), seed=seed, label=label
-    )
+    answer = remote.post("/api/sessions", prompt=prompt, initial_frame=_first(remote, frame), seed=seed, label=label)
     job = remote.finish(answer["job"], "new", quiet=as_json)
     if steps:
         job = remote.post(f"/api/sessions/{answer['session']['id']}/step", steps=steps)["job"]
@@ -167,6 +167,13 @@ def _table(items: list[dict[str, Any]]) -> None:
         more = (item["worker"], ago(item["updated"]))
         table.add_row(*("" if cell is None else escape(str(cell)) for cell in (*cells, *more)), style=style)
     out.print(table)
+
+
+def _first(remote: Remote, frame: str | None) -> Any:
+    """The picture that was named, else a sample; none where a world begins from its prompt alone."""
+    if frame is None and remote.fabric.model()["abilities"].get("needs_picture") is False:
+        return None
+    return _frame(frame or first_sample(remote))
 
 
 def first_sample(remote: Remote) -> str:

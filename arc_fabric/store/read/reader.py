@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot
+from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, FrameNotFound
 from arc_fabric.store.backends.base import Backend
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, check_id, decode_manifest, digest_of, key_of
 
@@ -32,7 +32,13 @@ class SnapshotReader:
         return self._load(checkpoint_id).to_json()
 
     def latents(self, checkpoint_id: str) -> tuple[str, tuple[int, ...], bytes]:
-        """`step_latents`, the latents this step added: dtype as safetensors writes it, shape, C-contiguous bytes."""
+        """`step_latents`, the latents this step added: dtype as safetensors writes it, shape, C-contiguous bytes.
+        Raises FrameNotFound where there are none."""
+        if "step_latents" not in self._load(checkpoint_id).tensors:
+            raise FrameNotFound(
+                f"Checkpoint {checkpoint_id} has no latents: its model works without, or it is a root.",
+                hint="Ask for its frames.",
+            )
         return self.tensor(checkpoint_id, "step_latents")
 
     def tensor(self, checkpoint_id: str, name: str) -> tuple[str, tuple[int, ...], bytes]:

@@ -37,3 +37,10 @@ test("a key moves its dimension at half its limit for the whole step; the grippe
   assert.equal(actionFor("ArrowRight", undefined, 1), null);
   assert.deepEqual(keysFor(GEOMETRY).map(({ name, keys }) => [name, keys.length]), [["dx", 2], ["dy", 2], ["dz", 2], ["grip", 1]]);
 });
+
+test("a discrete control is driven to its limit: half of it is none of its values", () => {
+  const controls = [{ kind: "discrete" }, { kind: "continuous" }];
+  const geometry = { action_dim: 2, action_horizon: 1, action_low: [0, -15], action_high: [1, 15], action_names: ["forward", "yaw"], controls };
+  assert.deepEqual(actionFor("ArrowRight", geometry, 1).actions, [[1, 0]]);
+  assert.deepEqual(actionFor("ArrowUp", geometry, 1).actions, [[0, -7.5]]);
+});

@@ -9,6 +9,7 @@ import { token } from "../ui/colours.js";
 import { h, text } from "../ui/dom.js";
 import { complain, field } from "../ui/fields.js";
 import { short } from "../ui/format.js";
+import { isWhole } from "./driving.js";
 import { between, rested, resized } from "./points.js";
 
 /** @import { Schemas } from "../state/types.js" */
@@ -83,9 +84,10 @@ function canvasOf(dim, geometry, points, about) {
     const box = canvas.getBoundingClientRect();
     const index = Math.max(0, Math.min(all.length - 1, Math.floor(((event.clientX - box.left) / box.width) * all.length)));
     const value = high - Math.max(0, Math.min(1, (event.clientY - box.top - PAD) / (HEIGHT - 2 * PAD))) * (high - low);
-    for (const [i, one] of between(before ?? [index, value], [index, value])) all[i][dim] = one;
+    const taken = (/** @type {number} */ one) => (isWhole(geometry, dim) ? Math.round(one) : one);
+    for (const [i, one] of between(before ?? [index, value], [index, value])) all[i][dim] = taken(one);
     before = [index, value];
-    text(about, `${name} of action ${index + 1}: ${short(value)}`);
+    text(about, `${name} of action ${index + 1}: ${short(taken(value))}`);
     draw(canvas, all.map((row) => row[dim]), [low, high], geometry.action_horizon);
   };
   canvas.addEventListener("pointerdown", (event) => {

@@ -3,6 +3,7 @@
 import { on, state } from "../state/store.js";
 import { h, text } from "../ui/dom.js";
 import { short } from "../ui/format.js";
+import { isWhole } from "./driving.js";
 
 /** @import { Schemas } from "../state/types.js" */
 
@@ -35,11 +36,18 @@ function slider(geometry, dim) {
   const high = geometry.action_high[dim] ?? 1;
   const name = geometry.action_names[dim] ?? `a${dim}`;
   const out = h("output", {});
-  const step = geometry.controls?.[dim]?.kind === "discrete" ? 1 : (high - low) / 100;
-  const input = h("input", { type: "range", min: low, max: high, step, "aria-label": `Action ${name}` });
-  input.addEventListener("input", () => text(out, short(Number(input.value), 2)));
+  const { choices = [], unit = geometry.action_units?.[dim] ?? "" } = geometry.controls?.[dim] ?? {};
+  const step = isWhole(geometry, dim) ? 1 : (high - low) / 100;
+  const ends = [low, high].map((value) => choices[value - low] ?? short(value, 2));
+  const limits = `${name}: ${ends.join(" to ")}${unit && ` ${unit}`}`;
+  const input = h("input", { type: "range", min: low, max: high, step, "aria-label": `Action ${name}`, title: limits });
+  input.addEventListener("input", () => {
+    const words = choices[Number(input.value) - low] ?? short(Number(input.value), 2);
+    text(out, words);
+    input.setAttribute("aria-valuetext", `${words}${unit && ` ${unit}`}`);
+  });
   reset(input);
-  return { input, el: h("div", { class: "slider-row" }, h("span", {}, name), input, out) };
+  return { input, el: h("div", { class: "slider-row", title: limits }, h("span", {}, name), input, out) };
 }
 
 /** Rest is zero where zero is allowed. @param {HTMLInputElement} input */

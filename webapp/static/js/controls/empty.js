@@ -12,10 +12,10 @@ import { showTab } from "./tabs.js";
 
 export function buildEmpty() {
   const el = h("div", { class: "empty" });
-  on(["tree", "nodes", "samples", "panes", "jobs", "view"], () => {
+  on(["tree", "nodes", "samples", "model", "panes", "jobs", "view"], () => {
     const face = faceNow();
     el.hidden = !face;
-    fill(el, [face, state.samples.length, plantingWords()].join(), face ? FACES[face] : () => []);
+    fill(el, [face, state.samples.length, state.model?.name, plantingWords()].join(), face ? FACES[face] : () => []);
   });
   return el;
 }
@@ -31,16 +31,17 @@ function faceNow() {
 const FACES = { empty, loading, planting, error, dead, lost, deleted, ready };
 
 function empty() {
-  const sample = firstSample();
-  const start = h("button", { class: "button primary large", disabled: !sample }, icon("play"), "Start a first session");
-  const begin = () => createSession({ prompt: FIRST_PROMPT, initial_frame: sample.initial_frame, seed: anySeed() }, FIRST_STEPS);
+  const without = state.model?.abilities.needs_picture === false;
+  const sample = without ? undefined : firstSample();
+  const start = h("button", { class: "button primary large", disabled: !sample && !without }, icon("play"), "Start a first session");
+  const begin = () => createSession({ prompt: FIRST_PROMPT, initial_frame: sample?.initial_frame, seed: anySeed() }, FIRST_STEPS);
   start.addEventListener("click", () => busy(start, begin));
   return [
     h("div", { class: "empty-pictures", "aria-hidden": "true" },
-      ...state.samples.slice(0, 3).map((one) => h("img", { src: here(one.url), alt: "", width: "96", height: "96" }))),
+      ...without ? [] : state.samples.slice(0, 3).map((one) => h("img", { src: here(one.url), alt: "", width: "96", height: "96" }))),
     h("h2", {}, "Watch a world unfold"),
-    h("p", {}, `One press starts a session from a sample picture with the prompt “${FIRST_PROMPT}” and runs ${FIRST_STEPS} steps. `
-      + "Then fork it anywhere and compare."),
+    h("p", {}, `One press starts a session ${without ? "" : "from a sample picture "}with the prompt “${FIRST_PROMPT}” `
+      + `and runs ${FIRST_STEPS} steps. Then fork it anywhere and compare.`),
     start,
     h("button", { class: "button quiet", onclick: () => showTab("new", { focus: "textarea" }) }, "Choose picture and prompt myself"),
   ];

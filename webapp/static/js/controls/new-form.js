@@ -26,13 +26,13 @@ export function buildNewForm() {
   const drafts = keepingDrafts(form, "new");
   drafts.show("world", { prompt: FIRST_PROMPT, seed: "", steps: String(FIRST_STEPS), label: "" });
   picture.takesFrom(form);
-  on(["samples"], () => picture.showSamples(firstSample()));
+  on(["samples", "model"], () => picture.showSamples(firstSample()));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const read = new Reading();
     const [words, chosen, n] = [read.prompt(prompt), read.whole(seed, "The seed", { optional: true }), read.whole(steps, "First steps")];
     const frame = picture.frame();
-    if (!read.ok() || !frame) return;
+    if (!read.ok() || frame === null) return;
     const body = { prompt: words, initial_frame: frame, seed: chosen ?? anySeed(), label: label.value.trim() };
     busy(go, async () => (await createSession(body, n ?? 0, form)) && drafts.sent());
   });

@@ -15,7 +15,7 @@ import { buildPreview } from "./picture-preview.js";
 /**
  * @import { Sample } from "../state/types.js"
  * @typedef {Object} Chosen
- * @property {string|null} frame  as the API takes it; null: none, or none that can be used
+ * @property {string|null} frame  as the API takes it; "": the world begins without; null: none, or none that can be used
  * @property {string} why  what is wrong, or what is being done; "": nothing
  */
 
@@ -59,16 +59,20 @@ export function buildPictureField() {
   });
   return {
     el,
-    /** The chosen picture; what is in the way of it is said. */
+    /** The chosen picture, "" for none; what is in the way of it is said. */
     frame() {
       text(wrong, chosen.why);
-      if (!chosen.frame) file.focus();
+      if (chosen.frame === null) file.focus();
       return chosen.frame;
     },
-    /** @param {Sample} [first]  chosen at once */
+    /** A model that needs no picture has the choice of none, chosen at once. @param {Sample} [first]  chosen else */
     showSamples(first) {
-      samples.replaceChildren(...state.samples.map((sample) => option(sample, sample === first)), own(file));
-      if (first && chosen.why === NONE) set(first.initial_frame);
+      const without = state.model?.abilities.needs_picture === false;
+      const preset = without ? undefined : first;
+      const now = (/** @type {Sample} */ sample) => (chosen.frame ? sample.initial_frame === chosen.frame : sample === preset);
+      samples.replaceChildren(...without ? [none(!chosen.frame)] : [], ...state.samples.map((sample) => option(sample, now(sample))), own(file));
+      if (without && !chosen.frame) set("");
+      else if (first && chosen.why === NONE) set(first.initial_frame);
     },
     /** Pictures dropped on this element, or pasted while it is shown, are taken. @param {HTMLElement} place */
     takesFrom: (place) => listen(place, el, take),
@@ -102,6 +106,12 @@ function option(sample, checked) {
   const words = sample.name.replaceAll(/[_-]/g, " ");
   const radio = h("input", { type: "radio", name: "sample", value: sample.initial_frame, checked, "aria-label": words });
   return h("label", { class: "sample", title: words }, radio, h("img", { src: here(sample.url), alt: "", width: "64", height: "64" }));
+}
+
+/** To begin from the prompt alone. @param {boolean} checked */
+function none(checked) {
+  const radio = h("input", { type: "radio", name: "sample", value: "", checked, "aria-label": "No picture" });
+  return h("label", { class: "sample upload", title: "The world begins from its prompt alone" }, radio, h("span", {}, "None"));
 }
 
 /** @param {HTMLInputElement} file */

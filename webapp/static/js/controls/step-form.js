@@ -73,10 +73,17 @@ export function buildStepForm() {
       const { prompt: words, seed: old } = beforeOf(now);
       drafts.show(now.atHead ? now.session?.id ?? "" : now.node.id, { prompt: words, seed: String(old ?? "") });
     }
-    text(recorded, state.model?.abilities.steers_with_actions === false ? "This model records a given action but does not follow it." : "");
+    showActions(actions, recorded);
     refreshState(now, { go, stop, notice, who });
   });
   return form;
+}
+
+/** Whether actions can be given, and what becomes of them. @param {HTMLElement} choices @param {HTMLElement} recorded */
+function showActions(choices, recorded) {
+  const box = choices.closest(".field");
+  if (box instanceof HTMLElement) box.hidden = state.model?.geometry.action_dim === 0;
+  text(recorded, state.model?.abilities.steers_with_actions === false ? "This model records a given action but does not follow it." : "");
 }
 
 /** Prompt and seed that a step from the subject has unless it is given others. @param {Subject} subject */
