@@ -12,6 +12,7 @@ from arc_fabric.errors import ArcFabricError, InvalidRequest
 from arc_fabric.held.names import key_of, keys_of, segment_key
 from arc_fabric.models.contract import BUFFERS, DeclaredModel, Part, is_declared, spans_of
 from arc_fabric.session import Session
+from arc_fabric.steps.request import require_mode
 from arc_fabric.steps.result import StepResult
 from arc_fabric.store.format.manifest import Manifest, is_rebuildable
 from arc_fabric.testing.checks import Problems, Skip
@@ -72,7 +73,7 @@ def begins_anew(subject: Subject) -> Problems:
 
 def prompt_modes(subject: Subject) -> Problems:
     """A new prompt is taken up in each mode with the bits that it has after a restore, or refused (InvalidRequest)."""
-    for mode in PROMPT_MODES:
+    for mode in map(require_mode, PROMPT_MODES):
         model = _declared(subject)
         manager = light_manager(model)
         session = begin(model, manager)

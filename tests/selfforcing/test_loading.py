@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,24 +41,38 @@ if LONGLIVE:
 PROMPT, STEPS = "a red cup", 3
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, files.Weights, Any]]:
+    """A folder with all files, the weights in them, the tokenizer; sizes stay small while it is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        files.small_sizes(patch)
+        folder, made, words = tmp_path_factory.mktemp("checkout"), files.draw(), files.tokenizer()
+        files.write(folder, made, words)
+        yield folder, made, words
+
+
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that stands for the checkout's; its code is the checkout's own."""
+def place(written: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands for the checkout's, with the files of `written`; its code is the checkout's own."""
     (tmp_path / "configs").symlink_to(loading.checkout() / "configs")
+    base = tmp_path / files.BASE
+    base.mkdir(parents=True)
+    for file in (written[0] / files.BASE).iterdir():
+        (base / file.name).symlink_to(file)
+    (tmp_path / "checkpoint.pt").symlink_to(written[0] / "checkpoint.pt")
+    (tmp_path / "mine.yaml").write_text(files.CONFIG)
     monkeypatch.setattr(loading, "checkout", lambda: tmp_path)
     monkeypatch.setattr(loading, "import_pipeline", lambda: files.SmallPipeline)
     monkeypatch.setattr(loading, "SIZE", (SIZE, SIZE))
-    files.small_sizes(monkeypatch)
     torch.set_num_threads(1)
     return tmp_path
 
 
-def test_a_loaded_pipeline_has_the_bits_of_one_built_directly(place: Path) -> None:
+def test_a_loaded_pipeline_has_the_bits_of_one_built_directly(place: Path, written: tuple) -> None:
     """Configuration, base model, text encoder with its tokenizer, VAE and checkpoint, all from files: latents and video
     of its worlds are those of the upstream loop on a pipeline that read no file; of `generator_ema` where there is one,
     and the weights and the configuration are in the identity."""
-    made, words = files.draw(), files.tokenizer()
-    config, checkpoint = files.write(place, made, words)
+    (config, checkpoint), (_, made, words) = _named(place), written
     with contextlib.redirect_stdout(io.StringIO()):
         model = load_model(f"selfforcing:{config}#{checkpoint}", "cpu")
         session = Session("a", model, StateManager(model), PROMPT, seed=3)
@@ -69,11 +84,16 @@ def test_a_loaded_pipeline_has_the_bits_of_one_built_directly(place: Path) -> No
         latents, video = _directly(made, given, words)
         assert torch.equal(ours, latents) is same
         assert np.array_equal(np.concatenate([step.frames for step in steps])[3:], video) is same
+    checkpoint.unlink()
     torch.save({"generator": made.plain}, checkpoint)
     plain = _loaded(config, checkpoint)
     assert model.identity().weights_digest != plain.identity().weights_digest
     config.write_text(config.read_text() + "guidance_scale: 3.0\n")
     assert _loaded(config, checkpoint).identity().sampler["files"] != plain.identity().sampler["files"]
+
+
+def _named(place: Path) -> tuple[Path, Path]:
+    return place / "mine.yaml", place / "checkpoint.pt"
 
 
 def _loaded(config: Path, checkpoint: Path) -> Any:
@@ -89,19 +109,25 @@ def _directly(made: files.Weights, given: dict, words: Any) -> tuple[torch.Tenso
 
 @pytest.mark.parametrize(
     ("what", "says"),
-    [("base", "config.json"), ("checkpoint", "generator"), ("shapes", "size mismatch"), ("no weights", "generator")],
+    [
+        ("base", "config.json"),
+        ("checkpoint", "Missing key"),
+        ("shapes", "size mismatch"),
+        ("no weights", "neither generator_ema nor generator: it has critic"),
+    ],
 )
-def test_what_the_checkouts_loader_refuses_is_said(place: Path, what: str, says: str) -> None:
+def test_what_the_checkouts_loader_refuses_is_said(place: Path, written: tuple, what: str, says: str) -> None:
     """No base model; a checkpoint of something else, of other sizes, without a generator: the cause is told."""
-    made, words = files.draw(), files.tokenizer()
-    config, checkpoint = files.write(place, made, words)
+    config, checkpoint = _named(place)
+    if what != "base":
+        checkpoint.unlink()
     if what == "base":
         (place / files.BASE / "config.json").unlink()
     elif what == "checkpoint":
         torch.save({"generator": {"other": torch.zeros(1)}}, checkpoint)
     elif what == "shapes":
-        torch.save({"generator": {name: weight[:1] for name, weight in made.plain.items()}}, checkpoint)
+        torch.save({"generator": {name: weight[:1] for name, weight in written[1].plain.items()}}, checkpoint)
     else:
-        torch.save({"critic": made.plain}, checkpoint)
+        torch.save({"critic": {"other": torch.zeros(1)}}, checkpoint)
     with pytest.raises(ModelUnavailable, match=says):
         _loaded(config, checkpoint)

@@ -42,7 +42,7 @@ evaluations = blueprint("evaluations", "evaluations", "Many variants of a checkp
 class GivenActions(ActionPlan):
     """A named sequence of actions, as the running model takes them."""
 
-    actions: list[Chunk] = Field(
+    actions: list[Chunk] = Field(  # type: ignore[assignment]  # by name as well, until it is checked
         fail_fast=True,
         min_length=1,
         max_length=1000,

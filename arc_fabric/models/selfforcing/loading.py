@@ -1,6 +1,7 @@
 """Loading a pipeline through its own classes: its configuration, the base model's files, a checkpoint.
 
-Written from the checkouts' own `inference.py`; not run with trained weights.
+Written from the checkouts' own `inference.py`; run on files in its form at toy size (tests/selfforcing), not with trained
+weights.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ def _made(maker: Any, config_path: Path, checkpoint: Path | None, device: torch.
         pipeline = maker(config, device=device)
         if checkpoint:
             state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-            pipeline.generator.load_state_dict(state.get("generator_ema", state.get("generator")))
+            found = [name for name in ("generator_ema", "generator") if name in state]
+            if not found:
+                raise KeyError(f"{checkpoint.name} has neither generator_ema nor generator: it has {', '.join(state)}")
+            pipeline.generator.load_state_dict(state[found[0]])
     except Exception as error:  # foreign code: files, shapes, configuration; the cause is chained
         raise ModelUnavailable(
             f"The checkout's own loader refused {config_path}: {type(error).__name__}: {error}",
