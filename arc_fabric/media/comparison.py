@@ -17,9 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from arc_fabric.base.frames import frame_count
-from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot
+from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, FrameNotFound
 from arc_fabric.media import series
 
+LATENTS, FRAMES = "latents", "frames"
 READERS = 6
 Series = list[float | None]
 
@@ -119,9 +120,11 @@ def compare(branches: Branches, ids: Sequence[str], *, limit: int) -> dict[str, 
     ancestor = paths[0][shared - 1] if shared else None
     first_frame = frame_count(ancestor.frame_index, ancestor.n_frames) if ancestor else 0
     pairs = {f"{ids[i]}|{ids[j]}": (tails[i], tails[j]) for i, j in combinations(range(len(ids)), 2)}
-    latent = {key: _latents(branches, *pair) for key, pair in pairs.items()}
+    apart = {key: _apart(branches, *pair) for key, pair in pairs.items()}
+    latent = {key: [distance if of == LATENTS else None for distance, of in found] for key, found in apart.items()}
+    steps = {key: [distance for distance, _ in found] for key, found in apart.items()}
     pixel = {key: _pixels(branches, *pair) for key, pair in pairs.items()}
-    differing = [step for distances in latent.values() if (step := _first(distances)) is not None]
+    differing = [step for distances in steps.values() if (step := _first(distances)) is not None]
     start = ancestor.frame_index + 1 if ancestor else 0
     seen = [frame for distances in pixel.values() if (frame := _first(distances)) is not None]
     return {
@@ -137,7 +140,7 @@ def compare(branches: Branches, ids: Sequence[str], *, limit: int) -> dict[str, 
             "pixel": pixel,
             "action": {key: [_actions(a, b) for a, b in zip(*pair, strict=False)] for key, pair in pairs.items()},
         },
-        "equal": {key: _first(distances) is None and None not in distances for key, distances in latent.items()},
+        "equal": {key: _first(distances) is None and None not in distances for key, distances in steps.items()},
         "steps_compared": max((min(len(a), len(b)) for a, b in pairs.values()), default=0),
         "truncated": any(len(path) - shared > limit for path in paths),
     }
@@ -159,7 +162,7 @@ def _load_ahead(branches: Branches, tails: Sequence[Path]) -> None:
     nodes = {node.id: node for tail in tails for node in tail[: overlap[0] if overlap else 0]}.values()
 
     def load(node: Ancestor) -> None:
-        with suppress(CheckpointUnavailable, DamagedSnapshot):
+        with suppress(CheckpointUnavailable, DamagedSnapshot, FrameNotFound):
             branches.frames(node.id)
             if node.frame_index:
                 branches.latents_array(node.id)
@@ -168,15 +171,19 @@ def _load_ahead(branches: Branches, tails: Sequence[Path]) -> None:
         list(pool.map(load, nodes))
 
 
-def _latents(branches: Branches, a: Path, b: Path) -> Series:
-    """RMS distance per step; 0.0 only for equal bits, None where a payload is not to be had."""
-    found: Series = []
+def _apart(branches: Branches, a: Path, b: Path) -> list[tuple[float | None, str]]:
+    """RMS distance per step, and of what: of latents, or of frames where a model has none. 0.0 only for equal bits,
+    None where a payload is not to be had."""
+    found: list[tuple[float | None, str]] = []
     for x, y in zip(a, b, strict=False):
-        distance = None
+        distance, of = None, LATENTS
         with suppress(CheckpointUnavailable, DamagedSnapshot):
             if x.frame_index and y.frame_index:
-                distance = _distance(branches.latents_array(x.id), branches.latents_array(y.id))
-        found.append(distance)
+                try:
+                    distance = _distance(branches.latents_array(x.id), branches.latents_array(y.id))
+                except FrameNotFound:
+                    distance, of = _distance(branches.frames(x.id), branches.frames(y.id)), FRAMES
+        found.append((distance, of))
     return found
 
 

@@ -130,7 +130,8 @@ class CompareAnswer(View):
     common_frame_index: int | None = Field(description="Its steps from the root.", examples=[4])
     fork_step: int | None = Field(description="First step after the common ancestor.", examples=[5])
     first_differing_frame_index: int | None = Field(
-        description="First step whose latents differ; null: all are equal.", examples=[5]
+        description="First step whose latents (where a model has none, frames) differ; null: all are equal.",
+        examples=[5],
     )
     first_differing_video_frame: int | None = Field(
         description="First video frame whose pixels differ; null: all are equal.", examples=[34]

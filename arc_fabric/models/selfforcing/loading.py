@@ -1,7 +1,7 @@
 """Loading a pipeline through its own classes: its configuration, the base model's files, a checkpoint.
 
-Written from the checkouts' own `inference.py`; run on files in its form at toy size (tests/selfforcing), not with trained
-weights.
+Written from the checkouts' own `inference.py`; run on files in its form at toy size (tests/selfforcing), not with
+trained weights.
 """
 
 from __future__ import annotations

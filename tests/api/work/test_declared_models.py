@@ -20,36 +20,40 @@ PROMPT, SEED = "walk to the door", 7
 REST, WALK = [0.0, 0.0, 0.0], [1.0, -1.0, 7.5]
 
 
-@pytest.fixture(scope="module", params=["load", "load_plain"])
-def server(
-    request: pytest.FixtureRequest, s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, WebServer]]:
-    """The web app, on a Redis of its own: keyboard and camera; or neither actions nor latents. Both need no picture."""
-    redis = ValkeyServer(tmp_path_factory.mktemp("declared-redis"))
+def serve(name: str, s3_server: WeedServer, factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    """The web app with a worker on a model of tests/support/rolling_model.py, on a Redis of its own."""
+    redis = ValkeyServer(factory.mktemp("declared-redis"))
     redis.start()
-    model = f"python:tests.support.rolling_model:{request.param}"
-    for web in serving(s3_server, redis.url, tmp_path_factory.mktemp("declared"), model=model):
-        yield request.param, web
+    yield from serving(
+        s3_server, redis.url, factory.mktemp("declared"), model=f"python:tests.support.rolling_model:{name}"
+    )
     redis.stop()
 
 
-@pytest.fixture
-def steered(server: tuple[str, WebServer]) -> WebServer:
-    """The one with controls."""
-    return _of(server, "load")
+@pytest.fixture(scope="module")
+def steered_server(s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    """Keyboard and camera; no picture is needed."""
+    yield from serve("load", s3_server, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def plain_server(s3_server: WeedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    """Neither actions nor latents; no picture is needed."""
+    yield from serve("load_plain", s3_server, tmp_path_factory)
 
 
 @pytest.fixture
-def plain(server: tuple[str, WebServer]) -> WebServer:
-    """The one with neither actions nor latents."""
-    return _of(server, "load_plain")
+def steered(steered_server: WebServer) -> WebServer:
+    """With all slots free."""
+    steered_server.close_all()
+    return steered_server
 
 
-def _of(server: tuple[str, WebServer], name: str) -> WebServer:
-    if server[0] != name:
-        pytest.skip("of the other model")
-    server[1].close_all()
-    return server[1]
+@pytest.fixture
+def plain(plain_server: WebServer) -> WebServer:
+    """With all slots free."""
+    plain_server.close_all()
+    return plain_server
 
 
 def begin(web: WebServer) -> str:
@@ -141,7 +145,12 @@ def test_a_model_without_actions_and_latents_runs(plain: WebServer) -> None:
     problem = plain.http.get(f"/api/checkpoints/{head}/latents")
     assert problem.status_code == 404 and "no latents" in problem.text, problem.text
     compared = plain.ok("GET", "/api/compare", params={"nodes": f"{ours.head},{theirs.head}"})
-    assert compared["common_ancestor"] == head
+    assert compared["common_ancestor"] == head and list(compared["equal"].values()) == [True]
+    other = plain.ok("POST", f"/api/checkpoints/{head}/fork?wait=60", json={"steps": 1, "new_seed": 8})
+    third = plain.ok("GET", f"/api/sessions/{other['session_id']}")["head"]
+    compared = plain.ok("GET", "/api/compare", params={"nodes": f"{ours.head},{third}"})
+    assert compared["first_differing_frame_index"] == 5 and list(compared["equal"].values()) == [False]
+    assert list(compared["series"]["latent"].values()) == [[None]]
     rewound = plain.ok("POST", f"{path}/rewind?wait=60", json={"n_steps": 2})
     assert rewound["job"]["state"] == "succeeded"
 
@@ -153,10 +162,10 @@ def test_observed_frames_are_refused_in_words(steered: WebServer, picture: str) 
     assert "cannot take observed frames" in str(problem)
 
 
-def test_the_client_needs_no_picture(server: tuple[str, WebServer]) -> None:
-    """Nothing is sent where nothing was given."""
-    name, web = server
-    web.close_all()
+@pytest.mark.parametrize("name", ["load", "load_plain"])
+def test_the_client_needs_no_picture(request: pytest.FixtureRequest, name: str) -> None:
+    """Nothing is sent where nothing was given; actions by name go as they are."""
+    web = request.getfixturevalue("steered" if name == "load" else "plain")
     session = ArcFabric(web.url).new_session(PROMPT, seed=SEED)
     if name == "load":
         taken = session.fork().step(actions=[[{"forward": 1, "turn": -1, "yaw": 7.5}] * 6])[0]
