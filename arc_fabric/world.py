@@ -115,10 +115,12 @@ class World:
         embodiment_id: int = 0,
         label: str | None = None,
     ) -> WorldSession:
-        """Begin a world from a picture (default: the model's first sample; of several cameras a list) and a prompt.
+        """Begin a world from a picture (default: the model's first sample, or none where it needs none; of several
+        cameras a list) and a prompt.
         `state` [state_dim]: the robot's proprioceptive state at the start. Raises InvalidRequest, InvalidImage."""
         _check(prompt, seed)
-        picture = self._picture(frame)
+        alone = frame is None and not self.model.abilities.needs_picture
+        picture = None if alone else self._picture(frame)
         made = Session(new_id("ses"), self.model, self.manager, prompt, picture, embodiment_id, seed=seed, state=state)
         return WorldSession(self, made, label)
 
@@ -392,7 +394,7 @@ def _per_step(n: int, name: str, given: Any) -> list[Any]:
 
 def _added(tensor: torch.Tensor | None, what: str) -> torch.Tensor:
     if tensor is None:
-        raise FrameNotFound(f"The root adds no {what}.", hint="Ask for a later step.")
+        raise FrameNotFound(f"The root adds no {what}, or the model works without.", hint="Ask for a later step.")
     return tensor
 
 

@@ -237,8 +237,12 @@ def test_actions_have_names_and_limits() -> None:
 def test_a_world_without_actions_pictures_or_latents() -> None:
     """In a World, too: nothing is asked for that the model does not have."""
     with World(RollingToy(vae=False)) as made:
-        session = made.session(PROMPT, np.zeros((32, 32, 3), np.uint8), seed=3)
+        session = made.session(PROMPT, seed=3)
         steps = session.step(4)
+        same, other = session.fork(steps=1), session.fork(prompt=OTHER, steps=1)
+        session.step()
+        assert list(made.compare(session, same).equal.values()) == [True]
+        assert list(made.compare(session, other).equal.values()) == [False], "by its frames"
         assert steps[-1].action_source is None and session.to_dict()["window_start"] == 0
         assert made.tree.get_node(steps[-1].checkpoint_id).actions is None
         assert len(session.strip(2)) == 6

@@ -146,7 +146,7 @@ def test_a_model_without_actions_and_latents_runs(plain: WebServer) -> None:
     assert problem.status_code == 404 and "no latents" in problem.text, problem.text
     compared = plain.ok("GET", "/api/compare", params={"nodes": f"{ours.head},{theirs.head}"})
     assert compared["common_ancestor"] == head and list(compared["equal"].values()) == [True]
-    other = plain.ok("POST", f"/api/checkpoints/{head}/fork?wait=60", json={"steps": 1, "new_seed": 8})
+    other = plain.ok("POST", f"/api/checkpoints/{head}/fork?wait=60", json={"steps": 1, "new_prompt": "walk back"})
     third = plain.ok("GET", f"/api/sessions/{other['session_id']}")["head"]
     compared = plain.ok("GET", "/api/compare", params={"nodes": f"{ours.head},{third}"})
     assert compared["first_differing_frame_index"] == 5 and list(compared["equal"].values()) == [False]
