@@ -12,10 +12,10 @@ from arc_fabric import StateManager
 from arc_fabric.errors import ModelError, ModelUnavailable
 from arc_fabric.ranks import launch
 from arc_fabric.store import SnapshotStore
+from tests.ranks.toy import DIES, WRITES, load
 from tests.ranks.worlds import world
 from tests.sdk.proofs import assert_next_elsewhere, backend_at, on_disk
 from tests.sdk.worlds import run
-from tests.support.ranked_toy import DIES, WRITES, load
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -23,7 +23,7 @@ def test_a_rank_that_dies_ends_the_model_and_nothing_else(killed: bool, tmp_path
     """In the middle of a step, or between two: an error that says so, the checkpoints stand, and new ranks go on."""
     place = on_disk(tmp_path)
     plain = run(world(StateManager(load())), 4)
-    model = launch("tests.support.ranked_toy:shard", ["cpu", "cpu"])
+    model = launch("tests.ranks.toy:shard", ["cpu", "cpu"])
     try:
         manager = StateManager(model, store=SnapshotStore(backend_at(place)))
         session = world(manager)
@@ -38,12 +38,12 @@ def test_a_rank_that_dies_ends_the_model_and_nothing_else(killed: bool, tmp_path
         manager.store.close()
     finally:
         model.close()
-    assert_next_elsewhere(plain[-1], place, str(session.head), "tests.support.ranked_toy", "launched")
+    assert_next_elsewhere(plain[-1], place, str(session.head), "tests.ranks.toy", "launched")
 
 
 def test_what_another_rank_writes_in_place_undeclared_is_refused() -> None:
     """By its name, before anything of it is kept."""
-    model = launch("tests.support.ranked_toy:careless", ["cpu", "cpu"])
+    model = launch("tests.ranks.toy:careless", ["cpu", "cpu"])
     try:
         session = world(StateManager(model))
         session.step()
@@ -57,12 +57,12 @@ def test_what_another_rank_writes_in_place_undeclared_is_refused() -> None:
 def test_a_rank_that_cannot_be_made_says_why() -> None:
     """What its maker raised; no process is left."""
     with pytest.raises(ModelError, match=r"Making rank 1 .* no weights for this rank"):
-        launch("tests.support.ranked_toy:unmakeable", ["cpu", "cpu"])
+        launch("tests.ranks.toy:unmakeable", ["cpu", "cpu"])
 
 
 def test_three_ranks_and_what_they_hold() -> None:
     """A failure on one frees both others; `export_state` has all parts."""
-    model = launch("tests.support.ranked_toy:shard", ["cpu"] * 3)
+    model = launch("tests.ranks.toy:shard", ["cpu"] * 3)
     try:
         session = world(StateManager(model))
         session.step()

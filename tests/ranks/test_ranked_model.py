@@ -12,10 +12,10 @@ from arc_fabric import Session, StateManager, StepResult, WorldStateSnapshot
 from arc_fabric.errors import IdentityMismatch, InvalidRequest, ModelError
 from arc_fabric.ranks import RankedModel, launch
 from arc_fabric.store import SnapshotStore
+from tests.ranks.toy import BLOCK_BYTES, EXPORT, HALF, REFUSED, WRITES, load
 from tests.ranks.worlds import world
 from tests.sdk.proofs import assert_next_elsewhere, backend_at, on_disk
 from tests.sdk.worlds import assert_same, run, same_bits
-from tests.support.ranked_toy import BLOCK_BYTES, EXPORT, HALF, REFUSED, WRITES, load
 
 STEPS = 8
 """The window of five rolls in the sixth."""
@@ -24,7 +24,7 @@ STEPS = 8
 @pytest.fixture(scope="module")
 def model() -> Iterator[RankedModel]:
     """Two ranks."""
-    model = launch("tests.support.ranked_toy:shard", ["cpu", "cpu"])
+    model = launch("tests.ranks.toy:shard", ["cpu", "cpu"])
     yield model
     model.close()
 
@@ -89,7 +89,7 @@ def test_fresh_processes_go_on_with_the_same_bits(model: RankedModel, plain: lis
     head = run(session, 6)[-1].checkpoint_id
     session.save(tmp_path / "file")
     manager.store.close()
-    assert_next_elsewhere(plain[6], place, str(head), "tests.support.ranked_toy", "launched")
+    assert_next_elsewhere(plain[6], place, str(head), "tests.ranks.toy", "launched")
     loaded = WorldStateSnapshot.load(tmp_path / "file")
     again = Session.from_snapshot("b", model, StateManager(model), loaded)
     assert_same(again.step(), plain[6])

@@ -10,8 +10,8 @@ import torch
 
 from arc_fabric.models.contract import Part, PastStep, State, StepInput, StepOutput
 from arc_fabric.testing import check_model
-from tests.support import planted
 from tests.support.rolling_model import Forgetful, Hiding, Rewriting, RollingToy, small
+from tests.testing import planted
 
 
 class Sharing(RollingToy):

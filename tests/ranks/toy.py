@@ -208,4 +208,4 @@ def launched(ranks: str = "2"):
     """Over so many ranks, for a fresh process."""
     from arc_fabric.ranks import launch
 
-    return launch("tests.support.ranked_toy:shard", ["cpu"] * int(ranks))
+    return launch("tests.ranks.toy:shard", ["cpu"] * int(ranks))

@@ -1,0 +1,1 @@
+"""What actions are made of, where no model is at hand."""
