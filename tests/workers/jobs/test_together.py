@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -197,29 +196,3 @@ def test_a_killed_worker_loses_and_doubles_nothing(pair: Fleet, batch: str) -> N
 def at_tree(fleet: Fleet, checkpoint_id: str) -> str:
     """The tree that a checkpoint is in."""
     return fleet.ledger.nodes.get(checkpoint_id).tree_id
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_storage_that_stays_away_ends_each_job_with_the_reason(settings: Settings, tmp_path: Path) -> None:
-    """After a minute, as it does with a job alone; none is left for the reaper to find, and the worker goes on."""
-    store = WeedServer(tmp_path / "store", bucket="arc-fabric")
-    store.start()
-    where = store.credentials.settings(store.endpoint) | {"s3_bucket": "arc-fabric"}
-    fleet = Fleet(settings.replaced(model=BATCHING, batch_rows=ROWS, **where))
-    try:
-        fleet.start()
-        at = _at(fleet)
-        jobs = _forks(fleet, at, ROWS, batch="fast", steps=400)
-        eventually(lambda: all(job.progress["done"] for job in fleet.ledger.jobs.many([job.id for job in jobs]) if job))
-        store.stop()
-        for job in jobs:
-            ended = fleet.done(job, 200, state="failed")
-            assert ended.error is not None and ended.error["type"] == "StoreUnavailable"
-            assert 0 < ended.progress["done"] < 400
-        store.start()
-        again = fleet.fork(at, steps=1)[1]
-        fleet.done(again, 120)
-    finally:
-        fleet.close()
-        store.stop()
