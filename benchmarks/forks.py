@@ -42,9 +42,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     report = Report("forks")
     parts = {"waiting": waiting, "throughput": throughput, "resume": resume, "vector": vector}
-    for name in options.only.split(","):
+    chosen = options.only.split(",")
+    if unknown := [name for name in chosen if name not in parts]:
+        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(parts)}")
+    took = {}
+    for name in chosen:
         progress(f"{name} ...")
-        parts[name](report, options)
+        began = time.perf_counter()
+        try:
+            parts[name](report, options)
+        except Exception as error:  # noqa: BLE001  the other parts still have something to say
+            report.add(
+                f"{name} broke off", 1, "errors", at_most=0, baselines={"error": f"{type(error).__name__}: {error}"}
+            )
+        took[name] = round(time.perf_counter() - began, 1)
+    report.add("time of all parts", sum(took.values()), "s", baselines=took)
     return report.finish(as_json=options.json)
 
 

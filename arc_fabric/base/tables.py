@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -20,6 +20,15 @@ def to_csv(columns: Mapping[str, Sequence[Any]]) -> str:
     writer.writerow(columns)
     writer.writerows([_cell(value) for value in line] for line in zip(*columns.values(), strict=True))
     return out.getvalue()
+
+
+def csv_lines(columns: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The same, a line at a time, of rows that have every one of the columns."""
+    yield to_csv({name: [] for name in columns})
+    for line in lines:
+        out = io.StringIO()
+        csv.writer(out).writerow([_cell(line[name]) for name in columns])
+        yield out.getvalue()
 
 
 def _cell(value: Any) -> Any:

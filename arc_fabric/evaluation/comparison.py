@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,16 +46,19 @@ class Paired:
         return asdict(self) | {"change": self.change, "worse": self.worse()}
 
 
-def compare(first: Sequence[Row], second: Sequence[Row], on: Sequence[str] = MATCHED) -> Paired:
-    """Pair the rows that agree in `on`; where a member has one value in each run and the two differ, it is what is
-    compared (another prompt, another checkpoint) and is left out. Raises InvalidRequest where nothing pairs."""
-    members = tuple(name for name in on if not _is_the_difference(name, first, second))
+def compare(first: Iterable[Row], second: Iterable[Row], on: Sequence[str] = MATCHED) -> Paired:
+    """Pair the rows (read thrice, one at a time) that agree in `on`; where a member has one value in each run and the
+    two differ, it is what is compared (another prompt, another checkpoint) and is left out. Raises InvalidRequest where
+    nothing pairs."""
+    one, other = _only_values(first, on), _only_values(second, on)
+    members = tuple(name for name in on if not (name in one and name in other and one[name] != other[name]))
     left, right = _judged(first, members), _judged(second, members)
     shared = left.keys() & right.keys()
     if not shared:
         raise InvalidRequest(
-            f"No variant of one run has the {', '.join(members)} of one of the other, both judged.",
-            hint="Run both plans over the same seeds.",
+            f"No variant of one run has the {', '.join(members)} of one of the other, both judged "
+            f"({len(left)} are in the first, {len(right)} in the second).",
+            hint="Run both plans over the same seeds, with a scorer that judges.",
         )
     both = sum(left[key] and right[key] for key in shared)
     only_first = sum(left[key] and not right[key] for key in shared)
@@ -67,12 +70,17 @@ def compare(first: Sequence[Row], second: Sequence[Row], on: Sequence[str] = MAT
     )  # fmt: skip
 
 
-def _is_the_difference(name: str, first: Sequence[Row], second: Sequence[Row]) -> bool:
-    values = {row.get(name) for row in first}, {row.get(name) for row in second}
-    return len(values[0]) == len(values[1]) == 1 and values[0] != values[1]
+def _only_values(rows: Iterable[Row], on: Sequence[str]) -> dict[str, Any]:
+    """The members that have one value in all rows, and which."""
+    found: dict[str, Any] | None = None
+    for row in rows:
+        if found is None:
+            found = {name: row.get(name) for name in on}
+        found = {name: value for name, value in found.items() if row.get(name) == value}
+    return found or {}
 
 
-def _judged(rows: Sequence[Row], members: Sequence[str]) -> dict[tuple[Any, ...], bool]:
+def _judged(rows: Iterable[Row], members: Sequence[str]) -> dict[tuple[Any, ...], bool]:
     found: dict[tuple[Any, ...], bool] = {}
     for row in rows:
         if word_of(row) not in ("good", "bad"):

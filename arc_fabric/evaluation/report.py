@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import datetime
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from arc_fabric.evaluation.results import GROUPS, Row, grouped, summary, word_of
+from arc_fabric.evaluation.plan import Plan
+from arc_fabric.evaluation.results import GROUPS, Row, word_of
+from arc_fabric.evaluation.summing import summary
+from arc_fabric.evaluation.words import difference, tried
 
 WORDS = {"good": "good", "bad": "bad", "error": "error", "none": "not judged"}
 BATCHES = {
     "exact": "exact: the bits of each variant alone",
     "fast": "fast: variants stepped in one forward pass, equal to rounding",
 }
-MOST_COLUMNS = 64
-"""Of the matrix; more seeds than fit the eye are in the table of results."""
+MOST_COLUMNS, MOST_LINES = 64, 200
+"""Of the matrix; what is more than fits the eye is in the table of results."""
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --faint: #5b6470; --line: #d7dce2; --bar: #d9e2ec;
   --good: #1a7f4b; --bad: #c0392b; --error: #8a5a00; --none: #667280 }
@@ -46,26 +50,27 @@ pre { white-space: pre-wrap; font-size: .8rem; border: 1px solid var(--line); bo
 def report(
     evaluation: Mapping[str, Any],
     plan: Mapping[str, Any],
-    rows: Sequence[Row],
+    rows: Iterable[Row],
     clips: Mapping[int, bytes],
     groups: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The page. `clips`: variant number -> WebP animation, in the order in which they are shown; `groups`: what scorers
-    of groups said."""
+    """The page. `rows` are read twice, one at a time; `clips`: variant number -> WebP animation, in the order in which
+    they are shown; `groups`: what scorers of groups said."""
     facts = summary(rows)
-    title = evaluation.get("label") or evaluation["id"]
+    title = evaluation.get("label") or f"Evaluation {evaluation['id']}"
+    seen = _Seen(rows, clips)
     parts = [
-        _heading(evaluation, title),
-        _headline(evaluation, facts["all"]),
+        _heading(evaluation, plan, title),
+        _headline(evaluation, facts),
         *(
-            _bars(name, groups)
-            for name, groups in facts["by"].items()
-            if len(groups) <= MOST_COLUMNS and name != "seed"
+            _bars(name, parts) + _differences(name, facts["differences"])
+            for name, parts in facts["by"].items()
+            if len(parts) <= MOST_COLUMNS and name != "seed"
         ),
-        _matrix(rows),
+        _matrix(seen),
         _over_seeds(groups),
-        _clips(rows, clips),
-        _provenance(evaluation, plan, rows),
+        _clips(seen.shown, clips),
+        _provenance(evaluation, plan, seen),
     ]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     return (
@@ -73,25 +78,64 @@ def report(
     )
 
 
-def _heading(evaluation: Mapping[str, Any], title: str) -> str:
+class _Seen:
+    """What is kept of rows: a cell of the matrix each, and those whole that are shown with their clip."""
+
+    def __init__(self, rows: Iterable[Row], clips: Mapping[int, bytes]) -> None:
+        self.lines: defaultdict[tuple[Any, ...], dict[int, tuple[int, str, float | None]]] = defaultdict(dict)
+        self.seeds, self.scorers, self.workers = set[int](), set[str](), set[str]()
+        self.wall_s, self.shown = 0.0, dict[int, Row]()
+        for row in rows:
+            self._add(row)
+            if row["variant"] in clips:
+                self.shown[row["variant"]] = row
+
+    def _add(self, row: Row) -> None:
+        self.wall_s += row["wall_s"]
+        self.scorers |= {f"{score['name']} {score['version']}" for score in row["scores"]}
+        self.workers |= {str(row["worker"])} if row["worker"] else set()
+        key = tuple(row.get(name) for name in GROUPS if name != "seed")
+        if row["seed"] is not None and (key in self.lines or len(self.lines) < MOST_LINES):
+            self.seeds.add(row["seed"])
+            self.lines[key][row["seed"]] = row["variant"], word_of(row), row["score"]
+
+
+def with_section(page: str, section: str) -> str:
+    """A report with a section of one's own (HTML) before its first chart."""
+    before, heading, after = page.partition("<h2>")
+    return before + section + heading + after
+
+
+def _heading(evaluation: Mapping[str, Any], plan: Mapping[str, Any], title: str) -> str:
     made = datetime.datetime.fromtimestamp(evaluation["created"], datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     model = escape(str(evaluation["model"].get("name")))
     state = evaluation["state"] + (f": {evaluation['why']}" if evaluation.get("why") else "")
-    return f'<h1>{escape(title)}</h1><p class="faint">{model}, begun {made}, {escape(state)}</p>'
+    return (
+        f'<h1>{escape(title)}</h1><p class="faint">{model}, begun {made}, {escape(state)}</p>'
+        f"<p>{escape(tried(plan))}</p>"
+    )
 
 
-def _headline(evaluation: Mapping[str, Any], counts: Mapping[str, Any]) -> str:
+def _headline(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    counts = facts["all"]
     judged = counts["good"] + counts["bad"]
     rate = "no verdicts" if counts["rate"] is None else f"{counts['rate']:.0%}"
-    sure = "" if counts["rate"] is None else f"95 % interval {counts['low']:.0%} to {counts['high']:.0%}"
+    over = " over all variants, which differ in more than the seed" if set(facts["by"]) - {"seed"} else ""
+    sure = "" if counts["rate"] is None else f"95 % interval {counts['low']:.0%} to {counts['high']:.0%}{over}"
     missing = evaluation["total"] - counts["n"]
+    why = {word: f": {one['reason']}" for word, one in facts["examples"].items() if one["reason"]}
     notes = [
         f"{counts['good']} good of {judged} judged",
-        *([f"{counts['errors']} ended in an error and count for nothing"] if counts["errors"] else []),
-        *([f"{counts['unjudged']} were not judged"] if counts["unjudged"] else []),
+        *([f"{counts['errors']} ended in an error and count for nothing{why.get('error', '')}"]
+          if counts["errors"] else []),
+        *([f"{counts['unjudged']} were not judged{why.get('none', '')}"] if counts["unjudged"] else []),
         *([f"{missing} of {evaluation['total']} have no result yet"] if missing else []),
-    ]
-    return f'<p class="big">{rate}</p><p>{sure}</p><p class="faint">{"; ".join(notes)}</p>'
+    ]  # fmt: skip
+    return f'<p class="big">{rate}</p><p>{sure}</p><p class="faint">{escape("; ".join(notes))}</p>'
+
+
+def _differences(name: str, differences: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(f"<p>{escape(difference(one))}</p>" for one in differences if one["by"] == name)
 
 
 def _bars(name: str, groups: Sequence[Mapping[str, Any]]) -> str:
@@ -125,27 +169,27 @@ def _bar(group: Mapping[str, Any], width: int = 260) -> str:
     )
 
 
-def _matrix(rows: Sequence[Row]) -> str:
+def _matrix(seen: _Seen) -> str:
     """One line per combination of what differs beside the seed, one cell per seed."""
-    seeds = sorted({row["seed"] for row in rows if row["seed"] is not None})[:MOST_COLUMNS]
-    members = [name for name in GROUPS if name != "seed" and len({row.get(name) for row in rows}) > 1]
+    seeds = sorted(seen.seeds)[:MOST_COLUMNS]
     if len(seeds) < 2:
         return ""
+    values = list(zip(*seen.lines, strict=True))
+    differ = [at for at, column in enumerate(values) if len(set(column)) > 1] or [0]
     lines = []
-    for key, part in grouped(rows, members or ["prompt"]).items():
-        of = {row["seed"]: row for row in part}
-        cells = "".join(f"<td>{_cell(of[seed]) if seed in of else ''}</td>" for seed in seeds)
-        label = ", ".join("as the checkpoint" if value is None else str(value) for value in key)
+    for key, of in seen.lines.items():
+        cells = "".join(f"<td>{_cell(seed, *of[seed]) if seed in of else ''}</td>" for seed in seeds)
+        label = ", ".join("as the checkpoint" if key[at] is None else str(key[at]) for at in differ)
         lines.append(f'<tr><th title="{escape(label)}">{escape(label)}</th>{cells}</tr>')
     legend = " ".join(f'<b class="tag {word}">{text}</b>' for word, text in WORDS.items())
     table = f'<div class="scroll"><table class="matrix">{"".join(lines)}</table></div>'
     return f'<h2>By seed, {seeds[0]} to {seeds[-1]}</h2><p class="faint">{legend}</p>{table}'
 
 
-def _cell(row: Row) -> str:
-    score = "" if row["score"] is None else f", {row['score']:.3f}"
-    said = f"variant {row['variant']}, seed {row['seed']}: {WORDS[word_of(row)]}{score}"
-    return f'<i class="{word_of(row)}" title="{escape(said)}" role="img" aria-label="{escape(said)}"></i>'
+def _cell(seed: int, variant: int, word: str, value: float | None) -> str:
+    score = "" if value is None else f", {value:.3f}"
+    said = f"variant {variant}, seed {seed}: {WORDS[word]}{score}"
+    return f'<i class="{word}" title="{escape(said)}" role="img" aria-label="{escape(said)}"></i>'
 
 
 def _over_seeds(groups: Sequence[Mapping[str, Any]]) -> str:
@@ -161,8 +205,7 @@ def _over_seeds(groups: Sequence[Mapping[str, Any]]) -> str:
     return f"<h2>Over seeds</h2><table>{''.join(lines)}</table>" if lines else ""
 
 
-def _clips(rows: Sequence[Row], clips: Mapping[int, bytes]) -> str:
-    of = {row["variant"]: row for row in rows}
+def _clips(of: Mapping[int, Row], clips: Mapping[int, bytes]) -> str:
     figures = []
     for number, clip in clips.items():
         row, word = of[number], word_of(of[number])
@@ -183,23 +226,36 @@ def _clips(rows: Sequence[Row], clips: Mapping[int, bytes]) -> str:
     return f'<h2>Best and worst, by turns</h2><div class="clips">{"".join(figures)}</div>'
 
 
-def _provenance(evaluation: Mapping[str, Any], plan: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    scorers = sorted({f"{score['name']} {score['version']}" for row in rows for score in row["scores"]})
+def _provenance(evaluation: Mapping[str, Any], plan: Mapping[str, Any], seen: _Seen) -> str:
     facts = {
         "evaluation": evaluation["id"], "plan digest": evaluation["plan_digest"],
         "model": json.dumps(evaluation["model"]), "versions": json.dumps(evaluation["versions"]),
-        "batches": BATCHES[plan.get("batch", "exact")], "scorers": ", ".join(scorers),
+        "batches": BATCHES[plan.get("batch", "exact")], "scorers": ", ".join(sorted(seen.scorers)),
         "steps made": evaluation["steps"],
-        "wall time of the steps": f"{sum(row['wall_s'] for row in rows):.1f} s",
-        "workers": ", ".join(sorted({str(row["worker"]) for row in rows if row["worker"]})),
+        "wall time of the steps": f"{seen.wall_s:.1f} s",
+        "workers": ", ".join(sorted(seen.workers)),
     }  # fmt: skip
     lines = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in facts.items())
     how = (
         "Rates are over judged variants; errors are in none. Intervals are Wilson's score interval at 95 % "
-        "(E. B. Wilson, 1927; Newcombe 1998, method 3)."
+        "(E. B. Wilson, 1927; Newcombe 1998, method 3). Differences are of pairs of variants that agree in all else: "
+        "McNemar's exact test (1947), p by Holm's method (1979) over every two values compared."
     )
-    shown = {name: value for name, value in plan.items() if name != "actions"}
+    own = {name: field.get_default(call_default_factory=True) for name, field in Plan.model_fields.items()}
+    left_out = {"actions", "label", "variants"}
+    shown = {name: value for name, value in plan.items() if name not in left_out and value != own.get(name)}
     return (
         f'<h2>How this was made</h2><table>{lines}</table><p class="faint">{how}</p>'
-        f"<pre>{escape(json.dumps(shown, indent=1))}</pre>"
+        f"<pre>{escape(_plan_text(shown))}</pre>"
     )
+
+
+def _plan_text(plan: Mapping[str, Any]) -> str:
+    """A member a line, as TOML has it; long lists of numbers by their ends."""
+    lines = []
+    for name, value in plan.items():
+        whole = json.dumps(value)
+        if isinstance(value, list) and len(whole) > 400:
+            whole = f"{json.dumps(value[0])} to {json.dumps(value[-1])}, {len(value)} in all"
+        lines.append(f"{name} = {whole}")
+    return "\n".join(lines)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from arc_fabric.evaluation.plan import Variant
@@ -65,18 +65,35 @@ def digest_of(actions: Sequence[Sequence[Sequence[float]]]) -> str:
     return hashlib.sha256(json.dumps(actions, separators=(",", ":")).encode()).hexdigest()
 
 
-def counts(rows: Sequence[Row]) -> dict[str, Any]:
-    """How many rows there are of each kind, and the rate of good ones among those judged with its 95 % Wilson
-    interval. Errors are in no rate."""
-    words = [word_of(row) for row in rows]
-    good, bad = words.count("good"), words.count("bad")
-    found = {"n": len(rows), "good": good, "bad": bad, "errors": words.count("error"), "unjudged": words.count("none")}
-    rate, low, high = wilson(good, good + bad)
-    values = [row["score"] for row in rows if row["score"] is not None]
-    return found | {
-        "rate": rate if good + bad else None, "low": low, "high": high,
-        "mean_score": sum(values) / len(values) if values else None,
-    }  # fmt: skip
+class Counts:
+    """How many rows there are of each kind, counted one by one."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._words, self._valued, self._sum = Counter[str](), 0, 0.0
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Row) -> None:
+        """Count one more."""
+        self._words[word_of(row)] += 1
+        if row["score"] is not None:
+            self._valued, self._sum = self._valued + 1, self._sum + float(row["score"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts, and the rate of good ones among those judged with its 95 % Wilson interval. Errors are in no rate."""
+        words = self._words
+        good, bad = words["good"], words["bad"]
+        rate, low, high = wilson(good, good + bad)
+        return {
+            "n": words.total(), "good": good, "bad": bad, "errors": words["error"], "unjudged": words["none"],
+            "rate": rate if good + bad else None, "low": low, "high": high,
+            "mean_score": self._sum / self._valued if self._valued else None,
+        }  # fmt: skip
+
+
+def counts(rows: Iterable[Row]) -> dict[str, Any]:
+    """What `Counts` says of these rows."""
+    return Counts(rows).to_dict()
 
 
 def grouped(rows: Iterable[Row], by: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
@@ -94,24 +111,9 @@ def seed_groups(rows: Iterable[Row]) -> list[list[Row]]:
     return [sorted(part, key=lambda row: row["seed"] or 0) for part in found if len({r["seed"] for r in part}) > 1]
 
 
-def summary(rows: Sequence[Row], groups: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """Counts of all, and by each thing that differs among the rows; the best and the worst row; `groups` as judged."""
-    better = next((score["better"] for row in rows for score in row["scores"] if score.get("better")), "higher")
-    valued = sorted((row for row in rows if row["score"] is not None), key=lambda row: float(row["score"]))
-    if better == "higher":
-        valued.reverse()
-    by = {
-        name: [{name: key[0], **counts(part)} for key, part in grouped(rows, [name]).items()]
-        for name in GROUPS
-        if len({row.get(name) for row in rows}) > 1
-    }
-    ends = {"best": valued[0]["variant"], "worst": valued[-1]["variant"]} if valued else {"best": None, "worst": None}
-    return {"all": counts(rows), "by": by, "better": better, "groups": list(groups), **ends}
-
-
-def to_jsonl(header: Mapping[str, Any], rows: Iterable[Row]) -> str:
+def to_jsonl(header: Mapping[str, Any], rows: Iterable[Row]) -> Iterator[str]:
     """One JSON text per line, each with what is common to all (`header`): it says where it comes from."""
-    return "".join(json.dumps({**row, **header}, separators=(",", ":"), allow_nan=False) + "\n" for row in rows)
+    return (json.dumps({**row, **header}, separators=(",", ":"), allow_nan=False) + "\n" for row in rows)
 
 
 _FLAT = (
@@ -121,12 +123,29 @@ _FLAT = (
 """Members of a row that are plain values."""
 
 
-def table(rows: Sequence[Row]) -> dict[str, list[Any]]:
-    """Columns of values, one entry per row: the plain members, then `score.<name>` and `verdict.<name>`."""
-    found = {name: [row.get(name) for row in rows] for name in _FLAT}
-    found["error"] = [None if row["error"] is None else str(row["error"].get("message", "")) for row in rows]
-    for name in dict.fromkeys(score["name"] for row in rows for score in row["scores"]):
-        said: list[Any] = [next((score for score in row["scores"] if score["name"] == name), {}) for row in rows]
-        for member in ("value", "verdict"):
-            found[f"{'score' if member == 'value' else member}.{name}"] = [one.get(member) for one in said]
+def scorers_of(rows: Iterable[Row]) -> list[str]:
+    """Names of the scorers that said something, in the order in which they first come."""
+    return list(dict.fromkeys(score["name"] for row in rows for score in row["scores"]))
+
+
+def flat(row: Row, scorers: Sequence[str]) -> dict[str, Any]:
+    """A row as plain values: the plain members, `error` as text, then `score.<name>` and `verdict.<name>` of each."""
+    found = {name: row.get(name) for name in _FLAT}
+    found["error"] = None if row["error"] is None else str(row["error"].get("message", ""))
+    said = {score["name"]: score for score in reversed(row["scores"])}
+    for name in scorers:
+        one = said.get(name, {})
+        found |= {f"score.{name}": one.get("value"), f"verdict.{name}": one.get("verdict")}
     return found
+
+
+def table(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Columns of values, one entry per row, named as `flat` names them."""
+    names = scorers_of(rows)
+    lines = [flat(row, names) for row in rows]
+    return {name: [line[name] for line in lines] for name in columns(names)}
+
+
+def columns(scorers: Sequence[str]) -> list[str]:
+    """What `flat` calls the values of a row."""
+    return [*_FLAT, "error", *(f"{kind}.{name}" for name in scorers for kind in ("score", "verdict"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -45,12 +46,26 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(min(1.0, tail / 2 ** (n - 1)))
 
 
+def holm(ps: Sequence[float]) -> list[float]:
+    """p of each of several tests so that the chance of one false finding among all keeps its bound (S. Holm,
+    Scandinavian Journal of Statistics 6, 1979).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    found, least = [1.0] * len(ps), 0.0
+    for rank, number in enumerate(sorted(range(len(ps)), key=lambda number: ps[number])):
+        least = max(least, min(1.0, ps[number] * (len(ps) - rank)))
+        found[number] = least
+    return found
+
+
 def pairs_needed(only_first: float, only_second: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
     """Matched pairs for McNemar's test to find a difference as large as these shares of discordant pairs say
     (Connor, Biometrics 43, 1987). None where the shares are equal.
 
     >>> pairs_needed(0.25, 0.10)
-    121
+    120
     """
     gap, discordant = abs(only_first - only_second), only_first + only_second
     if gap == 0:

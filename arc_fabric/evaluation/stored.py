@@ -12,7 +12,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from arc_fabric.ledger import Ledger
@@ -53,6 +53,20 @@ def read_rows(
             if number > after and (number not in found or found[number][0] < part.number):
                 found[number] = part.number, row
     return [found[number][1] for number in sorted(found)[:most]]
+
+
+class StoredRows:
+    """All results of an evaluation by their variants' numbers, read anew and a page at a time whenever one goes over
+    them: as many as there are take no more memory than a few pages."""
+
+    def __init__(self, ledger: Ledger, backend: Backend, evaluation_id: str, page: int = 1000) -> None:
+        self._where, self._page = (ledger, backend, evaluation_id), page
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        after = -1
+        while found := read_rows(*self._where, after=after, most=self._page):
+            after = found[-1]["variant"]
+            yield from found
 
 
 def _parts(backend: Backend, evaluation_id: str) -> list[_Part]:

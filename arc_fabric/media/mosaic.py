@@ -7,15 +7,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 BORDER = 2
 GAP = 1
+CAPTION = 16
+"""Pixels that a caption is high."""
 COLOURS = {"good": (26, 127, 75), "bad": (192, 57, 43), "error": (138, 90, 0), "none": (102, 114, 128)}
 
 
@@ -27,31 +29,50 @@ class Cell:
     word: str = "none"
 
 
-def mosaic(cells: Sequence[Cell], *, columns: int, width: int | None = None) -> Iterator[np.ndarray]:
+def mosaic(
+    cells: Sequence[Cell | None], *, columns: int, width: int | None = None, captions: Mapping[int, str] | None = None
+) -> Iterator[np.ndarray]:
     """Frames uint8 [H, W, 3] of all cells, row by row, of one size each: `width` pixels, or that of the first. A clip
-    that is over shows its last frame. No more than a frame of each clip is held."""
-    size: tuple[int, int] = (0, 0)
-    last: list[np.ndarray] = []
-    for frames in zip_longest(*(cell.frames for cell in cells)):
-        if not last:
+    that is over shows its last frame, a cell that is None nothing; `captions` stand above the rows of these numbers. No
+    more than a frame of each clip is held."""
+    shown = [place for place, cell in enumerate(cells) if cell is not None]
+    clips = [cell for cell in cells if cell is not None]
+    page: _Page | None = None
+    for frames in zip_longest(*(cell.frames for cell in clips)):
+        if page is None:
             height, own = next(frame for frame in frames if frame is not None).shape[:2]
             size = (max(1, round(height * (width or own) / own)), width or own)
-            last = [np.zeros((*size, 3), np.uint8)] * len(cells)
-        last = [was if frame is None else _scaled(frame, size) for frame, was in zip(frames, last, strict=True)]
-        yield _page(last, [COLOURS[cell.word] for cell in cells], columns)
+            page = _Page(size, len(cells), columns, captions or {})
+        for place, cell, frame in zip(shown, clips, frames, strict=True):
+            if frame is not None:
+                page.put(place, frame, COLOURS[cell.word])
+        yield page.pixels.copy()
 
 
-def _page(pictures: Sequence[np.ndarray], colours: Sequence[tuple[int, int, int]], columns: int) -> np.ndarray:
-    """Pictures of one size, each in a frame of its colour."""
-    height, width = (side + 2 * BORDER for side in pictures[0].shape[:2])
-    step = (height + 2 * GAP, width + 2 * GAP)
-    page = np.zeros((-(-len(pictures) // columns) * step[0], columns * step[1], 3), np.uint8)
-    for place, (picture, colour) in enumerate(zip(pictures, colours, strict=True)):
-        top, left = place // columns * step[0] + GAP, place % columns * step[1] + GAP
-        inner = page[top : top + height, left : left + width]
+class _Page:
+    """The picture, with a cell for each of `count` clips of one size."""
+
+    def __init__(self, size: tuple[int, int], count: int, columns: int, captions: Mapping[int, str]) -> None:
+        self._size, self._columns = size, columns
+        self._step = tuple(side + 2 * (BORDER + GAP) for side in size)
+        self._tops, top = list[int](), 0
+        for row in range(-(-count // columns)):
+            top += CAPTION if row in captions else 0
+            self._tops.append(top)
+            top += self._step[0]
+        picture = Image.new("RGB", (columns * self._step[1], top))
+        draw = ImageDraw.Draw(picture)
+        for row, text in captions.items():
+            draw.text((GAP + BORDER, self._tops[row] - CAPTION + 1), text, fill=(232, 235, 238), font_size=CAPTION - 4)
+        self.pixels = np.array(picture)
+
+    def put(self, place: int, frame: np.ndarray, colour: tuple[int, int, int]) -> None:
+        """Show a frame in its cell, framed in a colour."""
+        row, column = divmod(place, self._columns)
+        top, left = self._tops[row] + GAP, column * self._step[1] + GAP
+        inner = self.pixels[top : top + self._step[0] - 2 * GAP, left : left + self._step[1] - 2 * GAP]
         inner[:] = colour
-        inner[BORDER:-BORDER, BORDER:-BORDER] = picture
-    return page
+        inner[BORDER:-BORDER, BORDER:-BORDER] = _scaled(frame, self._size)
 
 
 def _scaled(frame: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -10,12 +10,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from arc_fabric.base.tables import to_csv
+from arc_fabric.base.tables import csv_lines, to_csv
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.evaluation.comparison import compare
 from arc_fabric.evaluation.plan import Plan
 from arc_fabric.evaluation.report import report
-from arc_fabric.evaluation.results import row_of, summary, table, to_jsonl, verdict_of, word_of
+from arc_fabric.evaluation.results import columns, flat, row_of, scorers_of, table, to_jsonl, verdict_of, word_of
+from arc_fabric.evaluation.statistics import mcnemar
+from arc_fabric.evaluation.summing import MOST_VALUES, summary
 from tests.evaluation.rows import error, row
 
 AT = "ckp_01jd6xy0m8v9k2q4r6t8w0y2z4"
@@ -51,15 +53,51 @@ def test_groups_are_of_what_differs() -> None:
     assert (found["best"], found["worst"]) == (7, 0)
 
 
+def test_what_differs_is_compared_in_pairs() -> None:
+    """Each prompt has its own seeds good; a pair agrees in the seed."""
+    good = {"a": range(20), "b": range(18, 20), "c": range(1, 21)}
+    rows = [row(20 * n + seed, prompt=prompt, seed=seed, good=seed in good[prompt])
+            for n, prompt in enumerate("abc") for seed in range(21)]  # fmt: skip
+    found = summary([*rows, error(99, prompt="b", seed=30)])["differences"]
+    assert [(one["by"], one["best"], one["than"]) for one in found] == [("prompt", "a", "c"), ("prompt", "a", "b")]
+    equal, sure = found
+    assert (equal["pairs"], equal["only_best"], equal["only_than"], equal["p"]) == (21, 1, 1, 1.0)
+    assert (sure["pairs"], sure["only_best"], sure["only_than"]) == (21, 18, 0)
+    assert sure["p"] == pytest.approx(3 * mcnemar(18, 0)), "three pairs of prompts were compared"
+    assert summary(rows[:21])["differences"] == []
+
+
+def test_why_there_is_no_verdict_is_said_once() -> None:
+    found = summary([row(0), row(1, good=None), row(2, good=None), error(3)])
+    assert found["examples"] == {
+        "none": {"variant": 1, "reason": "motion: so"}, "error": {"variant": 3, "reason": "it broke"}
+    }  # fmt: skip
+
+
+def test_of_equal_scores_the_first_is_best_and_the_last_worst() -> None:
+    rows = [row(n, score=float(n in (1, 2))) for n in range(5)]
+    assert [summary(rows)[end] for end in ("best", "worst")] == [1, 4]
+    for one in rows:
+        one["scores"][0]["better"] = "lower"
+    assert [summary(rows)[end] for end in ("best", "worst")] == [0, 2]
+
+
+def test_what_has_too_many_values_is_named_and_not_counted_by_each() -> None:
+    found = summary([row(n) for n in range(MOST_VALUES + 2)])
+    assert (found["by"], found["too_many"], found["all"]["n"]) == ({}, ["seed"], MOST_VALUES + 2)
+
+
 def test_files_hold_every_row() -> None:
     rows = [row(0, prompt='=cmd|"x"'), error(1)]
-    lines = [json.loads(line) for line in to_jsonl({"plan_digest": "d"}, rows).splitlines()]
+    lines = [json.loads(line) for line in to_jsonl({"plan_digest": "d"}, rows)]
     assert [line["variant"] for line in lines] == [0, 1]
     assert {line["plan_digest"] for line in lines} == {"d"}
     read = list(csv.DictReader(io.StringIO(to_csv(table(rows)))))
     assert read[0]["prompt"] == '\'=cmd|"x"', "no formula for a spreadsheet"
     assert read[1]["error"] == "it broke"
     assert {len(column) for column in table(rows).values()} == {2}
+    names = scorers_of(rows)
+    assert "".join(csv_lines(columns(names), (flat(row, names) for row in rows))) == to_csv(table(rows))
 
 
 def test_two_runs_are_paired_by_seed() -> None:
@@ -112,4 +150,15 @@ def test_the_report_stands_by_itself() -> None:
     assert len(parser.sources) == 2
     assert not re.search(r"https?://", page)
     assert "1 of 14 have no result yet" in page
-    assert "1 ended in an error" in page
+    assert "1 ended in an error and count for nothing: it broke" in page
+    assert "&#x27; is better than" in page or "is not shown to be better than" in page
+    assert "steps = 2" in page
+
+
+def test_a_report_of_ten_thousand_rows_stays_small() -> None:
+    rows = [row(n, seed=n) for n in range(10_000)]
+    facts = {"id": "evl_1", "label": None, "state": "finished", "why": None, "created": 0.0, "total": 10_000,
+             "steps": 9, "model": {"name": "toy"}, "plan_digest": "d", "versions": {}}  # fmt: skip
+    page = report(facts, {"seeds": list(range(10_000)), "steps": 2}, rows, {})
+    assert len(page) < 64 << 10
+    assert "0 to 9999, 10000 in all" in page

@@ -13,7 +13,7 @@ from arc_fabric.evaluation.observed import imagined_observed, psnr
 from arc_fabric.evaluation.scores import Branch, Moment
 from arc_fabric.evaluation.spread import seed_spread
 from arc_fabric.evaluation.tabletop import tabletop_success
-from arc_fabric.media.mosaic import COLOURS, Cell, mosaic
+from arc_fabric.media.mosaic import CAPTION, COLOURS, Cell, mosaic
 from arc_fabric.models.tabletop.world.episodes import Episode, record
 from arc_fabric.models.tabletop.world.experts import Task, sensible
 from arc_fabric.models.tabletop.world.language import TEMPLATES, phrase, task_of
@@ -100,6 +100,15 @@ def test_a_mosaic_shows_all_and_frames_them() -> None:
     assert tuple(pages[0][1, 1]) == COLOURS["good"]
     assert tuple(pages[0][1, 15]) == COLOURS["bad"]
     assert tuple(pages[2][3, 3]) == (9, 9, 9), "a clip that is over shows its last frame"
+
+
+def test_a_mosaic_has_captions_and_empty_cells() -> None:
+    cells = [Cell(np.full((1, 6, 30, 3), 9, np.uint8), "good"), None, Cell(np.full((1, 6, 30, 3), 9, np.uint8), "bad")]
+    (page,) = mosaic(cells, columns=2, captions={0: "pick", 1: "push"})
+    assert page.shape == (2 * (CAPTION + 12), 72, 3)
+    assert page[:CAPTION].max() > 200, "something is written"
+    assert page[CAPTION : CAPTION + 12, 36:].max() == 0, "an empty cell"
+    assert tuple(page[2 * CAPTION + 13, 1]) == COLOURS["bad"]
 
 
 def test_a_mosaic_holds_no_more_than_a_frame_of_each_clip() -> None:

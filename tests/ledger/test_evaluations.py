@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from arc_fabric.errors import IdempotencyMismatch, NotFound
-from arc_fabric.evaluation.stored import move_rows, read_rows
+from arc_fabric.evaluation.stored import StoredRows, folder, move_rows, read_rows
+from arc_fabric.evaluation.summing import summary
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import EvaluationRecord, Ledger
 from arc_fabric.ledger.core import keys
 from arc_fabric.ledger.evaluations import Settled
 from arc_fabric.store.backends.base import Buffer
 from arc_fabric.store.backends.memory import MemoryBackend
+from tests.evaluation.rows import row
 
 
 def _new(ledger: Ledger, total: int = 5, priority: int = 5) -> str:
@@ -180,3 +184,29 @@ def test_two_conductors_that_overlap_lose_no_row(ledger: Ledger) -> None:
     move_rows(ledger, backend, id_)
     assert not ledger.evaluations.rows(id_)
     assert {row["variant"]: row["made"] for row in read_rows(ledger, backend, id_)} == found
+
+
+def test_ten_thousand_results_are_summed_without_being_held(ledger: Ledger) -> None:
+    """In parts of 1,000 as they are moved, the newest still in Redis; the peak is that of a few parts."""
+    id_, backend, count = _new(ledger, total=10_000), MemoryBackend(), 10_000
+    for part in range(9):
+        rows = [json.dumps(row(n, seed=n)) for n in range(1000 * part, 1000 * part + 1000)]
+        name = f"{folder(id_)}rows-{part:06d}-{1000 * part}-{1000 * part + 999}.jsonl"
+        backend.put(name, "\n".join(rows).encode())
+    ledger.redis.hset(
+        keys.evaluation_rows(id_), mapping={str(n): json.dumps(row(n, seed=n)) for n in range(9000, count)}
+    )
+
+    def peak(of: Callable[[], Any]) -> tuple[int, Any]:
+        tracemalloc.start()
+        found = of()
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most, found
+
+    held, everything = peak(lambda: read_rows(ledger, backend, id_))
+    passed, found = peak(lambda: summary(StoredRows(ledger, backend, id_)))
+    assert found == summary(everything)
+    assert found["all"]["n"] == count
+    assert [one["variant"] for one in StoredRows(ledger, backend, id_, page=900)] == list(range(count))
+    assert passed < held / 2, f"{passed >> 20} MiB against {held >> 20}"

@@ -10,7 +10,7 @@ from arc_fabric.base.present import present
 from arc_fabric.base.terms import ClipForm
 from arc_fabric.errors import FrameNotFound, InvalidRequest
 from arc_fabric.media.video import MIMETYPES
-from webapp.api.evaluations import EvaluationPath, rows_of
+from webapp.api.evaluations import EvaluationPath, rows_of, some_rows
 from webapp.api.video import CLIP, answer_clip
 from webapp.content.clips import plan
 from webapp.context import ctx
@@ -53,7 +53,7 @@ def get_variant_video(path: VariantPath, header: WaitHeaders, query: VariantVide
 
     Made and kept as the clips of checkpoints are.
     """
-    row = next(iter(rows_of(path.evaluation_id, after=path.n - 1, most=1)), None)
+    row = next(iter(some_rows(path.evaluation_id, after=path.n - 1, most=1)), None)
     if row is None or row["variant"] != path.n or row["head"] is None:
         raise FrameNotFound(f"Variant {path.n} of {path.evaluation_id} has made nothing.", hint="See its row for why.")
     node = ctx().ledger.nodes.get(row["head"])
@@ -71,7 +71,8 @@ def get_grid(path: EvaluationPath, query: GridQuery) -> Response:
 
     A green frame is a good verdict, red a bad one.
     """
-    rows, seeds = grid_rows(rows_of(path.evaluation_id), query.most)
+    lines = grid_rows(rows_of(path.evaluation_id), query.most)
+    rows = [row for line in lines for row in line]
     if not rows:
         raise FrameNotFound(f"{path.evaluation_id} has made nothing yet.", hint="Wait for its first result.")
     per_step = ctx().ledger.nodes.get(present(rows[0]["head"])).n_frames
@@ -79,9 +80,9 @@ def get_grid(path: EvaluationPath, query: GridQuery) -> Response:
     if frames > MOST_FRAMES:
         raise InvalidRequest(f"These {len(rows)} variants have {frames} frames; a grid takes {MOST_FRAMES}.",
                              hint="Ask for fewer variants (most).")  # fmt: skip
-    columns = query.columns or min(8, max(1, seeds))
+    columns = query.columns or min(8, max(map(len, lines)))
     name = f"{path.evaluation_id}-{columns}-{query.width}-{query.format}-" + "-".join(str(row["head"]) for row in rows)
     return immutable(
-        lambda: grid(rows, columns=columns, width=query.width, form=query.format), MIMETYPES[query.format],
+        lambda: grid(lines, columns=columns, width=query.width, form=query.format), MIMETYPES[query.format],
         name=name, download=f"{path.evaluation_id}.{query.format}",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from pydantic.config import JsonDict
 
 from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.evaluation.plan import Plan, ScorerUse, Variant
-from arc_fabric.evaluation.stored import read_rows
+from arc_fabric.evaluation.stored import StoredRows
 from arc_fabric.records.types import CheckpointId
 from webapp.api.evaluations import EvaluationPath, created
 from webapp.context import ctx
@@ -87,7 +87,7 @@ def rescore_evaluation(path: EvaluationPath, header: KeyHeaders, body: RescoreBo
                "stop_after_failures": None, "stop_when_within": None}  # fmt: skip
     plan = old.model_copy(update=changes)
     work.check_scorers(plan)
-    numbers = [row["variant"] for row in read_rows(ledger, ctx().backend, source)]
+    numbers = [row["variant"] for row in StoredRows(ledger, ctx().backend, source)]
     if not numbers:
         raise InvalidRequest(f"{source} has no results that could be judged.", hint="Resume it first.")
     return created(work.accept(plan, header.idempotency_key, rescores=source, only=numbers))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from flask import Response
 from pydantic import Field
 
-from arc_fabric.base.tables import to_csv
+from arc_fabric.base.tables import csv_lines
 from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.evaluation import results, scorers
 from arc_fabric.evaluation.comparison import compare
 from arc_fabric.evaluation.plan import MOST_ACTIONS, ActionPlan, Plan
 from arc_fabric.evaluation.report import report
-from arc_fabric.evaluation.stored import delete, read_groups, read_rows
+from arc_fabric.evaluation.stored import StoredRows, delete, read_groups, read_rows
+from arc_fabric.evaluation.summing import summary
 from arc_fabric.ids import pattern
 from arc_fabric.ledger import EvaluationRecord
 from arc_fabric.records.evaluation import EvaluationId, EvaluationState
@@ -158,7 +159,7 @@ def get_plan(path: EvaluationPath) -> Response:
 def get_rows(path: EvaluationPath, query: RowsQuery) -> Response:
     """Results so far, by variant number"""
     after = -1 if query.cursor is None else int(query.cursor)
-    found = rows_of(path.evaluation_id, after=after, most=query.limit + 1)
+    found = some_rows(path.evaluation_id, after=after, most=query.limit + 1)
     shown = found[: query.limit]
     return json_answer({"items": shown, "next": str(shown[-1]["variant"]) if len(found) > len(shown) else None})
 
@@ -166,7 +167,7 @@ def get_rows(path: EvaluationPath, query: RowsQuery) -> Response:
 @evaluations.get("/evaluations/<string:evaluation_id>/summary", responses={200: Summary})
 def get_summary(path: EvaluationPath) -> Response:
     """Success rates with 95 % Wilson intervals, over all and by what differs"""
-    return tagged_json(results.summary(rows_of(path.evaluation_id), _groups(path.evaluation_id)))
+    return tagged_json(summary(rows_of(path.evaluation_id), _groups(path.evaluation_id)))
 
 
 _FILES: Any = {200: binary("application/x-ndjson", "text/csv", description="The results, each with its provenance.")}
@@ -175,9 +176,11 @@ _FILES: Any = {200: binary("application/x-ndjson", "text/csv", description="The 
 @evaluations.get("/evaluations/<string:evaluation_id>/results", responses=_FILES)
 def get_results(path: EvaluationPath, query: ResultsQuery) -> Response:
     """All results as a file"""
-    rows = rows_of(path.evaluation_id)
+    rows, name = rows_of(path.evaluation_id), f"{path.evaluation_id}.{query.format}"
     if query.format == "csv":
-        return _file(to_csv(results.table(rows)), "text/csv", f"{path.evaluation_id}.csv")
+        names = results.scorers_of(rows)
+        lines = csv_lines(results.columns(names), (results.flat(row, names) for row in rows))
+        return _file(lines, "text/csv", name)
     record = ctx().ledger.evaluations.get(path.evaluation_id)
     header = {
         "evaluation": record.id,
@@ -186,7 +189,7 @@ def get_results(path: EvaluationPath, query: ResultsQuery) -> Response:
         "model": record.model,
         "versions": record.versions,
     }
-    return _file(results.to_jsonl(header, rows), "application/x-ndjson", f"{path.evaluation_id}.jsonl")
+    return _file(results.to_jsonl(header, rows), "application/x-ndjson", name)
 
 
 @evaluations.get(
@@ -200,6 +203,8 @@ def get_report(path: EvaluationPath, query: ReportQuery) -> Response:
     rows = rows_of(path.evaluation_id)
     groups = _groups(path.evaluation_id)
     page = report(record.to_dict(), json.loads(plan), rows, pictures_of(rows, query.videos), groups)
+    if len(page) > 512 << 20:
+        raise InvalidRequest(f"The report would have {len(page)} bytes.", hint="Ask for fewer videos.")
     return _file(page, "text/html; charset=utf-8", f"{path.evaluation_id}.html")
 
 
@@ -229,7 +234,7 @@ def cancel_evaluation(path: EvaluationPath) -> Response:
 @evaluations.post("/evaluations/<string:evaluation_id>/resume", responses={200: EvaluationView, **errors(413, 415)})
 def resume_evaluation(path: EvaluationPath, body: ResumeBody) -> Response:
     """Go on with what is missing"""
-    rows = rows_of(path.evaluation_id) if body.retry_errors else []
+    rows: Iterable[results.Row] = rows_of(path.evaluation_id) if body.retry_errors else []
     again = [row["variant"] for row in rows if row["state"] == "error"]
     return json_answer(ctx().ledger.evaluations.change(path.evaluation_id, "running", again=again).to_dict())
 
@@ -261,8 +266,14 @@ def created(record: EvaluationRecord) -> Response:
     return json_answer({"evaluation": record.to_dict()}, 201, headers)
 
 
-def rows_of(evaluation_id: str, *, after: int = -1, most: int | None = None) -> list[results.Row]:
-    """The results there are, or some of them (see `read_rows`). Raises NotFound."""
+def rows_of(evaluation_id: str) -> StoredRows:
+    """The results there are, read a page at a time. Raises NotFound."""
+    ctx().ledger.evaluations.get(evaluation_id)
+    return StoredRows(ctx().ledger, ctx().backend, evaluation_id)
+
+
+def some_rows(evaluation_id: str, *, after: int, most: int) -> list[results.Row]:
+    """Those after number `after`, `most` at most. Raises NotFound."""
     ctx().ledger.evaluations.get(evaluation_id)
     return read_rows(ctx().ledger, ctx().backend, evaluation_id, after=after, most=most)
 
@@ -271,7 +282,5 @@ def _groups(evaluation_id: str) -> list[dict[str, Any]]:
     return read_groups(ctx().backend, evaluation_id)
 
 
-def _file(text: str, kind: str, name: str) -> Response:
-    if len(text) > 512 << 20:
-        raise InvalidRequest(f"{name} would have {len(text)} bytes.", hint="Ask for fewer videos.")
+def _file(text: str | Iterator[str], kind: str, name: str) -> Response:
     return Response(text, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})

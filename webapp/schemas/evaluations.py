@@ -107,6 +107,20 @@ class Summary(View):
         "they have in common, {n, seeds, scores}.",
         examples=[[{"prompt": "push it", "n": 8, "scores": [{"name": "seed_spread", "value": 4.1}]}]],
     )
+    too_many: list[str] = Field(
+        description="What differs in more than 1,000 ways: it has no counts by each.", examples=[["seed"]]
+    )
+    differences: list[dict[str, Any]] = Field(
+        description="Of prompt, actions, policy, prompt_mode and checkpoint (each with 12 values at most) the value "
+        "with the highest rate against each other one, over pairs of variants that agree in all else: exact McNemar "
+        "test, p by Holm's method.",
+        examples=[[{"by": "prompt", "best": "push it", "than": "pull it", "pairs": 32, "only_best": 16, "only_than": 1,
+                    "p": 0.0003}]],
+    )  # fmt: skip
+    examples: dict[str, dict[str, Any]] = Field(
+        description="Of variants with an error, and of those that were not judged (none), one each: {variant, reason}.",
+        examples=[{"error": {"variant": 3, "reason": "out of memory"}}],
+    )
     better: Literal["higher", "lower"] = Field(description="Which way the first scorer's values are good.")
     best: int | None = Field(description="Variant with the best score.", examples=[12])
     worst: int | None = Field(description="Variant with the worst score.", examples=[40])

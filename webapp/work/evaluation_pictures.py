@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import bisect
+import heapq
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 
 from arc_fabric.base.present import present
 from arc_fabric.base.terms import ClipForm
 from arc_fabric.errors import ArcFabricError
-from arc_fabric.evaluation.results import GROUPS, Row, grouped, summary, word_of
+from arc_fabric.evaluation.results import GROUPS, Row, word_of
 from arc_fabric.media.mosaic import Cell, mosaic
 from arc_fabric.media.video import encode
 from webapp.content.clips import encoding
@@ -20,19 +24,11 @@ from webapp.model import model_fps
 log = logging.getLogger(__name__)
 
 
-def pictures_of(rows: Sequence[Row], most: int) -> dict[int, bytes]:
+def pictures_of(rows: Iterable[Row], most: int) -> dict[int, bytes]:
     """Variant number -> WebP animation of what it made, for `most` rows at most: the best and the worst by turns. What
     cannot be read is left out."""
-    better = summary(rows)["better"]
-    valued = sorted(
-        (row for row in rows if row["head"]), key=lambda row: (row["score"] is None, row["score"] or 0.0),
-        reverse=better == "higher",
-    )  # fmt: skip
-    chosen: list[Row] = []
-    while valued and len(chosen) < most:
-        chosen.append(valued.pop(-1 if len(chosen) % 2 else 0))
     found = {}
-    for row in chosen:
+    for row in _ends(rows, most):
         try:
             found[row["variant"]] = _clip(row)
         except ArcFabricError as error:
@@ -40,22 +36,50 @@ def pictures_of(rows: Sequence[Row], most: int) -> dict[int, bytes]:
     return found
 
 
-def grid_rows(rows: Sequence[Row], most: int) -> tuple[list[Row], int]:
-    """Rows that were made, those of one combination one after the other by seed, `most` at most; how many seeds a
-    combination has."""
-    made = [row for row in rows if row["head"]]
-    lines = list(grouped(made, [name for name in GROUPS if name != "seed"]).values())
-    seeds = max((len(line) for line in lines), default=0)
+def _ends(rows: Iterable[Row], most: int) -> list[Row]:
+    """The best and the worst that were made, by turns. `rows` are read thrice; no more than `most` are held."""
+    better = next((score["better"] for row in rows for score in row["scores"] if score.get("better")), "higher")
+    sign = -1 if better == "higher" else 1
+
+    def place(row: Row) -> tuple[bool, float, int]:
+        return row["score"] is None, sign * (row["score"] or 0.0), row["variant"]
+
+    made = (row for row in rows if row["head"])
+    best = heapq.nsmallest(most, made, key=place)
+    if len(best) < most:
+        worst: list[Row] = []  # all are among the best
+    else:
+        worst = heapq.nlargest(most // 2, (row for row in rows if row["head"]), key=place)
+    turns = (row for pair in zip_longest(best, worst or best[::-1]) for row in pair if row is not None)
+    return list({row["variant"]: row for row in turns}.values())[:most]
+
+
+def grid_rows(rows: Iterable[Row], most: int) -> list[list[Row]]:
+    """Rows that were made, `most` at most: a list by seed for each combination of what differs beside the seed."""
+    lines: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        key = tuple(row.get(name) for name in GROUPS if name != "seed")
+        if row["head"] is None or (key not in lines and len(lines) == most):
+            continue
+        line = lines.setdefault(key, [])
+        bisect.insort(line, row, key=lambda one: one["seed"] or 0)
+        del line[max(1, most // len(lines)) :]
     wide = max(1, most // max(1, len(lines)))
-    chosen = [row for line in lines for row in sorted(line, key=lambda row: row["seed"] or 0)[:wide]]
-    return chosen[:most], min(seeds, wide)
+    return [line[:wide] for line in lines.values()]
 
 
-def grid(rows: Sequence[Row], *, columns: int, width: int | None, form: ClipForm) -> bytes:
-    """One clip of what these made."""
-    cells = [Cell(_frames(row), word_of(row)) for row in rows]
+def grid(lines: Sequence[Sequence[Row]], *, columns: int, width: int | None, form: ClipForm) -> bytes:
+    """One clip of what these made. Each line begins a row of its own, below what its variants have in common."""
+    cells: list[Cell | None] = []
+    captions: dict[int, str] = {}
+    differ = [name for name in GROUPS if name != "seed" and len({line[0].get(name) for line in lines}) > 1]
+    for line in lines:
+        captions[len(cells) // columns] = ", ".join(str(line[0].get(name) or "own") for name in differ)
+        cells += [Cell(_frames(row), word_of(row)) for row in line]
+        cells += [None] * (-len(cells) % columns)
     with encoding.turn():
-        return encode(mosaic(cells, columns=columns, width=width), fps=model_fps(), form=form)
+        pages = mosaic(cells, columns=columns, width=width, captions=captions if differ else {})
+        return encode(pages, fps=model_fps(), form=form)
 
 
 def _frames(row: Row) -> Iterator[np.ndarray]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from arc_fabric.base.terms import BatchMode
@@ -20,9 +21,14 @@ from arc_fabric.client.server import plan_from
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.evaluation.plan import plan_from_toml
 from arc_fabric.evaluation.statistics import seeds_needed
+from arc_fabric.evaluation.words import difference
 
 evaluate = typer.Typer(help="Evaluate: many variants of a checkpoint, judged and counted.", no_args_is_help=True)
 app.add_typer(evaluate, name="eval")
+LINE_EVERY_S = 10.0
+"""Where nobody's terminal shows a bar, progress is told so often."""
+MOST_LINES = 40
+"""Of a table of results on the command line."""
 Name = Annotated[str, typer.Argument(metavar="EVALUATION", help="Id, label, or 'last'.")]
 
 
@@ -62,6 +68,10 @@ def run(
     if samples:
         begun = [remote.fabric.root((prompts or ["look"])[0], f"sample:{name}", seed=0) for name in samples]
         given["checkpoints"] = [*given.get("checkpoints", ()), *begun]
+    if file is None and "checkpoints" not in given:
+        raise InvalidRequest(
+            "Nothing is named that could be forked.", hint="Give --from SESSION, --sample NAME, or a plan (TOML)."
+        )
     plan = plan_from(file, {name: value for name, value in given.items() if value is not None})
     if dry_run:
         facts = remote.fabric.transport.json(
@@ -160,21 +170,26 @@ def video(
     target: Annotated[Path, typer.Option("--out", "-o", help="File: .mp4, .gif or .webp.")] = Path("grid.mp4"),
     variant: Annotated[int | None, typer.Option(help="Only this one; default: all in a grid.")] = None,
     most: Annotated[int, typer.Option(min=1, max=100, help="Variants in the grid.")] = 36,
+    columns: Annotated[int | None, typer.Option(min=1, max=20, help="Of the grid.", show_default=False)] = None,
+    width: Annotated[int | None, typer.Option(min=16, max=640, help="Pixels of a cell.", show_default=False)] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a video of one variant, or of all side by side."""
     evaluation = evaluation_of(remote_of(context), name)
-    path = evaluation.save_grid(target, most=most) if variant is None else evaluation.save_video(variant, target)
+    if variant is None:
+        path = evaluation.save_grid(target, most=most, columns=columns, width=width)
+    else:
+        path = evaluation.save_video(variant, target)
     count = path.stat().st_size
     emit({"path": str(path), "bytes": count}, as_json, lambda facts: out.print(f"{path} ({size(count)})"))
 
 
 @evaluate.command("delete")
-def delete(context: typer.Context, name: Name) -> None:
+def delete(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
     """Forget an evaluation; the checkpoints it made stay."""
     evaluation = evaluation_of(remote_of(context), name)
     evaluation.delete()
-    out.print(f"{evaluation.id} is forgotten")
+    emit({"deleted": evaluation.id}, as_json, lambda facts: out.print(f"{evaluation.id} is forgotten"))
 
 
 @evaluate.command("report")
@@ -222,13 +237,21 @@ def evaluation_of(remote: Remote, name: str) -> RemoteEvaluation:
 
 
 def _follow(evaluation: RemoteEvaluation, *, quiet: bool) -> None:
+    """Until it is over: a bar on a terminal, elsewhere a line now and then."""
     columns = (TextColumn("eval"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
-    shown = Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet or not err.is_terminal, transient=True)
+    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True))
+    shown = Progress(*columns, *times, console=err, disable=quiet or not err.is_terminal, transient=True)
+    next_line = time.monotonic() + LINE_EVERY_S
     with shown as progress:
         task = progress.add_task("eval", total=evaluation.info.total, said="")
 
         def told(info: EvaluationInfo) -> None:
-            progress.update(task, completed=info.done, said=f"{info.good} good, {info.bad} bad, {info.errors} errors")
+            nonlocal next_line
+            said = f"{info.good} good, {info.bad} bad, {info.errors} errors"
+            progress.update(task, completed=info.done, said=said)
+            if shown.disable and not quiet and time.monotonic() > next_line:
+                next_line = time.monotonic() + LINE_EVERY_S
+                err.print(f"eval {info.done}/{info.total}, {said}")
 
         try:
             evaluation.wait(on_progress=told)
@@ -246,28 +269,38 @@ def show_results(evaluation: RemoteEvaluation, as_json: bool) -> None:
 def _results(facts: dict[str, Any]) -> None:
     evaluation, summary = facts["evaluation"], facts["summary"]
     why = f" ({evaluation['why']})" if evaluation["why"] else ""
-    said = f"{evaluation['id']} {evaluation['label'] or ''} {evaluation['state']}{why}"
+    said = " ".join(filter(None, (evaluation["id"], evaluation["label"], evaluation["state"] + why)))
     out.print(f"{said}, {evaluation['done']}/{evaluation['total']}", markup=False)
     _table("", [summary["all"]])
     for name, groups in summary["by"].items():
-        _table(name, groups)
+        if len(groups) <= MOST_LINES and (name != "seed" or len(summary["by"]) == 1):
+            _table(name, groups)
+        else:
+            out.print(f"by {name}: {len(groups)} of them; --json and the report have each")
+    for one in summary["differences"]:
+        out.print(difference(one), markup=False)
+    for word, one in summary["examples"].items():
+        said = "ended in an error" if word == "error" else "was not judged"
+        out.print(f"variant {one['variant']} {said}: {one['reason']}", markup=False)
     for group in summary["groups"]:
         for score in group["scores"]:
             value = "no value" if score["value"] is None else f"{score['value']:.3f}"
             out.print(f"{score['name']} over {group['n']} seeds of {group['prompt']!r}: {value}", markup=False)
     if summary["best"] is not None:
-        out.print(f"best: variant {summary['best']}, worst: variant {summary['worst']}")
+        out.print(
+            f"best: variant {summary['best']}, worst: variant {summary['worst']} (eval video --variant shows one)"
+        )
 
 
 def _table(name: str, groups: list[dict[str, Any]]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in (name or "all", "rate", "95 % interval", "good", "bad", "errors", "mean score"):
+    for column in (name or "all", "rate", "95 % interval", "good", "bad", "errors", "not judged", "mean score"):
         table.add_column(column)
     for group in groups:
-        rate = "" if group["rate"] is None else f"{group['rate']:.0%}"
-        interval = "" if group["rate"] is None else f"{group['low']:.0%} to {group['high']:.0%}"
+        rate = "-" if group["rate"] is None else f"{group['rate']:.0%}"
+        interval = "-" if group["rate"] is None else f"{group['low']:.0%} to {group['high']:.0%}"
         mean = "" if group["mean_score"] is None else f"{group['mean_score']:.3f}"
-        counts = (str(group["good"]), str(group["bad"]), str(group["errors"]))
+        counts = (str(group[kind]) for kind in ("good", "bad", "errors", "unjudged"))
         own = "the checkpoint's" if name and group[name] is None else escape(str(group[name])) if name else ""
         table.add_row(own, rate, interval, *counts, mean)
     out.print(table)
@@ -287,6 +320,8 @@ def _plan(facts: dict[str, Any]) -> None:
     seconds = "" if facts["seconds"] is None else f", about {facts['seconds']:g} s"
     stored = "" if facts["bytes"] is None else f", about {size(facts['bytes'])} in storage"
     out.print(f"{facts['variants']} variants, {facts['steps']} steps{seconds}{stored}; nothing was started")
+    if facts["seconds"] is None:
+        out.print("How long it takes is known once a step led to its checkpoints (arc-fabric step).")
 
 
 def _compared(facts: dict[str, Any]) -> None:

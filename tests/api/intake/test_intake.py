@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from celery import Celery
 
 from arc_fabric.ledger import Ledger
 from arc_fabric.settings import Settings
 from webapp.app import create_app
 from webapp.intake.intake import WINDOW, Intake
-
-
-@pytest.fixture
-def ledger(settings: Settings) -> Iterator[Ledger]:
-    """Of the test's Redis."""
-    made = Ledger(settings.redis_url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def sender(settings: Settings) -> Iterator[Celery]:
-    """A stranger's app."""
-    app = Celery("stranger", broker=settings.redis_url, set_as_current=False)
-    yield app
-    app.close()
 
 
 def _open(ledger: Ledger) -> str:
@@ -45,13 +27,13 @@ def _steps(ledger: Ledger, session: str) -> list[Any]:
 
 
 def test_messages_wait_where_a_limit_is_met_and_none_passes_another(
-    settings: Settings, ledger: Ledger, sender: Celery
+    settings: Settings, ledger: Ledger, stranger: Celery
 ) -> None:
     """HTTP answers 429; a queue has time. Another session's messages go by."""
     intake = Intake(create_app(settings.replaced(max_jobs_per_session=2)))
     slow, free = _open(ledger), _open(ledger)
-    sent = _send(sender, slow, 4)
-    _send(sender, free, 1)
+    sent = _send(stranger, slow, 4)
+    _send(stranger, free, 1)
     taken: list[str] = []
     for _ in range(4):
         while intake.round():
@@ -79,10 +61,10 @@ def test_a_full_session_holds_no_other_up_however_many_messages_it_has(
 
 
 def test_two_that_overlap_accept_each_message_once_and_in_order(
-    settings: Settings, ledger: Ledger, sender: Celery
+    settings: Settings, ledger: Ledger, stranger: Celery
 ) -> None:
     session = _open(ledger)
-    sent = _send(sender, session, 120)
+    sent = _send(stranger, session, 120)
     intakes = [Intake(create_app(settings)) for _ in range(2)]
 
     def take(intake: Intake) -> None:
@@ -100,16 +82,16 @@ def test_two_that_overlap_accept_each_message_once_and_in_order(
 
 
 def test_a_refused_message_that_comes_twice_is_written_down_once(
-    settings: Settings, ledger: Ledger, sender: Celery
+    settings: Settings, ledger: Ledger, stranger: Celery
 ) -> None:
     intake = Intake(create_app(settings))
     for kwargs in ({"steps": 0}, {"steps": 0}, {"steps": -1}):
-        sender.send_task("arc.step", kwargs=kwargs, queue="arc", task_id="mine")
+        stranger.send_task("arc.step", kwargs=kwargs, queue="arc", task_id="mine")
     while intake.round():
         pass
     failed = ledger.jobs.page(state="failed").items
     assert sorted(job.params["steps"] for job in failed) == [-1, 0]
     session = _open(ledger)
-    sender.send_task("arc.step", kwargs={"session_id": session}, queue="arc", task_id="mine")
+    stranger.send_task("arc.step", kwargs={"session_id": session}, queue="arc", task_id="mine")
     assert intake.round() == 1, "a refusal takes no key, as over HTTP"
     assert [job.state for job in _steps(ledger, session)] == ["queued"]

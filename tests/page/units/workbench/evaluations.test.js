@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { conditionsOf, numberAt, rangesOf, sheetOf, sheetsOf } from "../../../../webapp/static/js/evaluations/plan.js";
-import { countsInWords, rateInWords, verdictOf } from "../../../../webapp/static/js/evaluations/words.js";
+import { countsInWords, differenceInWords, rateInWords, verdictOf } from "../../../../webapp/static/js/evaluations/words.js";
 import { optionsOf, promptsOf, seedsOf } from "../../../../webapp/static/js/ui/checks.js";
 
 test("seeds are numbers and ranges, each once; anything else is said", () => {
@@ -50,4 +50,11 @@ test("what is not judged is neither good nor bad, and an error is no failure", (
     ["waiting", "error", "none", "bad"]);
   assert.equal(rateInWords({ rate: 0.766, low: 0.65, high: 0.85 }), "77 % (65 to 85)");
   assert.equal(countsInWords({ done: 6, total: 8, good: 3, bad: 1, errors: 1 }), "6 of 8 variants · 3 good · 1 bad · 1 error · 1 not judged");
+});
+
+test("one value is better than another only where p says so", () => {
+  const one = { best: "push", than: null, pairs: 32, only_best: 16, only_than: 1, p: 0.000274 };
+  assert.equal(differenceInWords(one),
+    "“push” is better than the checkpoint’s own: good where the other is not in 16 of 32 pairs, the reverse in 1; p = 0.00027");
+  assert.match(differenceInWords({ ...one, p: 0.05 }), /^“push” is not shown to be better than/);
 });

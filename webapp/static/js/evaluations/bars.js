@@ -3,17 +3,18 @@
 import { h, isNew } from "../ui/dom.js";
 import { clip, short, shortId } from "../ui/format.js";
 import { segment, segments } from "../ui/fields.js";
-import { percent, rateInWords } from "./words.js";
+import { differenceInWords, percent, rateInWords } from "./words.js";
 
 /**
  * @import { Summary } from "../net/evaluations.js"
  * @typedef {{n: number, good: number, bad: number, errors: number, rate: number|null, low: number, high: number, mean_score: number|null}} Counts
- * @typedef {"prompt"|"seed"|"actions"|"checkpoint"} Member
+ * @typedef {"prompt"|"seed"|"actions"|"policy"|"prompt_mode"|"checkpoint"} Member
  */
 
 const MOST = 40;
+const MOST_DIFFERENCES = 3;
 /** @type {[Member, string][]} */
-const MEMBERS = [["prompt", "Prompt"], ["actions", "Actions"], ["checkpoint", "Checkpoint"], ["seed", "Seed"]];
+const MEMBERS = [["prompt", "Prompt"], ["actions", "Actions"], ["policy", "Policy"], ["prompt_mode", "Prompt mode"], ["checkpoint", "Checkpoint"], ["seed", "Seed"]];
 
 export function buildBars() {
   const by = segments("Success by");
@@ -35,7 +36,8 @@ export function buildBars() {
     const rows = [bar("All", /** @type {Counts} */ (shown.all), true), ...groups.slice(0, MOST).map((group) => bar(nameOf(group, member),
       /** @type {Counts} */ (/** @type {unknown} */ (group))))];
     if (groups.length > MOST) rows.push(h("p", { class: "hint" }, `${groups.length - MOST} more: the results as CSV have all of them.`));
-    list.replaceChildren(...rows);
+    const differences = /** @type {any[]} */ (shown.differences).filter((one) => one.by === member).slice(0, MOST_DIFFERENCES);
+    list.replaceChildren(...rows, ...differences.map((one) => h("p", { class: "hint" }, differenceInWords(one))));
   };
   const show = (/** @type {Summary|null} */ summary) => {
     shown = summary;

@@ -28,6 +28,16 @@ export function rateInWords({ rate, low, high }) {
   return rate === null ? "not judged" : `${percent(rate)} % (${percent(low)} to ${percent(high)})`;
 }
 
+/**
+ * Whether one value is better than another.
+ * @param {{best: string|null, than: string|null, pairs: number, only_best: number, only_than: number, p: number}} difference
+ */
+export function differenceInWords({ best, than, pairs, only_best: one, only_than: other, p }) {
+  const said = p < 0.05 ? "is better than" : "is not shown to be better than";
+  const [left, right] = [best, than].map((value) => (value === null ? "the checkpoint’s own" : `“${value}”`));
+  return `${left} ${said} ${right}: good where the other is not in ${one} of ${pairs} pairs, the reverse in ${other}; p = ${Number(p.toPrecision(2))}`;
+}
+
 /** @param {number} share */
 export function percent(share) {
   return Math.round(100 * share);
