@@ -58,7 +58,7 @@ def compare(tried: Sequence[Case], rows: Sequence[dict[str, Any]], seeds: int) -
     for one in tried:
         mine = verdicts[one.name]
         counts[phrase(one.task), one.policy] += (sum(mine), len(mine), one.simulated(seeds), seeds)
-    found = [
+    found: list[dict[str, Any]] = [
         {"task": task, "policy": policy, "model": wilson(int(good), int(n)), "simulator": wilson(int(true), int(of)),
          "n": int(n)}
         for (task, policy), (good, n, true, of) in counts.items()
@@ -66,10 +66,10 @@ def compare(tried: Sequence[Case], rows: Sequence[dict[str, Any]], seeds: int) -
     judged = [row for row in found if row["n"]]
     if not judged:
         sys.exit("The model's variants have no verdict: see the rows of the evaluation for why.")
-    mine, theirs = (np.array([row[which].rate for row in judged]) for which in ("model", "simulator"))
-    moves = len(judged) > 1 and mine.std() > 0 and theirs.std() > 0
-    return {"rows": judged, "pearson_r": float(np.corrcoef(mine, theirs)[0, 1]) if moves else None,
-            "mean_absolute_difference": float(np.abs(mine - theirs).mean())}  # fmt: skip
+    model, simulator = (np.array([row[which].rate for row in judged]) for which in ("model", "simulator"))
+    moves = len(judged) > 1 and model.std() > 0 and simulator.std() > 0
+    return {"rows": judged, "pearson_r": float(np.corrcoef(model, simulator)[0, 1]) if moves else None,
+            "mean_absolute_difference": float(np.abs(model - simulator).mean())}  # fmt: skip
 
 
 def main() -> None:
