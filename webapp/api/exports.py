@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 from flask import Response
@@ -13,7 +12,7 @@ from arc_fabric.base.terms import ExportForm
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.export.episode import Episode
 from webapp.api.evaluations import EvaluationPath, rows_of
-from webapp.content.exports import MIMETYPE, MOST_BRANCHES, SUFFIX, branch, branches_of_tree, check_count, chunks, make
+from webapp.content.exports import MIMETYPE, SUFFIX, branch, branches_of_tree, check_count, chunks, make
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors
 from webapp.model import geometry, model_fps
@@ -52,9 +51,9 @@ def export_tree(path: TreePath, query: ExportQuery) -> Response:
 @exports.get("/evaluations/<string:evaluation_id>/export", responses=_FILE)
 def export_evaluation(path: EvaluationPath, query: ExportQuery) -> Response:
     """Export what an evaluation's variants made, each from where it was forked"""
-    made = (row for row in rows_of(path.evaluation_id) if row["head"])
-    rows = list(islice(made, MOST_BRANCHES + 1))
-    check_count(len(rows))
+    stored = rows_of(path.evaluation_id)
+    check_count(sum(row["head"] is not None for row in stored))
+    rows = (row for row in stored if row["head"])
     episodes = [
         branch(
             ctx().ledger, ctx().pictures, row["head"], steps=row["steps"], name=f"variant {row['variant']}",

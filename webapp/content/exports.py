@@ -38,7 +38,7 @@ def check_count(branches: int) -> None:
     """Raise InvalidRequest for more than one export takes."""
     if branches > MOST_BRANCHES:
         raise InvalidRequest(
-            f"There are more branches than the {MOST_BRANCHES} that an export takes.", hint="Export single branches."
+            f"There are {branches} branches; an export takes {MOST_BRANCHES}.", hint="Export single branches."
         )
 
 
