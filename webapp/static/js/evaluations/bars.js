@@ -14,7 +14,8 @@ import { differenceInWords, percent, rateInWords } from "./words.js";
 const MOST = 40;
 const MOST_DIFFERENCES = 3;
 /** @type {[Member, string][]} */
-const MEMBERS = [["prompt", "Prompt"], ["actions", "Actions"], ["policy", "Policy"], ["prompt_mode", "Prompt mode"], ["checkpoint", "Checkpoint"], ["seed", "Seed"]];
+const MEMBERS = [["prompt", "Prompt"], ["actions", "Actions"], ["policy", "Policy"], ["prompt_mode", "Prompt mode"],
+  ["checkpoint", "Checkpoint"], ["seed", "Seed"]];
 
 export function buildBars() {
   const by = segments("Success by");

@@ -35,7 +35,8 @@ export function rateInWords({ rate, low, high }) {
 export function differenceInWords({ best, than, pairs, only_best: one, only_than: other, p }) {
   const said = p < 0.05 ? "is better than" : "is not shown to be better than";
   const [left, right] = [best, than].map((value) => (value === null ? "the checkpoint’s own" : `“${value}”`));
-  return `${left} ${said} ${right}: good where the other is not in ${one} of ${pairs} pairs, the reverse in ${other}; p = ${Number(p.toPrecision(2))}`;
+  const counts = `good where the other is not in ${one} of ${pairs} pairs, the reverse in ${other}`;
+  return `${left} ${said} ${right}: ${counts}; p = ${Number(p.toPrecision(2))}`;
 }
 
 /** @param {number} share */
