@@ -128,7 +128,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         now = time.monotonic()
         while self._lingering and (self._lingering[0][1] < now or self._lingering[0][0].sock.fileno() < 0):
             conn, _ = self._lingering.popleft()
-            if conn.sock.fileno() >= 0:
+            if not getattr(conn, "ended", False):
                 self._end(conn)
 
     def _cap_keepalive(self, deadline: float) -> None:
@@ -139,6 +139,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def _await_header(self, conn: TConn) -> None:
         conn.timeout = time.monotonic() + HEADER_SECONDS
         self.pending_conns.append(conn)
+        # Who closes a lingering socket in a thread of its own (a WebSocket does) leaves its number with the poller; the
+        # kernel gives the number to the next connection.
+        with suppress(KeyError):
+            self.poller.unregister(conn.sock.fileno())
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._gather, conn))
 
     def _gather(self, conn: TConn, sock: Any) -> None:
@@ -159,6 +163,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         with suppress(OSError, KeyError, ValueError):
             self.poller.unregister(conn.sock.fileno())
         self.nr_conns -= 1
+        conn.ended = True
         conn.close()
 
     def _drop_an_idle_one(self) -> None:

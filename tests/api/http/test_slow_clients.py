@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from gunicorn.config import Config
 
 from benchmarks.slow_clients import WAYS, SlowClients, web_app
 from tests.support.waiting import eventually
+from webapp.http.patient_worker import PatientWorker
 from webapp.http.slow_clients import Patience, PatientSocket
 
 ANSWER_S = 90.0
@@ -69,6 +75,36 @@ def _answers(sock: socket.socket, wanted: int) -> int:
         assert piece, got
         got += piece
     return got.count(b"HTTP/1.1 200")
+
+
+def test_a_lingering_connection_that_a_thread_closes_takes_nobody_with_it() -> None:
+    """Its number is the next connection's, which is taken in, and neither is counted for ever (gunicorn's process ended
+    with "already registered")."""
+    worker = PatientWorker(1, 1, [], None, 30, Config(), None)
+    worker.poller = selectors.DefaultSelector()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as clients:
+        for _ in range(20):
+            clients.enter_context(socket.create_connection(listener.getsockname()))
+
+        def take() -> Any:
+            worker.accept(listener)
+            return worker.pending_conns[-1]
+
+        old = take()
+        number = old.sock.fileno()
+        worker.poller.unregister(old.sock)  # it has sent its header and gone to a thread
+        worker.pending_conns.remove(old)
+        over: Future[bool] = Future()
+        over.set_result(False)
+        worker.finish_request(old, over)
+        old.sock.close()
+        others = [take() for _ in range(19)]
+        assert number in [conn.sock.fileno() for conn in others]
+        worker.murder_pending()
+        assert worker.nr_conns == len(others)
+        for conn in others:
+            conn.close()
+    worker.poller.close()
 
 
 def test_of_too_many_the_slowest_of_the_commonest_address_goes() -> None:
