@@ -24,9 +24,9 @@ def serve(name: str, s3_server: WeedServer, factory: pytest.TempPathFactory) -> 
     """The web app with a worker on a model of tests/support/rolling_model.py, on a Redis of its own."""
     redis = ValkeyServer(factory.mktemp("declared-redis"))
     redis.start()
-    yield from serving(
-        s3_server, redis.url, factory.mktemp("declared"), model=f"python:tests.support.rolling_model:{name}"
-    )
+    model = f"python:tests.support.rolling_model:{name}"
+    with serving(s3_server, redis.url, factory.mktemp("declared"), model=model) as web:
+        yield web
     redis.stop()
 
 
