@@ -75,7 +75,13 @@ def waiting(report: Report, options: argparse.Namespace) -> None:
         ledger.close()
     report.add("accepting 10,000 variants", seconds, "s", at_most=5.0)
     per_variant = (sizes[10_000] - sizes[10]) / 9_990
-    report.add("Redis bytes per waiting variant, of 10,000", per_variant, "bytes", at_most=300, baselines=sizes)
+    report.add(
+        "Redis bytes per waiting variant, of 10,000",
+        per_variant,
+        "bytes",
+        at_most=300,
+        baselines={str(n): size for n, size in sizes.items()},
+    )
 
 
 def resume(report: Report, options: argparse.Namespace) -> None:
