@@ -20,6 +20,7 @@ from arc_fabric.ledger.evaluations import Evaluations
 from arc_fabric.ledger.events import Events
 from arc_fabric.ledger.execution import Claim, Commit, Execution
 from arc_fabric.ledger.frames import Frames
+from arc_fabric.ledger.freeable import Freeable
 from arc_fabric.ledger.jobs import Jobs
 from arc_fabric.ledger.leases import Leases
 from arc_fabric.ledger.logins import Logins
@@ -93,6 +94,7 @@ class Ledger:
         self.owners = Owners(core)
         self.audit = Audit(core)
         self.evaluations = Evaluations(core)
+        self.freeable = Freeable(core)
 
     def close(self) -> None:
         """Close the connections."""

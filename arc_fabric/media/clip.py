@@ -58,6 +58,18 @@ def whole(path: Sequence[str], per_step: int) -> Clip:
     return Clip(tuple(path), per_step, 0, frame_count(len(path) - 1, per_step), fps=1, form="mp4")
 
 
+def check_range(start: int, end: int, total: int, *, of: str) -> None:
+    """Raise FrameNotFound unless `of` has the frames from `start` to `end` (exclusive)."""
+    if start < end <= total:
+        return
+    wrong, hint = f"there is no frame {start}", f"Ask for frames below {total}."
+    if end <= start:
+        wrong, hint = f"from {start} to {end} (exclusive) there is none", "Give a `to` above `from`."
+    elif start < total:
+        wrong, hint = f"the range ends at {end} (exclusive)", f"Give a `to` of at most {total}, or none."
+    raise FrameNotFound(f"{of} has {total} video frames, 0 to {total - 1}: {wrong}", hint=hint, n_frames=total)
+
+
 def plan(path: Sequence[str], per_step: int, start: int, end: int | None, *, fps: float, form: ClipForm) -> Clip:
     """Frames `start` to `end` (None: all there are) of a path of checkpoints from the root, each adding `per_step`.
 
@@ -65,11 +77,7 @@ def plan(path: Sequence[str], per_step: int, start: int, end: int | None, *, fps
     """
     total = frame_count(len(path) - 1, per_step)
     end = total if end is None else end
-    if not start < end <= total:
-        raise FrameNotFound(
-            f"the branch has {total} video frames, 0 to {total - 1}: none are from {start} to {end} (exclusive)",
-            n_frames=total,
-        )
+    check_range(start, end, total, of="the branch")
     limit = MAX_FRAMES if form == "mp4" else MAX_ANIMATION_FRAMES
     if end - start > limit:
         raise InvalidRequest(

@@ -58,6 +58,23 @@ class UpkeepReport:
             "leftover_bytes": self.leftover[1],
         }
 
+    def in_short(self) -> dict[str, Any]:
+        """JSON-safe and small: what may go now, and what will once its grace period is over."""
+        found, budget = self.collected, self.budget
+        return {
+            "objects": found.deleted, "bytes": found.freed_bytes,
+            "waiting_objects": found.candidates - found.deleted,
+            "waiting_bytes": found.candidate_bytes - found.freed_bytes,
+            "orphans": len(self.orphans or ()), "orphan_bytes": sum((self.orphans or {}).values()),
+            "inputs": found.inputs or 0, "input_bytes": found.input_bytes,
+            "clips": found.clips, "clip_bytes": found.clip_bytes,
+            "leftover": self.leftover[0], "leftover_bytes": self.leftover[1],
+            "expired_trees": len(self.expired), "unreadable": len(found.unreadable),
+            "budget_bytes": budget and budget.budget_bytes, "stored_bytes": budget and budget.stored_bytes,
+            "kv_checkpoints": len(budget.chosen) if budget else 0, "kv_bytes": budget.chosen_bytes if budget else 0,
+            "seconds": found.seconds,
+        }  # fmt: skip
+
 
 def collect(
     ledger: Ledger | None, backend: Backend, settings: Settings, *, dry_run: bool = False, index: Index | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+from functools import cache
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 JSON = "application/json"
+PICTURE = re.compile(r"/api/checkpoints/ckp_(\d+)/(frames|frames/\d+|thumbnail\?width=\d+)$")
 
 
 def node(n: int, parent: dict[str, Any] | None, session: str, **fields: Any) -> dict[str, Any]:
@@ -48,14 +50,31 @@ def tree(size: int, branches: int, trunk: int = 40) -> list[dict[str, Any]]:
     return nodes
 
 
+@cache
+def picture(kind: int, frames: int) -> bytes:
+    """A made-up scene, a block on a table that moves from frame to frame; PNG with so many frames below each other."""
+    strip = Image.new("RGB", (64, 64 * frames), (200, 205, 214))
+    draw = ImageDraw.Draw(strip)
+    colour = ((196, 58, 48), (46, 92, 190), (60, 140, 80), (214, 170, 40))[kind % 4]
+    for frame in range(frames):
+        top, x = 64 * frame, 6 + (kind * 5 + frame * 2) % 40
+        draw.rectangle((0, top + 30, 63, top + 63), fill=(168, 156, 142))
+        draw.rectangle((x, top + 38, x + 12, top + 50), fill=colour)
+    data = io.BytesIO()
+    strip.save(data, "PNG")
+    return data.getvalue()
+
+
+def _send_picture(route: Any) -> None:
+    """What the page asks for of a checkpoint: all its frames, one of them, or a small one."""
+    number, what = PICTURE.search(route.request.url).groups()  # type: ignore[union-attr]
+    body = picture(int(number) % 40, 8 if what == "frames" and int(number) else 1)
+    route.fulfill(body=body, content_type="image/png")
+
+
 def show(page: Any, url: str, nodes: list[dict[str, Any]], session: dict[str, Any]) -> list[Any]:
     """Go to the page with these nodes for a tree, its last branch in the pane; the page's sockets."""
-    picture = io.BytesIO()
-    Image.new("RGB", (64, 64), (90, 90, 90)).save(picture, "PNG")
-    page.route(
-        re.compile(r"/api/checkpoints/.*/frames"),
-        lambda route: route.fulfill(body=picture.getvalue(), content_type="image/png"),
-    )
+    page.route(PICTURE, _send_picture)
     sockets = serve(page, nodes, session)
     page.goto(f"{url}/?session={nodes[-1]['session_id']}&frame=0")
     return sockets

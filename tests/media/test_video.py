@@ -104,8 +104,9 @@ def test_a_clip_asks_only_for_the_steps_it_needs() -> None:
     assert [int(frame[0, 0, 0]) for frame in part.frames(of_step, part.start, part.end)] == list(range(5, 12))
     assert loaded == ["s1", "s2"]
     assert part.key == "videos/s2/5-12-8fps.mp4"
-    for start, end in ((33, None), (4, 4), (0, 34)):
-        with pytest.raises(FrameNotFound):
+    wrong = {(33, None): "33", (40, 50): "there is no frame 40", (4, 4): "there is none", (0, 34): "ends at 34"}
+    for (start, end), words in wrong.items():
+        with pytest.raises(FrameNotFound, match="33 video frames, 0 to 32: .*" + words):
             clips.plan(path, 8, start, end, fps=8, form="mp4")
     long = ["root", *(f"s{i}" for i in range(1, 200))]
     assert len(clips.plan(long, 8, 0, None, fps=8, form="mp4")) == 1593

@@ -61,6 +61,23 @@ def test_a_large_tree_is_drawn_and_changed_in_part(world: World, view: View, siz
     assert sorted(touched)[20] < 100, touched
 
 
+def test_rows_of_the_tree_have_pictures(world: World, view: View) -> None:
+    """Each leaf in view has its last frame beside it, others are not asked for; a branch that grows keeps one."""
+    asked: list[str] = []
+    view.page.on("request", lambda request: "/thumbnail" in request.url and asked.append(request.url))
+    nodes, sockets = open_tree(world, view, 5_000, 150)
+    view.until("""((leaves, pictures) => leaves > 3 && leaves === pictures)(
+        document.querySelectorAll(".item .step-label[text-anchor=start]").length,
+        document.querySelectorAll(".item .thumb").length,
+    )""")
+    assert len(set(asked)) < 60, "150 branches have leaves, most of them out of view"
+    grown.grow(nodes, sockets[-1])
+    view.until(f"s.nodes === {len(nodes)}")
+    tip = f"document.querySelector('#t-{nodes[-1]['id']} .thumb')"
+    assert nodes[-2]["id"] in view.page.evaluate(f"{tip}.getAttribute('href')"), "the step before stands in"
+    view.until(f"{tip}.getAttribute('href').includes('{nodes[-1]['id']}')")
+
+
 def test_the_grid_holds_200_branches(world: World, view: View) -> None:
     """200 thumbnails; sort, filter and search; a click opens a branch in the pane."""
     open_tree(world, view, 2_000, 200)

@@ -1,7 +1,12 @@
-"""Screenshots of the page's faces, for people to look at: build/screenshots (not in the repository)."""
+"""Screenshots of the page's faces, for people to look at: build/screenshots (not in the repository).
+
+python -m pytest tests/page/test_shots.py makes them all: first visit, demo, evaluation, a tree of 1,000 and a grid of
+200 at 390, 900, 1280 and 1920 pixels in both themes.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +19,23 @@ from tests.page.view import View
 from tests.page.world import World
 
 SIZES = ((1280, 800), (1920, 1080))
+HEIGHTS = {390: 860, 900: 860} | dict(SIZES)
+"""Of the window, by its width."""
+NARROW = 1120
+"""Below that tree, videos and controls are shown one at a time."""
+BEYOND = """() => [...document.querySelectorAll("button, input, select, textarea, canvas, h2, h3")].filter((el) => {
+    const box = el.getBoundingClientRect();
+    const scrolls = el.closest(".tree-box, .matrix, .minimap");
+    return box.width && !scrolls && (box.right > innerWidth + 1 || box.left < -1);
+}).map((el) => el.outerHTML.slice(0, 90))"""
+CUT = """() => [...document.querySelectorAll("button, .chip, h2, h3, label, legend")].filter((el) => {
+    const style = getComputedStyle(el);
+    return el.clientWidth && el.scrollWidth > el.clientWidth + 1 && style.textOverflow !== "ellipsis"
+        && style.overflowX !== "auto" && !el.classList.contains("visually-hidden") && !el.closest(".tree-box");
+}).map((el) => el.outerHTML.slice(0, 90))"""
+STILL = """async () => {
+    for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +64,21 @@ def demo(page_stack: Any) -> Iterator[tuple[World, list[dict[str, Any]]]]:
     world.close()
 
 
+def at_all_widths(view: View) -> Iterator[int]:
+    """Every width in turn."""
+    for width, height in HEIGHTS.items():
+        view.page.set_viewport_size({"width": width, "height": height})
+        yield width
+
+
 def save(view: View, shots: Path, name: str) -> None:
-    """Take the picture and see that it is not blank."""
+    """Take the picture when all is there; see that it is not blank, scrolls not sideways and cuts nothing."""
+    view.until("[...document.images].every((img) => img.complete || img.loading === 'lazy')")
+    view.page.evaluate(STILL)
     path = shots / f"{name}.png"
+    width = view.page.viewport_size["width"]
+    assert view.page.evaluate("document.documentElement.scrollWidth") <= width, name
+    assert (view.page.evaluate(BEYOND), view.page.evaluate(CUT)) == ([], []), name
     view.page.screenshot(path=path)
     colours = Image.open(path).convert("RGB").getcolors(1 << 24)
     assert colours is not None
@@ -54,13 +88,12 @@ def save(view: View, shots: Path, name: str) -> None:
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size[0]))
 def test_screenshots(demo: Any, chromium: Any, shots: Path, size: tuple[int, int], theme: str) -> None:
-    """Side by side, wipe, difference, grid, fork form and the empty page, in this size and theme."""
+    """Side by side, wipe, difference, grid and fork form, in this size and theme."""
     world, branches = demo
     context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
     view = View(context.new_page())
     tag = f"{size[0]}-{theme}"
     view.open(world.link(branches, frame=100), theme=theme).until("s.shown.frame === 100 && s.compare")
-    save(view, shots, f"demo-{tag}")
     view.press("?").page.locator("dialog.help").wait_for()
     save(view, shots, f"help-{tag}")
     view.press("Escape").press("w").until("s.mode === 'wipe' && s.shown.draws > 1")
@@ -72,20 +105,39 @@ def test_screenshots(demo: Any, chromium: Any, shots: Path, size: tuple[int, int
     view.click("Branches").until("s.view === 'grid'")
     view.until("[...document.querySelectorAll('.card img')].every((img) => img.complete && img.naturalWidth)")
     save(view, shots, f"grid-{tag}")
-    view.page.route("**/api/sessions?*", lambda route: route.fulfill(json={"items": [], "next": None}))
-    view.page.route("**/api/sessions", lambda route: route.fulfill(json={"items": [], "next": None}))
-    view.page.route_web_socket(
-        "**/ws/stream", lambda socket: socket.send('{"type":"hello","sessions":[],"last_id":"0-0"}')
-    )
-    view.open(world.url + "/", theme=theme).until("s.treeStatus === 'empty'")
-    save(view, shots, f"empty-{tag}")
     context.close()
 
 
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_screenshots_of_the_first_visit(world: World, view: View, shots: Path, theme: str) -> None:
+    """Nothing is there yet: one large button, whatever the width."""
+    nothing = {"items": [], "next": None}
+    for what in ("sessions", "jobs", "trees"):
+        view.page.route(re.compile(rf"/api/{what}(\?.*)?$"), lambda route: route.fulfill(json=nothing))
+    greeting = '{"type":"hello","sessions":[],"last_id":"0-0"}'
+    view.page.route_web_socket("**/ws/stream", lambda socket: socket.send(greeting))
+    view.open(world.url + "/", theme=theme).until("s.treeStatus === 'empty'")
+    for width in at_all_widths(view):
+        assert view.page.get_by_role("button", name="Start a first session").is_visible()
+        save(view, shots, f"first-visit-{width}-{theme}")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_screenshots_of_the_demo(demo: Any, view: View, shots: Path, theme: str) -> None:
+    """The demo's three branches, from a phone to a large screen."""
+    world, branches = demo
+    view.open(world.link(branches, frame=100), theme=theme).until("s.shown.frame === 100 && s.compare")
+    for width in at_all_widths(view):
+        for face in ("Tree", "Controls", "Videos") if width < NARROW else ("",):
+            if face:
+                view.page.locator(".face", has_text=face).click()
+            view.until("document.querySelectorAll('.tree-canvas .thumb').length === 4")
+            save(view, shots, "-".join(filter(None, ("demo", face.lower(), str(width), theme))))
+
+
 @pytest.mark.parametrize("width", [900, 390])
-def test_a_narrow_window(demo: Any, view: View, shots: Path, width: int) -> None:
-    """Tree, videos and controls one at a time, each without scrolling sideways, every control in view;
-    playback is in reach, and what a key or a click leads to comes into view."""
+def test_a_narrow_window(demo: Any, view: View, width: int) -> None:
+    """Tree, videos, controls one at a time; playback is in reach, what a key or a click leads to comes into view."""
     world, branches = demo
     view.page.set_viewport_size({"width": width, "height": 860})
     view.open(world.link(branches, frame=100)).until("s.shown.frame === 100")
@@ -95,15 +147,6 @@ def test_a_narrow_window(demo: Any, view: View, shots: Path, width: int) -> None
         assert [view.page.locator(other).is_visible() for other in panels.values()] == [
             other == panel for other in panels.values()
         ]
-        view.page.screenshot(path=shots / f"demo-{width}-{name.lower()}-dark.png")
-        cut = view.page.evaluate(
-            """() => [...document.querySelectorAll("button, input, select, textarea, canvas")].filter((el) => {
-                const box = el.getBoundingClientRect();
-                return box.width && (box.right > innerWidth + 1 || box.left < -1);
-            }).map((el) => el.outerHTML.slice(0, 90))"""
-        )
-        assert view.page.evaluate("document.documentElement.scrollWidth") <= width
-        assert cut == []
     play = view.page.get_by_role("button", name="Play", exact=True).bounding_box()
     assert play is not None
     assert play["y"] + play["height"] < 860
@@ -125,25 +168,22 @@ def test_screenshots_of_many_branches(demo: Any, view: View, shots: Path, theme:
     }
     made = world.ok("POST", "/api/evaluations", json=plan | {"seeds": list(range(12)), "label": "which verb works"})
     matrix = f"{world.link(branches[:1])}&view=evaluations&evaluation={made['evaluation']['id']}"
-    widths = (390, 900, 1280, 1920)
-
-    def at_all_widths(name: str) -> None:
-        for width in widths:
-            view.page.set_viewport_size({"width": width, "height": 860 if width < 1000 else width * 10 // 16})
-            view.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            save(view, shots, f"{name}-{width}-{theme}")
-            assert view.page.evaluate("document.documentElement.scrollWidth") <= width
-
     view.open(matrix, theme=theme).page.locator(".eval-title .chip", has_text="finished").wait_for(timeout=120_000)
     view.until("document.querySelectorAll('.cell img').length === 24")
     view.until("[...document.querySelectorAll('.cell img')].every((img) => img.complete)")
-    at_all_widths("evaluation")
+    for width in at_all_widths(view):
+        # the sheet is read anew for another width; on a phone three seeds stand side by side, however narrow it is
+        view.until("((m) => m.scrollWidth <= m.clientWidth + 1)(document.querySelector('.matrix'))")
+        save(view, shots, f"evaluation-{width}-{theme}")
     grown.show(view.page, world.url, grown.tree(1_000, 200), branches[0])
-    view.until("s.ready && s.nodes === 1000 && s.tree.drawn > 0")
-    view.page.set_viewport_size({"width": 900, "height": 860})
-    view.page.locator(".face", has_text="Tree").click()
-    at_all_widths("tree-1000")
-    view.page.set_viewport_size({"width": 1280, "height": 800})
+    view.until("s.ready && s.nodes === 1000")
+    for width in at_all_widths(view):
+        if width < NARROW:
+            view.page.locator(".face", has_text="Tree").click()
+        tip = "document.querySelector('.item.selected .dot').getBoundingClientRect()"
+        view.until(f"document.querySelectorAll('.thumb').length > 3 && {tip}.right < innerWidth && {tip}.top > 0")
+        save(view, shots, f"tree-1000-{width}-{theme}")
     view.click("Branches").until("document.querySelectorAll('.card').length === 200")
     view.page.get_by_label("Group by").select_option("seed")
-    at_all_widths("grid-200")
+    for width in at_all_widths(view):
+        save(view, shots, f"grid-200-{width}-{theme}")

@@ -166,3 +166,26 @@ def test_a_redis_that_is_emptied_meanwhile_makes_no_orphans(
     stored(backend, head)
     assert delete_old(ledger, backend, grace_s=-5) == 0
     assert durability(backend, head) == ["durable"]
+
+
+@pytest.mark.usefixtures("young_too")
+def test_what_would_be_freed_is_told_and_nothing_goes(settings: Settings, backend: Backend) -> None:
+    """A dry run in short: what waits, what no node names; whoever asked meanwhile has the answer, and all is still there."""
+    ledger = Ledger(settings.redis_url)
+    stranger = new_id("ckp")
+    begun_before(ledger, backend)
+    stored(backend, stranger)
+    assert (ledger.freeable.asked(), ledger.freeable.last()) == (None, None)
+    ledger.freeable.ask()
+    since = ledger.freeable.asked()
+    ledger.freeable.ask()
+    assert ledger.freeable.asked() == since is not None, "who asks while one waits waits with it"
+    short = collect(ledger, backend, settings.model_copy(update={"gc_grace_s": 0.0}), dry_run=True).in_short()
+    ledger.freeable.tell(short)
+    found = ledger.freeable.last()
+    assert found is not None
+    assert ledger.freeable.asked() is None
+    assert (found["orphans"], found["unreadable"], found["counted"] > 0) == (1, 0, True)
+    assert found["orphan_bytes"] > 0
+    assert durability(backend, stranger) == ["durable"]
+    ledger.close()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from pydantic import Field
 
 from arc_fabric.base.terms import ExportForm
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.export.episode import Episode
 from webapp.api.evaluations import EvaluationPath, rows_of
-from webapp.content.exports import MIMETYPE, SUFFIX, branch, branches_of_tree, check_count, chunks, make
+from webapp.content.exports import MIMETYPE, SUFFIX, branch, branches_of_tree, check, check_count, chunks, make
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors
 from webapp.model import geometry, model_fps
@@ -33,19 +33,22 @@ class ExportQuery(Query):
         description="lerobot: a LeRobot dataset v3.0; rerun: a recording of all branches in one, in step; parquet, "
         "csv: a table of actions and scores, a row per action. All but csv need the server's extra `export`.",
     )
+    name: str | None = Field(
+        None, pattern=r"^\w[\w.-]{0,119}$", description="What the file is called, without its ending; default: the id."
+    )
 
 
 @exports.get("/checkpoints/<string:checkpoint_id>/export", responses=_FILE)
 def export_checkpoint(path: CheckpointPath, query: ExportQuery) -> Response:
     """Export the branch from its root to this checkpoint"""
     episode = branch(ctx().ledger, ctx().pictures, path.checkpoint_id)
-    return _answer([episode], query.format, path.checkpoint_id)
+    return _answer([episode], query, path.checkpoint_id)
 
 
 @exports.get("/trees/<string:tree_id>/export", responses=_FILE)
 def export_tree(path: TreePath, query: ExportQuery) -> Response:
     """Export every branch of a tree"""
-    return _answer(branches_of_tree(ctx().ledger, ctx().pictures, path.tree_id), query.format, path.tree_id)
+    return _answer(branches_of_tree(ctx().ledger, ctx().pictures, path.tree_id), query, path.tree_id)
 
 
 @exports.get("/evaluations/<string:evaluation_id>/export", responses=_FILE)
@@ -61,15 +64,24 @@ def export_evaluation(path: EvaluationPath, query: ExportQuery) -> Response:
         )
         for row in rows
     ]  # fmt: skip
-    return _answer(episodes, query.format, path.evaluation_id)
+    return _answer(episodes, query, path.evaluation_id)
 
 
-def _answer(episodes: Sequence[Episode], form: ExportForm, name: str) -> Response:
+def _answer(episodes: Sequence[Episode], query: ExportQuery, name: str) -> Response:
+    """The file; for HEAD only whether there would be one, so that a browser can be sent to it."""
+    form = query.format
     if not episodes:
         raise InvalidRequest(f"{name} has no branches to export.", hint="Step a session of it first.")
-    file = make(
-        episodes, form, name=name, fps=model_fps(), action_names=geometry().get("action_names") or (),
-        robot=str(ctx().ledger.model_card.read().get("name") or "unknown"),
-    )  # fmt: skip
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{SUFFIX[form]}"'}
-    return Response(chunks(file), content_type=MIMETYPE[form], headers=headers)
+    if request.method == "HEAD":
+        check(episodes, form)
+        body: Iterator[bytes] = iter(())
+    else:
+        body = chunks(
+            make(
+                episodes, form, name=name, fps=model_fps(), action_names=geometry().get("action_names") or (),
+                robot=str(ctx().ledger.model_card.read().get("name") or "unknown"),
+            )
+        )  # fmt: skip
+    response = Response(body, content_type=MIMETYPE[form])
+    response.headers.set("Content-Disposition", "attachment", filename=f"{query.name or name}.{SUFFIX[form]}")
+    return response

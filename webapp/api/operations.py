@@ -10,13 +10,21 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from arc_fabric.errors import ModelUnavailable, NotFound
-from arc_fabric.ledger import Page
+from arc_fabric.ledger import Ledger, Page
 from webapp.context import Context, ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.http.files import immutable
 from webapp.http.limits import Turns
 from webapp.model import sample_names, sample_png
-from webapp.schemas.fleet import ModelAnswer, QueuesAnswer, SamplePage, StorageAnswer, UsagePage, WorkerPage
+from webapp.schemas.fleet import (
+    FreeableAnswer,
+    ModelAnswer,
+    QueuesAnswer,
+    SamplePage,
+    StorageAnswer,
+    UsagePage,
+    WorkerPage,
+)
 from webapp.schemas.ids import Query
 
 operations = blueprint("operations", "operations", "The model, its workers and the storage.")
@@ -110,6 +118,31 @@ def get_storage() -> Response:
     context = ctx()
     pending = context.ledger.counts()["nodes_pending"]
     return json_answer(_census.of(context) | {"bucket": context.settings.s3_bucket, "nodes_pending": pending})
+
+
+@operations.get("/storage/freeable", responses={200: FreeableAnswer})
+def get_freeable() -> Response:
+    """What the collector would free, as last counted
+
+    Nothing is counted for this answer: POST asks for that.
+    """
+    return json_answer(_freeable(ctx().ledger))
+
+
+@operations.post("/storage/freeable", responses={202: FreeableAnswer})
+def count_freeable() -> Response:
+    """Have it counted anew what the collector would free
+
+    A media worker makes the collector's dry run within seconds, or as long as looking at everything stored takes;
+    nothing is deleted. GET has the result once `asked` is null.
+    """
+    ctx().ledger.freeable.ask()
+    return json_answer(_freeable(ctx().ledger), 202, {"Location": "/api/storage/freeable", "Retry-After": "2"})
+
+
+def _freeable(ledger: Ledger) -> dict[str, Any]:
+    asked = ledger.freeable.asked()  # first: an answer that comes in between is seen
+    return {"asked": asked, "report": ledger.freeable.last()}
 
 
 class _Census:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from arc_fabric.base.terms import ClipForm
-from arc_fabric.errors import FrameNotFound, InvalidRequest
+from arc_fabric.errors import InvalidRequest
 from arc_fabric.ledger import JobRequest, Ledger
 from arc_fabric.media.beside import beside
-from arc_fabric.media.clip import Clip
+from arc_fabric.media.clip import Clip, check_range
 from arc_fabric.media.clip import plan as plan_path
 from arc_fabric.media.clip import whole as whole_path
 from arc_fabric.media.video import encode
@@ -47,8 +47,7 @@ def side_by_side(
     branches = [whole(pictures, head) for head in heads]
     total = max(branch.end for branch in branches)
     end = total if end is None else end
-    if not start < end <= total:
-        raise FrameNotFound(f"the longest branch has {total} video frames: none are from {start} to {end} (exclusive)")
+    check_range(start, end, total, of="the longest branch")
     if end - start > MOST_BESIDE:
         raise InvalidRequest(
             f"a clip of several branches has at most {MOST_BESIDE} frames", hint="Ask for a part of it."

@@ -14,6 +14,7 @@ from arc_fabric.export.actions import columns, table_bytes
 from arc_fabric.export.episode import Episode, episode_of
 from arc_fabric.export.lerobot import write_lerobot
 from arc_fabric.export.recording import write_rerun
+from arc_fabric.extras import require
 from arc_fabric.ledger import Ledger, NodeRecord
 from webapp.content.pictures import Pictures
 from webapp.http.files import CHUNK
@@ -22,6 +23,8 @@ from webapp.http.limits import Turns
 SUFFIX = {"lerobot": "tar", "rerun": "rrd", "parquet": "parquet", "csv": "csv"}
 MIMETYPE = {"lerobot": "application/x-tar", "rerun": "application/octet-stream",
             "parquet": "application/vnd.apache.parquet", "csv": "text/csv"}  # fmt: skip
+_PACKAGES: Mapping[ExportForm, tuple[str, ...]] = {
+    "lerobot": ("pyarrow",), "parquet": ("pyarrow",), "rerun": ("rerun",), "csv": ()}  # fmt: skip
 MOST_FRAMES = 40_000
 """Of one export with pictures."""
 MOST_BRANCHES = 1000
@@ -61,15 +64,22 @@ def _up(known: Mapping[str, NodeRecord], end: str) -> list[NodeRecord]:
     return path[::-1]
 
 
-def make(
-    episodes: Sequence[Episode], form: ExportForm, *, name: str, fps: float, action_names: Sequence[str], robot: str
-) -> IO[bytes]:
-    """The file, open at its start; it is gone once it is closed. Raises InvalidRequest, MissingExtra, RateLimited."""
+def check(episodes: Sequence[Episode], form: ExportForm) -> None:
+    """Raise what `make` would raise before it begins: InvalidRequest for too many frames, MissingExtra."""
     frames = sum(episode.length for episode in episodes)
     if form in ("lerobot", "rerun") and frames > MOST_FRAMES:
         raise InvalidRequest(
             f"These branches have {frames} frames; an export takes {MOST_FRAMES}.", hint="Export fewer at a time."
         )
+    for package in _PACKAGES[form]:
+        require("export", package)
+
+
+def make(
+    episodes: Sequence[Episode], form: ExportForm, *, name: str, fps: float, action_names: Sequence[str], robot: str
+) -> IO[bytes]:
+    """The file, open at its start; it is gone once it is closed. Raises InvalidRequest, MissingExtra, RateLimited."""
+    check(episodes, form)
     target: IO[bytes] = tempfile.TemporaryFile(prefix="arc-export-")  # noqa: SIM115 - who answers closes it
     try:
         with _exporting.turn(), tempfile.TemporaryDirectory(prefix="arc-export-") as place:

@@ -202,3 +202,35 @@ class StorageAnswer(View):
     truncated: bool = Field(description="There are more objects than are counted (200,000).")
     counted: Epoch = Field(description="When; epoch seconds, UTC. At most every 15 s.")
     nodes_pending: int = Field(description="Checkpoints that are not stored yet, now.", examples=[1])
+
+
+class FreeableReport(View):
+    """What a pass of the collector would free. Bytes are of objects."""
+
+    counted: Epoch = Field(description="When it was counted; epoch seconds, UTC.")
+    seconds: float = Field(description="How long counting took.", examples=[0.8])
+    objects: int = Field(description="Objects that nothing refers to and whose grace period is over.", examples=[24])
+    bytes: int = Field(description="Their size: what may go now.", examples=[48_300_000])
+    waiting_objects: int = Field(description="Objects that wait until their grace period is over.", examples=[12])
+    waiting_bytes: int = Field(description="Their size.", examples=[9_400_000])
+    orphans: int = Field(description="Checkpoints that no node of a tree names.", examples=[2])
+    orphan_bytes: int = Field(description="Their size.", examples=[1_800_000])
+    inputs: int = Field(description="Of all these objects, given pictures that nothing names.", examples=[3])
+    input_bytes: int = Field(description="Their size.", examples=[120_000])
+    clips: int = Field(description="Of all these objects, old clips and those without a checkpoint.", examples=[5])
+    clip_bytes: int = Field(description="Their size.", examples=[2_400_000])
+    leftover: int = Field(description="Objects of trees that rest no more.", examples=[0])
+    leftover_bytes: int = Field(description="Their size.", examples=[0])
+    expired_trees: int = Field(description="Trees whose time is over by the setting `retention`.", examples=[1])
+    unreadable: int = Field(description="Manifests that cannot be read: nothing is deleted then.", examples=[0])
+    budget_bytes: int | None = Field(description="The setting `storage_budget_bytes`; null: none.", examples=[10**10])
+    stored_bytes: int | None = Field(description="What counts against it.", examples=[8_700_000_000])
+    kv_checkpoints: int = Field(description="Checkpoints whose KV has to go for it.", examples=[0])
+    kv_bytes: int = Field(description="Its size.", examples=[0])
+
+
+class FreeableAnswer(View):
+    """What the collector would free, as last counted."""
+
+    asked: Epoch | None = Field(description="Since when a new count is waited for; null: none is.")
+    report: FreeableReport | None = Field(description="The last count; null: there was none yet.")

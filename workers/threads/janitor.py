@@ -43,6 +43,7 @@ class Janitor(Rounds):
         self._bury()
         self._rest_now_and_then()
         self._collect_now_and_then()
+        self._say_what_would_go()
 
     def round(self) -> None:
         """Look after the pending nodes of dead workers."""
@@ -85,6 +86,14 @@ class Janitor(Rounds):
         if process.ledger.leases.hold("collector", f"{process.boot_id}-{time.time()}", COLLECT_EVERY_S):
             self._forget_jobs()
             collect(process.ledger, self._backend, process.settings, index=self._index)
+
+    def _say_what_would_go(self) -> None:
+        """The collector's dry run, for whoever asked over HTTP."""
+        process = self._process
+        ledger = process.ledger
+        if ledger.freeable.asked() and ledger.leases.hold("freeable", process.boot_id, REST_EVERY_S):
+            report = collect(ledger, self._backend, process.settings, dry_run=True, index=self._index)
+            ledger.freeable.tell(report.in_short())
 
     def _forget_jobs(self) -> None:
         settings = self._process.settings

@@ -107,6 +107,7 @@ def test_answers_of_the_operators_routes_have_the_members_described(web_server: 
     served = {
         "/api/model": fleet.ModelAnswer, "/api/workers": fleet.WorkerPage, "/api/samples": fleet.SamplePage,
         "/api/queues": fleet.QueuesAnswer, "/api/storage": fleet.StorageAnswer, "/api/usage": fleet.UsagePage,
+        "/api/storage/freeable": fleet.FreeableAnswer,
     }  # fmt: skip
     for path, view in served.items():
         assert _surplus(view.model_validate(web_server.ok("GET", path))) == [], path

@@ -75,6 +75,18 @@ def test_an_export_takes_a_thousand_branches_at_most(web: WebServer, session: Ma
     rows = [Settled(n, json.dumps({"variant": n, "head": new_id("ckp")})) for n in range(1001)]
     web.ledger.evaluations.settle(id_, rows)
     assert "1001 branches" in web.problem(422, "GET", f"{path}/export?format=csv")["detail"]
+    assert web.http.head(f"{path}/export?format=csv").status_code == 422
+
+
+def test_an_export_is_named_as_wished_and_head_makes_none(session: Made) -> None:
+    """HEAD says whether there would be a file, and its name, also one with other letters; no body comes."""
+    session.step()
+    path = f"/api/checkpoints/{session.now()['head']}/export?format=csv&name=Tasse-\u00fcber"
+    head, got = session.web.http.head(path), session.web.http.get(path)
+    assert (head.status_code, head.content, got.content[:4]) == (200, b"", b"epis")
+    assert head.headers["Content-Disposition"] == got.headers["Content-Disposition"]
+    assert "filename*=UTF-8''Tasse-%C3%BCber.csv" in head.headers["Content-Disposition"]
+    assert session.web.http.get(path.replace("Tasse", "..%2F")).status_code == 422
 
 
 def test_an_accepted_one_is_seen_and_ended(web: WebServer, session: Made) -> None:

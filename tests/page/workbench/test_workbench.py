@@ -24,10 +24,11 @@ def saved(view: View, button: Any, folder: Path) -> Path:
 
 
 def test_the_grid_groups_filters_plays_and_compares(world: World, view: View) -> None:
-    """500 branches: groups with their mean, bounds of score and seed, all in view play in step, chosen ones open."""
+    """500 branches: groups with their mean, bounds of score and seed, all in view play in step, also one that comes
+    meanwhile, chosen ones open."""
     session = world.plant()
     nodes = grown.tree(3_100, 500)
-    grown.show(view.page, world.url, nodes, session)
+    sockets = grown.show(view.page, world.url, nodes, session)
     view.until("s.ready && s.nodes === 3100").click("Branches").until(
         "document.querySelectorAll('.card').length === 500"
     )
@@ -47,6 +48,8 @@ def test_the_grid_groups_filters_plays_and_compares(world: World, view: View) ->
         const now = Math.max(...all.map(([at]) => at));
         return now > 8 && all.every(([at, end]) => at === Math.min(now, end));
     }})({ends})""")
+    grown.grow(nodes, sockets[-1])  # its branch has a longer end now: another card, that plays with the others
+    view.until(f"document.querySelector('.card[data-node=\"{nodes[-1]['id']}\"] .card-video[data-frame]')")
     view.click("Play all")
     cards = view.page.locator(".card")
     for at in (0, 1):
@@ -78,7 +81,8 @@ def test_reading_out_and_looking_closer(world: World, view: View) -> None:
 
 
 def test_what_can_be_taken_away(world: World, view: View, tmp_path: Path) -> None:
-    """A clip of the range, the panes side by side, the frame lossless, the actions as a table."""
+    """A clip of the range, the panes side by side, the frame lossless, the actions as a table; a dataset goes straight
+    to the disk, and what the server has against it is said."""
     branches = world.branches(1, 1)
     view.open(world.link(branches[:2], frame=12)).until("s.shown.frame === 12").click("Export")
     dialog = view.page.locator("dialog[open]")
@@ -96,6 +100,12 @@ def test_what_can_be_taken_away(world: World, view: View, tmp_path: Path) -> Non
     assert [float(table[0][name]) for name in ("dx", "dy", "dz", "grip")] == world.tree(branches[0]["id"])[1][
         "actions"
     ][0]
+    dataset = saved(view, dialog.get_by_role("button", name="Parquet", exact=True), tmp_path)
+    assert (dataset.name, dataset.read_bytes()[:4]) == ("same.parquet", b"PAR1")
+    view.allow("422")
+    view.page.route("**/export?*", lambda route: route.fulfill(status=422, json={"detail": "too many frames for one"}))
+    dialog.get_by_role("button", name="LeRobot dataset").click()
+    view.page.locator(".toast", has_text="too many frames for one").wait_for()
 
 
 def test_forward_again_after_a_rewind(world: World, view: View) -> None:
@@ -132,6 +142,41 @@ def test_an_action_is_drawn_and_stepped_with(world: World, view: View) -> None:
     form.get_by_role("button", name="Take these").click()
     view.press("Control+Enter").until("s.nodes === 4")
     assert [row[0] for row in world.tree(session["id"])[-1]["actions"]][:3] == [0.5, 0.25, 0.0]
+
+
+def test_a_fork_is_given_actions(world: World, view: View) -> None:
+    """Held or drawn in the fork form, they are the fork's first steps; without a step for them nothing is sent."""
+    session = world.plant(2)
+    view.open(world.link([session])).click("Fork", role="tab")
+    form = view.page.locator("#fork-form")
+    form.get_by_role("button", name="Held").click()
+    form.get_by_label("Action dx").fill("1.5")
+    form.get_by_label("Steps", exact=True).fill("0")
+    form.get_by_role("button", name="Fork", exact=True).click()
+    assert "at least 1" in "".join(form.locator(".field-wrong").all_inner_texts())
+    assert len(view.state()["panes"]) == 1
+    form.get_by_label("Steps", exact=True).fill("2")
+    form.get_by_label("Label", exact=True).fill("pushed")
+    form.get_by_role("button", name="Fork", exact=True).click()
+    view.until("s.panes.length === 2 && s.nodes === 5")
+    made = world.session(view.state()["panes"][1]["sessionId"])
+    assert (made["label"], made["forked_from"]) == ("pushed", session["head"])
+    own = [node for node in world.tree(made["id"]) if node["session_id"] == made["id"]]
+    assert [node["action_source"] for node in own] == ["given", "given"]
+    assert all(row[0] == pytest.approx(1.5) for node in own for row in node["actions"])
+
+
+def test_what_would_be_freed_is_counted_elsewhere(world: World, view: View) -> None:
+    """The storage view asks, a media worker counts, the view shows what it found; nothing is deleted."""
+    session = world.plant(1)
+    view.open(world.link([session])).press("i")
+    dialog = view.page.locator("dialog[open]")
+    dialog.get_by_role("button", name="Count").click()
+    dialog.get_by_text("May go now").wait_for(timeout=60_000)
+    dialog.get_by_text("nothing is deleted by counting").wait_for()
+    found = world.ok("GET", "/api/storage/freeable")
+    assert found["asked"] is None
+    assert found["report"]["unreadable"] == 0
 
 
 def test_driving_with_keys_and_the_palette(world: World, view: View) -> None:

@@ -64,10 +64,14 @@ export function step(sessionId, body, form) {
   }, form);
 }
 
-/** Fork a checkpoint; the new branch opens beside the others. @param {Node} node @param {ForkBody} body @param {HTMLFormElement} [form] */
-export function fork(node, body, form) {
+/**
+ * Fork a checkpoint; the new branch opens beside the others. With actions the fork is made first, and they are a step of it.
+ * @param {Node} node @param {ForkBody} body @param {{actions?: StepBody["actions"], form?: HTMLFormElement}} [more]
+ */
+export function fork(node, body, { actions, form } = {}) {
   return attempt(async () => {
-    await branch(node, body);
+    const session = await branch(node, actions ? { ...body, steps: 0 } : body);
+    if (actions) putJob((await api.post(`/api/sessions/${session.id}/step`, { actions })).job);
     if (body.steps > 0) followHead();
     toast(`Forked at step ${node.frame_index}`, { kind: "good" });
   }, form);

@@ -1,11 +1,12 @@
-/** Fork the subject: another prompt, seed or label, and how far to run at once. */
+/** Fork the subject: another prompt, seed, action or label, and how far to run at once. */
 
+import { buildGiven } from "../authoring/given.js";
 import { pictureOf } from "../net/api.js";
 import { on, state } from "../state/store.js";
 import { subject } from "../state/subject.js";
 import { h, text } from "../ui/dom.js";
 import { keepingDrafts } from "../ui/draft-form.js";
-import { Reading, busy, choice, field, labelField, promptField, seedDice, seedField, stepsField } from "../ui/fields.js";
+import { Reading, busy, choice, complain, field, labelField, promptField, seedDice, seedField, stepsField } from "../ui/fields.js";
 import { clip } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { fork } from "./actions.js";
@@ -24,13 +25,15 @@ export function buildForkForm() {
   const seed = seedField("as the checkpoint's");
   const steps = stepsField(STEPS, 0);
   const label = labelField();
+  const given = buildGiven(steps);
   /** @type {Schemas["ForkBody"]["prompt_mode"]} */
   let promptMode = "keep";
   const mode = choice("Attention cache", MODES, promptMode, (value) => { promptMode = value; });
   const go = h("button", { class: "button primary grow", type: "submit" }, icon("fork"), "Fork");
   const form = h("form", { class: "form", id: "fork-form", novalidate: true },
     h("div", { class: "fork-from" }, picture, from),
-    field("Prompt", prompt), h("div", { class: "field-row" }, field("Seed", seed, seedDice(seed)), field("Steps", steps)), field("Label", label),
+    field("Prompt", prompt), h("div", { class: "field-row" }, field("Seed", seed, seedDice(seed)), field("Steps", steps)), ...given.els,
+    field("Label", label),
     h("div", { class: "field", title: "What a new prompt does to the attention cache of the present window" },
       h("span", { class: "label" }, "Attention cache"), mode),
     h("div", { class: "form-buttons" }, go));
@@ -41,10 +44,16 @@ export function buildForkForm() {
     const read = new Reading();
     const [words, chosen, n] = [read.prompt(prompt), read.whole(seed, "The seed", { optional: true }), read.whole(steps, "Steps")];
     if (!node || !read.ok()) return;
+    const actions = given.actions(n ?? 0);
+    if (actions?.length === 0) {
+      complain(steps, "Given actions need a step to be given to: at least 1.");
+      steps.focus();
+      return;
+    }
     busy(go, async () => (await fork(node, {
       checkpoint_id: node.id, prompt_mode: promptMode, steps: n ?? 0, label: label.value.trim(),
       new_prompt: words === node.prompt ? null : words, new_seed: chosen === node.seed ? null : chosen,
-    }, form)) && drafts.sent());
+    }, { actions, form })) && drafts.sent());
   });
   on(["selection", "nodes", "sessions", "panes", "active"], () => {
     const now = subject();

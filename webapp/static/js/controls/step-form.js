@@ -4,10 +4,9 @@ import { on, state } from "../state/store.js";
 import { subject } from "../state/subject.js";
 import { fill, h, text } from "../ui/dom.js";
 import { keepingDrafts } from "../ui/draft-form.js";
-import { Reading, busy, choice, field, promptField, seedDice, seedField, stepsField } from "../ui/fields.js";
+import { Reading, busy, field, promptField, seedDice, seedField, stepsField } from "../ui/fields.js";
 import { icon } from "../ui/icons.js";
-import { buildCurves } from "../authoring/curves.js";
-import { buildSliders } from "../authoring/sliders.js";
+import { buildGiven } from "../authoring/given.js";
 import { cancel, checkpoint, forkAndStep, reopenSession, rewind, step } from "./actions.js";
 import { nameOf } from "./subject-words.js";
 
@@ -16,33 +15,19 @@ import { nameOf } from "./subject-words.js";
 /** @typedef {{go: HTMLButtonElement, stop: HTMLButtonElement, notice: HTMLElement, who: HTMLElement}} Parts */
 
 const STEPS = 4;
-const MOST_DRAWN = 200; // steps
 
 export function buildStepForm() {
   const who = h("p", { class: "form-for" });
   const prompt = promptField();
   const seed = seedField("as before");
   const steps = stepsField(STEPS);
-  const sliders = buildSliders();
-  const curves = buildCurves();
-  const recorded = h("p", { class: "hint" });
-  let given = "auto";
-  const actionBox = h("div", { class: "action-box", hidden: true }, sliders.el, curves.el, recorded);
-  const stepsNow = () => Math.max(1, Math.min(Number(steps.value) || 1, MOST_DRAWN));
-  const actions = choice("Action", [["auto", "Automatic"], ["given", "Held"], ["curves", "Drawn"]], given, (value) => {
-    given = value;
-    actionBox.hidden = value === "auto";
-    sliders.el.hidden = value !== "given";
-    curves.el.hidden = value !== "curves";
-    if (value === "curves") curves.setSteps(stepsNow());
-  });
-  steps.addEventListener("input", () => given === "curves" && curves.setSteps(stepsNow()));
+  const given = buildGiven(steps);
   const go = h("button", { class: "button primary grow", type: "submit", title: "Ctrl+Enter" }, icon("step"), h("span", {}, "Step"));
   const stop = h("button", { class: "button danger", hidden: true }, "Cancel");
   const notice = h("div", { class: "notice", hidden: true });
   const form = h("form", { class: "form", id: "step-form", novalidate: true },
     who, field("Prompt", prompt), h("div", { class: "field-row" }, field("Seed", seed, seedDice(seed)), field("Steps", steps)),
-    h("div", { class: "field" }, h("span", { class: "label" }, "Action"), actions), actionBox, notice,
+    ...given.els, notice,
     h("div", { class: "form-buttons" }, go, stop), rewindRow());
   const drafts = keepingDrafts(form, "step");
   form.addEventListener("submit", (event) => {
@@ -56,34 +41,21 @@ export function buildStepForm() {
     if (!read.ok()) return;
     const before = beforeOf(now);
     /** @type {StepBody} */
-    const body = { steps: n };
+    const body = { steps: n, actions: given.actions(n ?? 1) };
     if (words !== before.prompt) body.prompt = words;
     if (chosen !== undefined && chosen !== before.seed) body.seed = chosen;
-    if (given === "given") body.actions = Array.from({ length: n ?? 1 }, () => sliders.chunk());
-    if (given === "curves") {
-      curves.setSteps(n ?? 1);
-      body.actions = curves.chunks();
-    }
     const send = () => (now.atHead && now.session ? step(now.session.id, body, form) : forkAndStep(now.node, body, form));
     busy(go, async () => await send() && drafts.sent());
   });
-  on(["sessions", "panes", "active", "selection", "nodes", "jobs", "workers", "model"], () => {
+  on(["sessions", "panes", "active", "selection", "nodes", "jobs", "workers"], () => {
     const now = subject();
     if (now) {
       const { prompt: words, seed: old } = beforeOf(now);
       drafts.show(now.atHead ? now.session?.id ?? "" : now.node.id, { prompt: words, seed: String(old ?? "") });
     }
-    showActions(actions, recorded);
     refreshState(now, { go, stop, notice, who });
   });
   return form;
-}
-
-/** Whether actions can be given, and what becomes of them. @param {HTMLElement} choices @param {HTMLElement} recorded */
-function showActions(choices, recorded) {
-  const box = choices.closest(".field");
-  if (box instanceof HTMLElement) box.hidden = state.model?.geometry.action_dim === 0;
-  text(recorded, state.model?.abilities.steers_with_actions === false ? "This model records a given action but does not follow it." : "");
 }
 
 /** Prompt and seed that a step from the subject has unless it is given others. @param {Subject} subject */

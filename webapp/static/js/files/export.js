@@ -11,7 +11,7 @@ import { icon } from "../ui/icons.js";
 import { problem, toast } from "../ui/toasts.js";
 import { clip, sessionName, slug } from "../ui/format.js";
 import { stageCanvas } from "../video/player.js";
-import { saveFrom, savePicture, saveText } from "./saving.js";
+import { saveFrom, savePicture, saveText, streamFrom } from "./saving.js";
 import { actionsAsCsv } from "./table.js";
 
 /** @typedef {"mp4"|"gif"|"webp"} Form */
@@ -88,12 +88,18 @@ function build() {
         h("div", { class: "form-buttons" }, action("Actions as CSV", async () => actionsOf(pane, "csv")),
           action("Actions as JSON", async () => actionsOf(pane, "json")),
           ...DATA.map(([kind, name]) => action(name,
-            () => saveFrom(`/api/checkpoints/${state.panes[pane].nodeId}/export?format=${kind}`, nameOf(pane)))))),
+            () => dataset(`/api/checkpoints/${state.panes[pane].nodeId}/export?format=${kind}`, nameOf(pane)))))),
       h("fieldset", { class: "export-part" }, h("legend", {}, "Data of the whole tree"),
         h("div", { class: "form-buttons" },
-          ...DATA.map(([kind, name]) => action(`${name} of the tree`, () => saveFrom(`/api/trees/${state.treeId}/export?format=${kind}`, "tree")))),
+          ...DATA.map(([kind, name]) => action(`${name} of the tree`, () => dataset(`/api/trees/${state.treeId}/export?format=${kind}`, "tree")))),
         h("p", { class: "hint" }, "A bundle, to take the tree to another server: ", h("code", {}, `arc-fabric export --tree ${state.treeId}`)))),
   ];
+}
+
+/** @param {string} path @param {string} name */
+async function dataset(path, name) {
+  await streamFrom(path, name);
+  toast("The file is being made.", { more: "The browser saves it as it comes.", key: "dataset" });
 }
 
 /** Panes that end at another checkpoint each. */

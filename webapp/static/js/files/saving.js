@@ -1,9 +1,9 @@
 /** Files that the server makes, or the page itself, under the name of their branch. */
 
-import { Problem } from "../net/api.js";
+import { Problem, head } from "../net/api.js";
 import { here } from "../state/address.js";
 import { slug } from "../ui/format.js";
-import { save } from "../ui/save.js";
+import { follow, save } from "../ui/save.js";
 
 /**
  * Fetch a file and hand it to the reader. Raises what the server said.
@@ -15,6 +15,16 @@ export async function saveFrom(path, name) {
   if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
   const given = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "file";
   save(await answer.blob(), `${slug(name)}-${given.replace(/^ckp_\w+-/, "")}`);
+}
+
+/**
+ * Have the browser fetch a file of any size straight to its disk. Raises what the server has against it.
+ * @param {string} path  of an export @param {string} name  the branch's
+ */
+export async function streamFrom(path, name) {
+  const whole = `${path}&name=${encodeURIComponent(slug(name))}`;
+  await head(whole);
+  follow(here(whole));
 }
 
 /** @param {string} text @param {string} kind  its MIME type @param {string} name */

@@ -1,7 +1,7 @@
 /** The bar above the grid: words, state, score, seeds; what the branches are grouped by. */
 
 import { scoreOf, seedsOf } from "../ui/checks.js";
-import { h } from "../ui/dom.js";
+import { attr, h } from "../ui/dom.js";
 import { search } from "../tree/search.js";
 import { isRunning } from "./card.js";
 import { GROUPS, isWithin } from "./groups.js";
@@ -21,6 +21,14 @@ const STATES = {
   scored: ["Scored", (node) => typeof node.score === "number"],
   pending: ["Not stored yet", (node) => node.durability === "pending"],
 };
+
+/** On a phone the other filters come when they are wanted. */
+function foldButton() {
+  const button = h("button", { class: "button grid-fold", "aria-expanded": "false", onclick: () => {
+    attr(button, "aria-expanded", button.parentElement?.classList.toggle("open"));
+  } }, "Filters");
+  return button;
+}
 
 /** @param {() => void} changed */
 export function buildFilters(changed) {
@@ -46,8 +54,8 @@ export function buildFilters(changed) {
     return { low: least, high: most, seeds: asked.value ? new Set(asked.value) : null };
   };
   return {
-    els: [words, h("label", {}, "Show ", states), h("span", { class: "pair" }, "Score ", low, high), h("label", {}, "Seeds ", seeds),
-      h("label", {}, "Group by ", by)],
+    els: [words, foldButton(), h("label", { class: "foldable" }, "Show ", states), h("span", { class: "pair foldable" }, "Score ", low, high),
+      h("label", { class: "foldable" }, "Seeds ", seeds), h("label", { class: "foldable" }, "Group by ", by)],
     /** @param {Node[]} nodes */
     pick(nodes) {
       const hits = words.value.trim() ? search(words.value) : null;

@@ -13,7 +13,7 @@ import { showCard } from "./card.js";
 import { buildFilters } from "./filters.js";
 import { grouped, placesOf } from "./groups.js";
 import { buildOrder } from "./order.js";
-import { restart, start, stop, stopAll } from "./playing.js";
+import { extend, restart, start, stop, stopAll } from "./playing.js";
 
 /**
  * @import { Node } from "../state/types.js"
@@ -41,6 +41,7 @@ export function buildGrid() {
     const items = itemsOf(list.slice(0, shown), filters.by());
     arrange(grid, kept, items, (item) => ("nodes" in item ? headOf(item)
       : cardOf(item, { name: nameOf(item), place: place(item), chosen: chosen.has(item.id) })));
+    play.follow();
     more.hidden = list.length <= shown;
     text(more, `Show ${Math.min(PAGE, list.length - shown)} more of ${list.length}`);
     showChosen();
@@ -65,7 +66,8 @@ export function buildGrid() {
   };
   listen(grid, refresh);
   on(["nodes", "sessions", "panes", "view", "jobs"], refresh);
-  const bar = h("div", { class: "grid-bar" }, ...filters.els, ...order.els, denseButton(grid), playButton(grid), facts);
+  const play = playButton(grid);
+  const bar = h("div", { class: "grid-bar" }, ...filters.els, ...order.els, denseButton(grid), play.button, facts);
   return h("div", { class: "grid-view" }, bar, bench, none, grid, more);
 }
 
@@ -81,7 +83,7 @@ function denseButton(grid) {
   return button;
 }
 
-/** All branches in view play the same frame. @param {HTMLElement} grid */
+/** All branches in view play the same frame, also those that come while they do. @param {HTMLElement} grid */
 function playButton(grid) {
   const title = "All branches in view play, in step";
   const button = h("button", { class: "button small", "aria-pressed": "false", title, onclick: () => set(!allPlay) }, "Play all");
@@ -98,10 +100,15 @@ function playButton(grid) {
     stopAll();
     seen.disconnect();
     restart(divergenceFrame() ?? 0, leaves());
-    if (wanted) for (const slot of grid.querySelectorAll(".card-slot")) seen.observe(slot);
+    follow();
+  };
+  const follow = () => {
+    if (!allPlay) return;
+    extend(leaves());
+    for (const slot of grid.querySelectorAll(".card-slot")) seen.observe(slot); // those that are observed already stay so
   };
   on(["view"], () => { if (state.view !== "grid" && allPlay) set(false); });
-  return button;
+  return { button, follow };
 }
 
 /** Open what was chosen in panes. */

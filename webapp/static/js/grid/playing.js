@@ -26,6 +26,11 @@ export function restart(first, nodes) {
   at = first;
 }
 
+/** Play on up to the end of these, without beginning anew: branches came, or grew. @param {Node[]} nodes */
+export function extend(nodes) {
+  to = Math.max(from + 1, ...nodes.map((node) => totalFrames(node.id)));
+}
+
 /** A card plays from now on. @param {Element} slot  of the card @param {Node} node */
 export function start(slot, node) {
   if (playing.has(node.id)) return;

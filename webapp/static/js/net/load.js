@@ -135,7 +135,7 @@ export async function openTreeOf(sessionId, { link, fresh = false, live = false 
     state.treeError = /** @type {Error} */ (error);
     problem(error, { label: "Try again", run: () => openTreeOf(sessionId, { link }) });
   }
-  touch("tree", "panes");
+  touch("tree", "panes", "reveal");
 }
 
 /** A link may compare branches of several trees: read the others. What is not there is said later. @param {Link|undefined} link */

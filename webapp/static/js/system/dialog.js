@@ -6,6 +6,8 @@ import { state } from "../state/store.js";
 import { h } from "../ui/dom.js";
 import { bytes, clip, count, dateTime, shortId } from "../ui/format.js";
 import { problem } from "../ui/toasts.js";
+import { freeablePart } from "./freeable.js";
+import { bars, part } from "./parts.js";
 
 /** @import { Schemas } from "../state/types.js" */
 
@@ -23,22 +25,9 @@ export async function systemDialog() {
   const [storage, trees] = await Promise.allSettled([api.get("/api/storage"), api.get("/api/trees?limit=200")]);
   if (storage.status === "rejected") problem(storage.reason);
   body.replaceChildren(
-    storage.status === "fulfilled" ? storagePart(storage.value) : h("p", { class: "hint" }, "The storage does not answer."), memoryPart(),
+    storage.status === "fulfilled" ? storagePart(storage.value) : h("p", { class: "hint" }, "The storage does not answer."),
+    freeablePart(), memoryPart(),
     ...(trees.status === "fulfilled" ? [treesPart(trees.value)] : []), modelPart(), linksPart());
-}
-
-/** @param {string} title @param {...Node} more */
-function part(title, ...more) {
-  return h("section", {}, h("h3", {}, title), ...more);
-}
-
-/** Rows of a table: a name, a share as a bar, and words. @param {{name: string, size: number, words: string}[]} rows */
-function bars(rows) {
-  const most = Math.max(1, ...rows.map(({ size }) => size));
-  return h("div", { class: "bars sizes" }, ...rows.map(({ name, size, words }) => h("div", { class: "bar" },
-    h("span", { class: "bar-name" }, name),
-    h("span", { class: "bar-track" }, h("span", { class: "bar-fill", style: { width: `${(100 * size) / most}%` } })),
-    h("span", { class: "bar-facts" }, words))));
 }
 
 /** @param {Schemas["StorageAnswer"]} storage */
@@ -48,8 +37,7 @@ function storagePart({ bucket, kinds, objects, truncated, nodes_pending: pending
     .sort((a, b) => b.size - a.size);
   const onTheWay = pending ? `${count(pending, "checkpoint")} on the way to storage` : "all checkpoints are stored";
   return part(`Object storage: ${bytes(d3.sum(rows, ({ size }) => size))} in ${bucket}`, bars(rows),
-    h("p", { class: "hint" }, `${truncated ? "more than " : ""}${count(objects, "object")} · ${onTheWay}`),
-    h("p", { class: "hint" }, "What the collector would free: ", h("code", {}, "arc-fabric gc --dry-run"), " says it, and deletes nothing."));
+    h("p", { class: "hint" }, `${truncated ? "more than " : ""}${count(objects, "object")} · ${onTheWay}`));
 }
 
 /** The tiers above storage, as the workers hold them. */

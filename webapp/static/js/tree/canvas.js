@@ -10,6 +10,7 @@ import { heightOf, into, settled } from "./labels.js";
 import { COLUMN, ROW, layOut } from "./layout.js";
 import { buildMinimap } from "./minimap.js";
 import { search } from "./search.js";
+import { thumbOf, wantThumbs, whenThumbsCome } from "./thumbs.js";
 import { hideTip, showTip } from "./tip.js";
 import { neighbour } from "./walk.js";
 import { labelOf, word } from "./wording.js";
@@ -20,7 +21,8 @@ import { labelOf, word } from "./wording.js";
 
 const MARGIN = 26;
 const TAIL = 90; // room after the last column for a name
-const SMALLEST_FIT = 0.55; // below that no word can be read
+const SMALLEST_FIT = 0.55; // below that no word can be read, and no picture made out
+const SHOWN_UP_TO = 0.55; // of the width: what follows the selected node has names, too
 /** @type {Set<string>} */
 const unfolded = new Set();
 /** @type {Layout|null} */
@@ -63,6 +65,7 @@ export function buildTreeCanvas() {
   canvas.addEventListener("pointerleave", hideTip);
   on(["nodes", "sessions", "panes", "selection", "jobs"], update);
   on(["reveal"], reveal);
+  whenThumbsCome(render);
   on(["theme"], render);
   new ResizeObserver(([entry]) => {
     const first = !size.width;
@@ -164,13 +167,18 @@ function render() {
   camera.setAttribute("transform", view.toString());
   const box = { x0: view.invertX(0) - 80, x1: view.invertX(size.width) + 20, y0: view.invertY(0) - ROW, y1: view.invertY(size.height) + ROW };
   const seen = new Set();
+  /** @type {Node[]} */
+  const pictured = [];
   for (const item of layout.items) {
     const y = item.row * ROW;
     const fromY = item.from ? item.from.row * ROW : y;
     if (y < box.y0 || fromY > box.y1 || item.x < box.x0 - COLUMN || (item.from?.x ?? item.x) > box.x1) continue;
     seen.add(item.id);
-    show(item);
+    const node = /** @type {Node} */ (state.nodes.get(item.id));
+    if (item.leaf && view.k >= SMALLEST_FIT) pictured.push(node);
+    show(item, node);
   }
+  if (size.width) wantThumbs(pictured);
   for (const [id, entry] of drawn) {
     if (seen.has(id)) continue;
     erase(entry);
@@ -205,14 +213,14 @@ function elementsOf(item) {
   return made;
 }
 
-/** @param {Item} item */
-function show(item) {
+/** @param {Item} item @param {Node} node */
+function show(item, node) {
   const entry = elementsOf(item);
-  const node = /** @type {Node} */ (state.nodes.get(item.id));
   updateItem(entry.dot, item, node, {
     selected: item.run ? false : item.id === state.selected, heads: heads.get(item.id) ?? [], running: running.has(item.id),
     found: item.run ? item.run.some((id) => found.has(id)) : found.has(item.id), faded: found.size > 0,
-    letters: lettersAt(item.id), ...labelOf(item, (size.width - view.applyX(item.x)) / view.k),
+    letters: lettersAt(item.id), thumb: item.leaf && view.k >= SMALLEST_FIT ? thumbOf(node) : "",
+    ...labelOf(item, (size.width - view.applyX(item.x)) / view.k),
   });
   if (entry.edge && item.from) edgePath(entry.edge, item, item.from, sessionColour(node.session_id), path.has(item.id));
 }
@@ -282,7 +290,8 @@ function reveal() {
   if (!item || !size.width) return;
   const [x, y] = view.apply([item.x, item.row * ROW]);
   const far = x < -size.width || x > 2 * size.width || y < -size.height || y > 2 * size.height;
-  const dx = far ? size.width * 0.7 - x : into(x, MARGIN, size.width - 3 * MARGIN);
+  const most = size.width * SHOWN_UP_TO;
+  const dx = far ? most - x : into(x, MARGIN, most);
   const dy = far ? size.height / 2 - y : into(y, 2 * MARGIN, size.height - MARGIN);
   moveTo(view.translate(dx / view.k, dy / view.k));
   render();

@@ -3,7 +3,9 @@
 import { sessionColour } from "../ui/colours.js";
 import { attr, isNew, svg, text } from "../ui/dom.js";
 import { count } from "../ui/format.js";
+import { pictureAt } from "./labels.js";
 import { PILL, ROW } from "./layout.js";
+import { THUMB_HEIGHT, thumbWidth } from "./thumbs.js";
 
 /**
  * @import { Node, Session } from "../state/types.js"
@@ -18,6 +20,7 @@ import { PILL, ROW } from "./layout.js";
  * @property {string} words  its label, cut to the room there is
  * @property {number} dx  where they stand, from its dot
  * @property {number} dy
+ * @property {string} thumb  address of its picture; "": none
  */
 
 const CROSS = "M-3-3l6 6M3-3l-6 6";
@@ -43,9 +46,9 @@ export function itemView(item) {
 export function updateItem(g, item, node, look) {
   attr(g, "transform", `translate(${item.x} ${item.row * ROW})`);
   const { durability, failed, bookmarked, pinned, label, children } = node;
-  const { selected, running, found, faded, letters, words, dx, dy, heads } = look;
+  const { selected, running, found, faded, letters, words, dx, dy, heads, thumb } = look;
   const key = [item.leaf, item.run?.length, item.own - item.x, durability, failed, bookmarked, pinned, label, children.length, selected, running,
-    found, faded, letters, words, dx, dy, heads.length, sessionColour(node.session_id)];
+    found, faded, letters, words, dx, dy, heads.length, thumb, sessionColour(node.session_id)];
   if (!isNew(g, key.join("|"))) return;
   attr(g, "class", classes(item, node, look));
   attr(g, "aria-selected", look.selected);
@@ -87,7 +90,19 @@ function updateNode(g, item, node, look) {
   attr(step, "y", item.leaf ? 4 : 18);
   attr(step, "text-anchor", item.leaf ? "start" : "end");
   labelRow(label, look);
+  showThumb(g, node.frame_index, look.thumb);
   nameForReaders(g, `${label.textContent}${step.textContent}`, spoken(node, look));
+}
+
+/** The branch's last picture, behind its step number. @param {Element} g @param {number} step @param {string} src  "": none */
+function showThumb(g, step, src) {
+  const before = g.querySelector(".thumb");
+  if (!src) return before?.remove();
+  const image = before ?? svg("image", { class: "thumb", y: 2 - THUMB_HEIGHT / 2, height: THUMB_HEIGHT, width: thumbWidth(),
+    preserveAspectRatio: "xMidYMid slice", "aria-hidden": "true" });
+  attr(image, "x", pictureAt(step));
+  attr(image, "href", src);
+  return before ?? g.append(image);
 }
 
 /**

@@ -7,17 +7,24 @@ import { ROW } from "./layout.js";
 
 export const LETTER_WIDTH = 6.7;
 const BEFORE = 4; // a label begins a little before its dot
-const ABOVE = -15;
+const ABOVE = -17;
 const BESIDE = 15; // where a leaf's step number stands; its name follows it when the stretch above is taken
 const DIGIT = 7;
+const GAP = 6;
 const PLENTY = 200;
+
+/** From a leaf's dot to its picture, beyond its step number. @param {number} step */
+export function pictureAt(step) {
+  return BESIDE + String(step).length * DIGIT + GAP;
+}
 
 /**
  * Places for the labels of all items that have words. In a row they stand above the line, each at most up to the next; a
  * branch's name stands at the beginning of its own stretch, or after its leaf where checkpoints within that stretch have labels.
  * @param {Item[]} items @param {Set<string>} worded  ids of the items with words @param {(item: Item) => number} stepOf
+ * @param {number} [picture]  width of the pictures at the leaves
  */
-export function placeLabels(items, worded, stepOf) {
+export function placeLabels(items, worded, stepOf, picture = 0) {
   /** @type {Map<number, Item[]>} */
   const rows = new Map();
   for (const item of items) {
@@ -28,12 +35,12 @@ export function placeLabels(items, worded, stepOf) {
   }
   /** @type {Map<string, Place>} */
   const places = new Map();
-  for (const row of rows.values()) placeRow(row, places, stepOf);
+  for (const row of rows.values()) placeRow(row, places, (leaf) => pictureAt(stepOf(leaf)) + (picture && picture + GAP));
   return places;
 }
 
-/** @param {Item[]} row  from left to right @param {Map<string, Place>} places @param {(item: Item) => number} stepOf */
-function placeRow(row, places, stepOf) {
+/** @param {Item[]} row  from left to right @param {Map<string, Place>} places @param {(leaf: Item) => number} endOf */
+function placeRow(row, places, endOf) {
   const leaf = row.find((item) => item.leaf);
   const inner = row.filter((item) => !item.leaf);
   const beside = leaf && inner.some((item) => item.x >= leaf.own);
@@ -44,8 +51,7 @@ function placeRow(row, places, stepOf) {
     places.set(item.id, { dx: -BEFORE, dy: ABOVE, room });
   });
   if (!leaf) return;
-  const digits = String(stepOf(leaf)).length;
-  places.set(leaf.id, beside ? { dx: BESIDE + digits * DIGIT + 8, dy: 4, room: PLENTY }
+  places.set(leaf.id, beside ? { dx: endOf(leaf) + 2, dy: 4, room: PLENTY }
     : { dx: leaf.own - leaf.x - BEFORE, dy: ABOVE, room: PLENTY });
 }
 

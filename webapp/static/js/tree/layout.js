@@ -4,7 +4,7 @@
  */
 
 export const COLUMN = 26;
-export const ROW = 42;
+export const ROW = 46;
 /** Width of a pill, and from its left edge to the next item. */
 export const PILL = 50;
 const RUN_WIDTH = PILL + COLUMN - 9;

@@ -11,7 +11,7 @@ const PLAIN = /** @type {any} */ ({ id: "legend", session_id: null, frame_index:
   failed: false, bookmarked: false, pinned: false,
   label: null, prompt: "" });
 /** @type {Look} */
-const LOOK = { selected: false, heads: [], running: false, found: false, faded: false, letters: "", words: "", dx: 0, dy: 0 };
+const LOOK = { selected: false, heads: [], running: false, found: false, faded: false, letters: "", words: "", dx: 0, dy: 0, thumb: "" };
 /** @type {[string, Partial<Node>, Partial<Look>][]} */
 const MARKS = [
   ["stored", {}, {}], ["not stored yet", { durability: "pending" }, {}], ["failed", { failed: true }, {}], ["bookmarked", { bookmarked: true }, {}],

@@ -4,6 +4,7 @@ import { branchNames } from "../lists/names.js";
 import { lettersAt, state } from "../state/store.js";
 import { clip } from "../ui/format.js";
 import { LETTER_WIDTH, placeLabels, together } from "./labels.js";
+import { thumbWidth } from "./thumbs.js";
 
 /**
  * @import { Node, Session } from "../state/types.js"
@@ -25,7 +26,7 @@ export function word(items, heads, ends) {
   standing = heads;
   nameOf = branchNames();
   const worded = items.filter((item) => !item.run && (item.leaf || ends.has(item.id) || wordsOf(item)));
-  places = placeLabels(items, new Set(worded.map((item) => item.id)), (item) => state.nodes.get(item.id)?.frame_index ?? 0);
+  places = placeLabels(items, new Set(worded.map((item) => item.id)), (item) => state.nodes.get(item.id)?.frame_index ?? 0, thumbWidth());
 }
 
 /** A branch has its name; a checkpoint on the way its label, else the sessions that stand there. @param {Item} item */
