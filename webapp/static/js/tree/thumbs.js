@@ -17,11 +17,15 @@ const kept = new Map();
 let wanted = [];
 let waiting = false;
 let running = 0;
+let told = true;
 let tell = () => {};
 
-/** @param {() => void} fn  runs when pictures have come */
+/** @param {() => void} fn  runs when pictures have come, once per frame of the screen */
 export function whenThumbsCome(fn) {
-  tell = fn;
+  tell = () => {
+    told = true;
+    fn();
+  };
 }
 
 /** Width of all of them. */
@@ -61,20 +65,23 @@ function pump() {
   for (; running < PARALLEL; running += 1) {
     const node = wanted.pop();
     if (!node) return;
-    load(node.id).then(() => {
+    load(node).then(() => {
       running -= 1;
-      tell();
+      if (told) requestAnimationFrame(tell);
+      told = false;
       pump();
     });
   }
 }
 
-/** @param {string} id */
-async function load(id) {
+/** @param {Node} node */
+async function load({ id, durability }) {
   kept.set(id, null);
   const picture = new Image();
   picture.src = here(`/api/checkpoints/${id}/thumbnail?width=64`);
-  await picture.decode().then(() => kept.set(id, picture), () => {});
+  await picture.decode().then(() => kept.set(id, picture), () => {
+    if (durability === "pending") kept.delete(id); // once it is stored it may come
+  });
   for (const oldest of kept.keys()) {
     if (kept.size <= KEPT) break;
     kept.delete(oldest);
