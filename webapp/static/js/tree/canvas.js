@@ -22,7 +22,7 @@ import { labelOf, word } from "./wording.js";
 const MARGIN = 26;
 const TAIL = 90; // room after the last column for a name
 const SMALLEST_FIT = 0.55; // below that no word can be read, and no picture made out
-const SHOWN_UP_TO = 0.55; // of the width: what follows the selected node has names, too
+const SHOWN_UP_TO = 0.55; // of the width: there the selected node comes to, so that what follows it can be read
 /** @type {Set<string>} */
 const unfolded = new Set();
 /** @type {Layout|null} */
@@ -40,6 +40,7 @@ let view = d3.zoomIdentity.translate(MARGIN, MARGIN + 6);
 const drawn = new Map();
 /** @type {Set<string>} */
 let path = new Set();
+let revealedIn = ""; // the tree in which a node was last brought into view
 /** of the canvas; never read while drawing, that would force a layout */
 let size = { width: 0, height: 0 };
 
@@ -290,8 +291,9 @@ function reveal() {
   if (!item || !size.width) return;
   const [x, y] = view.apply([item.x, item.row * ROW]);
   const far = x < -size.width || x > 2 * size.width || y < -size.height || y > 2 * size.height;
-  const most = size.width * SHOWN_UP_TO;
-  const dx = far ? most - x : into(x, MARGIN, most);
+  const best = size.width * SHOWN_UP_TO;
+  const dx = far ? best - x : into(x, MARGIN, revealedIn === state.treeId && x < size.width - 3 * MARGIN ? x : best);
+  revealedIn = state.treeId ?? "";
   const dy = far ? size.height / 2 - y : into(y, 2 * MARGIN, size.height - MARGIN);
   moveTo(view.translate(dx / view.k, dy / view.k));
   render();
