@@ -71,7 +71,8 @@ function aboutOf(now) {
 function restOf({ node, session, canRewind }) {
   return [
     h("div", { class: "node-buttons" },
-      h("div", { class: "node-openers" }, h("span", { class: "label", "aria-hidden": "true" }, "Open in"), segments("Open in pane", ...openers(node))),
+      h("div", { class: "node-openers" }, h("span", { class: "label", "aria-hidden": "true" }, "Open in"),
+        segments("Open in pane", ...openers(node))),
       h("button", { class: "button small", title: "Fork here (G)", onclick: () => showTab("fork", { focus: "textarea" }) }, icon("fork"), "Fork"),
       h("button", { class: "button small", disabled: !canRewind, title: "Move this session's head back to this checkpoint",
         onclick: () => session && rewind(session.id, { checkpoint_id: node.id }) }, icon("rewind"), "Rewind here"),
