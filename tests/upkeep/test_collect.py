@@ -170,7 +170,7 @@ def test_a_redis_that_is_emptied_meanwhile_makes_no_orphans(
 
 @pytest.mark.usefixtures("young_too")
 def test_what_would_be_freed_is_told_and_nothing_goes(settings: Settings, backend: Backend) -> None:
-    """A dry run in short: what waits, what no node names; whoever asked meanwhile has the answer, and all is still there."""
+    """A dry run in short; whoever asked meanwhile has the answer too, and all is still there."""
     ledger = Ledger(settings.redis_url)
     stranger = new_id("ckp")
     begun_before(ledger, backend)
