@@ -100,6 +100,10 @@ def test_cancel_asks_first_and_keeps_what_is_done(world: World, view: View) -> N
     view.page.get_by_label("Steps", exact=True).first.fill("500")
     view.press("Control+Enter").until("s.nodes > 2")
     cancel = rows(view, "step").first.get_by_role("button", name="Cancel")
+    button = cancel.element_handle()
+    before = view.state()["nodes"]
+    view.until(f"s.nodes > {before + 1}")
+    assert button.evaluate("(el) => el.isConnected"), "what is being pressed is not replaced while steps are committed"
     cancel.click()
     view.click("Keep")
     view.until(job(session, "step", "running"), timeout=1)
@@ -108,6 +112,7 @@ def test_cancel_asks_first_and_keeps_what_is_done(world: World, view: View) -> N
     done = world.session(session["id"])["frame_index"]
     assert 1 <= done < 500
     view.until(f"{one(session)}.frame_index === {done} && s.nodes === {done + 1}")
+    view.until(f"s.total === {1 + 8 * done}", timeout=10)  # no frame stays of the step that was not committed
 
 
 def test_the_sixth_session_is_refused_with_a_way_out(world: World, view: View) -> None:

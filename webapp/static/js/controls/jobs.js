@@ -9,7 +9,7 @@ import { loadInWords, rowsOf } from "../lists/queue.js";
 import { letterOf, on, state } from "../state/store.js";
 import { badge } from "../ui/colours.js";
 import { arrange, attr, fill, h, text } from "../ui/dom.js";
-import { progressBar } from "../ui/progress.js";
+import { progressBar, setProgress } from "../ui/progress.js";
 import { clip, clockTime, count, seconds, sessionName, shortId } from "../ui/format.js";
 import { icon } from "../ui/icons.js";
 import { canRetry, cancel, cancelMany, retry } from "./actions.js";
@@ -54,18 +54,30 @@ function runRow(run) {
   const { jobs, state: now, done, total, over, failed, evaluation } = run;
   const open = jobs.filter((job) => !isOver(job));
   const all = evaluation ? total : jobs.length;
-  const cancelIt = () => (evaluation ? cancelEvaluation(evaluation) : cancelMany(open, "this bulk run"));
+  const left = () => jobs.map(({ id }) => state.jobs.get(id)).filter((job) => job !== undefined && !isOver(job));
+  const cancelIt = () => (evaluation ? cancelEvaluation(evaluation) : cancelMany(/** @type {Job[]} */ (left()), "this bulk run"));
   const name = evaluation ? evaluationName(evaluation) : clip(nameOfJob(jobs[0]), 200);
-  fill(row, [now, done, total, over, failed, all, name].join("|"), () => [
+  const ofEvaluation = Boolean(evaluation || jobs[0]?.evaluation);
+  fill(row, [now, failed, all, over < all, open.length > 0, ofEvaluation, name].join("|"), () => [
     h("div", { class: "job-line" }, h("span", { class: `state-dot ${now}` }),
-      evaluation || jobs[0]?.evaluation ? h("button", { class: "job-kind link", onclick: () => showEvaluation(run.id) }, `evaluation ${over}/${all}`)
-        : h("span", { class: "job-kind" }, `bulk run ${over}/${all}`),
+      ofEvaluation ? h("button", { class: "job-kind link", onclick: () => showEvaluation(run.id) }) : h("span", { class: "job-kind" }),
       h("span", { class: "job-session dim", title: name }, failed ? `${failed} ${evaluation ? "errors" : "failed"}` : clip(name, 22)),
       now === "running" || open.length ? h("button", { class: "button small quiet", onclick: cancelIt }, "Cancel") : null),
     over < all && now !== "cancelled" && progressBar(done, total, evaluation ? "Variants with a result" : "Steps of the run done"),
   ]);
   attr(row, "data-state", now);
+  tellProgress(row, `${ofEvaluation ? "evaluation" : "bulk run"} ${over}/${all}`, done, total);
   return row;
+}
+
+/**
+ * How far it is. The row's elements stay: a button that is being pressed must not be replaced.
+ * @param {Element} row @param {string} words @param {number} done @param {number} total
+ */
+function tellProgress(row, words, done, total) {
+  text(/** @type {Element} */ (row.querySelector(".job-kind")), words);
+  const bar = row.querySelector(".progress");
+  if (bar) setProgress(bar, done, total);
 }
 
 /** Whose job it is: its session's name; of one that is not listed (bulk), what was asked for. @param {Job} job */
@@ -81,9 +93,10 @@ function rowOf(job) {
   const row = rows.get(job.id) ?? h("li", { class: "job", "data-job": job.id });
   const letter = letterOf(job.session_id);
   const { state: now, progress: { done, total }, worker, error } = job;
-  const key = [now, done, total, worker, letter, Boolean(error), nameOfJob(job)];
+  const key = [now, total, worker, letter, Boolean(error), nameOfJob(job)];
   fill(row, key.join("|"), () => build(job, letter));
   attr(row, "data-state", job.state);
+  tellProgress(row, total > 1 ? `${job.kind} ${done}/${total}` : job.kind, done, total);
   tellTime(row, job);
   return row;
 }
@@ -92,10 +105,9 @@ function rowOf(job) {
 function build(job, letter) {
   const { done, total } = job.progress;
   const session = state.sessions.get(job.session_id);
-  const words = total > 1 ? `${job.kind} ${done}/${total}` : job.kind;
   return [
     h("div", { class: "job-line" }, h("span", { class: `state-dot ${job.state}` }), letter && badge(letter),
-      h("span", { class: "job-kind" }, words),
+      h("span", { class: "job-kind" }),
       h("span", { class: "job-session dim", title: session?.prompt ?? "" }, clip(nameOfJob(job), 22)),
       h("time", { class: "dim elapsed" }),
       !isOver(job) && h("button", { class: "button small quiet", onclick: () => cancel(job) }, "Cancel"),
