@@ -104,7 +104,7 @@ def test_what_can_be_taken_away(world: World, view: View, tmp_path: Path) -> Non
     assert (dataset.name, dataset.read_bytes()[:4]) == ("same.parquet", b"PAR1")
     view.allow("422")
     view.page.route("**/export?*", lambda route: route.fulfill(status=422, json={"detail": "too many frames for one"}))
-    dialog.get_by_role("button", name="LeRobot dataset").click()
+    dialog.get_by_role("button", name="LeRobot dataset", exact=True).click()
     view.page.locator(".toast", has_text="too many frames for one").wait_for()
 
 
@@ -160,7 +160,7 @@ def test_a_fork_is_given_actions(world: World, view: View) -> None:
     form.get_by_role("button", name="Fork", exact=True).click()
     view.until("s.panes.length === 2 && s.nodes === 5")
     made = world.session(view.state()["panes"][1]["sessionId"])
-    assert (made["label"], made["forked_from"]) == ("pushed", session["head"])
+    assert (made["label"], made["parent_checkpoint"]) == ("pushed", session["head"])
     own = [node for node in world.tree(made["id"]) if node["session_id"] == made["id"]]
     assert [node["action_source"] for node in own] == ["given", "given"]
     assert all(row[0] == pytest.approx(1.5) for node in own for row in node["actions"])
