@@ -72,6 +72,7 @@ export function buildTreeCanvas() {
     const first = !size.width;
     size = { width: entry.contentRect.width, height: entry.contentRect.height };
     if (first) reveal();
+    else moveTo(view); // what fits now is seen whole
     render();
   }).observe(canvas);
   return h("div", { class: "tree-box" }, canvas, minimap.el);
@@ -154,10 +155,9 @@ function keepInPlace(before, now) {
 /** @param {d3.ZoomTransform} wanted */
 function moveTo(wanted) {
   if (!layout) return;
-  const { k } = wanted;
-  const x = settled(wanted.x, layout.width * k, size.width, MARGIN, Math.min(TAIL, size.width / 3));
-  const y = settled(wanted.y, heightOf(layout.rows) * k, size.height, MARGIN + 6, MARGIN);
-  view = d3.zoomIdentity.translate(x, y).scale(k);
+  const x = settled(wanted.x, layout.width * wanted.k, size.width, MARGIN, Math.min(TAIL, size.width / 3));
+  const y = settled(wanted.y, heightOf(layout.rows) * wanted.k, size.height, MARGIN + 6, MARGIN);
+  view = d3.zoomIdentity.translate(x, y).scale(wanted.k);
   Object.assign(canvas, { __zoom: view }); // where d3 keeps it
 }
 
@@ -291,7 +291,7 @@ function reveal() {
   if (!item || !size.width) return;
   const [x, y] = view.apply([item.x, item.row * ROW]);
   const far = x < -size.width || x > 2 * size.width || y < -size.height || y > 2 * size.height;
-  const best = size.width * SHOWN_UP_TO;
+  const best = item.leaf ? size.width - 3 * MARGIN : size.width * SHOWN_UP_TO;
   const dx = far ? best - x : into(x, MARGIN, revealedIn === state.treeId && x < size.width - 3 * MARGIN ? x : best);
   revealedIn = state.treeId ?? "";
   const dy = far ? size.height / 2 - y : into(y, 2 * MARGIN, size.height - MARGIN);
