@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, request
 from pydantic import Field
@@ -83,5 +84,9 @@ def _answer(episodes: Sequence[Episode], query: ExportQuery, name: str) -> Respo
             )
         )  # fmt: skip
     response = Response(body, content_type=MIMETYPE[form])
-    response.headers.set("Content-Disposition", "attachment", filename=f"{query.name or name}.{SUFFIX[form]}")
+    wished = query.name or name
+    plain = wished if wished.isascii() else name
+    exact = quote(f"{wished}.{SUFFIX[form]}", safe="")
+    file = f"attachment; filename=\"{plain}.{SUFFIX[form]}\"; filename*=UTF-8''{exact}"
+    response.headers["Content-Disposition"] = file
     return response
