@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from arc_fabric.models.tabletop.net.graphs import Graph
+from arc_fabric.models.tabletop.net.graphs import KEPT, Graph
 from arc_fabric.models.tabletop.net.model import TabletopModel
 from arc_fabric.models.tabletop.net.sampler import BlockInputs, Sampler
 from arc_fabric.models.tabletop.net.text import LENGTH
@@ -44,6 +44,17 @@ def test_recorded_steps_have_the_bits_of_plain_ones(model: TabletopModel, given:
     """Latents, actions, pictures and caches, over caches of every length and a new window."""
     plain = _run(TabletopModel.load(recorded=False), 6, given=given)
     assert all(torch.equal(one, other) for one, other in zip(_run(model, 6, given=given), plain, strict=True))
+
+
+def test_only_the_shapes_used_last_stay_recorded() -> None:
+    """Batches of every size pass by; each graph takes tens of megabytes."""
+    recordings = []
+    graph = Graph(lambda x: recordings.append(len(x)) or x.sin())
+    with torch.inference_mode():
+        for rows in (*range(1, 3 * KEPT), 1, 1, 3 * KEPT - 1):
+            assert torch.equal(graph(torch.ones(rows)), torch.ones(rows).sin())
+    assert recordings == [*range(1, 3 * KEPT), 1], "recorded anew only once it was gone"
+    assert len(graph._recorded) == KEPT
 
 
 def test_what_was_recorded_goes_with_its_graph() -> None:

@@ -19,6 +19,8 @@ from torch import Tensor
 
 GROWING_AXIS = 2
 """The axis on which caches grow."""
+KEPT = 8
+"""Graphs that are kept per function, those used last: one takes tens of megabytes, and every size of a batch needs its own."""
 
 
 class Graph:
@@ -48,11 +50,17 @@ class Graph:
         fixed = tensors[: len(tensors) - len(caches)]
         key = tuple((tensor.dtype, tensor.shape) for tensor in fixed)
         key += tuple((cache.dtype, cache.shape[:GROWING_AXIS]) for cache in caches)
-        if key not in self._recorded:
-            self._recorded[key] = _record(self._function, every)
+        run = self._run_for(key, every)
         with torch.jit.optimized_execution(False):
             self._leaving()
-            return self._recorded[key](*every)[0]
+            return run(*every)[0]
+
+    def _run_for(self, key: tuple[object, ...], inputs: tuple[Any, ...]) -> Callable[..., Any]:
+        run = self._recorded.pop(key, None) or _record(self._function, inputs)
+        self._recorded[key] = run  # the last in order is the one used last
+        for oldest in list(self._recorded)[:-KEPT]:
+            self._recorded.pop(oldest, None)
+        return run
 
 
 def _record(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Callable[..., Any]:
