@@ -20,7 +20,7 @@ from torch import Tensor
 GROWING_AXIS = 2
 """The axis on which caches grow."""
 KEPT = 8
-"""Graphs that are kept per function, those used last: one takes tens of megabytes, and every size of a batch needs its own."""
+"""Graphs that are kept per function, those used last: one takes tens of megabytes, each size of a batch has one."""
 
 
 class Graph:
