@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from arc_fabric.models.tabletop.net import graphs
 from arc_fabric.models.tabletop.net.graphs import KEPT, Graph
 from arc_fabric.models.tabletop.net.model import TabletopModel
 from arc_fabric.models.tabletop.net.sampler import BlockInputs, Sampler
@@ -21,6 +22,12 @@ from arc_fabric.models.tabletop.net.text import LENGTH
 from arc_fabric.models.tabletop.samples import sample_state, samples
 
 NAME = "cup-and-block"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is recorded at its first call."""
+    monkeypatch.setattr(graphs, "PLAIN_CALLS", 0)
 
 
 def _run(model: TabletopModel, steps: int, *, given: bool) -> list[Tensor]:
@@ -44,6 +51,21 @@ def test_recorded_steps_have_the_bits_of_plain_ones(model: TabletopModel, given:
     """Latents, actions, pictures and caches, over caches of every length and a new window."""
     plain = _run(TabletopModel.load(recorded=False), 6, given=given)
     assert all(torch.equal(one, other) for one, other in zip(_run(model, 6, given=given), plain, strict=True))
+    assert model._sample._steer._recorded if given else model._sample._imagine._recorded
+
+
+def test_only_what_is_called_often_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recording takes as long as so many calls; the same is computed before and after."""
+    monkeypatch.setattr(graphs, "PLAIN_CALLS", 3)
+    calls: list[int] = []
+    graph = Graph(lambda x: calls.append(1) or x + 1)
+    with torch.no_grad():
+        for n in range(6):
+            assert graph(torch.tensor(n)) == n + 1
+            assert bool(graph._recorded) == (n >= 3)
+            graph(torch.ones(n + 1))  # another shape each time: never often enough
+    assert len(calls) == 3 + 1 + 6
+    assert len(graph._recorded) == 1
 
 
 def test_only_the_shapes_used_last_stay_recorded() -> None:

@@ -5,12 +5,13 @@ interpreter's lock and fetch it back each time, so that the threads beside the m
 step) hold it up. A recorded part (a traced TorchScript function) does the same operations in the same order, so its
 bits are those of the plain calls (a test holds them against each other); nothing is fused or reordered. Recording a
 whole block takes about as long as twenty calls (two seconds), most of it for the graph of 22,000 lines that the loops
-over noise levels unroll to.
+over noise levels unroll to; so it is done at the twentieth: whoever steps a few times does not wait for it.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from torch import Tensor
 
 GROWING_AXIS = 2
 """The axis on which caches grow."""
+PLAIN_CALLS = 20
+"""Calls of a combination of shapes before it is recorded."""
 KEPT = 8
 """Graphs that are kept per function, those used last: one takes tens of megabytes, each size of a batch has one."""
 
@@ -26,8 +29,8 @@ KEPT = 8
 class Graph:
     """A function of tensors, and of tuples and lists of them, to a tensor or a tuple; its modules are frozen.
 
-    Recorded for every new combination of shapes, but that `caches`, the last input, may grow. Not on accelerators,
-    where it would be fused, and not while gradients are asked for.
+    Recorded for every combination of shapes that is called often, but that `caches`, the last input, may grow. Not on
+    accelerators, where it would be fused, and not while gradients are asked for.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Graph:
         self._leaving = leaving
         self._plain = not recorded
         self._recorded: dict[tuple[object, ...], Callable[..., Any]] = {}
+        self._calls: Counter[tuple[object, ...]] = Counter()
 
     def __call__(self, *inputs: Any, caches: Sequence[Tensor] = ()) -> Any:
         """What the function returns for these inputs and, if there are any, the caches behind them."""
@@ -51,12 +55,20 @@ class Graph:
         key = tuple((tensor.dtype, tensor.shape) for tensor in fixed)
         key += tuple((cache.dtype, cache.shape[:GROWING_AXIS]) for cache in caches)
         run = self._run_for(key, every)
+        if run is None:
+            self._leaving()
+            return self._function(*every)
         with torch.jit.optimized_execution(False):
             self._leaving()
             return run(*every)[0]
 
-    def _run_for(self, key: tuple[object, ...], inputs: tuple[Any, ...]) -> Callable[..., Any]:
-        run = self._recorded.pop(key, None) or _record(self._function, inputs)
+    def _run_for(self, key: tuple[object, ...], inputs: tuple[Any, ...]) -> Callable[..., Any] | None:
+        run = self._recorded.pop(key, None)
+        if run is None:
+            self._calls[key] += 1
+            if self._calls[key] <= PLAIN_CALLS:
+                return None
+            run = _record(self._function, inputs)
         self._recorded[key] = run  # the last in order is the one used last
         for oldest in list(self._recorded)[:-KEPT]:
             self._recorded.pop(oldest, None)
