@@ -47,13 +47,13 @@ def test_messages_wait_where_a_limit_is_met_and_none_passes_another(
 
 
 def test_a_full_session_holds_no_other_up_however_many_messages_it_has(
-    settings: Settings, ledger: Ledger, sender: Celery
+    settings: Settings, ledger: Ledger, stranger: Celery
 ) -> None:
     """More than are looked at in a round wait at the front; the one behind them is taken, and none passes another."""
     intake = Intake(create_app(settings.replaced(max_jobs_per_session=2)))
     full, free = _open(ledger), _open(ledger)
-    sent = _send(sender, full, 3 * WINDOW)
-    _send(sender, free, 1)
+    sent = _send(stranger, full, 3 * WINDOW)
+    _send(stranger, free, 1)
     intake._now_and_then()
     assert len(_steps(ledger, free)) == 1
     assert [job.id for job in _steps(ledger, full)] == [ledger.jobs.of_key(sent[0]).id]  # type: ignore[union-attr]
