@@ -180,7 +180,7 @@ def test_what_would_be_freed_is_told_and_nothing_goes(settings: Settings, backen
     since = ledger.freeable.asked()
     ledger.freeable.ask()
     assert ledger.freeable.asked() == since is not None, "who asks while one waits waits with it"
-    short = collect(ledger, backend, settings.model_copy(update={"gc_grace_s": 0.0}), dry_run=True).in_short()
+    short = collect(ledger, backend, settings.model_copy(update={"gc_grace_s": -5.0}), dry_run=True).in_short()
     ledger.freeable.tell(short)
     found = ledger.freeable.last()
     assert found is not None
