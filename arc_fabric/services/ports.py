@@ -34,17 +34,23 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_ports(count: int, host: str = "127.0.0.1", *, pair: int = 0) -> list[int]:
-    """`count` different ports that are free now; with `pair`, the port that many above each is free, too."""
+    """`count` different ports that are free now; with `pair`, the port that many above each is free, too, and none of
+    the others."""
     found: list[int] = []
+    taken: set[int] = set()  # binding alone does not tell: probes share a port that nobody listens on
     with ExitStack() as held:
         for port in _draw.sample(range(_LOWEST, _HIGHEST - pair), 50 * count + 200):
             if len(found) == count:
                 return found
+            parts = {port, port + pair}
+            if parts & taken:
+                continue
             with suppress(OSError):
                 _claim(port)
-                for part in {port, port + pair}:
+                for part in parts:
                     held.enter_context(_probe(host)).bind((host, part))
                 found.append(port)
+                taken |= parts
     raise ServiceError(f"No {count} free ports between {_LOWEST} and {_HIGHEST} on {host}.")
 
 

@@ -129,6 +129,21 @@ def test_a_drawn_port_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.returncode and "already in use" in done.stderr
 
 
+def test_no_port_of_a_pair_is_another_ones_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The object store opens one port beside each of its own, 10,000 above: drawn as another's, it would not start."""
+
+    class Draw:
+        """Draws what collides first."""
+
+        def sample(self, among: range, count: int) -> list[int]:
+            first = [port for port in among if is_free(port) and is_free(port + 10_000)][:3]
+            return [port + 10_000 for port in first] + first + [port for port in among if port > first[-1]][:count]
+
+    monkeypatch.setattr("arc_fabric.services.ports._draw", Draw())
+    found = free_ports(6, pair=10_000)
+    assert len({*found, *(port + 10_000 for port in found)}) == 12
+
+
 def test_free_ports_are_different_and_free() -> None:
     """Ports asked for together are distinct."""
     ports = free_ports(40)
