@@ -16,17 +16,28 @@ export function patchNode(id, change) {
   return attempt(async () => {
     const node = state.nodes.get(id);
     const before = node && Object.fromEntries(Object.keys(change).map((name) => [name, /** @type {any} */ (node)[name]]));
-    putNode(await api.patch(`/api/nodes/${id}`, change));
-    if (before) tell(wordsFor(change, node), async () => putNode(await api.patch(`/api/nodes/${id}`, before)));
+    await send(id, change);
+    if (before) tell(wordsFor(change, node), () => send(id, before));
   });
+}
+
+/**
+ * Of the answer only what was asked for is taken: of all else an event may have told something newer meanwhile.
+ * @param {string} id @param {Change} change
+ */
+async function send(id, change) {
+  const answer = await api.patch(`/api/nodes/${id}`, change);
+  const known = state.nodes.get(id);
+  const changed = Object.fromEntries(Object.keys(change).map((name) => [name, /** @type {any} */ (answer)[name]]));
+  putNode(known ? { ...known, ...changed } : answer);
 }
 
 /** Keep a checkpoint's state in a worker's memory, or let it go. @param {string} id @param {boolean} pinned */
 export function setPinned(id, pinned) {
-  const send = (/** @type {boolean} */ wanted) => async () => putNode(await api.post(`/api/checkpoints/${id}/${wanted ? "pin" : "unpin"}`));
+  const set = (/** @type {boolean} */ wanted) => async () => putNode(await api.post(`/api/checkpoints/${id}/${wanted ? "pin" : "unpin"}`));
   return attempt(async () => {
-    await send(pinned)();
-    tell(pinned ? "Pinned: its state stays in a worker's memory." : "Unpinned: it stays stored.", send(!pinned));
+    await set(pinned)();
+    tell(pinned ? "Pinned: its state stays in a worker's memory." : "Unpinned: it stays stored.", set(!pinned));
   });
 }
 
