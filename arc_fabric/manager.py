@@ -1,8 +1,8 @@
 """Saving and restoring the state of a model, through its public attributes only.
 
->>> manager = StateManager(model)                     # no store given: checkpoints stay in this process
->>> checkpoint_id = manager.checkpoint(session)
->>> snapshot = manager.restore(checkpoint_id)         # the model now continues from there
+    manager = StateManager(model)                     # no store given: checkpoints stay in this process
+    checkpoint_id = manager.checkpoint(session)
+    snapshot = manager.restore(checkpoint_id)         # the model now continues from there
 
 A model has one head and many sessions take turns on it. The manager knows which snapshot the head holds and
 touches the head only when another one is wanted. Not thread-safe: it belongs to the thread that owns the

@@ -1,8 +1,8 @@
 """The form of a benchmark's result: rows with a bar each, one JSON object, exit status 1 when a bar is missed.
 
->>> report = Report("snapshot")
->>> report.add("restore / memcpy", 1.1, "ratio", at_most=1.25, baselines={"memcpy_s": 0.4})
->>> raise SystemExit(report.finish(as_json=True))
+report = Report("snapshot")
+report.add("restore / memcpy", 1.1, "ratio", at_most=1.25, baselines={"memcpy_s": 0.4})
+raise SystemExit(report.finish(as_json=True))
 """
 
 from __future__ import annotations

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
-from arc_fabric.base import lru
 from arc_fabric.base.lru import Lru
-
-
-def test_the_example_of_the_module_runs() -> None:
-    """As written in its docstring."""
-    assert doctest.testmod(lru).failed == 0
 
 
 def test_a_value_in_the_place_of_another_is_weighed_again() -> None:

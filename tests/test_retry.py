@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
 import itertools
 
 import pytest
 
-from arc_fabric.base import retry as room
 from arc_fabric.base.retry import doubling, retry, within
 
 
@@ -23,11 +21,6 @@ class Stumbling:
         if self.calls <= self.failures:
             raise KeyError(self.calls)
         return "here"
-
-
-def test_the_example_of_the_module_runs() -> None:
-    """As written in its docstring."""
-    assert doctest.testmod(room).failed == 0
 
 
 def test_it_pauses_as_told_between_the_tries() -> None:

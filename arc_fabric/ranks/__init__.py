@@ -1,7 +1,7 @@
 """One model over several processes: every rank keeps its parts of the state, rank 0 makes the one snapshot.
 
->>> model = launch("my_package.world:shard", ["cuda:0", "cuda:1"])   # shard(group, device) makes each rank's own model
->>> manager = StateManager(model)                                    # as of any model that declares its state
+    model = launch("my_package.world:shard", ["cuda:0", "cuda:1"])   # shard(group, device) makes each rank's own model
+    manager = StateManager(model)                                    # as of any model that declares its state
 
     launch    starts the other ranks and joins them: a RankedModel
     model     what rank 0 has in hand: a DeclaredModel whose parts are those of all ranks

@@ -78,8 +78,7 @@ def follow(maker: str, rank: int, size: int, place: Path, device: str, backend: 
 
 
 def _join(rank: int, size: int, place: Path, backend: str) -> Group:
-    before = os.environ.get("GLOO_SOCKET_IFNAME")
-    os.environ["GLOO_SOCKET_IFNAME"] = before or LOOPBACK  # else it listens where the host's name leads
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)  # else it listens where the host's name leads
     try:
         store = dist.FileStore(str(place), size)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=JOIN)

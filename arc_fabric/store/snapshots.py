@@ -1,9 +1,9 @@
 """SnapshotStore: put a checkpoint, get it back, know where it is.
 
->>> store = SnapshotStore(MemoryBackend())
->>> store.put("ckp_b", [TensorEntry("kv_cache1/00", kv, axis=2, unit=880)], {"seed": 1}, parent_id="ckp_a")
-PutReceipt(bytes_new=..., bytes_total=..., pieces_new=...)
->>> tensors, meta = store.get("ckp_b", "cuda:0")
+store = SnapshotStore(MemoryBackend())
+store.put("ckp_b", [TensorEntry("kv_cache1/00", kv, axis=2, unit=880)], {"seed": 1}, parent_id="ckp_a")
+# PutReceipt(bytes_new=..., bytes_total=..., pieces_new=...)
+tensors, meta = store.get("ckp_b", "cuda:0")
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import io
 import re
 import subprocess
@@ -16,7 +15,7 @@ from PIL import Image
 from arc_fabric.base.terms import ClipForm
 from arc_fabric.errors import FrameNotFound, InvalidRequest
 from arc_fabric.media import clip as clips
-from arc_fabric.media import frames, png, series, sprites, video
+from arc_fabric.media import series, sprites, video
 
 
 @pytest.fixture
@@ -26,12 +25,6 @@ def clip() -> np.ndarray:
     for number, frame in enumerate(made):
         frame[10:20, number : number + 10] = (220, 40, 40)
     return made
-
-
-@pytest.mark.parametrize("module", [clips, frames, png, series, sprites, video])
-def test_examples_in_the_docstrings(module: object) -> None:
-    """They run."""
-    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
 
 def test_keyframes_come_every_twelve_frames(clip: np.ndarray, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A model's state as named parts: what a call does to each, and so how it is kept and given back.
 
->>> Part("rolling", layers=True, axis=1, unit=1560, capacity=21 * 1560, written="written", filled="filled")
+>>> part = Part("rolling", layers=True, axis=1, unit=1560, capacity=21 * 1560, written="written", filled="filled")
 
 A part is one tensor, a list of tensors (`layers`) or one number, flag or text. docs/reference/state-contract.md has the
 table of kinds and who owns what.

@@ -13,7 +13,7 @@ from typing import Any, Literal
 class Control:
     """One number of an action that a model declares: a key, a button, a wheel, a camera's turn.
 
-    >>> Control("forward", "discrete", 0, 1), Control("yaw", "continuous", -15.0, 15.0, unit="degrees")
+    >>> controls = Control("forward", "discrete", 0, 1), Control("yaw", "continuous", -15.0, 15.0, unit="degrees")
     """
 
     name: str

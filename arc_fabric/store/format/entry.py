@@ -17,8 +17,8 @@ from arc_fabric.store.format.signature import Form
 class TensorEntry:
     """One tensor of a snapshot. The store keeps a reference: replace the tensor afterwards, never write into it.
 
-    >>> TensorEntry("kv_cache1/07", tensor, axis=2, unit=880)   # [2, B, seq, heads, head_dim], seq grows by 880s
-    >>> TensorEntry("clip_feas", tensor)                        # whole tensor
+    TensorEntry("kv_cache1/07", tensor, axis=2, unit=880)   # [2, B, seq, heads, head_dim], seq grows by 880s
+    TensorEntry("clip_feas", tensor)                        # whole tensor
     """
 
     name: str

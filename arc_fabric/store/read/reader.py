@@ -12,8 +12,8 @@ from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, check_
 class SnapshotReader:
     """Reads durable checkpoints, verifying every byte against its digest. Thread-safe; holds nothing in memory.
 
-    >>> reader = SnapshotReader(backend)
-    >>> dtype, shape, data = reader.latents("ckp_...")   # "BF16", (1, 2, 16, 44, 80), bytes
+    reader = SnapshotReader(backend)
+    dtype, shape, data = reader.latents("ckp_...")   # "BF16", (1, 2, 16, 44, 80), bytes
     """
 
     def __init__(self, backend: Backend) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import socket
 import threading
 
@@ -10,16 +9,9 @@ import pytest
 
 from webapp.content.pictures import Cache, to_numpy
 from webapp.http.limits import LongPolls
-from webapp.stream import messages, outbox, sender
 from webapp.stream.messages import event_key
 from webapp.stream.outbox import MOST_TEXTS, Outbox
 from webapp.stream.sockets import GuardedSocket
-
-
-@pytest.mark.parametrize("module", [messages, outbox, sender])
-def test_examples_in_the_docstrings(module: object) -> None:
-    """They run."""
-    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
 
 def test_events_go_before_frames_and_none_is_dropped() -> None:

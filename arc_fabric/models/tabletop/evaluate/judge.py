@@ -1,8 +1,8 @@
 """Reads positions off frames by colour, as a person would. It knows neither latents nor the simulator's state.
 
->>> seen = read(render_scene(scene))
->>> seen["red cup"].x
-36.1
+seen = read(render_scene(scene))
+seen["red cup"].x
+# 36.1
 """
 
 from __future__ import annotations

@@ -21,20 +21,21 @@ export function patchNode(id, change) {
   });
 }
 
-/**
- * Of the answer only what was asked for is taken: of all else an event may have told something newer meanwhile.
- * @param {string} id @param {Change} change
- */
+/** @param {string} id @param {Change} change */
 async function send(id, change) {
-  const answer = await api.patch(`/api/nodes/${id}`, change);
-  const known = state.nodes.get(id);
-  const changed = Object.fromEntries(Object.keys(change).map((name) => [name, /** @type {any} */ (answer)[name]]));
+  take(await api.patch(`/api/nodes/${id}`, change), Object.keys(change));
+}
+
+/** Of an answer only what was asked for: of all else an event may have told something newer meanwhile. @param {Node} answer @param {string[]} names */
+function take(answer, names) {
+  const known = state.nodes.get(answer.id);
+  const changed = Object.fromEntries(names.map((name) => [name, /** @type {any} */ (answer)[name]]));
   putNode(known ? { ...known, ...changed } : answer);
 }
 
 /** Keep a checkpoint's state in a worker's memory, or let it go. @param {string} id @param {boolean} pinned */
 export function setPinned(id, pinned) {
-  const set = (/** @type {boolean} */ wanted) => async () => putNode(await api.post(`/api/checkpoints/${id}/${wanted ? "pin" : "unpin"}`));
+  const set = (/** @type {boolean} */ wanted) => async () => take(await api.post(`/api/checkpoints/${id}/${wanted ? "pin" : "unpin"}`), ["pinned"]);
   return attempt(async () => {
     await set(pinned)();
     tell(pinned ? "Pinned: its state stays in a worker's memory." : "Unpinned: it stays stored.", set(!pinned));
