@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
@@ -16,16 +17,16 @@ from tests.support.rolling_model import RollingToy
 _COUNTED = {"steps": 0}
 
 
-class _Shifted(RollingToy):
+class _Shifted(RollingToy, ABC):
     """Its latents carry a number that the contract does not know of."""
 
     def __init__(self) -> None:
         super().__init__()
         self.abilities = replace(self.abilities, rebuilds_world=False)
 
+    @abstractmethod
     def shift(self, given: StepInput) -> float:
         """What is added."""
-        raise NotImplementedError
 
     def step(self, given: StepInput) -> StepOutput:
         """One step, shifted."""
