@@ -29,14 +29,19 @@ from arc_fabric.steps.request import StepRequest
 
 
 def root_snapshot(
-    model: Model, request: StepRequest, initial_frame: np.ndarray, embodiment_id: int
+    model: Model, request: StepRequest, initial_frame: np.ndarray | None, embodiment_id: int
 ) -> WorldStateSnapshot:
-    """The snapshot of a world in which nothing has happened yet."""
-    frame = model.fit_image(initial_frame)
+    """The snapshot of a world in which nothing has happened yet. Without a picture it begins from its prompt alone;
+    raises InvalidRequest where a model needs one."""
+    size = model.geometry.image_height, model.geometry.image_width, 3
+    if initial_frame is None and model.abilities.needs_picture:
+        raise InvalidRequest("This model begins a world from a picture.", hint="Give an initial frame.")
+    frame = np.zeros(size, np.uint8) if initial_frame is None else model.fit_image(np.asarray(initial_frame))
     return WorldStateSnapshot(
         checkpoint_id=None,
         session_id=request.session_id,
         frames=torch.tensor(frame)[None],
+        pictured=initial_frame is not None,
         prompt_text=request.prompt,
         seed=request.seed,
         state=floats(request.state),
@@ -44,16 +49,6 @@ def root_snapshot(
         identity=identity_of(model),
         tokens_per_latent=model.geometry.tokens_per_latent,
     )
-
-
-def first_frame(model: Model, given: np.ndarray | None) -> np.ndarray:
-    """The picture of a root, uint8: the given one, or a black one where a world begins from its prompt alone. Raises
-    InvalidRequest where a model needs one."""
-    if given is not None:
-        return np.asarray(given)
-    if model.abilities.needs_picture:
-        raise InvalidRequest("This model begins a world from a picture.", hint="Give an initial frame.")
-    return np.zeros((model.geometry.image_height, model.geometry.image_width, 3), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -196,7 +191,7 @@ def _advance_declared(manager: StateManager, before: WorldStateSnapshot, request
         before.frame_index + 1,
         action=_own(request.action),  # the model may write into what it is given; what is recorded is as it was
         state=_own(request.state),
-        picture=_own(first_picture(model, before)) if begins else None,
+        picture=_own(first_picture(before)) if begins else None,
         observed=_own(request.observed),
         embodiment_id=before.embodiment_id,
         prompt_mode=None if mode == "reset" else mode,

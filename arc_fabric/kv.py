@@ -179,10 +179,10 @@ def rebuild_world(model: DeclaredModel, store: SnapshotStore, capture: Keeper, s
     root on. It costs as much as the world is long, so nothing does it where the caches can be read. Raises
     CheckpointUnavailable where a step was taken without a checkpoint, or its payload was deleted."""
     capture.reset()
-    cast(RebuildsFromWorld, model).rebuild(_past(model, store, snapshot))
+    cast(RebuildsFromWorld, model).rebuild(_past(store, snapshot))
 
 
-def _past(model: DeclaredModel, store: SnapshotStore, snapshot: WorldStateSnapshot) -> Iterator[PastStep]:
+def _past(store: SnapshotStore, snapshot: WorldStateSnapshot) -> Iterator[PastStep]:
     ids: list[str] = []
     parent = snapshot.parent_checkpoint_id
     while parent is not None:
@@ -197,19 +197,17 @@ def _past(model: DeclaredModel, store: SnapshotStore, snapshot: WorldStateSnapsh
     for checkpoint_id in reversed(ids):
         this = WorldStateSnapshot.from_entries(*store.get(checkpoint_id, "cpu", kv=False))
         if before is not None:
-            yield PastStep(given_of(model, this, before), this.step_latents)
+            yield PastStep(given_of(this, before), this.step_latents)
         before = this
-    yield PastStep(given_of(model, snapshot, present(before)), snapshot.step_latents)
+    yield PastStep(given_of(snapshot, present(before)), snapshot.step_latents)
 
 
-def first_picture(model: DeclaredModel, before: WorldStateSnapshot) -> np.ndarray | None:
-    """What a world begins with after this snapshot; None where it begins from its prompt alone."""
-    picture: np.ndarray = present(before.frames).numpy()[-1]
-    alone = before.is_root and not model.abilities.needs_picture and not picture.any()
-    return None if alone else picture
+def first_picture(before: WorldStateSnapshot) -> np.ndarray | None:
+    """What a world begins with after this snapshot, uint8 [H, W, 3]; None where it begins from its prompt alone."""
+    return present(before.frames).numpy()[-1] if before.pictured else None
 
 
-def given_of(model: DeclaredModel, snapshot: WorldStateSnapshot, before: WorldStateSnapshot) -> StepInput:
+def given_of(snapshot: WorldStateSnapshot, before: WorldStateSnapshot) -> StepInput:
     """What the step to this snapshot was given."""
     action = snapshot.action_history if snapshot.action_source == "given" else None
     begins = before.is_root or snapshot.prompt_mode == "reset"
@@ -219,7 +217,7 @@ def given_of(model: DeclaredModel, snapshot: WorldStateSnapshot, before: WorldSt
         snapshot.frame_index,
         action=None if action is None else action[-1].numpy(),
         state=None if snapshot.state is None else np.asarray(snapshot.state, np.float32),
-        picture=first_picture(model, before) if begins else None,
+        picture=first_picture(before) if begins else None,
         observed=None if snapshot.observed is None else snapshot.observed.numpy(),
         embodiment_id=snapshot.embodiment_id,
         prompt_mode=None if snapshot.prompt_mode == "reset" else snapshot.prompt_mode,

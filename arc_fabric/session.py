@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.advance import advance, first_frame, root_snapshot
+from arc_fabric.advance import advance, root_snapshot
 from arc_fabric.base.frames import frame_count
 from arc_fabric.base.present import present
 from arc_fabric.base.rewind import step_before
@@ -86,7 +86,7 @@ class Session:
         self.seed = state_manager.default_seed if seed is None else require_seed(seed)
         first = array_of(state, (model.geometry.state_dim,), "state")
         request = StepRequest(session_id, self.prompt, self.seed, state=first)
-        self.snapshot = root_snapshot(model, request, first_frame(model, initial_frame), embodiment_id)
+        self.snapshot = root_snapshot(model, request, initial_frame, embodiment_id)
         self.trajectory = Trajectory(state_manager, self.snapshot)
         self.checkpoint()
 

@@ -108,6 +108,8 @@ class WorldStateSnapshot:
     """Latents this step added, [B, K, C, h, w]; None for a root."""
     frames: Tensor | None = None
     """Video frames this step added, uint8 [F, H, W, 3]; the initial frame for a root."""
+    pictured: bool = True
+    """Of a root: a picture was given. Else the world begins from its prompt alone, and its initial frame is black."""
     observed: Tensor | None = None
     """Real frames given with this step (closed loop), uint8 [T, H, W, 3]."""
     calls: tuple[CallRecord, ...] = ()
@@ -228,6 +230,8 @@ class WorldStateSnapshot:
         """Everything but the tensors, JSON-safe."""
         calls = [vars(call) for call in self.calls]
         facts = {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in META_FIELDS}, "calls": calls}
+        if not self.pictured:
+            facts["pictured"] = False
         if self.parts:
             facts["parts"] = {name: part.to_json() for name, part in self.parts.items()}
             facts["scalars"] = dict(self.scalars)

@@ -14,7 +14,7 @@ from arc_fabric.ranks import RankedModel, launch
 from arc_fabric.store import SnapshotStore
 from tests.ranks.toy import BLOCK_BYTES, EXPORT, HALF, REFUSED, WRITES, load
 from tests.ranks.worlds import world
-from tests.sdk.proofs import assert_next_elsewhere, backend_at, on_disk
+from tests.sdk.proofs import assert_goes_back, assert_next_elsewhere, backend_at, on_disk
 from tests.sdk.worlds import assert_same, run, same_bits
 
 STEPS = 8
@@ -58,12 +58,7 @@ def test_forks_rewinds_and_interleaved_worlds(model: RankedModel, plain: list[St
     for theirs in plain:
         assert_same(session.step(), theirs)
         assert not same_bits(other.step(), theirs)
-    for at in reversed(range(STEPS)):
-        fork = session.fork(session.trajectory.checkpoint_at(at))
-        assert_same(fork.step(auto_checkpoint=False), plain[at])
-    session.rewind(STEPS - 1)
-    for theirs in plain[1:]:
-        assert_same(session.step(auto_checkpoint=False), theirs)
+    assert_goes_back(session, plain)
 
 
 def test_only_what_is_new_leaves_a_rank(model: RankedModel) -> None:

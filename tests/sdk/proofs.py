@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from arc_fabric import Session, StateManager, StepResult
@@ -52,6 +52,17 @@ def assert_next_elsewhere(expected: StepResult, place: Place, checkpoint: str, *
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("LATENTS ")[1].strip() == expected.step_latents.float().numpy().tobytes().hex()
+
+
+def assert_goes_back(session: Session, plain: Sequence[StepResult]) -> None:
+    """A session that took these steps does so again: forked at each of them from the newest on, and rewound to the
+    first."""
+    for at in reversed(range(len(plain))):
+        fork = session.fork(session.trajectory.checkpoint_at(at))
+        assert_same(fork.step(auto_checkpoint=False), plain[at])
+    session.rewind(len(plain) - 1)
+    for theirs in plain[1:]:
+        assert_same(session.step(auto_checkpoint=False), theirs)
 
 
 def assert_light_is_rebuilt(model: WorldModel, world: Callable[[StateManager], Session], *, changed: bool) -> None:

@@ -13,9 +13,10 @@ import torch
 from arc_fabric import Session, StateManager, World, WorldStateSnapshot
 from arc_fabric.errors import CheckpointUnavailable, IdentityMismatch, InvalidRequest, ModelError, StateOverwritten
 from arc_fabric.held.capture import Capture
-from arc_fabric.models.contract import Part, spans_of
+from arc_fabric.models.contract import Part, StepInput, StepOutput, spans_of
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import DiskBackend
+from tests.sdk.proofs import assert_goes_back
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, run, same_bits
 from tests.support.rolling_model import TOKENS, Forgetful, RollingToy
 
@@ -47,12 +48,7 @@ def test_forks_at_every_step_and_rewinds(kind: dict) -> None:
     steps = run(session, STEPS)
     for mine, theirs in zip(steps, plain, strict=True):
         assert_same(mine, theirs)
-    for at in reversed(range(STEPS)):
-        fork = session.fork(session.trajectory.checkpoint_at(at))
-        assert_same(fork.step(auto_checkpoint=False), plain[at])
-    session.rewind(STEPS - 1)
-    for theirs in plain[1:]:
-        assert_same(session.step(auto_checkpoint=False), theirs)
+    assert_goes_back(session, plain)
 
 
 def test_another_process_goes_on_from_what_is_stored(kind: dict, tmp_path: Path) -> None:
@@ -248,3 +244,33 @@ def test_a_world_without_actions_pictures_or_latents() -> None:
         assert len(session.strip(2)) == 6
     with pytest.raises(InvalidRequest, match="takes no actions"):
         world(StateManager(RollingToy())).step(np.zeros(3))
+
+
+class Looking(RollingToy):
+    """Notes with what its worlds begin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[np.ndarray | None] = []
+
+    def step(self, given: StepInput) -> StepOutput:
+        """As ever."""
+        if given.begins:
+            self.begun.append(given.picture)
+        return super().step(given)
+
+
+def test_a_black_picture_is_one_and_none_is_none(tmp_path: Path) -> None:
+    """The root says which it was, also in another process's hands."""
+    store, model = SnapshotStore(DiskBackend(tmp_path)), Looking()
+    manager = StateManager(model, store=store)
+    black = np.zeros((model.geometry.image_height, model.geometry.image_width, 3), np.uint8)
+    roots = [world(manager, "without").snapshot, world(manager, "black", initial_frame=black).snapshot]
+    store.close()
+    other = StateManager(Looking(), store=SnapshotStore(DiskBackend(tmp_path)))
+    for root in roots:
+        Session.from_checkpoint("again", other.model, other, str(root.checkpoint_id)).step()
+    without, seen = other.model.begun
+    assert without is None
+    assert seen is not None and np.array_equal(seen, black)
+    other.store.close()

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from arc_fabric.advance import first_frame, root_snapshot
+from arc_fabric.advance import root_snapshot
 from arc_fabric.base.input_keys import NO_PICTURE
 from arc_fabric.base.present import present
 from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, InvalidImage
@@ -141,7 +141,7 @@ class Payloads:
         state = None if node.state is None else np.asarray(node.state, np.float32)
         request = StepRequest(node.session_id, node.prompt, present(node.seed), state=state)
         key = node.internal["_input_key"]
-        picture = first_frame(runtime.model, None if key == NO_PICTURE else self.read_input(key))
+        picture = None if key == NO_PICTURE else self.read_input(key)
         root = root_snapshot(runtime.model, request, picture, node.internal.get("_embodiment_id", 0))
         runtime.manager.checkpoint(
             root, checkpoint_id=node.id, attachments={STRIP: lambda: pack_strip(present(root.frames).numpy())}

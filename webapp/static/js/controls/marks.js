@@ -26,7 +26,7 @@ async function send(id, change) {
   take(await api.patch(`/api/nodes/${id}`, change), Object.keys(change));
 }
 
-/** Of an answer only what was asked for: of all else an event may have told something newer meanwhile. @param {Node} answer @param {string[]} names */
+/** Of an answer only what was asked for: of all else an event may have told something newer. @param {Node} answer @param {string[]} names */
 function take(answer, names) {
   const known = state.nodes.get(answer.id);
   const changed = Object.fromEntries(names.map((name) => [name, /** @type {any} */ (answer)[name]]));
