@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from arc_fabric.base.files import make_private
 from arc_fabric.errors import ServiceError
 from arc_fabric.extras import extra
 
@@ -98,7 +99,7 @@ def make_certificate(path: Path) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only the owner can read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(path.parent)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

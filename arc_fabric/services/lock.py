@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from arc_fabric.base.files import make_private
 from arc_fabric.errors import ServiceError
 from arc_fabric.services.credentials import read_json, write_private
 
@@ -42,7 +43,7 @@ class DataDirLock:
     def acquire(self) -> None:
         """Take the lock; ServiceError if another `up` has it. Waits for what a killed `up` left behind."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self._path.parent)
             _keep_private(self._path.parent)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from arc_fabric.base.environment import without_foreign
+from arc_fabric.base.files import make_private
 from arc_fabric.errors import ServiceError
 
 _PARENT_DEATH = Path(__file__).with_name("parent_death.py")
@@ -81,7 +82,7 @@ class Child:
             raise RuntimeError(f"{self.name} already runs as {self.pid}")
         if self._process is not None:
             _kill_group(self._process.pid)  # what a killed leader left behind may still hold its port
-        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self.log.parent)
         ties = (int(self._orphan_signal), os.getpid(), self._nice)
         tied = [sys.executable, "-I", "-S", str(_PARENT_DEATH), *map(str, ties)]
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as output:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import redis
 
+from arc_fabric.base.files import make_private
 from arc_fabric.errors import ServiceError
 from arc_fabric.extras import extra
 from arc_fabric.services import credentials
@@ -33,7 +34,7 @@ class ValkeyServer:
     def __init__(self, data_dir: Path, *, port: int = 0, keep_open: Sequence[int] = ()) -> None:
         self.port = port or free_ports(1)[0]
         self._folder = data_dir / "redis"
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self._folder)
         self.url = credentials.redis_url(data_dir, self.port)
         self.child = Child(
             "redis",

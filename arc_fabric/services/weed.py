@@ -24,6 +24,7 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 
+from arc_fabric.base.files import make_private
 from arc_fabric.extras import missing_extra
 from arc_fabric.services import credentials
 from arc_fabric.services.ports import free_ports, is_free
@@ -53,8 +54,7 @@ class WeedServer:
         self._folder = data_dir / "s3"
         self._identities = data_dir / "secrets" / "s3-identities.json"
         self.credentials = credentials.load_or_make(data_dir / "secrets" / "s3.json")
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self._folder / "run").mkdir(exist_ok=True, mode=0o700)
+        make_private(self._folder / "run")
         credentials.write_private(self._identities, json.dumps(self._identity_file()))
         certificate = data_dir / "secrets" / "s3-parts.pem"
         credentials.make_certificate(certificate)
