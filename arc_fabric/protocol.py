@@ -117,11 +117,13 @@ class SessionProtocol(Protocol):
         seed: int | None = None,
         prompt_mode: PromptMode = "keep",
         steps: int = 0,
+        actions: Actions | None = None,
         label: str | None = None,
     ) -> Self:
         """A new session that begins at `at` (default: the head); copies no tensor and leaves this one as it is. Prompt
         and seed default to those of the checkpoint; `prompt_mode` says what a new prompt does to the window's older KV.
-        `steps` of it run at once."""
+        `steps` of it run at once (default: one per entry of `actions`, else none), under given `actions` as of `step`.
+        Raises InvalidRequest, and then there is no fork, where these do not fit."""
 
     def rewind(self, n: int = 1, *, to: At | None = None) -> str:
         """Go back by `n` steps, or to `to`, of this lineage; the new head. Nothing is lost: later checkpoints stay, and

@@ -132,18 +132,23 @@ class World:
         seed: int | None = None,
         prompt_mode: PromptMode = "keep",
         steps: int = 0,
+        actions: Actions | None = None,
         label: str | None = None,
     ) -> WorldSession:
-        """A new session that begins at a checkpoint of this world's store, also one that another process made. Raises
-        CheckpointNotFound, CheckpointUnavailable, IdentityMismatch where another model made it."""
+        """A new session that begins at a checkpoint of this world's store, also one that another process made;
+        `steps` and `actions` as of `WorldSession.fork`. Raises CheckpointNotFound, CheckpointUnavailable,
+        IdentityMismatch where another model made it."""
         _check(prompt, seed)
         self.node(checkpoint_id)
+        if actions is not None:
+            steps = steps or len(actions)
+            self._check_actions(_per_step(steps, "actions", actions))
         made = Session.from_checkpoint(
             new_id("ses"), self.model, self.manager, checkpoint_id, prompt=prompt, seed=seed, prompt_mode=prompt_mode
         )
         opened = WorldSession(self, made, label, parent=checkpoint_id)
         if steps:
-            opened.step(steps)
+            opened.step(steps, actions=actions)
         return opened
 
     def compare(self, *branches: SessionProtocol | str, limit: int = 256) -> Comparison:
@@ -165,6 +170,12 @@ class World:
         for meta in reversed(unknown):
             self.tree.add_node(node_of_meta(meta, self.model.geometry.frames_per_step))
         return self.tree.get_node(checkpoint_id)
+
+    def _check_actions(self, acts: Sequence[Any]) -> None:
+        """Whether given actions have the model's sizes. Raises InvalidRequest."""
+        for action in acts:
+            sizes = (self.model.geometry.action_horizon, self.model.geometry.action_dim)
+            array_of(action, sizes, "actions of a step")
 
     def _picture(self, given: Picture | Sequence[Picture] | None) -> np.ndarray:
         """uint8 [h, w, 3], or [V, h, w, 3] for a list."""
@@ -225,10 +236,8 @@ class WorldSession(SessionProtocol):
         self._require_open()
         _check(prompt, seed)
         acts, seen = _per_step(n, "actions", actions), _per_step(n, "observed", observed)
-        geometry = self.world.model.geometry
-        for action in acts:
-            array_of(action, (geometry.action_horizon, geometry.action_dim), "actions of a step")
-        array_of(state, (geometry.state_dim,), "state")
+        self.world._check_actions(acts)
+        array_of(state, (self.world.model.geometry.state_dim,), "state")
         before = self.session.prompt, self.session.seed
         self.session.prompt = before[0] if prompt is None else prompt
         self.session.seed = before[1] if seed is None else seed
@@ -251,9 +260,10 @@ class WorldSession(SessionProtocol):
         seed: int | None = None,
         prompt_mode: PromptMode = "keep",
         steps: int = 0,
+        actions: Actions | None = None,
         label: str | None = None,
     ) -> WorldSession:
-        options: dict[str, Any] = {"prompt_mode": prompt_mode, "steps": steps, "label": label}
+        options: dict[str, Any] = {"prompt_mode": prompt_mode, "steps": steps, "actions": actions, "label": label}
         return self.world.open(self.checkpoint_at(at), prompt=prompt, seed=seed, **options)
 
     def rewind(self, n: int = 1, *, to: At | None = None) -> str:

@@ -108,6 +108,7 @@ class RemoteSession(SessionProtocol):
         seed: int | None = None,
         prompt_mode: PromptMode = "keep",
         steps: int = 0,
+        actions: Actions | None = None,
         bulk: bool = False,
         spread: bool = False,
         label: str | None = None,
@@ -116,11 +117,13 @@ class RemoteSession(SessionProtocol):
         timeout: float = 600.0,
         on_progress: Progress | None = None,
     ) -> RemoteSession:
-        """A new session that begins at `at` (default: the head); `steps` of it run at once. A `bulk` fork takes no slot
-        and closes at its end; one that is `spread` goes to the worker with the least to do. For `lease_s` see
+        """A new session that begins at `at` (default: the head); `steps` of it run at once (default: one per entry of
+        `actions`, else none), under `actions` where they are given. A `bulk` fork takes no slot and closes at its
+        end; one that is `spread` goes to the worker with the least to do. For `lease_s` see
         `ArcFabric.new_session`."""
-        body = {"new_prompt": prompt, "new_seed": seed, "prompt_mode": prompt_mode, "steps": steps, "bulk": bulk,
-                "spread": spread or None, "label": label, "lease_s": lease_s}  # fmt: skip
+        body = {"new_prompt": prompt, "new_seed": seed, "prompt_mode": prompt_mode, "steps": steps or None,
+                "actions": _plain(actions), "bulk": bulk, "spread": spread or None, "label": label,
+                "lease_s": lease_s}  # fmt: skip
         fork, job = fork_of(self._fabric, self.checkpoint_at(at), body)
         if wait and not job.ended:
             self._fabric.wait(job.id, timeout=timeout, on_progress=on_progress)

@@ -80,6 +80,10 @@ def test_given_actions_steer(side: Side, trunk: SessionProtocol) -> None:
     assert not np.array_equal(plain.latents, first.latents)
     twin = other.fork(at=0)
     assert np.array_equal(twin.step(actions=given(1))[0].latents, first.latents)
+    at_once = other.fork(at=0, actions=[given(1)[0].tolist(), None])
+    assert at_once.frame_index == 2
+    assert np.array_equal(at_once.latents(1), first.latents)
+    assert np.array_equal(at_once.latents(2), second.latents)
 
 
 def test_state_and_observed_frames_change_what_comes(side: Side, trunk: SessionProtocol) -> None:
@@ -195,6 +199,8 @@ def test_a_video_is_saved(trunk: SessionProtocol, tmp_path: Path) -> None:
         (errors.InvalidRequest, lambda s: s.step(seed=-1)),
         (errors.InvalidRequest, lambda s: s.fork(prompt_mode="forget")),
         (errors.InvalidRequest, lambda s: s.fork(at=1.5)),
+        (errors.InvalidRequest, lambda s: s.fork(steps=2, actions=given(1))),
+        (errors.InvalidRequest, lambda s: s.fork(actions=given(1)[:, :3])),
         (errors.InvalidRequest, lambda s: s.rewind(0)),
         (errors.CheckpointNotFound, lambda s: s.fork(at=2)),
         (errors.CheckpointNotFound, lambda s: s.fork(at=-1)),

@@ -198,12 +198,16 @@ class StepBody(Body):
     @model_validator(mode="after")
     def _one_entry_per_step(self) -> Self:
         for name in ("actions", "observed"):
-            given = len(getattr(self, name) or ())
-            if given and self.steps not in (None, given):
-                raise ValueError(f"{name} has {given} entries and steps is {self.steps}: give one (or null) per step")
-            self.steps = self.steps or given or None
+            self.steps = _steps_of(name, getattr(self, name), self.steps)
         self.steps = self.steps or 1
         return self
+
+
+def _steps_of(name: str, entries: list[Any] | None, steps: int | None) -> int | None:
+    """How many steps: those asked for, which are as many as the entries of `name`, or else one per entry."""
+    if entries and steps not in (None, len(entries)):
+        raise ValueError(f"{name} has {len(entries)} entries and steps is {steps}: give one (or null) per step")
+    return steps or len(entries or ()) or None
 
 
 class RewindBody(Body):
@@ -236,17 +240,23 @@ class ForkOptions(Body):
     new_prompt: Prompt | None = None
     new_seed: Seed | None = None
     prompt_mode: PromptMode = "keep"
-    steps: Annotated[int, Field(ge=0), AfterValidator(checks.steps)] = Field(
-        0,
-        description="Steps to run after the fork, in the same job.",
+    steps: Annotated[int, Field(ge=0), AfterValidator(checks.steps)] | None = Field(
+        None,
+        description="Steps to run after the fork, in the same job. Default: one per entry of `actions`, else none.",
         json_schema_extra=decided_by("max_steps_per_job"),
     )
+    actions: Actions | None = None
     spread: bool = Field(
         False, description="Place it on the worker with the least to do, not where its parent's state is."
     )
     bulk: bool = Field(False, description="Evaluation run: low priority, needs no session slot, closes at its end.")
     label: Label | None = None
     lease_s: LeaseS | None = None
+
+    @model_validator(mode="after")
+    def _one_entry_per_step(self) -> Self:
+        self.steps = _steps_of("actions", self.actions, self.steps) or 0
+        return self
 
 
 class ForkBody(ForkOptions):

@@ -21,6 +21,7 @@ from arc_fabric.errors import InvalidRequest
 
 SessionName = Annotated[str, typer.Argument(metavar="SESSION", help="Id, label, or 'last'.")]
 Label = Annotated[str | None, typer.Option(help="A name for people.")]
+ActionsFile = Annotated[Path | None, typer.Option(help="JSON: per step [horizon][dim], or null to predict.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the job.")]
 
 
@@ -64,7 +65,7 @@ def step(
     steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="How many.")] = 1,
     prompt: Annotated[str | None, typer.Option(help="New prompt from here on.")] = None,
     seed: Annotated[int | None, typer.Option(help="New seed from here on.")] = None,
-    actions: Annotated[Path | None, typer.Option(help="JSON: per step [horizon][dim], or null to predict.")] = None,
+    actions: ActionsFile = None,
     observed: Annotated[
         list[Path] | None, typer.Option(help="A real frame since the last step, oldest first; once per frame.")
     ] = None,
@@ -88,6 +89,7 @@ def fork(
     prompt: Annotated[str | None, typer.Option(help="Prompt of the fork.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the fork.")] = None,
     steps: Annotated[int, typer.Option("--steps", "-n", min=0, help="Steps to run in the same job.")] = 0,
+    actions: ActionsFile = None,
     bulk: Annotated[bool, typer.Option(help="Low priority, needs no session slot, closes at its end.")] = False,
     label: Label = None,
     as_json: JsonFlag = False,
@@ -97,6 +99,7 @@ def fork(
     source = remote.session(session)
     path = f"/api/checkpoints/{checkpoint or checkpoint_at(remote, source, at)}/fork"
     body = {"new_prompt": prompt, "new_seed": seed, "steps": steps or None, "bulk": bulk or None, "label": label}
+    body["actions"] = _read_json(actions) if actions else None
     answer = remote.post(path, **body)
     job = remote.finish(answer["job"], "fork", quiet=as_json)
     _tell(remote.get(f"/api/sessions/{answer['session_id']}"), job, as_json)

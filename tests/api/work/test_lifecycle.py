@@ -81,6 +81,19 @@ def test_a_checkpoint_is_forked_at_its_own_address(session: Made) -> None:
     assert web.problem(422, "POST", path, json={"checkpoint_id": head})["code"] == "InvalidRequest"
 
 
+def test_a_fork_is_given_its_actions_in_one_request(session: Made) -> None:
+    """The fork and its steps are one job; a plan that does not fit is refused, and no session is left behind."""
+    web, head = session.web, session.step()["result"]["head"]
+    path, sizes = f"/api/checkpoints/{head}/fork", web.ok("GET", "/api/model")["geometry"]
+    action = [[0.25] * sizes["action_dim"]] * sizes["action_horizon"]
+    made = web.ok("POST", f"{path}?wait=60", json={"actions": [action, None]})
+    assert [step["action_source"] for step in made["job"]["result"]["steps"]] == ["given", "predicted"]
+    before = web.ok("GET", "/api/sessions")["items"]
+    for wrong in ({"actions": [action], "steps": 2}, {"actions": [action], "steps": 0}, {"actions": [action[:1]]}):
+        assert web.problem(422, "POST", path, json=wrong)["code"] == "InvalidRequest"
+    assert [one["id"] for one in web.ok("GET", "/api/sessions")["items"]] == [one["id"] for one in before]
+
+
 def test_fork_with_the_same_seed_equals_the_trunk(session: Made) -> None:
     """A fork that changes nothing repeats the trunk's bits; with another prompt it parts at the first step."""
     session.step()

@@ -18,7 +18,7 @@ import { showTab } from "./tabs.js";
  * @import { Problem } from "../net/api.js"
  * @import { Job, Node, Schemas, Session } from "../state/types.js"
  * @typedef {Partial<Schemas["StepBody"]>} StepBody
- * @typedef {Partial<Schemas["ForkBody"]> & {checkpoint_id: string, steps: number}} ForkBody
+ * @typedef {Partial<Schemas["ForkBody"]> & {checkpoint_id: string}} ForkBody
  */
 
 /**
@@ -64,30 +64,25 @@ export function step(sessionId, body, form) {
   }, form);
 }
 
-/**
- * Fork a checkpoint; the new branch opens beside the others. With actions the fork is made first, and they are a step of it.
- * @param {Node} node @param {ForkBody} body @param {{actions?: StepBody["actions"], form?: HTMLFormElement}} [more]
- */
-export function fork(node, body, { actions, form } = {}) {
+/** Fork a checkpoint; the new branch opens beside the others. @param {Node} node @param {ForkBody} body @param {HTMLFormElement} [form] */
+export function fork(node, body, form) {
   return attempt(async () => {
-    const session = await branch(node, actions ? { ...body, steps: 0 } : body);
-    if (actions) putJob((await api.post(`/api/sessions/${session.id}/step`, { actions })).job);
-    if (body.steps > 0) followHead();
+    await branch(node, body);
+    if (body.steps) followHead();
     toast(`Forked at step ${node.frame_index}`, { kind: "good" });
   }, form);
 }
 
-/** Go another way from an old checkpoint: fork there, and step the fork. @param {Node} node @param {StepBody} body @param {HTMLFormElement} [form] */
-export function forkAndStep(node, body, form) {
+/** Go another way from an old checkpoint: fork there with these steps. @param {Node} node @param {StepBody} body @param {HTMLFormElement} [form] */
+export function forkAndStep(node, { steps, actions, prompt, seed }, form) {
   return attempt(async () => {
-    const session = await branch(node, { checkpoint_id: node.id, steps: 0 });
-    putJob((await api.post(`/api/sessions/${session.id}/step`, body)).job);
+    await branch(node, { checkpoint_id: node.id, steps: steps ?? undefined, actions, new_prompt: prompt, new_seed: seed });
     followHead();
     toast(`Forked at step ${node.frame_index}`, { kind: "good", more: "The session that made this checkpoint stays as it is." });
   }, form);
 }
 
-/** @param {Node} node @param {ForkBody} body @returns {Promise<Session>} */
+/** @param {Node} node @param {ForkBody} body */
 async function branch(node, body) {
   const { session, job } = await api.post(`/api/sessions/${node.session_id}/fork`, optional(body));
   putSession({ ...session, head: session.head ?? node.id });
@@ -96,7 +91,6 @@ async function branch(node, body) {
   state.panes[state.active].follows = true;
   state.selected = node.id;
   touch("selection", "nodes");
-  return session;
 }
 
 /**

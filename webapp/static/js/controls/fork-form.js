@@ -52,8 +52,8 @@ export function buildForkForm() {
     }
     busy(go, async () => (await fork(node, {
       checkpoint_id: node.id, prompt_mode: promptMode, steps: n ?? 0, label: label.value.trim(),
-      new_prompt: words === node.prompt ? null : words, new_seed: chosen === node.seed ? null : chosen,
-    }, { actions, form })) && drafts.sent());
+      new_prompt: words === node.prompt ? null : words, new_seed: chosen === node.seed ? null : chosen, actions,
+    }, form)) && drafts.sent());
   });
   on(["selection", "nodes", "sessions", "panes", "active"], () => {
     const now = subject();
