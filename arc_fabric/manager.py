@@ -11,8 +11,8 @@ model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary, finalize
@@ -190,8 +190,9 @@ class StateManager:
         snapshot = self.load(checkpoint_id)
         self.set_resident(None)
         if not snapshot.is_root:
-            self._put_back(snapshot)
-            self._kv.rebuild(snapshot)
+            with self._keeping_seed():
+                self._put_back(snapshot)
+                self._kv.rebuild(snapshot)
         self.clear()
         return snapshot.caches()
 
@@ -199,7 +200,7 @@ class StateManager:
         """After a failed call: put the snapshot back where that costs nothing, else leave the head empty until a
         session needs it."""
         if snapshot.has_kv or snapshot.is_root:
-            with suppress(StateOverwritten):
+            with suppress(StateOverwritten), self._keeping_seed():
                 self.restore_state(snapshot)
                 return
         self.clear()
@@ -207,7 +208,21 @@ class StateManager:
     def make_resident(self, snapshot: WorldStateSnapshot) -> None:
         """`restore_state`, unless the head holds this very snapshot."""
         if self._resident is not snapshot:
-            self.restore_state(snapshot)
+            with self._keeping_seed():
+                self.restore_state(snapshot)
+
+    @contextmanager
+    def _keeping_seed(self) -> Iterator[None]:
+        """Between calls the head has its own seed: the default of worlds that are given none."""
+        if self.declared is not None:
+            yield
+            return
+        head = self.windowed.action_head
+        seed = head.seed
+        try:
+            yield
+        finally:
+            head.seed = seed
 
     def clear(self) -> None:
         """Empty the head, so that the next call starts a window; frees what only the head held."""
@@ -265,6 +280,8 @@ class StateManager:
         `force`."""
         snapshot = self.load(checkpoint_id, force)
         self.make_resident(snapshot)
+        if self.declared is None:
+            self.windowed.action_head.seed = snapshot.seed
         return snapshot
 
     def load(self, checkpoint_id: str, force: bool = False) -> WorldStateSnapshot:

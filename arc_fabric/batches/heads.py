@@ -1,7 +1,7 @@
 """What a model's head holds, taken out, joined to the head of a batch, and cut into rows again.
 
-In a batch the lists of caches are joined along axis 1 ([2, B, ...]), all other tensors along axis 0, and `seed` is a
-list of one seed per row (see `arc_fabric.models.contract`).
+In a batch the lists of caches are joined along axis 1 ([2, B, ...]), all other tensors along axis 0 (see
+`arc_fabric.models.contract`).
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Head:
             head.memory if model.abilities.remembers else None,
         )
 
-    def put(self, model: WorldModel, seed: int | list[int]) -> None:
+    def put(self, model: WorldModel) -> None:
         """Make this the model's head."""
         head = model.action_head
         for name, layers in self.lists.items():
             setattr(head, name, list(layers))
         for name, tensor in self.tensors.items():
             setattr(head, name, tensor)
-        head.current_start_frame, head.seed = self.current_start_frame, seed
+        head.current_start_frame = self.current_start_frame
         if model.abilities.remembers:
             head.memory = self.memory
 

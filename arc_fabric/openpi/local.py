@@ -66,8 +66,6 @@ class LocalBackend:
             session.step(auto_checkpoint=False, observed=np.stack([grey] * count) if self.closed_loop else None)
             manager.clear()
             manager.store.close()
-            if hasattr(self.model, "action_head"):
-                self.model.action_head.seed = manager.default_seed
 
         self.run(steps)
 

@@ -59,6 +59,13 @@ def test_exact_rows_have_the_bits_of_steps_alone(model: WorldModel) -> None:
             assert_same(row, fork.step())
 
 
+def test_the_seeds_of_rows_are_no_default(model: WorldModel) -> None:
+    """After a batch the head has its own seed again."""
+    own = model.action_head.seed
+    _steps(_forks(_trunk(model, 1)))
+    assert model.action_head.seed == own == StateManager(model).default_seed
+
+
 def test_a_row_goes_on_alone_with_the_same_bits(model: WorldModel) -> None:
     """What an exact batch leaves in a session and in the store is what a step leaves there."""
     trunk = _trunk(model, 0)

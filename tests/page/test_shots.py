@@ -159,16 +159,16 @@ def test_a_narrow_window(demo: Any, view: View, width: int) -> None:
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_screenshots_of_many_branches(demo: Any, view: View, shots: Path, theme: str) -> None:
+def test_screenshots_of_many_branches(world: World, view: View, shots: Path, theme: str) -> None:
     """A tree of 1,000, a grid of 200, an evaluation: from a phone to a large screen, none scrolls sideways."""
-    world, branches = demo
+    trunk = world.plant(1, label="trunk")
     plan = {
-        "checkpoints": [branches[0]["head"]],
+        "checkpoints": [trunk["head"]],
         "prompts": ["pick up the red cup", "push the cup to the left"],
         "steps": 1,
     }
     made = world.ok("POST", "/api/evaluations", json=plan | {"seeds": list(range(12)), "label": "which verb works"})
-    matrix = f"{world.link(branches[:1])}&view=evaluations&evaluation={made['evaluation']['id']}"
+    matrix = f"{world.link([trunk])}&view=evaluations&evaluation={made['evaluation']['id']}"
     view.open(matrix, theme=theme).page.locator(".eval-title .chip", has_text="finished").wait_for(timeout=120_000)
     view.until("document.querySelectorAll('.cell img').length === 24")
     view.until("[...document.querySelectorAll('.cell img')].every((img) => img.complete)")
@@ -176,7 +176,7 @@ def test_screenshots_of_many_branches(demo: Any, view: View, shots: Path, theme:
         # the sheet is read anew for another width; on a phone three seeds stand side by side, however narrow it is
         view.until("((m) => m.scrollWidth <= m.clientWidth + 1)(document.querySelector('.matrix'))")
         save(view, shots, f"evaluation-{width}-{theme}")
-    grown.show(view.page, world.url, grown.tree(1_000, 200), branches[0])
+    grown.show(view.page, world.url, grown.tree(1_000, 200), trunk)
     view.until("s.ready && s.nodes === 1000")
     for width in at_all_widths(view):
         if width < NARROW:

@@ -57,6 +57,23 @@ def test_restore_by_id_puts_the_state_into_the_head(manager: StateManager, sessi
     assert manager.model.action_head.current_start_frame == 5
 
 
+def test_a_worlds_seed_is_not_the_next_worlds_default(model: ToyModel) -> None:
+    """Steps, forks, a failed call and what it leaves: whoever manages the model next begins with the model's own seed.
+    Who restores by hand has the seed of what was restored."""
+    first = StateManager(model)
+    session = new_session(first, seed=42)
+    steps = run(session, 2)
+    session.fork(steps[0].checkpoint_id, seed=7).step()
+    session.step()
+    model.fault = "denoise"
+    with pytest.raises(InjectedFaultError):
+        session.step()
+    assert StateManager(model).default_seed == 1140
+    assert_same(new_session(StateManager(model)).step(), uninterrupted(1)[0])
+    first.restore(steps[1].checkpoint_id)
+    assert model.action_head.seed == 42
+
+
 def test_listing_and_deleting(manager: StateManager, session: Session) -> None:
     """A deleted checkpoint is unavailable; its children are not touched."""
     ids = [session.head] + [step.checkpoint_id for step in run(session, 3)]

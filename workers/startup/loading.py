@@ -70,8 +70,6 @@ def warm(model: Model) -> None:
     session.step(auto_checkpoint=False)
     manager.clear()
     manager.store.close()
-    if hasattr(model, "action_head"):
-        model.action_head.seed = manager.default_seed
 
 
 def open_store(settings: Settings, process: WorkerProcess, model: Model) -> SnapshotStore:
