@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +149,13 @@ def test_flower_hears_of_both_ends(web: WebServer, sender: Celery, picture: str)
             connection, handlers={"*": lambda event: heard.update({f"{event.get('uuid')} {event['type']}": event})}
         )
         with receiver.consumer_context() as (listening, _, _):
+            with suppress(TimeoutError):
+                listening.drain_events(timeout=0.5)  # it listens from the first time on that it is asked
             good, bad = _send(sender, "arc.step", session_id=session), _send(sender, "arc.jump")
-            while f"{good} task-succeeded" not in heard or f"{bad} task-failed" not in heard:
+            ends, until = {f"{good} task-succeeded", f"{bad} task-failed"}, time.monotonic() + 60
+            while not ends <= heard.keys() and time.monotonic() < until:
                 listening.drain_events(timeout=30)
+    assert ends <= heard.keys()
     assert heard[f"{good} task-succeeded"]["result"] == repr(_job(web, good)["id"])
     assert "There is no task" in heard[f"{bad} task-failed"]["exception"]
     assert heard[f"{bad} task-failed"]["hostname"].startswith("intake@")
