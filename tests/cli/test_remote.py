@@ -27,10 +27,6 @@ def test_the_main_job_in_a_terminal(remote_cli: Cli, trunk: str, tmp_path: Path)
     fork = remote_cli("fork", trunk, "--at", "2", "--prompt", "push the cup to the left", "-n", "2", "--json").json
     assert fork["session"]["frame_index"] == 4
     assert fork["session"]["parent_session"] == trunk
-    plan = tmp_path / "actions.json"
-    plan.write_text(json.dumps([[[1.0, 0.0, 0.0, -1.0]] * 8, None]))
-    steered = remote_cli("fork", trunk, "--at", "2", "--actions", str(plan), "--json").json
-    assert [step["action_source"] for step in steered["job"]["result"]["steps"]] == ["given", "predicted"]
     assert remote_cli("step", trunk, "-n", "1", "--json").json["job"]["result"]["frame_index"] == 4
     assert "at step 3" in remote_cli("rewind", trunk).out
     retry = remote_cli("step", trunk, "--prompt", "carefully pick up the red cup", "--json").json
@@ -52,6 +48,14 @@ def test_the_main_job_in_a_terminal(remote_cli: Cli, trunk: str, tmp_path: Path)
     target = tmp_path / "branch.mp4"
     assert remote_cli("video", trunk, "-o", str(target), "--json").json["bytes"] == target.stat().st_size
     assert target.read_bytes()[4:8] == b"ftyp"
+
+
+def test_a_fork_is_given_actions_from_a_file(remote_cli: Cli, trunk: str, tmp_path: Path) -> None:
+    """One step per entry; null lets the policy predict."""
+    plan = tmp_path / "actions.json"
+    plan.write_text(json.dumps([[[1.0, 0.0, 0.0, -1.0]] * 8, None]))
+    steered = remote_cli("fork", trunk, "--at", "2", "--actions", str(plan), "--json").json
+    assert [step["action_source"] for step in steered["job"]["result"]["steps"]] == ["given", "predicted"]
 
 
 def test_pin_and_unpin_in_a_terminal(remote_cli: Cli, trunk: str) -> None:

@@ -54,6 +54,19 @@ def test_recorded_steps_have_the_bits_of_plain_ones(model: TabletopModel, given:
     assert model._sample._steer._recorded if given else model._sample._imagine._recorded
 
 
+def test_batches_in_one_pass_are_not_recorded() -> None:
+    """They have a graph for each number of rows, which costs more than it saves."""
+    model = TabletopModel.load()
+    model.exact_batches = False
+    one = model.make_inputs(samples()[NAME][None], "pick up the red cup")
+    model.action_head.seed = [1, 2]
+    model.lazy_joint_video_action_causal({name: torch.cat([value, value]) for name, value in one.items()})
+    assert not model._sample._imagine._recorded
+    model.action_head.seed = 1
+    model.lazy_joint_video_action_causal(one)
+    assert model._sample._imagine._recorded
+
+
 def test_only_what_is_called_often_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recording takes as long as so many calls; the same is computed before and after."""
     monkeypatch.setattr(graphs, "PLAIN_CALLS", 3)
@@ -69,7 +82,7 @@ def test_only_what_is_called_often_is_recorded(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_only_the_shapes_used_last_stay_recorded() -> None:
-    """Batches of every size pass by; each graph takes tens of megabytes."""
+    """Shapes of many kinds pass by; each graph takes tens of megabytes."""
     recordings = []
     graph = Graph(lambda x: recordings.append(len(x)) or x.sin())
     with torch.inference_mode():

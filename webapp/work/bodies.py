@@ -240,8 +240,8 @@ class ForkOptions(Body):
     new_prompt: Prompt | None = None
     new_seed: Seed | None = None
     prompt_mode: PromptMode = "keep"
-    steps: Annotated[int, Field(ge=0), AfterValidator(checks.steps)] | None = Field(
-        None,
+    steps: Annotated[int, Field(ge=0), AfterValidator(checks.steps)] = Field(
+        0,
         description="Steps to run after the fork, in the same job. Default: one per entry of `actions`, else none.",
         json_schema_extra=decided_by("max_steps_per_job"),
     )
@@ -255,7 +255,7 @@ class ForkOptions(Body):
 
     @model_validator(mode="after")
     def _one_entry_per_step(self) -> Self:
-        self.steps = _steps_of("actions", self.actions, self.steps) or 0
+        self.steps = _steps_of("actions", self.actions, self.steps or None) or 0
         return self
 
 

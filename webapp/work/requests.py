@@ -42,7 +42,7 @@ def fork(body: ForkBody, key: str | None) -> JobRequest:
         prompt=body.new_prompt,
         seed=body.new_seed,
         prompt_mode=body.prompt_mode,
-        steps=body.steps or 0,
+        steps=body.steps,
         actions=body.actions,
         bulk=body.bulk,
         spread=body.spread,

@@ -4,8 +4,10 @@ A step is thousands of small operations; called one by one from Python they take
 interpreter's lock and fetch it back each time, so that the threads beside the model (which store and show the last
 step) hold it up. A recorded part (a traced TorchScript function) does the same operations in the same order, so its
 bits are those of the plain calls (a test holds them against each other); nothing is fused or reordered. Recording a
-whole block takes about as long as twenty calls (two seconds), most of it for the graph of 22,000 lines that the loops
-over noise levels unroll to; so it is done at the twentieth: whoever steps a few times does not wait for it.
+whole block takes as long as some thirty calls (4.6 seconds of CPU on a busy machine) and some 200 MB, most of it for
+the graph of 22,000 lines that the loops over noise levels unroll to; what it saves makes up for that after some 150
+calls. So it is done at the sixtieth: whoever steps a few times does not wait for it. Batches are not recorded: they
+spend less of their time in the interpreter, and have a graph for each number of rows.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from torch import Tensor
 
 GROWING_AXIS = 2
 """The axis on which caches grow."""
-PLAIN_CALLS = 20
+PLAIN_CALLS = 60
 """Calls of a combination of shapes before it is recorded."""
 KEPT = 8
 """Graphs that are kept per function, those used last: one takes tens of megabytes, each size of a batch has one."""
@@ -61,6 +63,11 @@ class Graph:
         with torch.jit.optimized_execution(False):
             self._leaving()
             return run(*every)[0]
+
+    def plain(self, *inputs: Any, caches: Sequence[Tensor] = ()) -> Any:
+        """The same by a plain call, whatever is recorded."""
+        self._leaving()
+        return self._function(*inputs, list(caches)) if caches else self._function(*inputs)
 
     def _run_for(self, key: tuple[object, ...], inputs: tuple[Any, ...]) -> Callable[..., Any] | None:
         run = self._recorded.pop(key, None)

@@ -114,10 +114,9 @@ class Sampler:
         """Write the clean frames into the caches (as of `write_kv`, none at first), then sample one block of B rows,
         2B prompts [prompt, empty]: first its actions, unless unit actions [B, 8, 4] are given, then the video they
         lead to."""
-        if given is None:
-            video, actions, *caches = self._imagine(inputs, prompts, caches=caches)
-        else:
-            video, actions, *caches = self._steer(given, inputs, prompts, caches=caches)
+        graph, told = (self._imagine, ()) if given is None else (self._steer, (given,))
+        run = graph if len(inputs.clean) == 1 else graph.plain
+        video, actions, *caches = run(*told, inputs, prompts, caches=caches)
         return Block(video, actions, tuple(caches))
 
     def _leaving(self) -> None:
