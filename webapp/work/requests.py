@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from flask import g
 
@@ -43,7 +43,7 @@ def fork(body: ForkBody, key: str | None) -> JobRequest:
         seed=body.new_seed,
         prompt_mode=body.prompt_mode,
         steps=body.steps,
-        actions=body.actions,
+        actions=cast("list[Any] | None", body.actions),  # rows by name are numbers since they were checked
         bulk=body.bulk,
         spread=body.spread,
         label=body.label,
