@@ -5,7 +5,7 @@ import { putJob } from "../state/events.js";
 import { isOver } from "../state/jobs.js";
 import { on, state, touch } from "../state/store.js";
 import { slug } from "../ui/format.js";
-import { follow } from "../ui/save.js";
+import { save } from "../ui/save.js";
 import { problem, toast } from "../ui/toasts.js";
 import * as api from "./api.js";
 
@@ -17,7 +17,7 @@ export async function saveClip(url, name) {
   try {
     const answer = await api.head(url);
     if (answer.status !== 202) {
-      saveAs(url, name, answer);
+      await fetchClip(url, name);
       return;
     }
     const job = await api.get(answer.headers.get("Location") ?? "");
@@ -42,13 +42,10 @@ export function watchClips() {
   });
 }
 
-/** Have the browser fetch a clip of any size straight to its disk. Raises what the server has against it. @param {string} url @param {string} name */
+/** The server names a clip after its frames; the branch's name goes before that. @param {string} url @param {string} name */
 async function fetchClip(url, name) {
-  saveAs(url, name, await api.head(url));
-}
-
-/** The server names a clip after its frames; the branch's name goes before that. @param {string} url @param {string} name @param {Response} answer */
-function saveAs(url, name, answer) {
+  const answer = await fetch(here(url));
+  if (!answer.ok) await api.get(url);
   const given = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "clip.mp4";
-  follow(here(url), `${slug(name)}-${given.replace(/^ckp_\w+-/, "")}`);
+  save(await answer.blob(), `${slug(name)}-${given.replace(/^ckp_\w+-/, "")}`);
 }
