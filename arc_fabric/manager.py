@@ -341,6 +341,14 @@ class StateManager:
         for _, oldest in self._kept.add(present(snapshot.checkpoint_id), snapshot):
             self._let_go(oldest)
 
+    def let_go_of(self, session_id: str) -> None:
+        """Keep the snapshots that a session made at hand no longer: it will not be asked for again soon. They come from
+        the store then, as any other."""
+        for checkpoint_id, snapshot in self._kept.items():
+            if snapshot.session_id == session_id:
+                self._kept.pop(checkpoint_id)
+                self._let_go(snapshot)
+
     def _let_go(self, snapshot: WorldStateSnapshot) -> None:
         """Free the KV of a stored snapshot that is neither in the head nor kept, whoever else holds the snapshot."""
         if snapshot is self._resident or snapshot.checkpoint_id is None or snapshot.checkpoint_id in self._kept:

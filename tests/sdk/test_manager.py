@@ -118,6 +118,22 @@ def test_only_the_head_keeps_a_kv_when_memory_is_short(model: ToyModel) -> None:
             assert [other.snapshot.has_kv for other in sessions] == [other is one for other in sessions]
 
 
+def test_a_session_that_is_over_keeps_nothing_at_hand(model: ToyModel) -> None:
+    """Its checkpoints come from the store, with the same bits; those of its parent stay where they are."""
+    manager = StateManager(model)
+    trunk = new_session(manager)
+    ids = [step.checkpoint_id for step in run(trunk, 3)]
+    fork = trunk.fork(ids[1], seed=8)
+    made = run(fork, 3)
+    head, name = made[1].checkpoint_id, fork.session_id
+    expected = made[2]
+    del fork, made
+    manager.let_go_of(name)
+    assert not manager.is_resident(head)
+    assert manager.is_resident(ids[1])
+    assert_same(Session.from_checkpoint("again", model, manager, head).step(), expected)
+
+
 def test_max_checkpoints_bounds_what_is_kept_in_memory(model: ToyModel) -> None:
     """The latest are kept; the others are in the store."""
     manager = StateManager(model, max_checkpoints=3)

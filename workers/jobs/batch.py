@@ -69,7 +69,7 @@ class Batch:
             raise
         finally:
             for run in self._runs:
-                run.runtime.drop(run.session.id)
+                run.runtime.forget(run.session.id)
             self._process.current_job = self._process.current_session = None
             self._process.mates = ()
             self._process.gil_turns.open()

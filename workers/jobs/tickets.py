@@ -83,7 +83,7 @@ class Tickets:
         finally:
             process.current_job = process.current_session = None
         if run.session.bulk or run.job.kind == "close":
-            run.runtime.drop(run.session.id)
+            run.runtime.forget(run.session.id)
         return run
 
     def _mates(self, run: JobRun) -> list[JobRun]:

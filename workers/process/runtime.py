@@ -68,12 +68,17 @@ class Runtime:
         """Let go of a session's state; storage still has it."""
         self._residents.pop(session_id, None)
 
+    def forget(self, session_id: str) -> None:
+        """Let go of a session that works here no more, and of the checkpoints that were kept at hand for it."""
+        self.drop(session_id)
+        self.manager.let_go_of(session_id)
+
     def drop_idle(self, older_than_s: float) -> list[str]:
         """Let go of sessions that nobody used for a while; returns their ids."""
         limit = time.monotonic() - older_than_s
         idle = [session_id for session_id, kept in list(self._residents.items()) if kept.used < limit]
         for session_id in idle:
-            self.drop(session_id)
+            self.forget(session_id)
         if not self._residents:
             self.manager.clear()
         return idle

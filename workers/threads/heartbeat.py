@@ -63,6 +63,6 @@ class Heartbeat(Rounds):
             return
         for session_id in runtime.resident_ids():
             if session_id not in owned:
-                runtime.drop(session_id)
+                runtime.forget(session_id)
         for session_id in runtime.drop_idle(process.settings.idle_park_s):
             log.info("parked %s", session_id)
