@@ -42,7 +42,10 @@ def mcnemar(only_first: int, only_second: int) -> float:
     if n == 0:
         return 1.0
     # Whole numbers until the last division: 2.0 ** n overflows beyond a thousand pairs.
-    tail: int = sum(math.comb(n, k) for k in range(min(only_first, only_second) + 1))
+    ways = tail = 1  # of choosing k from n, each from the one before it: math.comb would count each anew
+    for k in range(min(only_first, only_second)):
+        ways = ways * (n - k) // (k + 1)
+        tail += ways
     return float(min(1.0, tail / 2 ** (n - 1)))
 
 
