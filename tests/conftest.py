@@ -17,6 +17,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import pytest
 import redis
 from minio import Minio
 
+from arc_fabric.services.ports import free_ports
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
@@ -37,6 +39,10 @@ from tests.support.sharing_out import BySystem
 from tests.support.web_fixtures import picture, web, web_server
 
 __all__ = ["picture", "web", "web_server"]
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Several processes run tests at once: with more threads each they would wait for each other. Torch reads it when it is
+imported, which is later."""
 
 _databases = itertools.cycle(range(1, 63))
 """Database 0 is the web server's, 63 that of the workers that a module shares."""
@@ -119,8 +125,9 @@ def settings(redis_url: str, s3_server: WeedServer, s3_bucket: str, tmp_path: Pa
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> RunningStack:
     """The whole system, kept for all its tests: `.url` is the web app, `.facts` what `up --json` printed."""
+    env = {"ARC_FABRIC_OPENPI_PORT": str(free_ports(1)[0])}
     made: RunningStack = kept.get(
-        "stack", lambda: RunningStack(tmp_path_factory.mktemp("stack"), "--devices", "cpu,cpu").running()
+        "stack", lambda: RunningStack(tmp_path_factory.mktemp("stack"), "--devices", "cpu,cpu", env=env).running()
     )
     return made
 

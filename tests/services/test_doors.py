@@ -13,9 +13,8 @@ import ssl
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import psutil
@@ -23,17 +22,14 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from arc_fabric.services.ports import free_ports
+from tests.services.conftest import ADMIN, KEY, ROOT
 from tests.services.stack import RunningStack
 from tests.services.test_servers import listening
-from tests.support.web_server import TOY
 
 pytestmark = pytest.mark.timeout(600)
-ROOT = Path(__file__).resolve().parents[2]
-ADMIN, KEY = "a-secret-of-the-admin", "a-key-for-openpi-only"
 FOREIGN = {"Host": "elsewhere.example", "Origin": "http://elsewhere.example"}
 NOBODY = 65534
-STRANGER = httpx.Client(timeout=10, verify=False, trust_env=False)
+STRANGER = httpx.Client(verify=False, trust_env=False)
 METHODS = ("GET", "POST", "DELETE", "OPTIONS")
 PATHS = (
     "/", "/metrics", "/api/sessions", "/api/workers", "/status", "/ui/index.html", "/cluster/status", "/dir/assign",
@@ -48,31 +44,6 @@ OPEN = {
 """What anyone may read, by service: it says nothing of what is stored."""
 
 
-@pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """All that `up` can start, with tokens, on a directory that others could look into."""
-    env = {
-        "ARC_FABRIC_OPENPI_PORT": str(free_ports(1)[0]),
-        "ARC_FABRIC_OPENPI_KEY": KEY,
-        "ARC_FABRIC_TOKENS": f"chief:admin:{ADMIN}",
-        "PYTHONPATH": str(ROOT),
-    }
-    folder = tmp_path_factory.mktemp("doors") / "data"
-    folder.mkdir(mode=0o755)
-    running = RunningStack(folder, "--devices", "cpu", "--model", TOY, env=env)
-    yield running.start()
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """The same without tokens: for who sits at this machine."""
-    env = {"ARC_FABRIC_OPENPI_PORT": str(free_ports(1)[0]), "PYTHONPATH": str(ROOT)}
-    running = RunningStack(tmp_path_factory.mktemp("lone") / "data", "--devices", "cpu", "--model", TOY, env=env)
-    yield running.start()
-    running.stop()
-
-
 def ports(running: RunningStack) -> dict[str, set[int]]:
     """Ports by service."""
     found = {}
@@ -82,10 +53,12 @@ def ports(running: RunningStack) -> dict[str, set[int]]:
     return found
 
 
-def ask(port: int, method: str, path: str, headers: dict[str, str], scheme: str = "http") -> httpx.Response | None:
+def ask(
+    port: int, method: str, path: str, headers: dict[str, str], scheme: str = "http", timeout: float = 10.0
+) -> httpx.Response | None:
     """The answer; None where there is none in HTTP."""
     with suppress(httpx.HTTPError):
-        return STRANGER.request(method, f"{scheme}://127.0.0.1:{port}{path}", headers=headers)
+        return STRANGER.request(method, f"{scheme}://127.0.0.1:{port}{path}", headers=headers, timeout=timeout)
     return None
 
 
@@ -96,42 +69,49 @@ def told(answer: httpx.Response) -> bool:
     )
 
 
-def test_the_ports_are_those_of_the_table(closed: RunningStack) -> None:
+def test_the_ports_are_those_of_the_table(guarded_stack: RunningStack) -> None:
     """One each of Redis, web app, Flower and OpenPI, ten of the object store, none of the workers; SECURITY.md has a
     line for each."""
-    counts = {name: len(found) for name, found in ports(closed).items()}
+    counts = {name: len(found) for name, found in ports(guarded_stack).items()}
     assert counts == {"redis": 1, "s3": 10, "gpu.0": 0, "media": 0, "web": 1, "flower": 1, "openpi": 1}
     table = re.findall(r"^\| `(\w+)`", (ROOT / "SECURITY.md").read_text(), re.MULTILINE)
     assert {name for name, count in counts.items() if count} <= set(table)
 
 
 @pytest.mark.parametrize("headers", [{}, FOREIGN, {"Authorization": "Bearer nonsense"}], ids=["user", "page", "guess"])
-def test_no_port_tells_a_stranger_anything(closed: RunningStack, headers: dict[str, str]) -> None:
+def test_no_port_tells_a_stranger_anything(guarded_stack: RunningStack, headers: dict[str, str]) -> None:
     """Over HTTP and HTTPS, with every method; no port lets pages of others read its answers (S3 does, and has only
     refusals for who cannot sign)."""
-    for service, found in ports(closed).items():
-        for port in found:
-            for path in (*PATHS, *OPEN.get(service, ())):
-                for method in METHODS:
-                    answer = ask(port, method, path, headers)
-                    if answer is None:
-                        continue
-                    allowed = path in OPEN.get(service, ()) or method == "OPTIONS"
-                    assert allowed or not told(answer), (service, port, method, path, answer.text[:200])
-                    assert service == "s3" or "access-control-allow-origin" not in answer.headers, (service, path)
-            assert service == "web" or ask(port, "GET", "/", headers, "https") is None, (service, port)
+    doors = [(service, port) for service, found in ports(guarded_stack).items() for port in found]
+    with ThreadPoolExecutor(len(doors)) as pool:
+        list(pool.map(lambda door: _try(*door, headers), doors))
 
 
-def test_the_object_stores_parts_want_to_see_the_certificate(closed: RunningStack) -> None:
+def _try(service: str, port: int, headers: dict[str, str]) -> None:
+    """Every path and method at one port."""
+    for path in (*PATHS, *OPEN.get(service, ())):
+        for method in METHODS:
+            answer = ask(port, method, path, headers)
+            if answer is None:
+                continue
+            allowed = path in OPEN.get(service, ()) or method == "OPTIONS"
+            assert allowed or not told(answer), (service, port, method, path, answer.text[:200])
+            assert service == "s3" or "access-control-allow-origin" not in answer.headers, (service, path)
+    assert service == "web" or ask(port, "GET", "/", headers, "https", 4.0) is None, (service, port)
+
+
+def test_the_object_stores_parts_want_to_see_the_certificate(guarded_stack: RunningStack) -> None:
     """Nine ports speak TLS to who shows the one certificate; with another, or none, not a byte of HTTP/2 comes back.
     The tenth is S3, which wants its key."""
-    secrets = closed.data_dir / "secrets"
+    secrets = guarded_stack.data_dir / "secrets"
     ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     ours.check_hostname, ours.verify_mode = False, ssl.CERT_NONE
     stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
     ours.load_cert_chain(secrets / "s3-parts.pem")
-    spoken = {port: (_says(port, ours), _says(port, stranger), _says(port, None)) for port in ports(closed)["s3"]}
+    spoken = {
+        port: (_says(port, ours), _says(port, stranger), _says(port, None)) for port in ports(guarded_stack)["s3"]
+    }
     assert sorted(known for known, _, _ in spoken.values()) == [False] + [True] * 9
     assert not any(unknown or plain for _, unknown, plain in spoken.values())
 
@@ -147,18 +127,18 @@ def _says(port: int, context: ssl.SSLContext | None) -> bool:
     return False
 
 
-def test_redis_wants_its_password(closed: RunningStack) -> None:
+def test_redis_wants_its_password(guarded_stack: RunningStack) -> None:
     """Commands of a stranger are refused; it is no server of HTTP either."""
-    (port,) = ports(closed)["redis"]
+    (port,) = ports(guarded_stack)["redis"]
     for command in (b"PING", b"INFO", b"CONFIG GET *", b"FLUSHALL", b"SHUTDOWN NOSAVE", b"AUTH nonsense", b"HELLO 3"):
         with socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
             stranger.sendall(command + b"\r\n")
             assert re.match(rb"-(NOAUTH|WRONGPASS)", stranger.recv(200)), command
 
 
-def test_the_policy_endpoint_wants_its_key_and_no_page(closed: RunningStack) -> None:
+def test_the_policy_endpoint_wants_its_key_and_no_page(guarded_stack: RunningStack) -> None:
     """Without the key nobody speaks to it; with it, only who is no page."""
-    url = closed.facts["openpi_url"]
+    url = guarded_stack.facts["openpi_url"]
     for key, origin, status in ((None, None, 401), ("x" * 21, None, 401), (KEY, "http://elsewhere.example", 403)):
         headers = {"Authorization": f"Api-Key {key}"} if key else {}
         with pytest.raises(InvalidStatus) as refusal:
@@ -168,49 +148,31 @@ def test_the_policy_endpoint_wants_its_key_and_no_page(closed: RunningStack) -> 
         assert client.recv(timeout=30)
 
 
-def test_flower_opens_for_the_admin(closed: RunningStack) -> None:
+def test_flower_opens_for_the_admin(guarded_stack: RunningStack) -> None:
     """Its pages and figures, for who has a token of scope admin."""
     for path in ("/", "/metrics", "/tasks"):
-        assert httpx.get(closed.facts["flower_url"] + path, auth=("chief", ADMIN)).status_code == 200, path
-        assert httpx.get(closed.facts["flower_url"] + path, auth=("chief", "wrong")).status_code == 401, path
+        assert httpx.get(guarded_stack.facts["flower_url"] + path, auth=("chief", ADMIN)).status_code == 200, path
+        assert httpx.get(guarded_stack.facts["flower_url"] + path, auth=("chief", "wrong")).status_code == 401, path
 
 
-@pytest.mark.parametrize("service", ["web", "flower", "openpi"])
-def test_without_tokens_no_page_comes_in_by_a_name_of_its_own(lone: RunningStack, service: str) -> None:
-    """A Host that does not name this machine is refused: a page's name that leads to it is the page's."""
-    url = {"web": "url", "flower": "flower_url", "openpi": "openpi_url"}[service]
-    address = lone.facts[url].replace("ws:", "http:")
-    port = httpx.URL(address).port or 0
-    for path in ("/", "/metrics", "/api/sessions", "/api/workers", "/tasks"):
-        answer = ask(port, "GET", path, {"Host": "elsewhere.example"})
-        assert answer is not None
-        assert answer.status_code == 403, (path, answer.text[:200])
-    assert httpx.get(address + {"web": "/", "flower": "/metrics", "openpi": "/healthz"}[service]).status_code == 200
-    if service == "openpi":
-        with pytest.raises(InvalidStatus):
-            connect(lone.facts[url], origin="http://127.0.0.1").__enter__()  # type: ignore[arg-type]
-        with connect(lone.facts[url]) as client:
-            assert client.recv(timeout=30)
-
-
-def test_secrets_are_in_files_of_their_owner_and_nowhere_else(closed: RunningStack) -> None:
+def test_secrets_are_in_files_of_their_owner_and_nowhere_else(guarded_stack: RunningStack) -> None:
     """Not in a log, on a command line, in what `up` and `settings` print, or in what Flower shows."""
-    conf = (closed.data_dir / "secrets" / "redis.conf").read_text()
-    pair = json.loads((closed.data_dir / "secrets" / "s3.json").read_text())
+    conf = (guarded_stack.data_dir / "secrets" / "redis.conf").read_text()
+    pair = json.loads((guarded_stack.data_dir / "secrets" / "s3.json").read_text())
     secrets = [conf.split()[1], pair["secret_key"], ADMIN, KEY]
-    shown = {str(log): log.read_text() for log in closed.data_dir.glob("logs/*")}
-    shown["up"] = json.dumps(closed.facts) + (closed.data_dir / "running.json").read_text()
-    shown["processes"] = " ".join(" ".join(process.cmdline()) for process in _family(closed))
+    shown = {str(log): log.read_text() for log in guarded_stack.data_dir.glob("logs/*")}
+    shown["up"] = json.dumps(guarded_stack.facts) + (guarded_stack.data_dir / "running.json").read_text()
+    shown["processes"] = " ".join(" ".join(process.cmdline()) for process in _family(guarded_stack))
     env = {**os.environ, "ARC_FABRIC_REDIS_URL": f"redis://:{secrets[0]}@127.0.0.1:1/0", "ARC_FABRIC_OPENPI_KEY": KEY}
     for flags in ([], ["--json"]):
         command = [sys.executable, "-m", "arc_fabric", "settings", *flags]
         shown["settings"] = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
         assert "***@127.0.0.1" in shown["settings"]
     for path in ("/", "/broker", "/workers", "/api/workers?refresh=1", "/api/tasks"):
-        shown[path] = httpx.get(closed.facts["flower_url"] + path, auth=("chief", ADMIN), timeout=60).text
+        shown[path] = httpx.get(guarded_stack.facts["flower_url"] + path, auth=("chief", ADMIN), timeout=60).text
     for where, text in shown.items():
         assert not [secret for secret in secrets if secret in text], where
-    for file in (*closed.data_dir.glob("secrets/*"), closed.data_dir / "s3" / "security.toml"):
+    for file in (*guarded_stack.data_dir.glob("secrets/*"), guarded_stack.data_dir / "s3" / "security.toml"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
@@ -219,17 +181,17 @@ def _family(running: RunningStack) -> list[psutil.Process]:
     return [psutil.Process(running.process.pid), *psutil.Process(running.process.pid).children(recursive=True)]
 
 
-def test_the_data_directory_is_its_owners(closed: RunningStack) -> None:
+def test_the_data_directory_is_its_owners(guarded_stack: RunningStack) -> None:
     """It existed with mode 755 and has 700 now; nor is what was made in it open to others."""
-    assert stat.S_IMODE(closed.data_dir.stat().st_mode) == 0o700
-    for path in closed.data_dir.iterdir():
+    assert stat.S_IMODE(guarded_stack.data_dir.stat().st_mode) == 0o700
+    for path in guarded_stack.data_dir.iterdir():
         assert not stat.S_IMODE(path.lstat().st_mode) & 0o077, path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_another_user_opens_no_socket_file(closed: RunningStack) -> None:
+def test_another_user_opens_no_socket_file(guarded_stack: RunningStack) -> None:
     """What listens on a path lets nobody else connect, wherever the path is."""
-    paths = {c.laddr for process in _family(closed) for c in process.net_connections("unix") if c.laddr}
+    paths = {c.laddr for process in _family(guarded_stack) for c in process.net_connections("unix") if c.laddr}
     assert any("seaweedfs" in path for path in paths)
     script = (
         f"import os, socket, sys\nos.setgid({NOBODY}); os.setuid({NOBODY})\n"
@@ -238,6 +200,6 @@ def test_another_user_opens_no_socket_file(closed: RunningStack) -> None:
         "    except OSError: continue\n"
         "    print(path)\n"
     )
-    absolute = [path if path.startswith("/") else str(closed.data_dir / "s3" / path) for path in sorted(paths)]
+    absolute = [path if path.startswith("/") else str(guarded_stack.data_dir / "s3" / path) for path in sorted(paths)]
     done = subprocess.run([sys.executable, "-c", script, *absolute], capture_output=True, text=True, check=True)
     assert done.stdout == ""

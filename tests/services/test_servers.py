@@ -27,6 +27,7 @@ from arc_fabric.services.weed import WeedServer
 from tests.support.waiting import eventually
 
 LOOPBACK = {"127.0.0.1", "::1"}
+STRANGER = httpx.Client(timeout=5, trust_env=False)
 
 
 def listening(pid: int) -> set[tuple[str, int]]:
@@ -87,7 +88,7 @@ def test_no_port_of_the_object_store_serves_a_stranger(s3_server: WeedServer, s3
     for port in ports:
         for path in paths:
             with contextlib.suppress(httpx.HTTPError):
-                answer = httpx.request(method, f"http://127.0.0.1:{port}{path}", headers=headers, timeout=5)
+                answer = STRANGER.request(method, f"http://127.0.0.1:{port}{path}", headers=headers)
                 assert answer.status_code >= 400 or b"mine" not in answer.content, (port, path, answer.text)
                 assert answer.status_code >= 400 or path == "/" or method == "GET", (port, path)
                 assert answer.status_code >= 400 or "access-control-allow-origin" not in answer.headers, (port, path)

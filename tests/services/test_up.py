@@ -20,7 +20,9 @@ from arc_fabric.services.ports import free_ports
 from arc_fabric.settings import Settings
 from tests.services.stack import RunningStack
 from tests.support.waiting import eventually
+from tests.support.web_server import TOY
 
+ROOT = Path(__file__).resolve().parents[2]
 UP = [sys.executable, "-m", "arc_fabric", "up", "--json"]
 
 
@@ -31,9 +33,9 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[RunningStack]:
-    """A small system of this test alone: one worker, no Flower, but the openpi server."""
-    env = {"ARC_FABRIC_OPENPI_PORT": str(free_ports(1)[0])}
-    running = RunningStack(tmp_path / "data", "--devices", "cpu", "--no-flower", env=env)
+    """A small system of this test alone: one worker on a toy model, no Flower, but the openpi server."""
+    env = {"ARC_FABRIC_OPENPI_PORT": str(free_ports(1)[0]), "PYTHONPATH": str(ROOT)}
+    running = RunningStack(tmp_path / "data", "--devices", "cpu", "--no-flower", "--model", TOY, env=env)
     yield running
     if running.process is not None and running.process.poll() is None:
         running.stop()
@@ -52,7 +54,8 @@ def refused(*flags: str, env: dict[str, str] | None = None) -> dict[str, str]:
 def test_the_json_object_names_everything(stack: RunningStack) -> None:
     """Each part is healthy, has a pid and a log, and the URLs answer."""
     facts = stack.facts
-    assert [part["name"] for part in facts["services"]] == ["redis", "s3", "gpu.0", "gpu.1", "media", "web", "flower"]
+    names = ["redis", "s3", "gpu.0", "gpu.1", "media", "web", "flower", "openpi"]
+    assert [part["name"] for part in facts["services"]] == names
     assert {part["state"] for part in facts["services"]} == {"healthy"}
     assert all(psutil.pid_exists(part["pid"]) and Path(part["log"]).exists() for part in facts["services"])
     assert httpx.get(facts["url"] + "/healthz").status_code == 200

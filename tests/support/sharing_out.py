@@ -21,6 +21,9 @@ GROUPS = {
     "tests/cli/test_remote.py": "stack",
     "tests/openpi/test_remote.py": "stack",
     "tests/services/test_up.py": "stack",
+    "tests/services/test_without_tokens.py": "stack",
+    "tests/services/test_doors.py": "guarded_stack",
+    "tests/services/test_environment.py": "guarded_stack",
 }
 """Which files go together, by the fixture that they share; the first entry counts, of "" each file goes alone."""
 LONGEST = ("page_stack", "stack")
