@@ -1,4 +1,4 @@
-"""gc and fsck on a data directory where nothing runs."""
+"""gc and fsck: once on a data directory where nothing runs, else on servers that run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from arc_fabric.ledger import Ledger
 from arc_fabric.manager import StateManager
 from arc_fabric.services.find_servers import reachable_store
 from arc_fabric.services.weed import WeedServer
-from arc_fabric.settings import load_settings
+from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store import SnapshotStore, TensorEntry
 from arc_fabric.store.backends import Backend, backend_from_settings
 from arc_fabric.store.backends.marks import storage_time
@@ -29,15 +29,24 @@ def data(tmp_path: Path) -> Path:
     """A data directory with a damaged checkpoint and a file that nothing refers to."""
     folder = tmp_path / "data"
     WeedServer(folder, bucket="arc-fabric")
-    with reachable_store(load_settings(data_dir=folder)) as settings:
+    with reachable_store(load_settings(data_dir=folder), ledger=True) as settings:
         backend = backend_from_settings(settings)
         backend.put("checkpoints/ckp_0000000000000000000000000a/manifest.json", b"{ damaged")
         backend.put("checkpoints/ckp_0000000000000000000000000b/tensors.safetensors", b"orphan")
     return folder
 
 
+@pytest.fixture
+def running(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An object store and a Redis that the environment names, so that no command starts its own."""
+    for name, value in settings.to_env().items():
+        monkeypatch.setenv(name, value)
+    return settings
+
+
 def test_fsck_finds_damage_and_gc_then_deletes_nothing(cli: Cli, data: Path) -> None:
-    """A manifest that cannot be read is reported with exit code 1, and keeps the collector from deleting."""
+    """A manifest that cannot be read is reported with exit code 1, and keeps the collector from deleting. Each command
+    starts the servers of the directory for itself."""
     here = ("--set", f"data_dir={data}")
     facts = cli(*here, "fsck", "--json", code=1).json
     assert [problem["kind"] for problem in facts["problems"]] == ["manifest"]
@@ -46,28 +55,28 @@ def test_fsck_finds_damage_and_gc_then_deletes_nothing(cli: Cli, data: Path) -> 
     assert report["deleted"] == 0
 
 
-def test_gc_by_hand_finds_what_the_janitor_finds(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gc_by_hand_finds_what_the_janitor_finds(cli: Cli, running: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint that no node names: a dry run tells of it, a run deletes it."""
     monkeypatch.setattr(orphans, "UNCOMMITTED_S", 0.0)
-    folder, orphan = tmp_path / "data", new_id("ckp")
-    WeedServer(folder, bucket="arc-fabric")
-    with reachable_store(load_settings(data_dir=folder), ledger=True) as settings:
-        backend, ledger = backend_from_settings(settings), Ledger(settings.redis_url)
-        began = storage_time(backend)
-        ledger.inputs.knows_since(began - 2)
-        ledger.close()
-        store = SnapshotStore(backend)
-        store.put(orphan, [TensorEntry("latent_video", torch.ones(1, 2, 3), axis=None, unit=1)], {})
-        store.close()
-        stored = backend.stat(key_of(orphan, MANIFEST)).modified
-        while storage_time(backend) <= stored:
-            pass
-    here = ("--set", f"data_dir={folder}", "gc", "--grace", "0")
+    orphan = new_id("ckp")
+    backend, ledger = backend_from_settings(running), Ledger(running.redis_url)
+    ledger.inputs.knows_since(storage_time(backend) - 2)
+    ledger.close()
+    store = SnapshotStore(backend)
+    store.put(orphan, [TensorEntry("latent_video", torch.ones(1, 2, 3), axis=None, unit=1)], {})
+    store.close()
+    stored = backend.stat(key_of(orphan, MANIFEST)).modified
+    while storage_time(backend) <= stored:
+        pass
+    here = ("gc", "--grace", "0")
     told = cli(*here, "--dry-run", "--json").json
     assert told["orphans"] == 1 and told["orphan_bytes"] > 0
     assert "1 checkpoints that no node names" in cli(*here, "--dry-run").out
     assert cli(*here, "--json").json["orphans"] == 1
-    passes = [cli(*here, "--json").json for _ in range(3)]  # the storage's clock has seconds: a mark is due in the next
+    marked = storage_time(backend)
+    while storage_time(backend) <= marked:  # the storage's clock has seconds: a mark is due in the next
+        pass
+    passes = [cli(*here, "--json").json for _ in range(3)]
     assert not any(one["orphans"] for one in passes)
     assert sum(one["deleted"] for one in passes) > 0, passes
 
@@ -82,18 +91,15 @@ TOY = "python:tests.workers.faulty:make_model"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> tuple[Path, str]:
-    """A data directory with a lineage of the toy model in which one bit of the head's stored KV was flipped."""
-    folder = tmp_path / "data"
-    WeedServer(folder, bucket="arc-fabric")
-    with reachable_store(load_settings(data_dir=folder)) as settings:
-        backend, model = backend_from_settings(settings), make_model("cpu")
-        store = SnapshotStore(backend)
-        head = run(new_session(StateManager(model, store=store)), 2)[-1].checkpoint_id
-        store.flush(30)
-        store.close()
-        _flip(backend, head, kv=True)
-    return folder, head
+def head(running: Settings) -> str:
+    """A lineage of the toy model in which one bit of this head's stored KV was flipped."""
+    backend, model = backend_from_settings(running), make_model("cpu")
+    store = SnapshotStore(backend)
+    head = run(new_session(StateManager(model, store=store)), 2)[-1].checkpoint_id
+    store.flush(30)
+    store.close()
+    _flip(backend, head, kv=True)
+    return head
 
 
 def _flip(backend: Backend, checkpoint_id: str, *, kv: bool) -> None:
@@ -104,10 +110,9 @@ def _flip(backend: Backend, checkpoint_id: str, *, kv: bool) -> None:
     backend.put(key_of(checkpoint_id, TENSORS), data)
 
 
-def test_fsck_repairs_kv_when_asked_to(cli: Cli, world: tuple[Path, str]) -> None:
+def test_fsck_repairs_kv_when_asked_to(cli: Cli, head: str) -> None:
     """Without --repair nothing is changed; with it the model rebuilds the KV, and the store checks out."""
-    folder, head = world
-    here = ("--set", f"data_dir={folder}", "--set", f"model={TOY}")
+    here = ("--set", f"model={TOY}")
     for _ in range(2):
         facts = cli(*here, "fsck", "--read-data", "--json", code=1).json
         assert [(p["kind"], p["rebuildable"], p["checkpoints"]) for p in facts["problems"]] == [("data", True, [head])]
@@ -117,16 +122,15 @@ def test_fsck_repairs_kv_when_asked_to(cli: Cli, world: tuple[Path, str]) -> Non
     assert "all good" in cli(*here, "fsck", "--read-data").out
 
 
-def test_fsck_says_what_it_could_not_repair(cli: Cli, world: tuple[Path, str]) -> None:
+def test_fsck_says_what_it_could_not_repair(cli: Cli, running: Settings, head: str) -> None:
     """A model that cannot be loaded, and damage that no model can mend (for which none is loaded)."""
-    folder, head = world
-    here = ("--set", f"data_dir={folder}", "--set", "model=python:tests.no_such:model")
+    here = ("--set", "model=python:tests.no_such:model")
     facts = cli(*here, "fsck", "--repair", "--json", code=1).json
     assert (facts["repaired"], len(facts["problems"]), list(facts["why"])) == ([], 1, [head])
     assert "cannot be loaded" in facts["why"][head]
     assert f"not rebuilt from {head}" in cli(*here, "fsck", "--repair", code=1).out
-    with reachable_store(load_settings(data_dir=folder)) as settings:
-        _flip(backend_from_settings(settings), head, kv=True)  # back again
-        _flip(backend_from_settings(settings), head, kv=False)
+    backend = backend_from_settings(running)
+    _flip(backend, head, kv=True)  # back again
+    _flip(backend, head, kv=False)
     facts = cli(*here, "fsck", "--repair", "--json", code=1).json
     assert (facts["repaired"], len(facts["problems"]), facts["why"]) == ([], 1, {})
