@@ -23,7 +23,6 @@ from arc_fabric.services.weed import WeedServer
 from arc_fabric.settings import Settings, load_settings
 from arc_fabric.store.backends import backend_from_settings
 from tests.support import nursery
-from tests.support.children import end_all
 from tests.support.toy_model import ToyModel
 from tests.support.waiting import eventually
 
@@ -120,8 +119,11 @@ class Fleet:
         return "\n".join(f"--- {name}\n{child.log_tail(40)}" for name, child in self.children.items())
 
     def close(self) -> None:
-        """Stop everything."""
-        end_all(self.children.values(), 8)
+        """Kill everything: tests of an end in order bring it about themselves."""
+        for child in self.children.values():
+            child.send(signal.SIGKILL)
+        for child in self.children.values():
+            child.stop()
         self.ledger.close()
 
 

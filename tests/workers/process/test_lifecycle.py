@@ -6,7 +6,7 @@ import signal
 
 from tests.support.waiting import eventually
 from tests.workers.conftest import Fleet
-from workers.threads.watchdog import STOP_TIMEOUT_S
+from tests.workers.hasty import STOP_TIMEOUT_S
 
 
 def test_sigterm_yields_the_running_job_stores_and_hands_over(fleet: Fleet) -> None:
@@ -51,7 +51,7 @@ def test_a_worker_whose_celery_hangs_at_its_end_is_ended_in_order(fleet: Fleet) 
 
 def test_a_step_longer_than_the_watchdogs_timeout_is_finished_at_sigterm(fleet: Fleet) -> None:
     """The end waits for the running step, however long it takes (up to the step deadline): it is committed, stored."""
-    child = fleet.start("gpu.0")
+    child = fleet.start("gpu.0", module="tests.workers.hasty")
     session = fleet.create(f"sleep {STOP_TIMEOUT_S + 2}")
     job = fleet.submit(session)
     eventually(lambda: fleet.ledger.jobs.get(job.id).state == "running")

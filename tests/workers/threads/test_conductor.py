@@ -33,7 +33,7 @@ def stage(
     made = Fleet(settings)
     made.ledger.redis.flushdb()
     made.start("gpu.0", wait=False)
-    made.start("media", ARC_FABRIC_SCORER_SECONDS="6")
+    made.start("media", ARC_FABRIC_SCORER_SECONDS="3")
     made.wait_up("gpu.0")
     yield made, _checkpoint(made)
     made.close()
@@ -100,7 +100,7 @@ def test_a_scorer_that_hangs_costs_its_time_and_no_more(stage: tuple[Fleet, str]
     fleet, at = stage
     id_ = _evaluate(fleet, at, seeds=[0, 1], scorers=[{"name": "tests.workers.threads.scorers:hangs"}])
     assert _over(fleet, id_).errors == 2
-    assert "no answer within 6 s" in json.dumps(read_rows(fleet.ledger, fleet.store, id_))
+    assert "no answer within 3 s" in json.dumps(read_rows(fleet.ledger, fleet.store, id_))
     assert _over(fleet, _evaluate(fleet, at, seeds=[0])).done == 1, "the next evaluation is judged"
 
 

@@ -109,9 +109,9 @@ def test_a_job_whose_ticket_was_never_sent_runs_anyway(fleet: Fleet) -> None:
     """The web died between accepting and sending: the reaper sends the ticket; each job takes effect once."""
     fleet.start("gpu.0")
     session = fleet.create()
-    jobs = [fleet.ledger.jobs.submit(session.id, "step", {}) for _ in range(3)]
+    jobs = [fleet.ledger.jobs.submit(session.id, "step", {}) for _ in range(2)]
     done = [fleet.done(job, 15) for job in jobs]
-    assert [j.result["frame_index"] for j in done] == [1, 2, 3]
+    assert [j.result["frame_index"] for j in done] == [1, 2]
     assert "sent again" in done[0].placement["reason"]
 
 
