@@ -1,7 +1,8 @@
 """Screenshots of the page's faces, for people to look at: build/screenshots (not in the repository).
 
-python -m pytest tests/page/test_shots.py makes them all: first visit, demo, evaluation, a tree of 1,000 and a grid of
-200 at 390, 900, 1280 and 1920 pixels in both themes.
+python -m pytest tests/page/test_shots.py makes them: first visit, demo, evaluation, a tree of 1,000 and a grid of
+200 at 390, 900, 1280 and 1920 pixels. In the dark theme; the light one has the same boxes and is marked slow: -m "slow
+or not slow" makes both.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.page.world import World
 SIZES = ((1280, 800), (1920, 1080))
 HEIGHTS = {390: 860, 900: 860} | dict(SIZES)
 """Of the window, by its width."""
+THEMES = ["dark", pytest.param("light", marks=pytest.mark.slow)]
 NARROW = 1120
 """Below that tree, videos and controls are shown one at a time."""
 BEYOND = """() => [...document.querySelectorAll("button, input, select, textarea, canvas, h2, h3")].filter((el) => {
@@ -85,7 +87,7 @@ def save(view: View, shots: Path, name: str) -> None:
     assert len(colours) > 100, f"{path} is blank"
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size[0]))
 def test_screenshots(demo: Any, chromium: Any, shots: Path, size: tuple[int, int], theme: str) -> None:
     """Side by side, wipe, difference, grid and fork form, in this size and theme."""
@@ -108,7 +110,7 @@ def test_screenshots(demo: Any, chromium: Any, shots: Path, size: tuple[int, int
     context.close()
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_screenshots_of_the_first_visit(world: World, view: View, shots: Path, theme: str) -> None:
     """Nothing is there yet: one large button, whatever the width."""
     nothing: dict[str, Any] = {"items": [], "next": None}
@@ -122,7 +124,7 @@ def test_screenshots_of_the_first_visit(world: World, view: View, shots: Path, t
         save(view, shots, f"first-visit-{width}-{theme}")
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_screenshots_of_the_demo(demo: Any, view: View, shots: Path, theme: str) -> None:
     """The demo's three branches, from a phone to a large screen."""
     world, branches = demo
@@ -158,7 +160,7 @@ def test_a_narrow_window(demo: Any, view: View, width: int) -> None:
     view.page.locator("#stage").wait_for(state="visible")
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_screenshots_of_many_branches(world: World, view: View, shots: Path, theme: str) -> None:
     """A tree of 1,000, a grid of 200, an evaluation: from a phone to a large screen, none scrolls sideways."""
     trunk = world.plant(1, label="trunk")
