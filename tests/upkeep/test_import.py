@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +16,8 @@ from arc_fabric.store.backends import MemoryBackend
 from arc_fabric.store.upkeep.bundle import export_bundle
 from tests.support.waiting import eventually
 from tests.support.web_server import WebServer
-from tests.workers.conftest import ROOT, TOY, Fleet
+from tests.upkeep.conftest import Terminal
+from tests.workers.conftest import TOY, Fleet
 
 
 @pytest.fixture
@@ -53,15 +49,9 @@ def _web(settings: Settings) -> Iterator[WebServer]:
         server.stop()
 
 
-def _cli(settings: Settings, *words: str, code: int = 0) -> dict[str, Any]:
-    env = os.environ | settings.to_env() | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "arc_fabric", *words, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, cwd=ROOT)
-    assert done.returncode == code, done.stdout + done.stderr
-    return json.loads(done.stdout)
-
-
-def test_a_tree_moves_to_another_installation_and_goes_on_there(fleet: Fleet, other: Fleet, tmp_path: Path) -> None:
+def test_a_tree_moves_to_another_installation_and_goes_on_there(
+    fleet: Fleet, other: Fleet, terminal: Terminal, tmp_path: Path
+) -> None:
     """The imported tree can be seen, forked and continued, with the bits it would have had at home."""
     fleet.start("gpu.0")
     trunk = fleet.create()
@@ -72,15 +62,17 @@ def test_a_tree_moves_to_another_installation_and_goes_on_there(fleet: Fleet, ot
     eventually(lambda: not fleet.ledger.nodes.pending())
     file = tmp_path / "world.zip"
     with _web(fleet.settings) as web:
-        facts = _cli(fleet.settings, "--url", web.url, "export", branch.id, "-o", str(file))
-        whole = _cli(fleet.settings, "--url", web.url, "export", trunk.id, "--tree", "-o", str(tmp_path / "tree.zip"))
+        facts = terminal(fleet.settings, "--url", web.url, "export", branch.id, "-o", str(file))
+        whole = terminal(
+            fleet.settings, "--url", web.url, "export", trunk.id, "--tree", "-o", str(tmp_path / "tree.zip")
+        )
     line = [*path[:4], *(step["checkpoint_id"] for step in fleet.ledger.jobs.get(job.id).result["steps"])]
     assert facts["checkpoints"] == line and len(whole["checkpoints"]) == 8
     expected = fleet.latents(path[4]), fleet.latents(fleet.step(branch).result["head"])
 
-    took = _cli(other.settings, "import", str(file))
+    took = terminal(other.settings, "import", str(file))
     assert took["nodes"] == line and sorted(took["sessions"]) == sorted([trunk.id, branch.id])
-    assert _cli(other.settings, "import", str(file))["nodes"] == []
+    assert terminal(other.settings, "import", str(file))["nodes"] == []
     with _web(other.settings) as web:
         assert {s["id"]: s["state"] for s in web.ok("GET", "/api/sessions")["items"]} == dict.fromkeys(
             took["sessions"], "closed"
@@ -98,21 +90,23 @@ def test_a_tree_moves_to_another_installation_and_goes_on_there(fleet: Fleet, ot
     assert again.head == line[-1]
     assert other.latents(other.step(again).result["head"]) == expected[1]
 
-    took = _cli(other.settings, "import", str(tmp_path / "tree.zip"))
+    took = terminal(other.settings, "import", str(tmp_path / "tree.zip"))
     assert took["nodes"] == [path[4], path[5]] and took["sessions"] == []
     assert other.ledger.sessions.get(trunk.id).head == path[3], "what was here stays as it is"
 
 
-def test_a_bundle_whose_nodes_do_not_hold_together_stores_nothing(other: Fleet, tmp_path: Path) -> None:
+def test_a_bundle_whose_nodes_do_not_hold_together_stores_nothing(
+    other: Fleet, terminal: Terminal, tmp_path: Path
+) -> None:
     """The ledger is asked before anything is stored."""
     file = tmp_path / "odd.zip"
     before = [info.key for info in other.store.list("")]
     export_bundle(MemoryBackend(), [], file, extra={"nodes": [{"id": "ckp_" + "0" * 26}]})
-    assert "without their payload" in _cli(other.settings, "import", str(file), code=1)["error"]["message"]
+    assert "without their payload" in terminal(other.settings, "import", str(file), code=1)["error"]["message"]
     export_bundle(MemoryBackend(), [], file, extra={"nodes": ["x"]})
-    assert _cli(other.settings, "import", str(file), code=1)["error"]["type"] == "InvalidRequest"
+    assert terminal(other.settings, "import", str(file), code=1)["error"]["type"] == "InvalidRequest"
     for data in (b"", b"PK\5\6" + bytes(18), b"[" * 100_000, file.read_bytes()[:-30]):
         file.write_bytes(data)
-        error = _cli(other.settings, "import", str(file), code=1)["error"]
+        error = terminal(other.settings, "import", str(file), code=1)["error"]
         assert error["type"] == "DamagedSnapshot" and error["what_to_do"]
     assert [info.key for info in other.store.list("")] == before and not other.ledger.redis.keys(keys.node("*"))

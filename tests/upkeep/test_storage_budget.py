@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 from arc_fabric.ledger import SessionRecord
@@ -14,7 +10,8 @@ from arc_fabric.store.format.manifest import is_rebuildable
 from arc_fabric.store.read.reader import load_manifest
 from arc_fabric.upkeep.storage_budget import keep_to_budget
 from tests.support.waiting import eventually
-from tests.workers.conftest import ROOT, Fleet
+from tests.upkeep.conftest import Terminal
+from tests.workers.conftest import Fleet
 
 
 def _settings(fleet: Fleet, budget: int = 1, **changes: Any) -> Settings:
@@ -84,18 +81,15 @@ def test_there_is_no_thinning_without_a_budget_a_model_that_rebuilds_or_the_poli
     assert keep_to_budget(fleet.ledger, fleet.store, _settings(fleet)) is None
 
 
-def test_gc_shows_and_keeps_the_budget(fleet: Fleet) -> None:
+def test_gc_shows_and_keeps_the_budget(fleet: Fleet, terminal: Terminal) -> None:
     """`arc-fabric gc` on the named servers: a dry run, a run that marks, a run that frees."""
     fleet.start("gpu.0")
     session, path = _trunk(fleet, 3)
     fleet.ledger.sessions.close(session.id)
-    env = os.environ | _settings(fleet).to_env() | {"PYTHONPATH": str(ROOT)}
 
     def gc(*words: str) -> dict[str, Any]:
-        command = [sys.executable, "-m", "arc_fabric", "gc", "--json", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, cwd=ROOT)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)["budget"]
+        budget: dict[str, Any] = terminal(_settings(fleet), "gc", *words)["budget"]
+        return budget
 
     assert len(gc("--dry-run")["chosen"]) == 3
     assert gc()["marked"] == 3
