@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,23 +12,7 @@ from arc_fabric.models.contract import WorldModel
 from arc_fabric.store import SnapshotStore, backends
 from arc_fabric.store.backends import Backend, MemoryBackend
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, run
-
-_STEP_ELSEWHERE = """
-import json
-import sys
-from importlib import import_module
-from arc_fabric import Session, StateManager
-from arc_fabric.store import SnapshotStore, backends
-
-place, checkpoint, module, maker, *arguments = sys.argv[1:]
-backend, *where = json.loads(place)
-store = SnapshotStore(getattr(backends, backend)(*where))
-manager = StateManager(getattr(import_module(module), maker)(*arguments), store=store)
-session = Session.from_checkpoint("elsewhere", manager.model, manager, checkpoint)
-print("LATENTS", session.step().step_latents.float().numpy().tobytes().hex())
-store.close()
-"""
-
+from tests.support import nursery
 
 Place = tuple[str, ...]
 """Where a store keeps its data: the name of a backend's class and its arguments."""
@@ -48,10 +31,13 @@ def backend_at(place: Place) -> Backend:
 def assert_next_elsewhere(expected: StepResult, place: Place, checkpoint: str, *maker: str) -> None:
     """A fresh process, with the model that `maker` (module, function, arguments) makes and the store at `place`, takes
     the step from the checkpoint that was taken here."""
-    command = [sys.executable, "-c", _STEP_ELSEWHERE, json.dumps(place), checkpoint, *maker]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("LATENTS ")[1].strip() == expected.step_latents.float().numpy().tobytes().hex()
+    command = ["tests.sdk.elsewhere", json.dumps(place), checkpoint, *maker]
+    with tempfile.TemporaryDirectory() as folder:
+        child = nursery.shared().child("elsewhere", command, Path(folder) / "elsewhere.log", torch=True)
+        child.start()
+        status, said = child.wait(280), child.log.read_text()
+    assert status == 0, said
+    assert said.split("LATENTS ")[1].strip() == expected.step_latents.float().numpy().tobytes().hex()
 
 
 def assert_goes_back(session: Session, plain: Sequence[StepResult]) -> None:

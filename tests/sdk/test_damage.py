@@ -24,7 +24,7 @@ from tests.sdk.worlds import assert_same, run
 @pytest.fixture(scope="module")
 def model() -> TabletopModel:
     """One model for all tests of this file."""
-    return load_model("tabletop")
+    return TabletopModel.load(recorded=False)
 
 
 @dataclass

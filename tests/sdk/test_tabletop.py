@@ -6,11 +6,9 @@ import doctest
 from pathlib import Path
 
 import pytest
-import torch
 
 import arc_fabric.session
 from arc_fabric import Session, StateManager
-from arc_fabric.models.registry import load_model
 from arc_fabric.models.tabletop.net.model import TabletopModel
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import DiskBackend
@@ -23,9 +21,8 @@ STEPS = 6
 
 @pytest.fixture(scope="module")
 def model() -> TabletopModel:
-    """One model for all tests of this file."""
-    torch.set_num_threads(2)
-    return load_model("tabletop", "cpu")
+    """One model for all tests of this file. Recording its steps has tests of its own (tests/models/test_graphs.py)."""
+    return TabletopModel.load(recorded=False)
 
 
 def world(manager: StateManager, name: str = "ses", **options) -> Session:
