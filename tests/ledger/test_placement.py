@@ -23,8 +23,12 @@ Counted = tuple[dict[str, set[str]], dict[str, dict[str, int]], dict[str, int]]
 def counted(ledger: Ledger) -> Counted:
     """What the scripts keep."""
     names = sorted(ledger.redis.smembers(keys.WORKERS))
-    work = {n: {s: int(v) for s, v in ledger.redis.zrange(keys.work(n), 0, -1, withscores=True)} for n in names}
-    loads = {n: int(ledger.redis.hget(keys.worker(n), "_load") or 0) for n in names}
+    with ledger.redis.pipeline(transaction=False) as asked:
+        for name in names:
+            asked.zrange(keys.work(name), 0, -1, withscores=True).hget(keys.worker(name), "_load")
+        answers = asked.execute()
+    work = {n: {s: int(v) for s, v in found} for n, found in zip(names, answers[::2], strict=True)}
+    loads = {n: int(load or 0) for n, load in zip(names, answers[1::2], strict=True)}
     return {n: ledger.workers.sessions_of(n) for n in names}, work, loads
 
 
@@ -33,15 +37,19 @@ def scanned(ledger: Ledger) -> Counted:
     names = sorted(ledger.redis.smembers(keys.WORKERS))
     owned: dict[str, set[str]] = {n: set() for n in names}
     work: dict[str, dict[str, int]] = {n: {} for n in names}
-    for bulk in (False, True):
-        for session in ledger.sessions.page("open", limit=1000, bulk=bulk).items:
-            if session.worker:
-                owned[session.worker].add(session.id)
-                if not session.bulk and ledger.redis.exists(keys.mailbox(session.id)):
-                    work[session.worker][session.id] = session.internal["_pending"]
-            jobs = [ledger.jobs.get(job_id) for job_id in ledger.redis.lrange(keys.mailbox(session.id), 0, -1)]
-            left = sum(job.internal["_total"] - job.internal["_done"] for job in jobs)
-            assert session.internal["_pending"] == left
+    sessions = [s for bulk in (False, True) for s in ledger.sessions.page("open", limit=1000, bulk=bulk).items]
+    with ledger.redis.pipeline(transaction=False) as asked:
+        for session in sessions:
+            asked.lrange(keys.mailbox(session.id), 0, -1)
+        mailboxes = asked.execute()
+    jobs = {job.id: job for job in ledger.jobs.many([id_ for box in mailboxes for id_ in box]) if job is not None}
+    for session, box in zip(sessions, mailboxes, strict=True):
+        if session.worker:
+            owned[session.worker].add(session.id)
+            if not session.bulk and box:
+                work[session.worker][session.id] = session.internal["_pending"]
+        left = sum(jobs[id_].internal["_total"] - jobs[id_].internal["_done"] for id_ in box)
+        assert session.internal["_pending"] == left
     return owned, work, {n: sum(work[n].values()) for n in names}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from arc_fabric.testing import NotConforming, check_model
+from arc_fabric.testing import NotConforming, Report, check_model
 from tests.support.overwriting import Overwriting
 from tests.support.toy_model import ToyModel
 
@@ -98,6 +99,13 @@ class NoBatch(ToyModel):
     abilities = replace(ToyModel.abilities, batches=True, batch_bit_exact=True)
 
 
+@functools.cache
+def _report(make: Callable[..., ToyModel]) -> Report:
+    """What the suite finds in a model: once for all of its faults."""
+    others = [lambda: make(weights_seed=1)] if make in (SameIdentity, ToyModel) else []
+    return check_model(make, others=others, raises=False)
+
+
 def test_a_model_that_keeps_the_contract_passes() -> None:
     """Every check, and the share of bytes that checkpoints have in common."""
     report = check_model(ToyModel, others=[lambda: ToyModel(weights_seed=1)])
@@ -125,8 +133,7 @@ def test_a_model_that_keeps_the_contract_passes() -> None:
 )
 def test_a_planted_fault_is_found(make: Callable[..., ToyModel], check: str, says: str) -> None:
     """By the check that is for it, in words that say what is wrong, and how to mend it."""
-    others = [lambda: make(weights_seed=1)] if make in (SameIdentity, ToyModel) else []
-    report = check_model(make, others=others, raises=False)
+    report = _report(make)
     found = [finding for finding in report.findings if finding.check == check]
     assert found, str(report)
     assert says in str(found[0]) and found[0].mend

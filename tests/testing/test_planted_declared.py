@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from arc_fabric.models.contract import Part, PastStep, State, StepInput, StepOutput
-from arc_fabric.testing import check_model
+from arc_fabric.testing import Report, check_model
 from tests.support.rolling_model import Forgetful, Hiding, Rewriting, RollingToy, small
 from tests.testing import planted
 
@@ -69,6 +70,12 @@ def unsteered() -> RollingToy:
     return model
 
 
+@functools.cache
+def _report(make: Callable[[], RollingToy]) -> Report:
+    """What the suite finds in a model: once for all of its faults."""
+    return check_model(make, raises=False)
+
+
 @pytest.mark.parametrize("options", [{}, {"ring": True}, {"controls": True}, {"vae": False}])
 def test_a_model_that_keeps_the_contract_passes(options: dict) -> None:
     """Every check that applies."""
@@ -113,7 +120,7 @@ def test_a_model_of_odd_tensors_that_keeps_the_contract_passes() -> None:
 )
 def test_a_planted_fault_is_found(make: Callable[[], RollingToy], check: str, says: str) -> None:
     """By the check that is for it, in words that say what is wrong, and how to mend it."""
-    report = check_model(make, raises=False)
+    report = _report(make)
     found = [finding for finding in report.findings if finding.check == check]
     assert found, str(report)
     assert says in str(found[0]) and found[0].mend

@@ -6,6 +6,7 @@ the files through which a message goes, runs for the first time; its status is a
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -23,6 +24,10 @@ THROUGH = tuple(str(ROOT / name) for name in (
     "webapp/intake/intake.py", "webapp/intake/message.py", "webapp/work/forms.py", "arc_fabric/queue/inbox.py",
     "arc_fabric/queue/dispatch.py",
 ))  # fmt: skip
+
+IMPORTED = ("arc_fabric.queue.app", "arc_fabric.queue.envelope", "celery.events.event", "celery.app.amqp",
+            "celery.backends.redis", "kombu.pools", "kombu.transport.redis", "arc_fabric.queue.transport")  # fmt: skip
+"""What a message is the first to need: imported once, here, and not in every fork."""
 
 
 class Killer:
@@ -44,6 +49,8 @@ class Killer:
 def main() -> None:
     """Answer until standard input ends."""
     intake = Intake(create_app(load_settings()))  # its connections are opened in the forks, each its own
+    for module in IMPORTED:
+        importlib.import_module(module)
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()
