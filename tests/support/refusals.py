@@ -70,7 +70,7 @@ def _of(client: Redis, kind: str) -> tuple[Callable[[], object], Callable[[], ob
         ]
     if kind == "READONLY":  # a replica of a master that is not there
         return lambda: client.replicaof("127.0.0.1", "1"), lambda: client.replicaof("NO", "ONE")
-    return lambda: _break_snapshots(client), lambda: client.config_set("stop-writes-on-bgsave-error", "no")
+    return lambda: _break_snapshots(client), lambda: _mend_snapshots(client)
 
 
 def _break_snapshots(client: Redis) -> None:
@@ -81,3 +81,9 @@ def _break_snapshots(client: Redis) -> None:
     client.config_set("save", "3600 1000000")
     client.bgsave()
     eventually(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
+
+
+def _mend_snapshots(client: Redis) -> None:
+    """No snapshots any more: a server that cannot write one does not end when it is told to, either."""
+    client.config_set("stop-writes-on-bgsave-error", "no")
+    client.config_set("save", "")
