@@ -57,6 +57,14 @@ def make_batching_model(device: str) -> FaultyBatches:
     return FaultyBatches(device)
 
 
+def make_impatient_batches(device: str) -> FaultyBatches:
+    """The same in a worker that waits two seconds for storage, not ten minutes."""
+    from workers.jobs import commits
+
+    commits.STORED_WITHIN_S = 2.0
+    return FaultyBatches(device)
+
+
 def make_model(device: str) -> FaultyModel:
     """For the setting `model = python:tests.workers.faulty:make_model`."""
     print("the model loads", file=sys.stderr, flush=True)  # commands that print JSON load it, too

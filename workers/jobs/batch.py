@@ -159,14 +159,16 @@ class Batch:
         except NotOurs as answer:
             log.info("job %s: %s, dropped", row.run.job.id, answer)
             return False
-        except StoreUnavailable as error:  # it was waited for; the job ends as one alone does, at its last commit
-            self._failed(row.run, error)
-            return False
-        except StoreError as error:
-            # It could not be stored from here (see durability.py); a fresh process makes it again and stores it.
-            self._process.drain(f"a step of {row.run.job.id} was not stored: {error}")
-            if row.run.hand_on(row.run.job.id, failed=True):
-                self._handed_on.append(row.run)
+        except REDIS_OUTAGE:
+            raise
+        except Exception as error:  # noqa: BLE001 - as where a job steps alone, it is this job's
+            if isinstance(error, StoreError) and not isinstance(error, StoreUnavailable):
+                # It could not be stored from here (see durability.py); a fresh process makes it again and stores it.
+                self._process.drain(f"a step of {row.run.job.id} was not stored: {error}")
+                if row.run.hand_on(row.run.job.id, failed=True):
+                    self._handed_on.append(row.run)
+            else:  # storage was waited for; the job ends at its last commit
+                self._failed(row.run, error)
             return False
         return True
 

@@ -13,6 +13,7 @@ import numpy as np
 from arc_fabric.base.frames import first_frame_of
 from arc_fabric.base.present import present
 from arc_fabric.base.threads import told
+from arc_fabric.errors import ArcFabricError
 from arc_fabric.ledger import NodeRecord
 from arc_fabric.media.frames import pack_strip
 from arc_fabric.session import Session
@@ -23,6 +24,7 @@ from workers.jobs.run import JobRun, NotOurs
 from workers.process.retry import through_outages, through_store_outages
 
 STORED_WITHIN_S = 600.0
+"""How long a step of a fast batch waits for storage."""
 
 
 def should_give_way(run: JobRun) -> bool:
@@ -82,7 +84,7 @@ class Commits:
         run = self._run
         if needs_storage(taken, node):
             with run.timed("store_s"):
-                through_store_outages(lambda: run.runtime.store.wait_durable(node.id, STORED_WITHIN_S))
+                self._stored(node)
             node.durability = "durable"
         with run.timed("publish_s"):
             kept = node.id, strip.result()
@@ -101,6 +103,16 @@ class Commits:
             self._others_waited = through_outages(lambda: should_give_way(run))
         if run.job.bulk:  # whoever waits for this worker waits for the commit, not for pictures as well
             told(run.process.side, self._show, taken)
+
+    def _stored(self, node: NodeRecord) -> None:
+        """Wait until it is. Raises DeadlineExceeded, or what made storing it fail; its payload then goes, once
+        storage is back."""
+        store = self._run.runtime.store
+        try:
+            through_store_outages(lambda: store.wait_durable(node.id, STORED_WITHIN_S))
+        except ArcFabricError:
+            self._run.process.reporter.forget(store, node.id)
+            raise
 
     def _show(self, taken: StepResult, kept: tuple[str, bytes] | None = None) -> None:
         first = first_frame_of(taken.frame_index, len(taken.frames))
