@@ -85,7 +85,8 @@ def _guard(app: ApiSpec, settings: Settings) -> None:
         auth.require(request, principal)
         g.principal = principal
         auth.check_origin(request, principal)
-        limits.read_body(request, int(settings.max_body_bytes))
+        most = limits.PUBLIC_BODY_BYTES if auth.is_public(request.path) else settings.max_body_bytes
+        limits.read_body(request, min(int(most), int(settings.max_body_bytes)))
 
     @app.after_request
     def _leave(response: Response) -> Response:

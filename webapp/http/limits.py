@@ -15,6 +15,8 @@ from arc_fabric.errors import InvalidRequest, PayloadTooLarge, RateLimited
 from webapp.http.slow_clients import PatientSocket
 
 BODY_SECONDS = 20.0
+PUBLIC_BODY_BYTES = 64 << 10
+"""Largest body where no token is needed."""
 RATE_PER_SECOND = 300.0
 BURST = 900.0
 LONG_POLLS = 24
@@ -96,6 +98,7 @@ class Turns:
 
 def read_body(request: Request, max_bytes: int) -> None:
     """Read the whole body now, so that a slow or broken upload ends here with a clear answer."""
+    request.max_content_length = max_bytes  # of a chunked one
     if request.content_length is not None and request.content_length > max_bytes:
         _drain(request)
         raise too_large(max_bytes, request.content_length)
@@ -132,7 +135,9 @@ def too_large(max_bytes: int, got: int | None) -> PayloadTooLarge:
     came = f"{got} bytes" if got is not None else "more"
     return PayloadTooLarge(
         f"the request body may have {max_bytes} bytes and has {came}",
-        hint="Send a smaller image (it is scaled down anyway), or raise max_body_bytes on the server.",
+        hint="Send less here."
+        if max_bytes <= PUBLIC_BODY_BYTES
+        else "Send a smaller image (it is scaled down anyway), or raise max_body_bytes on the server.",
         max_bytes=max_bytes,
     )
 

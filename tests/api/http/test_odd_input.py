@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import tracemalloc
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -67,6 +69,28 @@ def test_a_body_full_of_mistakes_gets_a_short_answer(client: FlaskClient, member
     assert answer.status_code == 422
     assert len(answer.data) < 20_000
     assert 1 <= len(answer.json["errors"]) <= MOST_SHOWN
+
+
+@pytest.mark.parametrize("path", ["/api/jobs", "/api/evaluations", "/login"])
+@pytest.mark.parametrize("member", ["[]", "{}", "1.5", '""'])
+def test_a_body_takes_little_more_memory_than_it_has_bytes(client: FlaskClient, path: str, member: str) -> None:
+    """Sixteen megabytes of empty lists took 500 MB and seven seconds, also of one who has no token (at /login)."""
+    count = (15 << 20) // (len(member) + 1)
+    body = b"[" + b",".join([member.encode()] * count) + b"]"
+    tracemalloc.start()
+    answer = client.post(path, data=body, content_type="application/json")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert answer.status_code == 413 and answer.json["code"] == "PayloadTooLarge", answer.text
+    assert peak < 60_000_000
+
+
+def test_a_login_of_no_stated_length_is_bounded_too(client: FlaskClient) -> None:
+    """Chunked, so that only reading shows how much it is."""
+    body = io.BytesIO(b'{"token": "' + b"x" * (1 << 20) + b'"}')
+    chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = client.post("/login", input_stream=body, content_type="application/json", environ_overrides=chunked)
+    assert answer.status_code == 413, answer.text
 
 
 @pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since", "If-Range", "Date"])
