@@ -93,7 +93,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self._env,
-                cwd=self._cwd,
+                cwd=self._cwd if self._cwd and self._cwd.is_dir() else None,  # somebody may have removed it meanwhile
                 start_new_session=True,
                 umask=0o077,  # data and logs are for their owner only, whatever the folder's mode
                 pass_fds=self._keep_open,

@@ -31,6 +31,8 @@ SLOW_CLIENTS = 32
 """Threads that may wait for clients at once."""
 LINGER_SECONDS = 2.0
 _LINGER_BYTES = 65_536
+_NO_ROOM, _NO_ROOM_S = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM), 0.01
+"""What accepting fails with where the process, or the machine, has no file left."""
 
 
 class _Page:
@@ -62,7 +64,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         try:
             sock, address = listener.accept()
         except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+            if error.errno in _NO_ROOM:  # the listener stays readable: a place must become free, or time must pass
+                if not self._drop_an_idle_one():
+                    time.sleep(_NO_ROOM_S)
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return
         if self.nr_conns >= self.worker_connections - 1:
@@ -166,12 +171,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         conn.ended = True
         conn.close()
 
-    def _drop_an_idle_one(self) -> None:
-        """Of the address that has most: one that never said anything, else one that was kept alive."""
+    def _drop_an_idle_one(self) -> bool:
+        """Of the address that has most: one that never said anything, else one that was kept alive. Whether there was
+        one."""
         for idle in (self.pending_conns, self.keepalived_conns):
             if idle:
                 counts = Counter(conn.sock.address for conn in idle)
                 conn = max(idle, key=lambda conn: counts[conn.sock.address])  # the oldest of equals
                 idle.remove(conn)
                 self._end(conn)
-                return
+                return True
+        return False

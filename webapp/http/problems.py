@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import logging
 from http import HTTPStatus
@@ -14,12 +15,13 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import WebsocketMismatch
 from werkzeug.sansio.response import Response as AnyResponse
 
-from arc_fabric.errors import ArcFabricError, StoreUnavailable
+from arc_fabric.errors import ArcFabricError, ServiceError, StoreUnavailable
 from arc_fabric.ledger import REDIS_OUTAGE, WritesRefused
 from webapp.http.validation import of_validation
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _WHAT_TO_DO = {
     400: "Correct the request; /openapi describes every route.",
     404: "See /openapi for the routes of this server.",
@@ -97,7 +99,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _defect(error: Exception) -> Response:
-        down = redis_away(error)
+        down = redis_away(error) or no_room(error)
         if down is not None:
             return _ours(down)
         log.error("%s %s failed", request.method, request.path, exc_info=error)
@@ -112,6 +114,20 @@ def redis_away(error: Exception) -> StoreUnavailable | None:
         )
     if isinstance(error, REDIS_OUTAGE):
         return StoreUnavailable("Redis does not answer", hint="Check Redis (arc-fabric doctor), then retry.")
+    return None
+
+
+def no_room(error: Exception) -> ServiceError | None:
+    """What a reader is told when this machine has no memory, disk or file left; None where the error says something
+    else."""
+    if isinstance(error, MemoryError):
+        return ServiceError("the web app has no memory left for this", hint="Ask for less, or try again later.")
+    nowhere = isinstance(error, FileNotFoundError) and "temporary directory" in str(error)  # tempfile tries them all
+    if isinstance(error, OSError) and (nowhere or error.errno in _NO_ROOM):
+        return ServiceError(
+            f"the machine of the web app has no room left for this: {error.strerror}",
+            hint="Free disk space (TMPDIR), or open files, there; then try again.",
+        )
     return None
 
 

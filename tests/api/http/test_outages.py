@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from flask.testing import FlaskClient
 
@@ -11,6 +13,7 @@ from arc_fabric.base.threads import SUPERVISOR, Rounds
 from arc_fabric.ledger import Ledger
 from arc_fabric.services.valkey import ValkeyServer
 from arc_fabric.settings import Settings
+from tests.api.conftest import Made
 from tests.support.refusals import KINDS, held_up, refusing
 from webapp.app import create_app
 
@@ -78,3 +81,20 @@ def test_a_sick_thread_shows(client: FlaskClient, settings: Settings, own_redis:
         SUPERVISOR.note(rounds, None)
     assert client.get("/readyz").status_code == 200
     ledger.close()
+
+
+@pytest.mark.parametrize("form", ["csv", "lerobot"])
+def test_a_full_disk_of_the_web_app_is_no_defect(session: Made, form: str) -> None:
+    """What it would have to write aside is 503 with the cause; all else is answered, and so is this once there is
+    room."""
+    session.step()
+    (process,) = psutil.Process(session.web.web.pid).children()
+    path = f"/api/checkpoints/{session.now()['head']}/export?format={form}"
+    before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    try:
+        problem = session.web.problem(503, "GET", path)
+        assert problem["code"] == "ServiceError" and "no room" in problem["detail"]
+        assert session.now()["frame_index"] == 1
+    finally:
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
+    assert session.web.http.get(path).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import selectors
 import socket
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 from gunicorn.config import Config
 
@@ -52,6 +54,24 @@ def test_a_client_that_does_not_close_its_side_stops_nothing(url: str) -> None:
         with sock:
             text = b"".join(iter(lambda sock=sock: sock.recv(65536), b""))  # type: ignore[misc]
             assert text.startswith(b"HTTP/1.1 200"), text
+
+
+def test_a_process_that_has_no_file_left_goes_on(url: str) -> None:
+    """Accepting fails then; an idle connection goes, and the next client is answered by the same process (it ended)."""
+    where = urlsplit(url)
+    ours = [one for one in psutil.Process().children(recursive=True) if f"127.0.0.1:{where.port}" in one.cmdline()]
+    worker = next(one for one in ours if one.parent() in ours)
+    before = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (worker.num_fds() + 12, before[1]))
+    try:
+        with SlowClients((where.hostname or "", where.port or 0), 80, ("idle",)) as clients:
+            eventually(lambda: clients.opened >= 80, ANSWER_S)
+            for _ in range(3):
+                assert httpx.get(url + "/healthz", timeout=ANSWER_S, trust_env=False).status_code == 200
+        assert worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE
+    finally:
+        if worker.is_running():
+            resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, before)
 
 
 def test_requests_in_pieces_and_in_a_row_are_answered(url: str) -> None:
