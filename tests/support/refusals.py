@@ -18,7 +18,7 @@ _SETTINGS = {
     "OOM": ({"maxmemory": 1}, {"maxmemory": 0}),
     "NOREPLICAS": ({"min-replicas-to-write": 1}, {"min-replicas-to-write": 0}),
 }
-KINDS = ("OOM", "NOREPLICAS", "READONLY", "MISCONF")
+KINDS = ("OOM", "NOREPLICAS", "READONLY", "MISCONF", "NOPERM")
 
 
 @contextmanager
@@ -70,6 +70,10 @@ def _of(client: Redis, kind: str) -> tuple[Callable[[], object], Callable[[], ob
         ]
     if kind == "READONLY":  # a replica of a master that is not there
         return lambda: client.replicaof("127.0.0.1", "1"), lambda: client.replicaof("NO", "ONE")
+    if kind == "NOPERM":  # the user that we are may only read
+        return lambda: client.execute_command("ACL", "SETUSER", "default", "-@write"), lambda: client.execute_command(
+            "ACL", "SETUSER", "default", "+@all"
+        )
     return lambda: _break_snapshots(client), lambda: _mend_snapshots(client)
 
 

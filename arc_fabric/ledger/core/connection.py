@@ -19,14 +19,15 @@ BLOCK_S = 2.0
 """Longest wait inside Redis of one blocking read; longer waits are loops around it."""
 
 
-_REFUSAL = re.compile(r"(OOM|MISCONF|NOREPLICAS|READONLY|UNBLOCKED|MASTERDOWN|CLUSTERDOWN|BUSY)")
+_REFUSAL = re.compile(r"(OOM|MISCONF|NOREPLICAS|READONLY|UNBLOCKED|MASTERDOWN|CLUSTERDOWN|BUSY|NOPERM)")
+_IN_SCRIPT = "ACL failure in script: "
 _LEFT_OUT = re.compile(r"[,.]?\s*script:.*", re.DOTALL)
 
 
 class WritesRefused(ResponseError):
     """Redis answers and takes no writes for now: no memory or disk is left (OOM, MISCONF), too few replicas follow it
-    (NOREPLICAS), it is a replica itself (READONLY, UNBLOCKED, MASTERDOWN), or somebody's script holds it up, reading
-    included (BUSY). Waiting helps, as in an outage."""
+    (NOREPLICAS), it is a replica itself (READONLY, UNBLOCKED, MASTERDOWN), somebody's script holds it up, reading
+    included (BUSY), or somebody took a right from our user (NOPERM). Waiting helps, as in an outage."""
 
 
 REDIS_OUTAGE = (RedisConnectionError, RedisTimeoutError, ConnectionError, TimeoutError, WritesRefused)
@@ -43,9 +44,11 @@ class _Refusing:
         except ResponseError as error:
             # redis-py takes the code that it knows off the text; inside a script's error it may stand later.
             code = str(getattr(error, "status_code", None) or str(error).partition(" ")[0])
+            if str(error).startswith(_IN_SCRIPT):
+                code = "NOPERM"
             if not _REFUSAL.fullmatch(code):
                 raise
-            text = _LEFT_OUT.sub("", str(error))
+            text = _LEFT_OUT.sub("", str(error).removeprefix(_IN_SCRIPT))
             raise WritesRefused(text if text.startswith(code) else f"{code} {text}") from None
 
 
