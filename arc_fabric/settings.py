@@ -23,7 +23,6 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     BaseModel,
@@ -40,7 +39,7 @@ from pydantic import (
 
 from arc_fabric import rules
 from arc_fabric.errors import InvalidRequest, UnknownSetting
-from arc_fabric.rules.addresses import check_url
+from arc_fabric.rules.addresses import check_url, without_password
 
 PREFIX = "ARC_FABRIC_"
 CONFIG_VARIABLE = "ARC_FABRIC_CONFIG"
@@ -120,7 +119,9 @@ class Settings(BaseModel):
     max_prompt_chars: int = Field(2000, ge=1, description="Longest prompt.")
 
     # The command line and the client.
-    url: str = Field("", description="Web app that commands talk to; empty: the `up` that runs on data_dir.")
+    url: str = Field(
+        "", repr=False, description="Web app that commands talk to; empty: the `up` that runs on data_dir."
+    )
     quotas: list[str] = Field(
         default_factory=list,
         description="What holders of tokens may have: name=sessions/bytes, * for every other token, - for no bound, as "
@@ -250,6 +251,8 @@ class Settings(BaseModel):
             check_url(value, "http", "https")
         elif value and info.field_name == "redis_url":
             check_url(value, "redis", "rediss", "unix")
+        elif "@" in value:
+            raise ValueError("takes no user and password: keys are settings of their own")
         elif value:
             check_url(value if "://" in value else f"http://{value}", "http", "https")
         return value
@@ -257,7 +260,10 @@ class Settings(BaseModel):
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError as error:  # ~somebody who is not known here
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _not_open_to_the_world(self) -> Settings:
@@ -278,7 +284,7 @@ class Settings(BaseModel):
             return ", ".join(f"{token.name}:{token.scope}:***" for token in value)
         if isinstance(value, list):
             return ", ".join(value)
-        return _without_password(value) if name == "redis_url" else str(value)
+        return without_password(value) if name in ("redis_url", "url") else str(value)
 
     def to_env(self) -> dict[str, str]:
         """Every setting as `ARC_FABRIC_*` variables, secrets included: the environment of a child process."""
@@ -328,7 +334,7 @@ def get_settings() -> Settings:
 
 def _build(values: Mapping[str, Any], sources: Mapping[str, Source]) -> Settings:
     for name, value in values.items():
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        if isinstance(value, str) and any("\ud800" <= one <= "\udfff" or one == "\0" for one in value):
             raise InvalidRequest(f"Settings refused: {name} is no text.", hint="Write it as UTF-8.", settings=[name])
     try:
         settings = Settings(**values)
@@ -356,11 +362,11 @@ def _is_ours(variable: str) -> bool:
 def _read_file(config: Path | str | None) -> dict[str, Any]:
     named = config or os.environ.get(CONFIG_VARIABLE)
     path = Path(named) if named else DEFAULT_CONFIG
-    if not named and not path.exists():
+    if not named and not path.is_file():
         return {}
     try:
-        values = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        values = tomllib.loads(path.read_text("utf-8-sig"))  # Windows' editors put a mark in front
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"The settings file {path} cannot be read: {error}.", hint="It must be TOML.") from None
     _refuse_unknown(values, str(path))
     return values
@@ -387,13 +393,3 @@ def _env_text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(item if isinstance(item, str) else item.reveal() for item in value)
     return str(int(value)) if isinstance(value, int) else str(value)
-
-
-def _without_password(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(no URL)"  # nor shown, lest it hold a password
-    if parts.password is None:
-        return url
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"))

@@ -15,7 +15,7 @@ from arc_fabric.client.evaluation import EvaluationInfo, RemoteEvaluation
 from arc_fabric.client.exports import export
 from arc_fabric.client.heartbeats import Heartbeats
 from arc_fabric.client.stream import Stream
-from arc_fabric.client.transport import Transport, named_error
+from arc_fabric.client.transport import Transport, named_error, object_of
 from arc_fabric.client.views import Comparison, Job, Node, SessionInfo, TreeInfo
 from arc_fabric.evaluation.plan import Plan, plan_from_toml, plan_of
 from arc_fabric.ids import new_id
@@ -62,7 +62,8 @@ class Server:
         Raises NotFound, and Conflict while it is in use, unless `close`: then its sessions are closed first.
         """
         query = {"close": "true"} if close else {}
-        return TreeInfo.of(self.transport.send("DELETE", f"/api/trees/{tree_id}", params=query).json()["tree"])
+        answer = self.transport.send("DELETE", f"/api/trees/{tree_id}", params=query)
+        return TreeInfo.of(object_of(answer)["tree"])
 
     def job(self, job_id: str) -> Job:
         """A job as it is now."""
@@ -108,7 +109,7 @@ class Server:
         for start in range(0, len(jobs), FORMS_PER_REQUEST):
             forms = list(jobs[start : start + FORMS_PER_REQUEST])
             headers = {"Idempotency-Key": new_id("key")}
-            answer = self.transport.send("POST", "/api/jobs", json=forms, headers=headers).json()
+            answer = object_of(self.transport.send("POST", "/api/jobs", json=forms, headers=headers))
             found += [_job_or_error(item) for item in answer["items"]]
         return found
 
@@ -118,8 +119,7 @@ class Server:
 
     def update_node(self, checkpoint_id: str, **changes: Any) -> Node:
         """Change label, bookmarked, failed, score, score_better, note, tags. None clears all but marks and tags."""
-        body = self.transport.send("PATCH", f"/api/nodes/{checkpoint_id}", json=changes).json()
-        return Node.of(body)
+        return Node.of(object_of(self.transport.send("PATCH", f"/api/nodes/{checkpoint_id}", json=changes)))
 
     def pin(self, checkpoint_id: str) -> Node:
         """Keep a checkpoint's pieces in host memory and its KV whole. Raises PinLimitReached."""
@@ -140,7 +140,7 @@ class Server:
         """The clip at a `.../video` address; one that must be made first is waited for. Raises what its job raised."""
         answer = self.transport.send("GET", path, params={k: v for k, v in params.items() if v is not None})
         while answer.status_code == 202:
-            job = self.wait(answer.json()["job"]["id"], timeout=timeout, on_progress=on_progress)
+            job = self.wait(object_of(answer)["job"]["id"], timeout=timeout, on_progress=on_progress)
             answer = self.transport.send("GET", (job.result or {})["href"])  # names this clip, even if the head moved
         return answer.content
 

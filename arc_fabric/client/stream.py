@@ -17,14 +17,15 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from arc_fabric import errors
 from arc_fabric.base.hosts import is_loopback
 from arc_fabric.base.retry import retry
-from arc_fabric.client.transport import PAUSES_S, named_error, no_way_through
+from arc_fabric.client.transport import PAUSES_S, named_error, no_way_through, told
 from arc_fabric.media.frames import decode_png, unpack_live
+from arc_fabric.rules.addresses import without_password
 
 CREDITS = 8
 RECONNECT_S = (*PAUSES_S, *(5.0,) * 12)
@@ -103,11 +104,11 @@ class Stream:
             raise _refusal(refused) from None
         except ImportError as error:
             raise no_way_through(error) from None
-        except (OSError, ConnectionClosed, InvalidProxy) as broken:
+        except (OSError, ValueError, WebSocketException) as broken:
             raise errors.ServiceError(
-                f"no stream at {self._url}: {broken}",
+                f"no stream at {without_password(self._url)}: {broken}",
                 hint="Check that the server runs, that its URL is right, and the proxies that the environment names.",
-                url=self._url,
+                url=without_password(self._url),
             ) from broken
         self.last_id = self.last_id or self.hello["last_id"]
 
@@ -175,9 +176,4 @@ class Stream:
 
 
 def _refusal(refused: InvalidStatus) -> errors.ArcFabricError:
-    try:
-        body = json.loads(refused.response.body or b"")
-    except ValueError:
-        body = {}
-    detail = body.get("detail") or f"the stream was refused with {refused.response.status_code}"
-    return named_error(body.get("code", ""), detail, body.get("what_to_do", ""), {"problem": body})
+    return told(refused.response.body or b"", f"the stream was refused with {refused.response.status_code}")

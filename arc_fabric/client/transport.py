@@ -5,6 +5,7 @@ A POST carries an Idempotency-Key, so sending it again never does the work twice
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from arc_fabric.base.hosts import is_loopback, proxies
 from arc_fabric.base.retry import retry
 from arc_fabric.base.text import NO_TEXT, half_of
 from arc_fabric.ids import new_id
-from arc_fabric.rules.addresses import check_url
+from arc_fabric.rules.addresses import check_url, without_password
 
 PAUSES_S = (0.1, 0.3, 1.0, 2.0, 4.0)
 _BUSY = (429, 502, 503, 504)
@@ -25,7 +26,7 @@ def _checked(url: str) -> str:
     try:
         return check_url(url, "http", "https")
     except ValueError as error:
-        raise errors.InvalidRequest(f"{url!r} is no address of a server: it {error}.") from None
+        raise errors.InvalidRequest(f"{without_password(url)!r} is no address of a server: it {error}.") from None
 
 
 class Transport:
@@ -33,6 +34,7 @@ class Transport:
 
     def __init__(self, url: str, token: str | None, timeout: float) -> None:
         self.url = _checked(url).rstrip("/")
+        self._shown = without_password(self.url)
         if token and not (token.isascii() and token.isprintable()):
             raise errors.InvalidRequest("A token is a line of ASCII characters.", hint="See the setting 'tokens'.")
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -58,14 +60,16 @@ class Transport:
         request: dict[str, Any] = {"params": _given(params), "headers": headers}
         if body is not None:
             request["json"] = _given(body)
-        return self.send(method, path, **request).json()
+        return object_of(self.send(method, path, **request))
 
     def pages(self, path: str, *, cursor: str | None = None, **params: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list of the API, or those after `cursor`."""
         while True:
             page = self.json("GET", path, params={"limit": 200} | params | {"cursor": cursor})
-            yield from page["items"]
-            cursor = page["next"]
+            items, cursor = page.get("items"), page.get("next")
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise foreign(self.url, "a list of something else")
+            yield from items
             if cursor is None:
                 return
 
@@ -91,13 +95,34 @@ class Transport:
             answer = busy.answer
         except httpx.TransportError as broken:
             raise errors.ServiceError(
-                f"{self.url} does not answer: {type(broken).__name__}",
+                f"{self._shown} does not answer: {type(broken).__name__}",
                 hint="Check that 'arc-fabric up' runs and that the URL is right.",
-                url=self.url,
+                url=self._shown,
             ) from broken
         if answer.is_error:
             raise error_of(answer)
+        if answer.is_redirect:
+            raise foreign(self.url, f"a way to {answer.headers.get('Location', 'another place')[:200]}")
         return answer
+
+
+def object_of(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON object that an answer holds. Raises ServiceError where it is another program's."""
+    try:
+        value = answer.json()
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise foreign(str(answer.request.url), f"{answer.headers.get('Content-Type', 'nothing')[:80]}, no JSON object")
+    return value
+
+
+def foreign(url: str, what: str) -> errors.ServiceError:
+    """The error where a server answers that is not ours, or a proxy in front of it."""
+    return errors.ServiceError(
+        f"{without_password(url)} is no Arc Fabric: it answered with {what}.",
+        hint="Check the URL (--url, ARC_FABRIC_URL), and whether something in front of it wants a login.",
+    )
 
 
 def no_way_through(error: Exception) -> errors.ServiceError:
@@ -119,12 +144,19 @@ class _Busy(Exception):
 
 def error_of(answer: httpx.Response) -> errors.ArcFabricError:
     """The error that a problem body names."""
+    return told(answer.content, f"{without_password(str(answer.request.url))} answered {answer.status_code}")
+
+
+def told(data: bytes | bytearray, otherwise: str) -> errors.ArcFabricError:
+    """The error that these bytes name, if they are a problem body; with the message `otherwise` where they are none."""
     try:
-        body = answer.json()
-    except ValueError:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
         body = {}
-    detail = body.get("detail") or f"{answer.request.url} answered {answer.status_code}"
-    return named_error(body.get("code", ""), detail, body.get("what_to_do", ""), {"problem": body})
+    body = body if isinstance(body, dict) else {}
+    said = {name: body[name] for name in ("code", "detail", "what_to_do") if isinstance(body.get(name), str)}
+    detail = said.get("detail") or otherwise
+    return named_error(said.get("code", ""), detail, said.get("what_to_do", ""), {"problem": body})
 
 
 def named_error(code: str, message: str, what_to_do: str, context: dict[str, Any]) -> errors.ArcFabricError:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from arc_fabric.errors import InvalidRequest
 
-_FORM = re.compile(r"cpu|cuda:\d+")
+_FORM = re.compile(r"cpu|cuda:[0-9]{1,3}")
+_MOST = 256
 
 
 def worker_devices(devices: str) -> list[str]:
@@ -28,6 +29,10 @@ def worker_devices(devices: str) -> list[str]:
     if wrong:
         raise InvalidRequest(
             f"devices: {wrong[0]!r} is no device.", hint="Write auto, or a comma list of cpu and cuda:<n>."
+        )
+    if len(wanted) > _MOST:
+        raise InvalidRequest(
+            f"devices: {len(wanted)} workers on one machine are more than {_MOST}.", hint="Name fewer."
         )
     return wanted
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from arc_fabric.errors import InvalidRequest, UnknownSetting
+from arc_fabric.errors import ArcFabricError, InvalidRequest, UnknownSetting
 from arc_fabric.settings import Settings, env_name, load_settings, setting_names
 
 TOKEN = "lab:write:a-secret-of-the-lab"
@@ -87,6 +87,9 @@ def test_an_unknown_setting_is_refused_with_the_nearest_name(where: str, monkeyp
         ("lease_ttl_s", float("nan")),
         ("retention", "*=nan"),
         ("quotas", "ci=-1/5"),
+        ("data_dir", "~no-such-user/x"),
+        ("data_dir", "a\0b"),
+        ("s3_endpoint", "me:secret-of@host:9000"),
     ],
 )
 def test_a_value_without_sense_is_refused_by_name(name: str, value: object) -> None:
@@ -117,6 +120,7 @@ def test_no_secret_is_shown() -> None:
         s3_secret_key="a-secret-of-s3",
         redis_url="redis://me:a-secret-of-redis@host/0",
         token="a-secret-of-me",
+        url="http://me:a-secret-of-the-proxy@host",
     )
     assert "secret-of" not in repr(settings) + str(settings)
     assert "secret-of" not in " ".join(settings.shown(name) for name in setting_names())
@@ -166,3 +170,20 @@ def test_every_variable_that_the_docs_name_is_taken() -> None:
     command = [sys.executable, "-m", "arc_fabric", "settings"]
     done = subprocess.run(command, env={**os.environ, **given}, cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_files_that_are_no_settings_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one sentence: nested without end, not UTF-8, a folder. A byte order mark is none of their faults, and a pipe
+    that happens to lie here is no settings file."""
+    file = tmp_path / "some.toml"
+    for data in (b"a = " + b"[" * 100_000, b"\xff\xfe\0", b'data_dir = "a\\u0000b"', b"[settings]\nport = 1"):
+        file.write_bytes(data)
+        with pytest.raises(ArcFabricError):
+            load_settings(config=file)
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        load_settings(config=tmp_path)
+    file.write_bytes(b"\xef\xbb\xbfport = 1234")
+    assert load_settings(config=file).port == 1234
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("arc-fabric.toml")
+    assert load_settings().source("port") == "default"

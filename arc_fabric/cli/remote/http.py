@@ -19,6 +19,7 @@ from arc_fabric.cli.app import settings_of
 from arc_fabric.cli.output import err
 from arc_fabric.client import ArcFabric
 from arc_fabric.client.transport import named_error
+from arc_fabric.rules.addresses import without_password
 from arc_fabric.services.lock import read_running
 from arc_fabric.settings import Settings
 
@@ -53,13 +54,7 @@ class Remote:
 
     def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list."""
-        cursor = None
-        while True:
-            page = self.get(path, cursor=cursor, **params)
-            yield from page["items"]
-            cursor = page.get("next")
-            if not cursor:
-                return
+        return self.fabric.transport.pages(path, **params)
 
     def session(self, name: str) -> dict[str, Any]:
         """A session by id, by label, or the one made last (`last`)."""
@@ -123,9 +118,9 @@ def _must_listen(url: str) -> None:
     except (OSError, UnicodeError) as error:  # a name that is too long for DNS is no Unicode to Python
         why = getattr(error, "strerror", None) or type(error).__name__
         raise errors.ServiceError(
-            f"No Arc Fabric answers at {url} ({why}).",
+            f"No Arc Fabric answers at {without_password(url)} ({why}).",
             hint="Start one with 'arc-fabric up', or name one with --url or ARC_FABRIC_URL.",
-            url=url,
+            url=without_password(url),
         ) from None
 
 

@@ -212,5 +212,5 @@ def checkpoint_at(remote: Remote, session: dict[str, Any], index: int | None) ->
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"{path} is no JSON file: {error}.") from None
