@@ -13,6 +13,8 @@ from itertools import zip_longest
 
 import numpy as np
 
+from arc_fabric.errors import InvalidRequest
+
 GAP = 2
 """Black pixels between two pictures."""
 MOST_PER_ROW = 3
@@ -20,10 +22,12 @@ MOST_PER_ROW = 3
 
 def beside(branches: Iterable[Iterable[np.ndarray]]) -> Iterator[np.ndarray]:
     """Frames of the branches, uint8 [H, W, 3] each and all of one size, three in a row, -> uint8 [H', W', 3] as long
-    as one of them goes on. A branch without a frame is black."""
+    as one of them goes on. A branch without a frame is black. Raises InvalidRequest where sizes differ."""
     last: list[np.ndarray] = []
     for frames in zip_longest(*branches):
         first = next(frame for frame in frames if frame is not None)
+        if any(frame is not None and frame.shape != first.shape for frame in frames):
+            raise InvalidRequest("The branches have pictures of several sizes.", hint="Show those of one model.")
         last = last or [np.zeros_like(first) for _ in frames]
         shown = [was // 2 if frame is None else frame for frame, was in zip(frames, last, strict=True)]
         last = [was if frame is None else frame for frame, was in zip(frames, last, strict=True)]

@@ -15,7 +15,7 @@ import numpy as np
 from arc_fabric.base.clip_keys import CLIPS
 from arc_fabric.base.frames import first_frame_of, frame_count, step_of
 from arc_fabric.base.terms import ClipForm
-from arc_fabric.errors import FrameNotFound, InvalidRequest
+from arc_fabric.errors import DamagedSnapshot, FrameNotFound, InvalidRequest
 
 MAX_FRAMES = 20_000
 MAX_ANIMATION_FRAMES = 1_000
@@ -47,10 +47,18 @@ class Clip:
         """Video frames `start` to `end` of the path, uint8 [H, W, 3].
 
         `of_step` loads those of a checkpoint, [F, H, W, 3]; it is asked only for the steps that are needed, in order.
+        Raises DamagedSnapshot where a checkpoint has not the frames that it should have.
         """
+        size: tuple[int, ...] = ()
         for step in range(step_of(start, self.per_step), step_of(end - 1, self.per_step) + 1):
-            first = first_frame_of(step, self.per_step)
-            yield from of_step(self.path[step])[max(start - first, 0) : end - first]
+            first, frames = first_frame_of(step, self.per_step), of_step(self.path[step])
+            size = size or frames.shape[1:]
+            if frames.shape[1:] != size or len(frames) != (self.per_step if step else 1):
+                raise DamagedSnapshot(
+                    f"The stored frames of checkpoint {self.path[step]} are not those of its step.",
+                    checkpoint_id=self.path[step],
+                )
+            yield from frames[max(start - first, 0) : end - first]
 
 
 def whole(path: Sequence[str], per_step: int) -> Clip:

@@ -37,7 +37,7 @@ class Ancestor(Protocol):
     @property
     def n_frames(self) -> int: ...
     @property
-    def actions(self) -> Sequence[Sequence[float]] | None: ...
+    def actions(self) -> Sequence[Sequence[float]] | np.ndarray | None: ...
     @property
     def prompt(self) -> str: ...
     @property
@@ -192,7 +192,8 @@ def _distance(a: np.ndarray, b: np.ndarray) -> float:
         return 0.0
     if a.shape != b.shape:
         return float("1e9")
-    return max(series.rms(a, b), float(np.finfo(np.float32).tiny))
+    apart = series.rms(a, b)
+    return max(apart, float(np.finfo(np.float32).tiny)) if np.isfinite(apart) else float("1e9")
 
 
 def _pixels(branches: Branches, a: Path, b: Path) -> Series:

@@ -16,15 +16,20 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from arc_fabric.errors import DamagedSnapshot
 from arc_fabric.media import png
 
 STRIP = "frames.png"
 """Under this name a checkpoint's strip is attached to it."""
+MAX_PIXELS = 1 << 26
+"""Of one stored picture: four times what a request may bring for a step. 200 MB once decoded."""
 JPEG_QUALITY = 85
 JPEG_FRAME = 1
 LIVE_HEADER = struct.Struct("<BBHId")
@@ -45,9 +50,30 @@ def encode_png(frame: np.ndarray, *, level: int = 3) -> bytes:
 
 
 def decode_png(data: bytes) -> np.ndarray:
-    """An image of ours (trusted bytes) -> uint8 [H, W, 3]. Uploads go through `webapp.work.uploads` instead."""
-    with Image.open(io.BytesIO(data)) as image:
+    """An image that was stored -> uint8 [H, W, 3]; DamagedSnapshot otherwise. What comes in goes through `given`."""
+    with _opened(data) as image:
         return np.asarray(image.convert("RGB"))
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """A stored picture, its size looked at first: a bundle of somebody else may have brought it. Whatever is wrong with
+    it inside the block is a DamagedSnapshot."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"it has {image.width} x {image.height} pixels, of {MAX_PIXELS} at most")
+            yield image
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise DamagedSnapshot(f"A stored picture cannot be read: {error}.") from error
+
+
+def _number(image: Image.Image, name: str, otherwise: int) -> int:
+    """What a text chunk of it says."""
+    text = str(getattr(image, "text", {}).get(name, otherwise))
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        raise ValueError(f"its {name!r} are no number")
+    return int(text)
 
 
 def encode_jpeg(frame: np.ndarray, *, quality: int = JPEG_QUALITY) -> bytes:
@@ -65,12 +91,12 @@ def pack_strip(frames: np.ndarray, *, level: int = 3) -> bytes:
 
 
 def unpack_strip(data: bytes) -> np.ndarray:
-    """A PNG strip -> uint8 [F, H, W, 3]; ValueError if it is no strip."""
-    with Image.open(io.BytesIO(data)) as image:
-        count = int(getattr(image, "text", {}).get("frames", 0))
+    """A PNG strip -> uint8 [F, H, W, 3]; DamagedSnapshot if it is no strip."""
+    with _opened(data) as image:
+        count = _number(image, "frames", 0)
+        if count < 1 or image.height % count:
+            raise ValueError("this PNG is no frame strip: no 'frames' chunk that divides its height")
         pixels = np.asarray(image.convert("RGB"))
-    if count < 1 or pixels.shape[0] % count:
-        raise ValueError("this PNG is no frame strip: no 'frames' chunk that divides its height")
     return pixels.reshape(count, pixels.shape[0] // count, *pixels.shape[1:])
 
 
@@ -85,12 +111,11 @@ def pack_views(views: np.ndarray, *, level: int = 1) -> bytes:
 
 def unpack_views(data: bytes) -> np.ndarray:
     """Inverse of `pack_views`; a plain picture (or a strip) is one camera: uint8 [T, V, H, W, 3]."""
-    with Image.open(io.BytesIO(data)) as image:
-        text = getattr(image, "text", {})
-        count, cameras = int(text.get("frames", 1)), int(text.get("cameras", 1))
+    with _opened(data) as image:
+        count, cameras = _number(image, "frames", 1), _number(image, "cameras", 1)
+        if count < 1 or cameras < 1 or count % cameras or image.height % count:
+            raise ValueError(f"this PNG of {image.height} rows does not hold {count} pictures of {cameras} cameras")
         pixels = np.asarray(image.convert("RGB"))
-    if count < 1 or cameras < 1 or count % cameras or pixels.shape[0] % count:
-        raise ValueError(f"this PNG of {pixels.shape[0]} rows does not hold {count} pictures of {cameras} cameras")
     return pixels.reshape(count // cameras, cameras, pixels.shape[0] // count, *pixels.shape[1:])
 
 

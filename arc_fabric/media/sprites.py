@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from arc_fabric.errors import InvalidRequest
+
 
 def thumbnail(frame: np.ndarray, width: int) -> np.ndarray:
     """uint8 [H, W, 3] -> the same picture `width` pixels wide (never enlarged)."""
@@ -24,8 +26,11 @@ def thumbnail(frame: np.ndarray, width: int) -> np.ndarray:
 
 
 def sprite(frames: Sequence[np.ndarray], *, width: int, columns: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Thumbnails row by row in a grid, and the (width, height) of a cell. Empty cells are black."""
+    """Thumbnails row by row in a grid, and the (width, height) of a cell. Empty cells are black. Raises InvalidRequest
+    where sizes differ."""
     small = [thumbnail(frame, width) for frame in frames]
+    if any(image.shape != small[0].shape for image in small):
+        raise InvalidRequest("The branch has pictures of several sizes.", hint="Look at its checkpoints one by one.")
     height, width = small[0].shape[:2]
     rows = -(-len(small) // columns)
     sheet = np.zeros((rows * height, columns * width, 3), np.uint8)

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from arc_fabric.base.terms import SessionState
 from arc_fabric.records.evaluation import EvaluationId
 from arc_fabric.records.record import Record, member
-from arc_fabric.records.types import CheckpointId, Epoch, JobId, Prompt, Seed, SessionId, WorkerName
+from arc_fabric.records.types import (
+    CheckpointId,
+    Count,
+    Epoch,
+    JobId,
+    Label,
+    Prompt,
+    Seed,
+    SessionId,
+    WorkerName,
+)
 
 
 @dataclass
@@ -20,7 +30,7 @@ class Session(Record):
     evaluation: EvaluationId | None = member(
         "The evaluation that it is a variant of; null: of none.", None, home=True, later=True
     )
-    label: str | None = member("A name for people.", None, example="grasp from the left")
+    label: Label | None = member("A name for people.", None, example="grasp from the left")
     model: str | None = member("The model it was opened with (setting `model`).", None, example="tabletop")
     prompt: Prompt = member("Applies from the next step.", "")
     seed: Seed | None = member("Seed of the sampler; null: the model's own.", None)
@@ -30,13 +40,13 @@ class Session(Record):
         "First checkpoint of its tree; null until the create job has run.", None, home=True
     )
     tree_id: CheckpointId | None = member("The tree it grows in, named by the tree's root.", None, home=True)
-    frame_index: int = member("Steps from the root.", 0, example=8, home=True)
-    n_frames: int = member(
+    frame_index: Count = member("Steps from the root.", 0, example=8, home=True)
+    n_frames: Count = member(
         "Video frames from the root to the head, the initial frame included.", 0, example=65, home=True
     )
     parent_session: SessionId | None = member("The session it was forked from; null for a new one.", None)
     parent_checkpoint: CheckpointId | None = member("The checkpoint it was forked at; null for a new one.", None)
-    forked_at: int | None = member("frame_index at which it was forked.", None, example=4)
+    forked_at: Count | None = member("frame_index at which it was forked.", None, example=4)
     created: Epoch = member("Epoch seconds, UTC.", 0.0)
     updated: Epoch = member("Epoch seconds, UTC.", 0.0)
     worker: WorkerName | None = member("The worker that owns it; null while none does.", None, home=True)

@@ -25,8 +25,19 @@ def _id(description: str, example: str) -> Any:
 SessionId = Annotated[str, _id("Session id.", SESSION_EXAMPLE)]
 CheckpointId = Annotated[str, _id("Checkpoint (node) id.", CHECKPOINT_EXAMPLE)]
 JobId = Annotated[str, _id("Job id.", JOB_EXAMPLE)]
-Epoch = Annotated[float, Field(examples=[1735689600.25])]
+FLOAT32_MAX = 3.4028234663852886e38
+LABEL_CHARS, NOTE_CHARS, TAG_CHARS, TAGS = 200, 4000, 40, 32
+Epoch = Annotated[float, Field(ge=0, le=1e12, examples=[1735689600.25])]
 """A time in epoch seconds, UTC."""
+Seconds = Annotated[float, Field(ge=0, le=1e12)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+"""A whole number that JavaScript and Lua can hold."""
+Number = Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
+"""A number in the range of 32-bit floats, as models take them."""
+Score = Annotated[float, Field(ge=-1e9, le=1e9)]
+Label = Annotated[str, Field(max_length=LABEL_CHARS)]
+Note = Annotated[str, Field(max_length=NOTE_CHARS)]
+Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=TAG_CHARS)]], Field(max_length=TAGS)]
 Prompt = Annotated[str, Field(examples=["pick up the red cup"])]
 Seed = Annotated[int, Field(examples=[42])]
 WorkerName = Annotated[str, Field(examples=["gpu.0"])]

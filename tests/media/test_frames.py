@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from arc_fabric.errors import DamagedSnapshot
 from arc_fabric.media import frames as fr
 from arc_fabric.media import png
 
@@ -30,8 +32,31 @@ def test_png_is_lossless(step_frames: np.ndarray) -> None:
 
 def test_plain_png_is_no_strip(step_frames: np.ndarray) -> None:
     """A PNG without the count is refused instead of being cut anyhow."""
-    with pytest.raises(ValueError, match="no frame strip"):
+    with pytest.raises(DamagedSnapshot, match="no frame strip"):
         fr.unpack_strip(fr.encode_png(step_frames[0]))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"garbage", b"GIF89a", png.encode(np.zeros((2, 2, 3), np.uint8), {"frames": "9" * 5000}),
+        png.encode(np.zeros((2, 2, 3), np.uint8), {"frames": "-1"}),
+        png.encode(np.zeros((2, 2, 3), np.uint8), {"frames": "3", "cameras": "0"}),
+        png.encode(np.zeros((4, 4, 3), np.uint8), {"frames": "1"})[:-30],
+        png.encode(np.zeros((1, 1, 3), np.uint8), {"frames": "1"}).replace(
+            b"IHDR\0\0\0\1\0\0\0\1", b"IHDR\0\0\x20\0\0\0\x28\0"
+        ),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_a_stranger_s_bundle_may_hold_is_damage(data: bytes) -> None:
+    """Whatever it is; a picture of 84 million pixels is not decoded (Pillow would, up to 179 million)."""
+    tracemalloc.start()
+    for read in (fr.unpack_strip, fr.unpack_views):
+        with pytest.raises(DamagedSnapshot):
+            read(data)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("bad", [np.zeros((8, 4, 4), np.uint8), np.zeros((1, 4, 4, 3), np.float32)])

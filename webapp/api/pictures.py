@@ -9,7 +9,7 @@ import numpy as np
 from flask import Response
 from pydantic import Field
 
-from arc_fabric.errors import FrameNotFound
+from arc_fabric.errors import DamagedSnapshot, FrameNotFound
 from arc_fabric.ledger import SessionRecord
 from arc_fabric.media.frames import encode_png
 from arc_fabric.store.format.manifest import header_bytes
@@ -81,10 +81,15 @@ def head_of(session_id: str) -> str:
 
 def frame_answer(checkpoint_id: str, index: int, *, forever: bool) -> Response:
     """One frame of a checkpoint as PNG; `forever` where the address names the checkpoint."""
-    response = immutable(
-        lambda: encode_png(ctx().pictures.frames(checkpoint_id)[index]), "image/png", name=f"{checkpoint_id}/{index}"
-    )
+    response = immutable(lambda: _png(checkpoint_id, index), "image/png", name=f"{checkpoint_id}/{index}")
     return response if forever else revalidated(response)
+
+
+def _png(checkpoint_id: str, index: int) -> bytes:
+    frames = ctx().pictures.frames(checkpoint_id)
+    if index >= len(frames):
+        raise DamagedSnapshot(f"Checkpoint {checkpoint_id} has {len(frames)} frames in storage, too few of its step.")
+    return encode_png(frames[index])
 
 
 def revalidated(response: Response) -> Response:

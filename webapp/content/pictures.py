@@ -47,14 +47,15 @@ class Cache(Generic[T]):
             return self._known.peek(key)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ancestor:
     """The unchanging part of a node on a lineage."""
 
     id: str
     frame_index: int
     n_frames: int
-    actions: tuple[tuple[float, ...], ...] | None
+    actions: np.ndarray | None
+    """float32: a sixth of what lists of numbers take."""
     seed: int | None
     prompt: str
     session_id: str
@@ -68,7 +69,7 @@ class Pictures:
         self._strips: Cache[bytes] = Cache(64 << 20, len)
         self._frames: Cache[np.ndarray] = Cache(96 << 20, lambda a: a.nbytes)
         self._latents: Cache[tuple[str, tuple[int, ...], bytes]] = Cache(64 << 20, lambda x: len(x[2]))
-        self._paths: Cache[tuple[Ancestor, ...]] = Cache(500_000, len)
+        self._paths: Cache[tuple[Ancestor, ...]] = Cache(96 << 20, _weight)
 
     def strip(self, checkpoint_id: str) -> bytes:
         """The PNG strip of the frames a checkpoint added. Raises CheckpointNotFound, CheckpointUnavailable."""
@@ -130,5 +131,11 @@ class Pictures:
 
 def ancestor_of(node: NodeRecord) -> Ancestor:
     """The unchanging part of a node."""
-    actions = None if node.actions is None else tuple(tuple(row) for row in node.actions)
+    actions = None if node.actions is None else np.asarray(node.actions, np.float32)
     return Ancestor(node.id, node.frame_index, node.n_frames, actions, node.seed, node.prompt, node.session_id)
+
+
+def _weight(path: tuple[Ancestor, ...]) -> int:
+    """About how many bytes it takes; what it shares with others counts again."""
+    actions = path[-1].actions
+    return len(path) * (400 + (0 if actions is None else actions.nbytes))

@@ -9,14 +9,21 @@ from pydantic.config import JsonDict
 
 from arc_fabric.base import terms
 from arc_fabric.base.terms import ClipForm
-from arc_fabric.records.types import CheckpointId, SessionId
+from arc_fabric.records.types import (
+    FLOAT32_MAX,
+    LABEL_CHARS,
+    NOTE_CHARS,
+    TAG_CHARS,
+    TAGS,
+    CheckpointId,
+    SessionId,
+)
 from webapp.model import sample_names
 from webapp.schemas.ids import IdempotencyKey
 from webapp.work import checks
 
 MOST = 4096
 """Of numbers, actions or pictures, while no model runs that says how many it takes."""
-FLOAT32_MAX = 3.4028234663852886e38
 OPEN = "x-open"
 """Marks a schema that a setting or a size of the running model completes (webapp.openapi.document)."""
 
@@ -37,7 +44,9 @@ Prompt = Annotated[
     AfterValidator(checks.prompt),
 ]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1, description="Seed of the sampler.", examples=[42])]
-Label = Annotated[str, Field(max_length=200, description="A name for people.", examples=["grasp from the left"])]
+Label = Annotated[
+    str, Field(max_length=LABEL_CHARS, description="A name for people.", examples=["grasp from the left"])
+]
 Number = Annotated[
     float,
     Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX, description="A number in the range of 32-bit floats, as models take them."),
@@ -277,9 +286,9 @@ class NodePatch(Body):
     failed: bool = Field(False, description="Marks the branch as failed from here.")
     score: float | None = Field(None, ge=-1e9, le=1e9, description="Score of an evaluation.")
     score_better: Literal["higher", "lower"] | None = Field(None, description="Which way a score is good.")
-    note: Annotated[str, Field(max_length=4000)] | None = Field(None, description="What a person wrote about it.")
-    tags: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(
-        [], max_length=32, description="Words of people, to find it again; they take the place of those before."
+    note: Annotated[str, Field(max_length=NOTE_CHARS)] | None = Field(None, description="What a person wrote about it.")
+    tags: list[Annotated[str, Field(min_length=1, max_length=TAG_CHARS)]] = Field(
+        [], max_length=TAGS, description="Words of people, to find it again; they take the place of those before."
     )
 
 

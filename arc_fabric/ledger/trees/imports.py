@@ -65,17 +65,16 @@ class Imports:
 
     def _new_nodes(self, records: Sequence[NodeRecord], made: Sequence[SessionRecord]) -> tuple[str, ...]:
         """Those that are not here, each checked against what is here and what comes before it."""
-        sessions, trees, found = {session.id for session in made}, dict[str, str](), []
+        sessions, before, found = {session.id for session in made}, dict[str, NodeRecord](), []
         for some in _slices(records):
             asked = []
             for node in some:
-                if trees.get(str(node.parent), node.tree_id) != node.tree_id:
-                    raise InvalidRequest(
-                        f"Checkpoint {node.id} names another tree than its parent.", checkpoint_id=node.id
-                    )
-                comes = node.parent in trees, node.session_id in sessions
-                asked.append((node.id, node.parent or "", node.tree_id, node.session_id, *comes))
-                trees[node.id] = node.tree_id
+                parent = before.get(str(node.parent))
+                if parent is not None:
+                    _check_place(node, parent)
+                comes = parent is not None, node.session_id in sessions
+                asked.append((node.id, node.parent or "", node.tree_id, node.session_id, *comes, node.frame_index))
+                before[node.id] = node
             found += self._core.scripts.run("nodes/new", codec.dumps(asked))[1]
         return tuple(found)
 
@@ -146,11 +145,23 @@ def _node(view: View) -> NodeRecord:
     root = view.get("parent") is None
     if root != (view.get("frame_index") == 0) or (root and view.get("tree_id") != view["id"]):
         wrong.add("frame_index")
+    if given.get("n_frames", 0) < 1 or (root and given["n_frames"] != 1):
+        wrong.add("n_frames")
+    if len({len(action) for action in given.get("actions") or ()}) > 1:
+        wrong.add("actions")
     if wrong:
         raise InvalidRequest(
             f"Node {view['id']} of the bundle is not usable: {', '.join(sorted(wrong))}.", checkpoint_id=view["id"]
         )
     return NodeRecord(**given, durability="durable")
+
+
+def _check_place(node: NodeRecord, parent: NodeRecord) -> None:
+    """Against the parent that comes along. Raises InvalidRequest."""
+    if parent.tree_id != node.tree_id:
+        raise InvalidRequest(f"Checkpoint {node.id} names another tree than its parent.", checkpoint_id=node.id)
+    if parent.frame_index + 1 != node.frame_index:
+        raise InvalidRequest(f"Checkpoint {node.id} is not one step after its parent.", checkpoint_id=node.id)
 
 
 def _sessions(nodes: Sequence[NodeRecord], views: Iterable[View]) -> list[tuple[View, NodeRecord]]:

@@ -8,6 +8,9 @@ from arc_fabric.errors import CheckpointUnavailable, DamagedSnapshot, FrameNotFo
 from arc_fabric.store.backends.base import Backend
 from arc_fabric.store.format.manifest import MANIFEST, TENSORS, Manifest, check_id, decode_manifest, digest_of, key_of
 
+MOST_BYTES = 1 << 30
+"""Of one tensor that is read whole; zeros have a size and take no storage."""
+
 
 class SnapshotReader:
     """Reads durable checkpoints, verifying every byte against its digest. Thread-safe; holds nothing in memory.
@@ -48,6 +51,11 @@ class SnapshotReader:
         if record is None or not record.loadable or len(record.pieces) != 1:
             raise CheckpointUnavailable(
                 f"Checkpoint {checkpoint_id} has no tensor {name!r} stored in one piece.", checkpoint_id=checkpoint_id
+            )
+        if record.nbytes > MOST_BYTES:
+            raise DamagedSnapshot(
+                f"Tensor {name!r} of checkpoint {checkpoint_id} has {record.nbytes} bytes, more than any step adds.",
+                checkpoint_id=checkpoint_id,
             )
         (piece,) = record.pieces
         if piece.zero:

@@ -33,8 +33,8 @@ from arc_fabric.store.upkeep.hashing import Part, PartCheck, parts_of
 
 _CHUNK = 4 << 20
 MAX_MANIFEST = 256 << 20
-MAX_BYTES = 1 << 44
-"""Of one tensor, zeros included: 16 TiB."""
+MAX_BYTES = 1 << 36
+"""Of the tensors of one checkpoint, zeros included: 64 GiB."""
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -100,6 +100,7 @@ def _check_form(manifest: Manifest) -> None:
         _require(_count(facts["length"]) and _is_digest(facts["digest"]), f"attachment {name} is not described")
     for record in manifest.tensors.values():
         _check_tensor(record)
+    _require(sum(record.nbytes for record in manifest.tensors.values()) <= MAX_BYTES, "its tensors are too large")
 
 
 def _check_tensor(record: TensorRecord) -> None:

@@ -1,10 +1,10 @@
 -- needs: base trees
 -- Which of these nodes are not here yet; refuses those that cannot come. ARGV: JSON list of {id, parent ('' = a root), tree,
--- session, whether the parent comes along, whether the session does}. Answers: ok, ids of the new ones.
+-- session, whether the parent comes along, whether the session does, frame_index}. Answers: ok, ids of the new ones.
 local new = {}
 local function unwanted(nid) return redis.call('SISMEMBER', keys.UNWANTED, nid) == 1 end
 for _, node in ipairs(cjson.decode(ARGV[1])) do
-  local nid, parent, tree, sid, parent_comes, session_comes = unpack(node)
+  local nid, parent, tree, sid, parent_comes, session_comes, at = unpack(node)
   local known = redis.call('HMGET', keys.node(nid), 'parent', 'tree_id')
   local rests = not known[1] and home(nid) or parent ~= '' and not parent_comes and home(parent)
   if rests then return asleep(rests) end
@@ -26,6 +26,9 @@ for _, node in ipairs(cjson.decode(ARGV[1])) do
     end
     if there and bare(there) ~= tree then
       return refuse('InvalidRequest', 'Checkpoint ' .. nid .. ' names another tree than its parent.', { checkpoint_id = nid })
+    end
+    if there and tonumber(redis.call('HGET', keys.node(parent), 'frame_index')) + 1 ~= at then
+      return refuse('InvalidRequest', 'Checkpoint ' .. nid .. ' is not one step after its parent.', { checkpoint_id = nid })
     end
     if there then
       rests = touch(tree)
