@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from arc_fabric.base.tables import to_csv
@@ -14,7 +15,12 @@ FORMS = ("csv", "parquet")
 
 
 def columns(episodes: Iterable[Episode], action_names: Sequence[str] = ()) -> dict[str, list[Any]]:
-    """Branch, its score and verdict, step, checkpoint, the action's place in the step, and the action's numbers."""
+    """Branch, its score and verdict, step, checkpoint, the action's place in the step, and the action's numbers: None
+    where an action has fewer than others."""
+    episodes = list(episodes)
+    actions = (action for episode in episodes for step in episode.steps for action in step.actions or ())
+    width = max(map(len, actions), default=0)
+    labels = [action_names[n] if n < len(action_names) else f"action_{n}" for n in range(width)]
     names = ("branch", "prompt", "seed", "score", "verdict", "frame_index", "checkpoint", "checkpoint_score", "place")
     found: dict[str, list[Any]] = {name: [] for name in names}
     for episode in episodes:
@@ -24,8 +30,7 @@ def columns(episodes: Iterable[Episode], action_names: Sequence[str] = ()) -> di
                           step.id, step.score, place)  # fmt: skip
                 for name, value in zip(names, values, strict=True):
                     found[name].append(value)
-                for n, number in enumerate(action):
-                    label = action_names[n] if n < len(action_names) else f"action_{n}"
+                for label, number in zip_longest(labels, action):
                     found.setdefault(label, []).append(number)
     return found
 

@@ -19,9 +19,12 @@ import numpy as np
 from PIL import Image
 
 from arc_fabric.base.terms import CLIP_FORMS, ClipForm
+from arc_fabric.errors import InvalidRequest
 
 MIMETYPES: dict[ClipForm, str] = {"mp4": "video/mp4", "gif": "image/gif", "webp": "image/webp"}
 GOP = 12
+MAX_ANIMATION_PIXELS = 1 << 28
+"""Of all frames of a GIF or WebP, which is put together in memory: 800 MB."""
 _H264 = (
     *("-preset", "veryfast", "-crf", "18", "-sc_threshold", "0"),
     *("-threads", "1", "-movflags", "+faststart", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"),
@@ -29,7 +32,8 @@ _H264 = (
 
 
 def encode(frames: Iterable[np.ndarray], *, fps: float, form: ClipForm = "mp4") -> bytes:
-    """uint8 [H, W, 3] frames, all of one size, -> a clip. ValueError without frames or for an unknown form."""
+    """uint8 [H, W, 3] frames, all of one size, -> a clip. ValueError without frames or for an unknown form,
+    InvalidRequest for a GIF or WebP that would be too large."""
     first, frames = _peek(iter(frames))
     if form == "mp4":
         return _mp4(first, frames, fps)
@@ -93,7 +97,15 @@ def _mp4(first: np.ndarray, frames: Iterator[np.ndarray], fps: float) -> bytes:
 
 
 def _animation(frames: Iterator[np.ndarray], fps: float, form: ClipForm) -> bytes:
-    images = [Image.fromarray(frame) for frame in frames]
+    images, left = list[Image.Image](), MAX_ANIMATION_PIXELS
+    for frame in frames:
+        left -= frame.shape[0] * frame.shape[1]
+        if left < 0:
+            raise InvalidRequest(
+                f"a clip in {form} is put together in memory and has at most {MAX_ANIMATION_PIXELS} pixels in all",
+                hint="Ask for an mp4, for fewer frames, or for smaller ones.",
+            )
+        images.append(Image.fromarray(frame))
     out = io.BytesIO()
     options = {"quality": 80, "method": 2} if form == "webp" else {"disposal": 1}
     images[0].save(

@@ -158,3 +158,14 @@ def test_tables_have_a_row_per_action() -> None:
     lines = list(csv.DictReader(io.StringIO(table_bytes(found, "csv").decode())))
     assert lines[-1]["branch"] == "'=b"
     assert pq.read_table(io.BytesIO(table_bytes(found, "parquet"))).num_rows == 24
+
+
+def test_a_table_of_actions_of_several_lengths() -> None:
+    """As a bundle of somebody else may hold them: what one has not is empty."""
+    odd = branch("a", 2)
+    odd.steps[1].actions = [[1.0, 2.0], []]  # type: ignore[misc]
+    table = columns([odd], NAMES)
+    assert {len(values) for values in table.values()} == {10}
+    assert table["dx"][8:] == [1.0, None] and table["grip"][8:] == [None, None]
+    lines = list(csv.DictReader(io.StringIO(table_bytes(table, "csv").decode())))
+    assert (lines[8]["dy"], lines[8]["dz"], lines[9]["dx"]) == ("2.0", "", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -111,3 +112,18 @@ def test_a_clip_asks_only_for_the_steps_it_needs() -> None:
     everything = clips.whole(deep, 8)
     assert (len(everything), everything.path[-1]) == (40_001, "s5000"), "to look at some of them there is no limit"
     assert [int(frame[0, 0, 0]) for frame in everything.frames(of_step, 40_000, 40_001)] == [40_000]
+
+
+@pytest.mark.parametrize("form", ["gif", "webp"])
+def test_an_animation_is_bounded_by_its_pixels(form: ClipForm) -> None:
+    """It is put together in memory: a grid of one long branch, 640 pixels wide, took ten gigabytes."""
+    frame, given = np.zeros((4000, 4000, 3), np.uint8), []
+
+    def frames() -> Iterator[np.ndarray]:
+        for _ in range(1000):
+            given.append(1)
+            yield frame
+
+    with pytest.raises(InvalidRequest, match="in memory"):
+        video.encode(frames(), fps=8, form=form)
+    assert len(given) < 20

@@ -22,6 +22,7 @@ from arc_fabric.ledger import EvaluationRecord
 from arc_fabric.records.evaluation import EvaluationId, EvaluationState
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer, tagged_json
+from webapp.http.limits import Turns
 from webapp.schemas.evaluations import (
     EvaluationAnswer,
     EvaluationPage,
@@ -170,6 +171,7 @@ def get_summary(path: EvaluationPath) -> Response:
     return tagged_json(summary(rows_of(path.evaluation_id), _groups(path.evaluation_id)))
 
 
+_reporting = Turns("making reports")
 _FILES: Any = {200: binary("application/x-ndjson", "text/csv", description="The results, each with its provenance.")}
 
 
@@ -202,7 +204,8 @@ def get_report(path: EvaluationPath, query: ReportQuery) -> Response:
     record, plan = ledger.evaluations.get(path.evaluation_id), ledger.evaluations.plan(path.evaluation_id)
     rows = rows_of(path.evaluation_id)
     groups = _groups(path.evaluation_id)
-    page = report(record.to_dict(), json.loads(plan), rows, pictures_of(rows, query.videos), groups)
+    with _reporting.turn():
+        page = report(record.to_dict(), json.loads(plan), rows, pictures_of(rows, query.videos), groups)
     if len(page) > 512 << 20:
         raise InvalidRequest(f"The report would have {len(page)} bytes.", hint="Ask for fewer videos.")
     return _file(page, "text/html; charset=utf-8", f"{path.evaluation_id}.html")

@@ -56,7 +56,8 @@ def export_tree(path: TreePath, query: ExportQuery) -> Response:
 def export_evaluation(path: EvaluationPath, query: ExportQuery) -> Response:
     """Export what an evaluation's variants made, each from where it was forked"""
     stored = rows_of(path.evaluation_id)
-    check_count(sum(row["head"] is not None for row in stored))
+    made = [row["steps"] for row in stored if row["head"] is not None]
+    check_count(len(made), sum(made))
     rows = (row for row in stored if row["head"])
     episodes = [
         branch(

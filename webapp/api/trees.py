@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, Literal
 
 from flask import Response
 from pydantic import Field
 
 from arc_fabric.base.nested import nested_json, step_name
-from arc_fabric.errors import SessionNotFound
+from arc_fabric.errors import InvalidRequest, SessionNotFound
 from arc_fabric.ids import pattern
 from arc_fabric.ledger import TreeView
 from webapp.context import ctx
 from webapp.http.answers import blueprint, errors, json_answer, tagged_json
+from webapp.http.limits import Turns
 from webapp.schemas.ids import CheckpointPath, Query, SessionPath, TreePath
 from webapp.schemas.nodes import EventPage, NodeView, TreeAnswer, TreeDeleted, TreePage, TreeSummary
 from webapp.stream.messages import EVENT_ID
 from webapp.work.bodies import NodePatch
 
 trees = blueprint("trees", "trees", "All branches that grew from one root. A node is deleted only with its whole tree.")
+MOST_NESTED, LARGE = 100_000, 2_000
+"""Checkpoints of a nested tree; those beyond which trees are read one at a time."""
+_reading = Turns("reading large trees")
 ERASE_S = 10.0
 """A request erases for so long; of a very large tree the media worker erases the rest."""
 
@@ -26,7 +31,9 @@ ERASE_S = 10.0
 class TreeQuery(Query):
     """Form and page of a tree."""
 
-    format: Literal["flat", "d3"] = Field("flat", description="flat: a list; d3: nested {id, name, ..., children}.")
+    format: Literal["flat", "d3"] = Field(
+        "flat", description="flat: a list; d3: nested {id, name, ..., children}, of at most 100,000 checkpoints."
+    )
     cursor: str | None = Field(None, pattern=r"^[0-9]{1,9}$", description="`next` of the page before.")
     limit: int = Field(20_000, ge=1, le=20_000, description="Nodes, and sessions, per page (flat only).")
 
@@ -98,9 +105,17 @@ def get_tree(path: SessionPath, query: TreeQuery) -> Response:
     if session.tree_id is None:
         empty = {"tree_id": None, "root": None, "nodes": [], "sessions": [session.to_dict()], "next": None}
         return tagged_json({} if query.format == "d3" else empty)
-    if query.format == "d3":
-        return json_answer(nested(_whole(session.tree_id)))
-    return tagged_json(ctx().ledger.nodes.tree(session.tree_id, query.cursor, query.limit).to_dict())
+    size = ctx().ledger.trees.get(session.tree_id).nodes
+    if query.format == "d3" and size > MOST_NESTED:
+        raise InvalidRequest(
+            f"the tree has {size} checkpoints; at most {MOST_NESTED} are shown nested",
+            hint="Ask for format=flat, page by page.",
+            limit=MOST_NESTED,
+        )
+    with _reading.turn() if size > LARGE else nullcontext():
+        if query.format == "d3":
+            return json_answer(nested(_whole(session.tree_id)))
+        return tagged_json(ctx().ledger.nodes.tree(session.tree_id, query.cursor, query.limit).to_dict())
 
 
 @trees.patch("/nodes/<string:checkpoint_id>", responses={200: NodeView, **errors(409, 413, 415)})

@@ -27,7 +27,8 @@ _PACKAGES: Mapping[ExportForm, tuple[str, ...]] = {
     "lerobot": ("pyarrow",), "parquet": ("pyarrow",), "rerun": ("rerun",), "csv": ()}  # fmt: skip
 MOST_FRAMES = 40_000
 """Of one export with pictures."""
-MOST_BRANCHES = 1000
+MOST_BRANCHES, MOST_STEPS, MOST_ROWS = 1000, 200_000, 2_000_000
+"""Of one export: its branches, their steps together, the actions of a table."""
 _exporting = Turns("exports")
 
 
@@ -37,11 +38,15 @@ def branch(ledger: Ledger, pictures: Pictures, head: str, *, steps: int | None =
     return episode_of(path, pictures.frames, name=about.pop("name", head), steps=steps, **about)
 
 
-def check_count(branches: int) -> None:
+def check_count(branches: int, steps: int = 0) -> None:
     """Raise InvalidRequest for more than one export takes."""
     if branches > MOST_BRANCHES:
         raise InvalidRequest(
             f"There are {branches} branches; an export takes {MOST_BRANCHES}.", hint="Export single branches."
+        )
+    if steps > MOST_STEPS:
+        raise InvalidRequest(
+            f"The branches have {steps} steps together; an export takes {MOST_STEPS}.", hint="Export single branches."
         )
 
 
@@ -51,8 +56,8 @@ def branches_of_tree(ledger: Ledger, pictures: Pictures, tree_id: str) -> list[E
     ends = [node.id for node in view.nodes if not node.children and node.parent is not None]
     if view.next is not None:
         raise InvalidRequest(f"The tree has more than {len(view.nodes)} checkpoints.", hint="Export single branches.")
-    check_count(len(ends))
     known = {node.id: node for node in view.nodes}
+    check_count(len(ends), sum(known[end].frame_index for end in ends))
     return [episode_of(_up(known, end), pictures.frames, name=end) for end in ends]
 
 
@@ -71,6 +76,9 @@ def check(episodes: Sequence[Episode], form: ExportForm) -> None:
         raise InvalidRequest(
             f"These branches have {frames} frames; an export takes {MOST_FRAMES}.", hint="Export fewer at a time."
         )
+    rows = sum(len(step.actions or ()) for episode in episodes for step in episode.steps)
+    if form in ("csv", "parquet") and rows > MOST_ROWS:
+        raise InvalidRequest(f"These branches have {rows} actions; a table takes {MOST_ROWS}.", hint="Export fewer.")
     for package in _PACKAGES[form]:
         require("export", package)
 

@@ -22,6 +22,8 @@ from webapp.context import ctx
 from webapp.model import model_fps
 
 log = logging.getLogger(__name__)
+REPORT_STEPS = 100
+"""Steps that a video in a report shows."""
 
 
 def pictures_of(rows: Iterable[Row], most: int) -> dict[int, bytes]:
@@ -82,11 +84,13 @@ def grid(lines: Sequence[Sequence[Row]], *, columns: int, width: int | None, for
         return encode(pages, fps=model_fps(), form=form)
 
 
-def _frames(row: Row) -> Iterator[np.ndarray]:
-    """The frames of a row's own steps."""
-    path = [one.id for one in ctx().pictures.lineage(present(row["head"]))][-row["steps"] :]
+def _frames(row: Row, every: int = 1) -> Iterator[np.ndarray]:
+    """The frames of a row's own steps, or of each `every`th of them."""
+    path = [one.id for one in ctx().pictures.lineage(present(row["head"]))][-row["steps"] :: every]
     return (frame for checkpoint in path for frame in ctx().pictures.frames(checkpoint))
 
 
 def _clip(row: Row) -> bytes:
-    return encode(_frames(row), fps=model_fps(), form="webp")
+    """Of a long variant every other step, or every third, and so on."""
+    with encoding.turn():
+        return encode(_frames(row, every=-(-row["steps"] // REPORT_STEPS)), fps=model_fps(), form="webp")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
 
+from arc_fabric.ledger import Ledger
+from arc_fabric.settings import Settings
+from tests.ledger.conftest import Hand
 from tests.support.web_server import WebServer
+from webapp.app import create_app
 
 LISTS = {"/api/workers": "name", "/api/samples": "name", "/api/jobs": "id", "/api/sessions": "id", "/api/trees": "id"}
 
@@ -49,3 +54,21 @@ def test_what_is_no_page_is_refused(web: WebServer, path: str, query: str) -> No
     """A problem that names the parameter."""
     problem = web.problem(422, "GET", f"{path}?{query}")
     assert query.partition("=")[0] in problem["errors"][0]["field"]
+
+
+def test_a_nested_tree_has_a_bound(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one answer, made in memory: of a tree of a million checkpoints a gigabyte. Pages have any tree."""
+    ledger, trees = Ledger(settings.redis_url), import_module("webapp.api.trees")
+    hand = Hand.up(ledger, "gpu.0")
+    path = f"/api/sessions/{hand.stepped(hand.opened(), 3).id}/tree"
+    client = create_app(settings).test_client()
+    client.environ_base["HTTP_HOST"] = "127.0.0.1"
+    for large in (2, trees.LARGE):
+        monkeypatch.setattr(trees, "LARGE", large)
+        assert client.get(f"{path}?format=d3").json["children"][0]["frame_index"] == 1
+        assert len(client.get(path).json["nodes"]) == 4
+    monkeypatch.setattr(trees, "MOST_NESTED", 3)
+    refused = client.get(f"{path}?format=d3")
+    assert refused.status_code == 422 and "page by page" in refused.json["what_to_do"]
+    assert len(client.get(f"{path}?limit=2").json["nodes"]) == 2
+    ledger.close()
