@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from redis import Connection
 
 from arc_fabric.ledger import Ledger
 from arc_fabric.settings import Settings
+from tests.ledger.conftest import Hand
 from webapp.app import create_app
 
 NAME = 'gpu."0"\\one'
@@ -47,3 +52,34 @@ def test_a_bucket_that_is_gone_is_not_ready(settings: Settings) -> None:
     gone = create_app(settings.replaced(s3_bucket="nowhere-to-be-found")).test_client()
     answer = gone.get("/readyz", base_url="http://127.0.0.1")
     assert (answer.status_code, answer.json["checks"]["object_store"]) == (503, "StoreUnavailable")
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/metrics", "/api/queues", "/api/workers"])
+def test_what_operators_ask_takes_few_round_trips(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """As many with 300 workers as with three; it was one a worker."""
+    ledger = Ledger(settings.redis_url)
+    client = create_app(settings).test_client()
+    client.environ_base["HTTP_HOST"] = "127.0.0.1"
+    sent, send = list[int](), Connection.send_packed_command
+
+    def counted(self: Connection, *args: Any, **named: Any) -> None:
+        sent.append(1)
+        send(self, *args, **named)
+
+    def asked() -> int:
+        client.get(path)  # connections and scripts are there now
+        with monkeypatch.context() as patched:
+            patched.setattr(Connection, "send_packed_command", counted)
+            sent.clear()
+            assert client.get(path).status_code in (200, 503)
+        return len(sent)
+
+    counts = []
+    for many in (3, 300):
+        for number in range(many):
+            Hand.up(ledger, f"gpu.{number}")
+        counts.append(asked())
+    assert 0 < counts[0] == counts[1] < 20
+    ledger.close()

@@ -8,7 +8,7 @@ import pytest
 
 from arc_fabric.errors import HeadMoved, IdempotencyMismatch, InvalidRequest, JobNotFound, TooManyJobs
 from arc_fabric.ids import new_id
-from arc_fabric.ledger import Ledger
+from arc_fabric.ledger import Commit, Ledger
 from arc_fabric.ledger.core import keys
 from tests.ledger.conftest import Hand
 
@@ -161,3 +161,22 @@ def test_jobs_are_listed_by_session_state_and_kind(ledger: Ledger, hand: Hand) -
     rest = ledger.jobs.page(limit=4, cursor=page.next)
     assert len(page.items) == 4 and len(rest.items) == 2 and rest.next is None
     assert {j.session_id for j in [*page.items, *rest.items]} == {session.id, other.id}
+
+
+def test_jobs_of_a_state_are_found_without_reading_all(ledger: Ledger, hand: Hand) -> None:
+    """Three that failed among five hundred: what is read does not grow with the others."""
+    session = hand.opened()
+    for _ in range(3):
+        claim = hand.claim(ledger.jobs.submit(session.id, "step"))
+        ledger.execution.commit(
+            hand.name, hand.boot, Commit(session.id, claim.job.id, claim.session.epoch, final="failed", error=ERROR)
+        )
+    ledger.jobs.accept_many([ledger.jobs.request(session.id, "step") for _ in range(500)])
+    ledger.jobs.page(state="failed")
+    ledger.redis.config_resetstat()
+    assert len(ledger.jobs.page(state="failed").items) == 3
+    stats = ledger.redis.info("commandstats")
+    assert sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("hget", "hgetall", "hmget")) < 60
+
+
+ERROR = {"type": "ModelError", "message": "for a test", "what_to_do": "", "context": {}}

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import redis
 
+from arc_fabric.ledger import Ledger
 from arc_fabric.services.ports import free_ports
 from arc_fabric.settings import Settings
 from tests.services.stack import RunningStack
@@ -112,6 +113,21 @@ def test_an_external_redis_that_does_not_answer_is_a_clear_error(tmp_path: Path)
     assert "redis at redis://127.0.0.1:1/0 does not answer" in error["message"]
 
 
+def test_a_second_system_on_one_redis_is_refused(tmp_path: Path, settings: Settings) -> None:
+    """Workers of its names live there, on another machine: it says where, and starts none."""
+    ledger = Ledger(settings.redis_url)
+    ledger.leases.take("gpu.0", "b", {"name": "gpu.0", "boot_id": "b", "host": "elsewhere", "pid": 7, "state": "idle"})
+    ledger.redis.persist("arc:lease:gpu.0")
+    flags = ("--data-dir", str(tmp_path), "--devices", "cpu", "--no-flower", "--port", "0")
+    error = refused(*flags, env=settings.to_env() | {"ARC_FABRIC_LEASE_TTL_S": "0.5"})
+    assert (
+        "Workers of another 'arc-fabric up'" in error["message"]
+        and "gpu.0 (process 7 on elsewhere)" in error["message"]
+    )
+    assert ledger.workers.find("gpu.0").pid == 7 and not (tmp_path / "logs" / "gpu.0.log").exists()
+    ledger.close()
+
+
 def test_beyond_loopback_without_tokens_is_refused(tmp_path: Path) -> None:
     """The refusal comes before anything starts."""
     error = refused("--data-dir", str(tmp_path / "new"), "--host", "0.0.0.0")
@@ -130,6 +146,8 @@ def test_it_survives_deaths_and_keeps_its_data(own_stack: RunningStack) -> None:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: all(gone(pid) for pid in killed))
     eventually(lambda: _answers(own_stack.url + "/readyz"), 120)
+    eventually(lambda: not {*_noted(own_stack)} & {*killed}, what="running.json names the dead")
+    assert all(psutil.pid_exists(pid) for pid in _noted(own_stack))
     assert _remembers(own_stack)
 
     assert own_stack.process is not None
@@ -144,6 +162,12 @@ def test_it_survives_deaths_and_keeps_its_data(own_stack: RunningStack) -> None:
     assert own_stack.stop() == 0
     assert all(gone(pid) for pid in children)
     assert not (own_stack.data_dir / "running.json").exists()
+
+
+def _noted(running: RunningStack) -> list[int]:
+    """The processes that running.json names."""
+    facts = json.loads((running.data_dir / "running.json").read_text())
+    return [part["pid"] for part in facts["services"] if part["pid"] is not None]
 
 
 def _remember(running: RunningStack) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,43 +11,22 @@ import httpx
 import pytest
 
 from arc_fabric.client import ArcFabric
-from arc_fabric.services.ports import free_ports
-from arc_fabric.services.process import Child
 from arc_fabric.settings import Settings
+from tests.support.below import TOP, serving_below
 from tests.support.nursery import ROOT
-from tests.support.web_server import WebServer
-
-TOP = "/lab/arc"
 
 
 @pytest.fixture(scope="module", params=["cuts", "keeps"])
 def below(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_server, s3_server
 ) -> Iterator[str]:
-    """The URL at which a proxy shows a web app (with a token) and its worker."""
-    folder = tmp_path_factory.mktemp("below")
+    """The URL at which a proxy shows a web app and its worker."""
     settings = Settings(
-        data_dir=folder, redis_url=redis_server.database(62), s3_bucket="arc-fabric", root_path=TOP,
+        data_dir=tmp_path_factory.mktemp("below"), redis_url=redis_server.database(62), s3_bucket="arc-fabric",
         **s3_server.credentials.settings(s3_server.endpoint),
     )  # fmt: skip
-    server, port = WebServer(settings), free_ports(1)[0]
-    server.ledger.redis.flushdb()
-    command = [sys.executable, "-m", "tests.support.reverse_proxy", str(port), server.url, TOP, request.param]
-    proxy = Child("proxy", command, folder / "proxy.log", cwd=ROOT)
-    server.start()
-    try:
-        proxy.start_ready(lambda: _answers(port), 60)
-        yield f"http://127.0.0.1:{port}{TOP}"
-    finally:
-        proxy.stop()
-        server.stop()
-
-
-def _answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}{TOP}/healthz", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
+    with serving_below(settings, request.param) as url:
+        yield url
 
 
 def test_the_page_and_all_that_it_names_are_there(below: str) -> None:
