@@ -294,7 +294,8 @@ ROOMS = (
     Room("arc_fabric/cli", "", "rich typer"),
     Room(
         "arc_fabric/cli/remote",
-        "arc_fabric/evaluation arc_fabric/client arc_fabric/acting arc_fabric:demo arc_fabric/services arc_fabric/cli",
+        "arc_fabric/rules arc_fabric/evaluation arc_fabric/client arc_fabric/acting arc_fabric:demo arc_fabric/services"
+        " arc_fabric/cli",
         "rich typer",
     ),
     Room(

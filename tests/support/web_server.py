@@ -6,6 +6,9 @@ Redis, the object store and the processes are real; only the model is small, so 
 from __future__ import annotations
 
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -116,3 +119,29 @@ class WebServer:
     def _worker_is_up(self) -> bool:
         worker = self.ledger.workers.find("gpu.0")
         return worker is not None and worker.state in ("idle", "busy") and bool(self.ledger.model_card.read())
+
+
+TOP = "/lab/arc"
+
+
+@contextmanager
+def serving_below(settings: Settings, how: str) -> Iterator[str]:
+    """The URL at which a proxy that cuts or keeps the path shows a web app with one toy worker."""
+    server, port = WebServer(settings.replaced(root_path=TOP)), free_ports(1)[0]
+    server.ledger.redis.flushdb()
+    command = [sys.executable, "-m", "tests.support.reverse_proxy", str(port), server.url, TOP, how]
+    proxy = Child("proxy", command, settings.data_dir / "proxy.log", cwd=nursery.ROOT)
+    server.start()
+    try:
+        proxy.start_ready(lambda: _shows(port), 60)
+        yield f"http://127.0.0.1:{port}{TOP}"
+    finally:
+        proxy.stop()
+        server.stop()
+
+
+def _shows(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}{TOP}/healthz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -12,8 +12,8 @@ import pytest
 
 from arc_fabric.client import ArcFabric
 from arc_fabric.settings import Settings
-from tests.support.below import TOP, serving_below
 from tests.support.nursery import ROOT
+from tests.support.web_server import TOP, serving_below
 
 
 @pytest.fixture(scope="module", params=["cuts", "keeps"])

@@ -10,7 +10,7 @@ import pytest
 
 from arc_fabric.settings import Settings
 from tests.page.view import View
-from tests.support.below import TOP, serving_below
+from tests.support.web_server import TOP, serving_below
 
 SECRET = "a-secret-of-the-lab"
 
