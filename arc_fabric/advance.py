@@ -48,6 +48,7 @@ def root_snapshot(
         seed=request.seed,
         state=floats(request.state),
         embodiment_id=embodiment_id,
+        settings=request.settings,
         identity=identity_of(model),
         tokens_per_latent=model.geometry.tokens_per_latent,
     )
@@ -75,6 +76,7 @@ def advance(manager: StateManager, before: WorldStateSnapshot, request: StepRequ
         return _advance_declared(manager, before, request)
     model = manager.windowed
     opening = open_call(manager, before, request)
+    give_settings(model, request)
     with seeded(model, request.seed):
         out = model.lazy_joint_video_action_causal(*arguments_of(model, before, request, opening))
     manager.require_unwritten(before)
@@ -94,6 +96,12 @@ def seeded(model: WorldModel, seed: int | list[int]) -> Iterator[None]:
         yield
     finally:
         head.seed = before
+
+
+def give_settings(model: WorldModel, request: StepRequest) -> None:
+    """Tell a model that takes settings those of the call that comes."""
+    if model.abilities.settings:
+        model.action_head.settings = dict(request.settings)
 
 
 def arguments_of(
@@ -176,6 +184,7 @@ def _given(
         "prompt_mode": mode,
         "state": floats(request.state),
         "embodiment_id": before.embodiment_id,
+        "settings": request.settings,
         "observed": None if request.observed is None else torch.tensor(request.observed),
         "steered": request.action is not None and manager.model.abilities.steers_with_actions,
         "calls": (*earlier, CallRecord(request.prompt, floats(request.state), request.observed is not None)),
@@ -209,6 +218,7 @@ def _advance_declared(manager: StateManager, before: WorldStateSnapshot, request
         observed=_own(request.observed),
         embodiment_id=before.embodiment_id,
         prompt_mode=None if mode == "reset" else mode,
+        settings=request.settings,
         begins=begins,
     )
     out = model.step(given)

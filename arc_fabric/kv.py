@@ -221,5 +221,6 @@ def given_of(snapshot: WorldStateSnapshot, before: WorldStateSnapshot) -> StepIn
         observed=None if snapshot.observed is None else snapshot.observed.numpy(),
         embodiment_id=snapshot.embodiment_id,
         prompt_mode=None if snapshot.prompt_mode == "reset" else snapshot.prompt_mode,
+        settings=snapshot.settings,
         begins=begins,
     )

@@ -391,7 +391,8 @@ def node_of_meta(meta: Mapping[str, Any], frames_per_step: int) -> TreeNode:
         id=meta["checkpoint_id"], parent=meta["parent_checkpoint_id"], session_id=meta["session_id"], frame_index=steps,
         created=meta["timestamp"], prompt=meta["prompt_text"], seed=meta["seed"], prompt_mode=meta["prompt_mode"],
         action_source=meta["action_source"], steered=meta["steered"] if meta["action_source"] == "given" else None,
-        n_frames=frames_per_step if steps else 1, window_start=0 if "parts" in meta else steps - len(meta["calls"]),
+        model_settings=dict(meta.get("settings", {})), n_frames=frames_per_step if steps else 1,
+        window_start=0 if "parts" in meta else steps - len(meta["calls"]),
     )  # fmt: skip
 
 
@@ -401,7 +402,7 @@ def node_of(snapshot: WorldStateSnapshot, metadata: Mapping[str, Any]) -> TreeNo
     return TreeNode(
         id=present(snapshot.checkpoint_id), parent=snapshot.parent_checkpoint_id, session_id=snapshot.session_id,
         frame_index=snapshot.frame_index, created=snapshot.timestamp, prompt=snapshot.prompt_text,
-        seed=snapshot.seed, prompt_mode=snapshot.prompt_mode,
+        seed=snapshot.seed, prompt_mode=snapshot.prompt_mode, model_settings=dict(snapshot.settings),
         action_source=snapshot.action_source, actions=actions,
         steered=snapshot.steered if snapshot.action_source == "given" else None,
         n_frames=len(present(snapshot.frames)), window_start=snapshot.window_start, metadata=dict(metadata),

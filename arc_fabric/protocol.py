@@ -92,6 +92,10 @@ class SessionProtocol(Protocol):
     def seed(self) -> int | None:
         """The seed of the next step, unless it is given another."""
 
+    @property
+    def model_settings(self) -> Mapping[str, float]:
+        """Of the settings that its model takes per session those that are not the defaults, for the next step."""
+
     def step(
         self,
         n: int = 1,
@@ -101,10 +105,12 @@ class SessionProtocol(Protocol):
         state: Sequence[float] | np.ndarray | None = None,
         prompt: str | None = None,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
     ) -> Sequence[Step]:
         """Advance by `n` steps, a checkpoint each. `observed`: per step the real frames seen since the step before,
         uint8 [T, H, W, 3], in place of the imagined ones (closed loop), or None. `state` [state_dim]: the robot's
-        proprioceptive state, for each of the steps. A new prompt or seed stays with the session.
+        proprioceptive state, for each of the steps. `model_settings` take the place of those before. They, and a new
+        prompt or seed, stay with the session.
 
         When a step fails, those before it stay. Raises ModelError and its kinds.
         """
@@ -115,19 +121,20 @@ class SessionProtocol(Protocol):
         *,
         prompt: str | None = None,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
         prompt_mode: PromptMode = "keep",
         steps: int = 0,
         actions: Actions | None = None,
         label: str | None = None,
     ) -> Self:
-        """A new session that begins at `at` (default: the head); copies no tensor and leaves this one as it is. Prompt
-        and seed default to those of the checkpoint; `prompt_mode` says what a new prompt does to the window's older KV.
-        `steps` of it run at once (default: one per entry of `actions`, else none), under given `actions` as of `step`.
-        Raises InvalidRequest, and then there is no fork, where these do not fit."""
+        """A new session that begins at `at` (default: the head); copies no tensor and leaves this one as it is. Prompt,
+        seed and settings of the model default to those of the checkpoint; `prompt_mode` says what a new prompt does to
+        the window's older KV. `steps` of it run at once (default: one per entry of `actions`, else none), under given
+        `actions` as of `step`. Raises InvalidRequest, and then there is no fork, where these do not fit."""
 
     def rewind(self, n: int = 1, *, to: At | None = None) -> str:
         """Go back by `n` steps, or to `to`, of this lineage; the new head. Nothing is lost: later checkpoints stay, and
-        so do prompt and seed. Raises RewindBeyondRoot."""
+        so do prompt, seed and settings. Raises RewindBeyondRoot."""
 
     def checkpoint(self, label: str | None = None) -> str:
         """Wait until the head is stored, and name it; its id."""

@@ -52,6 +52,7 @@ from arc_fabric.steps.request import (
     require_mode,
     require_seed,
     require_text,
+    settings_of,
 )
 from arc_fabric.steps.result import StepResult
 from arc_fabric.trajectory import Trajectory
@@ -60,8 +61,9 @@ from arc_fabric.trajectory import Trajectory
 class Session:
     """One line of a world on a model that it shares with others through `state_manager`.
 
-    `prompt`, `seed` and `prompt_mode` may be set between steps and apply from the next one. A step that
-    raises leaves the session, and the model's head, at the last state.
+    `prompt`, `seed`, `prompt_mode` and `model_settings` (those of `abilities.settings` that are not as they are by
+    default) may be set between steps and apply from the next one. A step that raises leaves the session, and the
+    model's head, at the last state.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Session:
         *,
         seed: int | None = None,
         state: Any = None,
+        model_settings: Mapping[str, float] | None = None,
     ) -> None:
         """Begin a world from one picture, uint8 [h, w, 3] of any size; its root checkpoint is made here. A model that
         needs no picture begins from the prompt alone: its frame 0 is black.
@@ -85,7 +88,8 @@ class Session:
         self.prompt = require_text(prompt)
         self.seed = state_manager.default_seed if seed is None else require_seed(seed)
         first = array_of(state, (model.geometry.state_dim,), "state")
-        request = StepRequest(session_id, self.prompt, self.seed, state=first)
+        self.model_settings = settings_of(model_settings or {}, model.abilities)
+        request = StepRequest(session_id, self.prompt, self.seed, state=first, settings=self.model_settings)
         self.snapshot = root_snapshot(model, request, initial_frame, embodiment_id)
         self.trajectory = Trajectory(state_manager, self.snapshot)
         self.checkpoint()
@@ -101,15 +105,18 @@ class Session:
         prompt: str | None = None,
         seed: int | None = None,
         prompt_mode: PromptMode = "keep",
+        model_settings: Mapping[str, float] | None = None,
         force: bool = False,
     ) -> Session:
         """A session whose head is an existing checkpoint, of this or another session. Copies no tensor, makes
-        no node; a new prompt or seed applies from the next step."""
+        no node; a new prompt or seed, and settings in place of the checkpoint's, apply from the next step."""
         snapshot = state_manager.load(checkpoint_id, force)
         self = cls.from_snapshot(session_id, model, state_manager, snapshot)
         self.prompt = self.prompt if prompt is None else require_text(prompt)
         self.seed = self.seed if seed is None else require_seed(seed)
         self.prompt_mode = require_mode(prompt_mode)
+        if model_settings is not None:
+            self.model_settings = settings_of(model_settings, model.abilities)
         return self
 
     @classmethod
@@ -122,6 +129,7 @@ class Session:
         self.snapshot = snapshot
         self.trajectory = Trajectory(state_manager, self.snapshot)
         self.prompt, self.seed = snapshot.prompt_text, snapshot.seed
+        self.model_settings = dict(snapshot.settings)
         return self
 
     def _bind(self, session_id: str, model: Model, state_manager: StateManager) -> None:
@@ -226,13 +234,15 @@ class Session:
         prompt: str | None = None,
         seed: int | None = None,
         prompt_mode: PromptMode = "keep",
+        model_settings: Mapping[str, float] | None = None,
     ) -> Session:
         """A new session from one of the checkpoints (default: the present state, checkpointed)."""
         source = checkpoint_id or self.checkpoint()
         new = session_id or new_id("ses")
         return Session.from_checkpoint(
-            new, self.model, self.manager, source, prompt=prompt, seed=seed, prompt_mode=prompt_mode
-        )
+            new, self.model, self.manager, source, prompt=prompt, seed=seed, prompt_mode=prompt_mode,
+            model_settings=model_settings,
+        )  # fmt: skip
 
     def get_decoded_frame(self, i: int) -> np.ndarray:
         """Video frame `i` of the lineage, uint8 [H, W, 3]; 0 is the initial frame."""
@@ -249,6 +259,7 @@ class Session:
             "prompt": self.prompt,
             "seed": self.seed,
             "prompt_mode": self.prompt_mode,
+            "model_settings": dict(self.model_settings),
             "embodiment_id": self.snapshot.embodiment_id,
             "head": self.head,
             "frame_index": self.frame_index,
@@ -271,6 +282,7 @@ class Session:
             actions_of(action, geometry),
             array_of(given_state, (geometry.state_dim,), "state"),
             observed_of(self.model, observed, begins=self.snapshot.is_root),
+            settings_of(self.model_settings, self.model.abilities),
         )
 
     def result(self, wall_s: float, rows: int = 1) -> StepResult:

@@ -117,6 +117,9 @@ class WorldStateSnapshot:
     state: list[float] | None = None
     """Proprioceptive state given with this step."""
     embodiment_id: int = 0
+    settings: Mapping[str, float] = field(default_factory=dict)
+    """Of the model's settings per session those that this step had otherwise than by default; of a root those of the
+    steps to come."""
     prompt_mode: str | None = None
     """How this step took up a new prompt within a window (keep, recache, reset); None where it had none."""
     action_source: str | None = None
@@ -232,6 +235,8 @@ class WorldStateSnapshot:
         facts = {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in META_FIELDS}, "calls": calls}
         if not self.pictured:
             facts["pictured"] = False
+        if self.settings:
+            facts["settings"] = dict(self.settings)
         if self.parts:
             facts["parts"] = {name: part.to_json() for name, part in self.parts.items()}
             facts["scalars"] = dict(self.scalars)

@@ -35,6 +35,8 @@ class TreeNode:
     prompt: str = ""
     seed: int = 0
     prompt_mode: str | None = None
+    model_settings: dict[str, float] = field(default_factory=dict)
+    """Of the model's settings per session those that its step had otherwise than by default."""
     action_source: str | None = None
     steered: bool | None = None
     """Whether the given actions steered the world; None where none were given."""

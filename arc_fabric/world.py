@@ -16,7 +16,7 @@ Sessions have the form of `arc_fabric.protocol`, as those on a server have. Bene
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -45,7 +45,7 @@ from arc_fabric.protocol import Actions, At, SessionProtocol, Step, head_of
 from arc_fabric.session import Session
 from arc_fabric.settings import Settings, load_settings
 from arc_fabric.state import WorldStateSnapshot
-from arc_fabric.steps.request import array_of
+from arc_fabric.steps.request import array_of, settings_of
 from arc_fabric.steps.result import StepResult
 from arc_fabric.store import SnapshotStore
 from arc_fabric.store.backends import Backend, DiskBackend, backend_from_settings
@@ -111,6 +111,7 @@ class World:
         frame: Picture | Sequence[Picture] | None = None,
         *,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
         state: Any = None,
         embodiment_id: int = 0,
         label: str | None = None,
@@ -121,7 +122,10 @@ class World:
         _check(prompt, seed)
         alone = frame is None and not self.model.abilities.needs_picture
         picture = None if alone else self._picture(frame)
-        made = Session(new_id("ses"), self.model, self.manager, prompt, picture, embodiment_id, seed=seed, state=state)
+        made = Session(
+            new_id("ses"), self.model, self.manager, prompt, picture, embodiment_id, seed=seed, state=state,
+            model_settings=model_settings,
+        )  # fmt: skip
         return WorldSession(self, made, label)
 
     def open(
@@ -130,6 +134,7 @@ class World:
         *,
         prompt: str | None = None,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
         prompt_mode: PromptMode = "keep",
         steps: int = 0,
         actions: Actions | None = None,
@@ -144,8 +149,9 @@ class World:
             steps = steps or len(actions)
             self._check_actions(_per_step(steps, "actions", actions))
         made = Session.from_checkpoint(
-            new_id("ses"), self.model, self.manager, checkpoint_id, prompt=prompt, seed=seed, prompt_mode=prompt_mode
-        )
+            new_id("ses"), self.model, self.manager, checkpoint_id, prompt=prompt, seed=seed, prompt_mode=prompt_mode,
+            model_settings=model_settings,
+        )  # fmt: skip
         opened = WorldSession(self, made, label, parent=checkpoint_id)
         if steps:
             opened.step(steps, actions=actions)
@@ -223,6 +229,10 @@ class WorldSession(SessionProtocol):
     def seed(self) -> int:
         return self.session.seed
 
+    @property
+    def model_settings(self) -> Mapping[str, float]:
+        return self.session.model_settings
+
     def step(
         self,
         n: int = 1,
@@ -232,15 +242,18 @@ class WorldSession(SessionProtocol):
         state: Any = None,
         prompt: str | None = None,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
     ) -> list[Step]:
         self._require_open()
         _check(prompt, seed)
         acts, seen = _per_step(n, "actions", actions), _per_step(n, "observed", observed)
         self.world._check_actions(acts)
         array_of(state, (self.world.model.geometry.state_dim,), "state")
-        before = self.session.prompt, self.session.seed
+        given = None if model_settings is None else settings_of(model_settings, self.world.model.abilities)
+        before = self.session.prompt, self.session.seed, self.session.model_settings
         self.session.prompt = before[0] if prompt is None else prompt
         self.session.seed = before[1] if seed is None else seed
+        self.session.model_settings = before[2] if given is None else given
         done: list[Step] = []
         try:
             for action, frames in zip(acts, seen, strict=True):
@@ -248,7 +261,7 @@ class WorldSession(SessionProtocol):
                 done.append(self._step_of(self.session.step(action, state, observed=pictures)))
         except BaseException:
             if not done:
-                self.session.prompt, self.session.seed = before
+                self.session.prompt, self.session.seed, self.session.model_settings = before
             raise
         return done
 
@@ -258,12 +271,14 @@ class WorldSession(SessionProtocol):
         *,
         prompt: str | None = None,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
         prompt_mode: PromptMode = "keep",
         steps: int = 0,
         actions: Actions | None = None,
         label: str | None = None,
     ) -> WorldSession:
-        options: dict[str, Any] = {"prompt_mode": prompt_mode, "steps": steps, "actions": actions, "label": label}
+        options: dict[str, Any] = {"prompt_mode": prompt_mode, "steps": steps, "actions": actions, "label": label,
+                                   "model_settings": model_settings}  # fmt: skip
         return self.world.open(self.checkpoint_at(at), prompt=prompt, seed=seed, **options)
 
     def rewind(self, n: int = 1, *, to: At | None = None) -> str:

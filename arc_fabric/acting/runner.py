@@ -81,6 +81,7 @@ class Runner:
 
     def _fork(self, variant: Mapping[str, Any]) -> RemoteSession:
         body = {"new_prompt": variant["prompt"], "new_seed": variant["seed"], "prompt_mode": variant["prompt_mode"],
+                "model_settings": variant.get("model_settings"),
                 "label": f"{variant['policy']}, variant {variant['variant']}", "lease_s": LEASE_S}  # fmt: skip
         return retry(
             lambda: fork_of(self._fabric, variant["checkpoint"], body)[0],

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.advance import Opening, arguments_of, collect, open_call, require_finite, seeded
+from arc_fabric.advance import Opening, arguments_of, collect, give_settings, open_call, require_finite, seeded
 from arc_fabric.base.present import present
 from arc_fabric.batches.heads import Head, joined
 from arc_fabric.errors import InvalidRequest
@@ -126,7 +126,7 @@ class _Opened:
         """What is equal in rows that can share a forward pass."""
         inputs = sorted((name, tuple(tensor.shape), str(tensor.dtype)) for name, tensor in self.inputs.items())
         pending = None if self.pending is None else tuple(self.pending.shape)
-        return repr(inputs), pending, self.head.form()
+        return repr(inputs), pending, self.head.form(), tuple(self.request.settings.items())
 
 
 @torch.no_grad()
@@ -157,6 +157,7 @@ def _together(group: Sequence[_Opened], *, exact: bool) -> list[StepResult | Exc
 def _call(group: Sequence[_Opened], exact: bool) -> tuple[dict[str, Tensor], Head]:
     model = group[0].row.session.manager.windowed
     joined([one.head for one in group]).put(model)
+    give_settings(model, group[0].request)
     inputs = {name: torch.cat([one.inputs[name] for one in group]) for name in group[0].inputs}
     pending = None if group[0].pending is None else torch.cat([present(one.pending) for one in group])
     with _exactness(model, exact), seeded(model, [one.request.seed for one in group]):

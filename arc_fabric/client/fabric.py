@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from arc_fabric import errors
 from arc_fabric.client.many import Slot, SlotResult, step_many
 from arc_fabric.client.pictures import Views, picture_of
 from arc_fabric.client.server import Server
-from arc_fabric.client.session import RemoteSession, fork_of
+from arc_fabric.client.session import RemoteSession, fork_of, plain_settings
 from arc_fabric.client.views import SessionInfo
 
 
@@ -24,6 +24,7 @@ class ArcFabric(Server):
         initial_frame: Views | None = None,
         *,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
         state: Sequence[float] | None = None,
         embodiment_id: int = 0,
         label: str | None = None,
@@ -34,8 +35,10 @@ class ArcFabric(Server):
         """Open a session from `sample:<name>`, an image file's path or bytes, or uint8 [H, W, 3]; for a model of
         several cameras from a list with one of these per camera, or uint8 [V, H, W, 3].
 
-        Without a frame: the first sample. With `lease_s` this client sends heartbeats while it is open, and the server
-        closes the session that long after the last one: a program that was killed holds no slot for good.
+        Without a frame: the first sample. `model_settings`: of those that the model takes (`abilities.settings` of
+        `model()`) those that are to be otherwise than by default. With `lease_s` this client sends heartbeats while it
+        is open, and the server closes the session that long after the last one: a program that was killed holds no slot
+        for good.
 
         Raises SessionLimitReached, InvalidImage.
         """
@@ -43,6 +46,7 @@ class ArcFabric(Server):
             "prompt": prompt,
             "initial_frame": self._first(initial_frame),
             "seed": seed,
+            "model_settings": plain_settings(model_settings),
             "state": None if state is None else [float(x) for x in state],
             "embodiment_id": embodiment_id,
             "label": label,
@@ -62,11 +66,14 @@ class ArcFabric(Server):
         initial_frame: Views | None = None,
         *,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
         state: Sequence[float] | None = None,
     ) -> str:
         """The checkpoint of a new world at its beginning, for evaluations to fork; no session stays open. Raises as
         `new_session` does."""
-        session = self.new_session(prompt, initial_frame, seed=seed, state=state, lease_s=60)
+        session = self.new_session(
+            prompt, initial_frame, seed=seed, model_settings=model_settings, state=state, lease_s=60
+        )
         session.close()
         return str(session.head)
 
@@ -80,13 +87,15 @@ class ArcFabric(Server):
         *,
         prompt: str | None = None,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
         label: str | None = None,
         lease_s: float | None = None,
         spread: bool = False,
     ) -> RemoteSession:
         """A new session that begins at a stored checkpoint, whoever made it. `spread`: on the worker with the least to
         do, not where the checkpoint's state is. Raises CheckpointNotFound, SessionLimitReached."""
-        body = {"new_prompt": prompt, "new_seed": seed, "label": label, "lease_s": lease_s, "spread": spread or None}
+        body = {"new_prompt": prompt, "new_seed": seed, "model_settings": plain_settings(model_settings),
+                "label": label, "lease_s": lease_s, "spread": spread or None}  # fmt: skip
         return fork_of(self, checkpoint_id, body)[0]
 
     def step_many(

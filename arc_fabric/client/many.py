@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from arc_fabric.base.terms import TERMINAL
 from arc_fabric.client.server import pause
-from arc_fabric.client.session import RemoteSession
+from arc_fabric.client.session import RemoteSession, plain_settings
 from arc_fabric.client.transport import Transport, named_error
 from arc_fabric.errors import ArcFabricError, DeadlineExceeded, ServiceError
 from arc_fabric.ids import new_id
@@ -35,6 +35,7 @@ class Slot:
     state: Sequence[float] | Array | None = None
     prompt: str | None = None
     seed: int | None = None
+    model_settings: Mapping[str, float] | None = None
 
     @property
     def session_id(self) -> str:
@@ -45,7 +46,8 @@ class Slot:
         """As the server takes it."""
         plain = {name: None if value is None else np.asarray(value, np.float64).tolist()
                  for name, value in (("action", self.action), ("state", self.state))}  # fmt: skip
-        given = {"session_id": self.session_id, "reset_to": self.reset_to, "prompt": self.prompt, "seed": self.seed}
+        given = {"session_id": self.session_id, "reset_to": self.reset_to, "prompt": self.prompt, "seed": self.seed,
+                 "model_settings": plain_settings(self.model_settings)}  # fmt: skip
         shown = given | plain | ({} if self.step else {"step": False})
         return {name: value for name, value in shown.items() if value is not None}
 

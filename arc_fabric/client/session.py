@@ -62,6 +62,11 @@ class RemoteSession(SessionProtocol):
         return self.info.seed
 
     @property
+    def model_settings(self) -> Mapping[str, float]:
+        """Its settings of the model that are not the defaults, as last known."""
+        return self.info.model_settings
+
+    @property
     def path(self) -> str:
         """The session's address below the server's URL."""
         return f"/api/sessions/{self.id}"
@@ -80,6 +85,7 @@ class RemoteSession(SessionProtocol):
         state: Sequence[float] | np.ndarray | None = None,
         prompt: str | None = None,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
         if_head: str | None = None,
         on_frame: OnFrame | None = None,
         on_progress: Progress | None = None,
@@ -91,7 +97,7 @@ class RemoteSession(SessionProtocol):
         """
         seen = None if observed is None else [None if frames is None else frames_of(frames) for frames in observed]
         params = {"steps": n, "actions": _plain(actions), "observed": seen, "state": _plain(state), "prompt": prompt,
-                  "seed": seed, "if_head": if_head}  # fmt: skip
+                  "seed": seed, "model_settings": plain_settings(model_settings), "if_head": if_head}  # fmt: skip
         if on_frame is None:
             done = self._fabric.wait(self.submit("step", **params).id, timeout=timeout, on_progress=on_progress)
         else:
@@ -106,6 +112,7 @@ class RemoteSession(SessionProtocol):
         *,
         prompt: str | None = None,
         seed: int | None = None,
+        model_settings: Mapping[str, float] | None = None,
         prompt_mode: PromptMode = "keep",
         steps: int = 0,
         actions: Actions | None = None,
@@ -121,9 +128,9 @@ class RemoteSession(SessionProtocol):
         `actions`, else none), under `actions` where they are given. A `bulk` fork takes no slot and closes at its
         end; one that is `spread` goes to the worker with the least to do. For `lease_s` see
         `ArcFabric.new_session`."""
-        body = {"new_prompt": prompt, "new_seed": seed, "prompt_mode": prompt_mode, "steps": steps or None,
-                "actions": _plain(actions), "bulk": bulk, "spread": spread or None, "label": label,
-                "lease_s": lease_s}  # fmt: skip
+        body = {"new_prompt": prompt, "new_seed": seed, "prompt_mode": prompt_mode,
+                "model_settings": plain_settings(model_settings), "steps": steps or None, "actions": _plain(actions),
+                "bulk": bulk, "spread": spread or None, "label": label, "lease_s": lease_s}  # fmt: skip
         fork, job = fork_of(self._fabric, self.checkpoint_at(at), body)
         if wait and not job.ended:
             self._fabric.wait(job.id, timeout=timeout, on_progress=on_progress)
@@ -296,6 +303,11 @@ def fork_of(fabric: Server, checkpoint_id: str, body: dict[str, Any]) -> tuple[R
     fork = RemoteSession(fabric, SessionInfo.of(answer["session"]))
     fork.keep_alive()
     return fork, Job.of(answer["job"])
+
+
+def plain_settings(settings: Mapping[str, float] | None) -> dict[str, float] | None:
+    """As the server takes them."""
+    return dict(settings) if isinstance(settings, Mapping) else settings
 
 
 def _plain(values: Any) -> Any:

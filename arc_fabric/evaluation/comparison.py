@@ -10,7 +10,7 @@ from arc_fabric.errors import InvalidRequest
 from arc_fabric.evaluation.results import Row, counts, word_of
 from arc_fabric.evaluation.statistics import mcnemar, pairs_needed
 
-MATCHED = ("seed", "prompt", "actions", "policy", "prompt_mode")
+MATCHED = ("seed", "prompt", "actions", "policy", "prompt_mode", "model_settings")
 """What the two variants of a pair agree in."""
 
 

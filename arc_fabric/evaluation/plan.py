@@ -24,6 +24,7 @@ MOST_VARIANTS, MOST_ACTIONS = 100_000, 1000
 _Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 _Prompt = Annotated[str, Field(min_length=1)]
 _Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Value = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
@@ -68,6 +69,9 @@ class Listed(_Part):
     actions: _Name | None = Field(None, description="Name of one of the plan's `actions`.", examples=["reach left"])
     prompt_mode: PromptMode | None = Field(None, description="What its prompt does to the window's older KV.")
     policy: _Name | None = Field(None, description="Name of one of the plan's `policies`.", examples=["pi0"])
+    model_settings: dict[_Name, _Value] | None = Field(
+        None, description="Its settings of the model that are not the defaults.", examples=[{}]
+    )
 
 
 class Plan(_Part):
@@ -98,6 +102,12 @@ class Plan(_Part):
     prompt_modes: list[PromptMode] = Field(
         default_factory=list, max_length=3, description="Several of these, each tried, in place of `prompt_mode`."
     )
+    model_settings: dict[_Name, Annotated[list[_Value], Field(min_length=1, max_length=1000)]] = Field(
+        default_factory=dict, max_length=20,
+        description="Values to try of settings of the model (abilities.settings of GET /api/model), every combination. "
+        "Those that are not named are the model's defaults; with none named a variant has its checkpoint's.",
+        examples=[{}],
+    )  # fmt: skip
     policies: list[PolicyUse] = Field(
         default_factory=list, max_length=100,
         description="Policies that act from outside, closed loop. With any, variants are made by whoever runs them.",
@@ -138,6 +148,13 @@ class Plan(_Part):
             raise ValueError(f"should have at most {MOST_ACTIONS} entries, not {len(given)}")
         return given
 
+    @field_validator("model_settings")
+    @classmethod
+    def _values_once(cls, given: dict[str, list[float]]) -> dict[str, list[float]]:
+        for values in given.values():
+            cls._each_once(values)
+        return given
+
     @field_validator("actions", "policies")
     @classmethod
     def _named_once(cls, given: Sequence[Any]) -> Sequence[Any]:
@@ -164,8 +181,10 @@ class Plan(_Part):
 
     def _check_listed(self) -> None:
         """Listed variants name what is there, and no list beside them is left untried."""
-        for name, values in (("prompts", self.prompts), ("seeds", self.seeds), ("prompt_modes", self.prompt_modes)):
-            if len(values) > 1:
+        lists = (("prompts", self.prompts), ("seeds", self.seeds), ("prompt_modes", self.prompt_modes))
+        counts = {name: len(values) for name, values in lists} | {"model_settings": self._settings_tried}
+        for name, count in counts.items():
+            if count > 1:
                 raise ValueError(f"{name} has several values and variants are listed: only these are tried")
         for kind, known in (("actions", self.actions), ("policy", self.policies)):
             names = {one.name for one in known}
@@ -182,12 +201,25 @@ class Plan(_Part):
         return list(dict.fromkeys([*self.checkpoints, *(v.checkpoint for v in self.variants if v.checkpoint)]))
 
     @property
+    def _settings_tried(self) -> int:
+        """Combinations of the model's settings; 1 where none is named."""
+        return math.prod(map(len, self.model_settings.values()))
+
+    def _settings(self, number: int) -> dict[str, float] | None:
+        """One of these: by the order of the names, the last turning fastest. None: those of the checkpoint."""
+        found = {}
+        for name in sorted(self.model_settings, reverse=True):
+            number, at = divmod(number, len(self.model_settings[name]))
+            found[name] = self.model_settings[name][at]
+        return dict(sorted(found.items())) or None
+
+    @property
     def total(self) -> int:
         """Variants."""
         if self.variants:
             return len(self.variants)
         lists = (self.checkpoints, self.prompts, self.seeds, self.actions, self.policies, self.prompt_modes)
-        return math.prod(max(1, len(values)) for values in lists)
+        return math.prod(max(1, len(values)) for values in lists) * self._settings_tried
 
     def variant(self, number: int) -> Variant:
         """The variant of this number, 0 to total - 1. Seeds turn slowest: a run that was cut off has tried each
@@ -201,10 +233,12 @@ class Plan(_Part):
         rest, p = divmod(rest, len(self.prompts))
         rest, a = divmod(rest, len(actions))
         rest, o = divmod(rest, len(policies))
+        rest, k = divmod(rest, self._settings_tried)
         seed, m = divmod(rest, len(modes))
         return Variant(
             number=number, checkpoint=self.checkpoints[c], prompt=self.prompts[p], seed=self.seeds[seed],
             actions=actions[a], prompt_mode=modes[m], policy=policies[o], batch=self.batch,
+            model_settings=self._settings(k),
         )  # fmt: skip
 
     def _listed(self, number: int) -> Variant:
@@ -216,11 +250,16 @@ class Plan(_Part):
             prompt_mode=one.prompt_mode or (self.prompt_modes or [self.prompt_mode])[0],
             policy=one.policy or (self.policies[0].name if self.policies else None),
             batch=self.batch,
+            model_settings=self._settings(0) if one.model_settings is None else one.model_settings,
         )  # fmt: skip
 
     def digest(self) -> str:
         """SHA-256 of what decides the results, in hex: not of label, tags, priority."""
-        aside = {"label", "tags", "priority", "mark"} | ({"batch"} if self.batch == "exact" else set())
+        aside: dict[str, Any] = dict.fromkeys(("label", "tags", "priority", "mark"), True)
+        aside |= {"batch": True} if self.batch == "exact" else {}
+        aside |= {} if self.model_settings else {"model_settings": True}
+        if not any(one.model_settings for one in self.variants):  # as it was before there were any
+            aside["variants"] = {"__all__": {"model_settings"}}
         body = self.model_dump_json(exclude=aside)
         return hashlib.sha256(body.encode()).hexdigest()
 
@@ -236,6 +275,8 @@ class Variant(_Part):
     batch: BatchMode = "exact"
     prompt_mode: PromptMode = "keep"
     policy: str | None = None
+    model_settings: dict[str, float] | None = None
+    """Those that are not the model's defaults; None: those of the checkpoint."""
 
 
 def seeds_of(text: str) -> list[int]:

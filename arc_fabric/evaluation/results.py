@@ -1,25 +1,27 @@
 """Rows, what they come to, and files of them.
 
 A row is one variant's result:
-{variant, checkpoint, prompt, seed, prompt_mode, policy, actions, actions_digest, batch, state, verdict, score, scores,
-error, head, session_id, job_id, worker, steps, wall_s, finished}. `state` is made or error; `verdict` true, false or
-null; `score` the value of the first scorer; `scores` one entry per scorer {name, version, value, verdict, reason,
-better, error}.
+{variant, checkpoint, prompt, seed, prompt_mode, policy, model_settings, actions, actions_digest, batch, state, verdict,
+score, scores, error, head, session_id, job_id, worker, steps, wall_s, finished}. `state` is made or error; `verdict`
+true, false or null; `score` the value of the first scorer; `scores` one entry per scorer {name, version, value,
+verdict, reason, better, error}.
 """
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from arc_fabric.base.model_settings import in_words
 from arc_fabric.evaluation.plan import Variant
 from arc_fabric.evaluation.statistics import wilson
 
 Row = dict[str, Any]
-GROUPS = ("prompt", "seed", "actions", "policy", "prompt_mode", "checkpoint")
+GROUPS = ("prompt", "seed", "actions", "policy", "prompt_mode", "model_settings", "checkpoint")
 """Members of a row by which results can be grouped."""
 
 
@@ -34,6 +36,7 @@ def row_of(variant: Variant, job: Mapping[str, Any], scores: Sequence[Mapping[st
         "variant": variant.number, "checkpoint": variant.checkpoint,
         "prompt": (job.get("params") or {}).get("prompt") or variant.prompt, "seed": variant.seed,
         "prompt_mode": variant.prompt_mode, "policy": variant.policy,
+        "model_settings": None if variant.model_settings is None else in_words(variant.model_settings),
         "actions": None if actions is None else actions.name,
         "actions_digest": None if actions is None else digest_of(actions.actions),
         "batch": variant.batch,
@@ -96,19 +99,28 @@ def counts(rows: Iterable[Row]) -> dict[str, Any]:
     return Counts(rows).to_dict()
 
 
-def grouped(rows: Iterable[Row], by: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
-    """Rows by the values of these members, in the order in which they first come."""
-    found: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+class SeedGroup:
+    """Rows that were made and differ in nothing but the seed: of those with the lowest seeds, `most` at most, what a
+    scorer of groups is given; of the others how many there are."""
+
+    def __init__(self, most: int) -> None:
+        self.n, self._most, self.rows = 0, most, list[Row]()
+
+    def add(self, row: Row) -> None:
+        """Take one more."""
+        self.n += 1
+        kept = {name: row.get(name) for name in (*GROUPS, "head", "steps")}
+        bisect.insort(self.rows, kept, key=lambda one: one["seed"] or 0)
+        del self.rows[self._most :]
+
+
+def seed_groups(rows: Iterable[Row], most: int) -> list[SeedGroup]:
+    """Groups of rows that differ in the seed alone, of two or more, each by seed. `rows` are read one at a time."""
+    names, found = [name for name in GROUPS if name != "seed"], dict[tuple[Any, ...], SeedGroup]()
     for row in rows:
-        found[tuple(row.get(name) for name in by)].append(row)
-    return dict(found)
-
-
-def seed_groups(rows: Iterable[Row]) -> list[list[Row]]:
-    """Rows that were made and differ in nothing but the seed, where there are two or more, each group by seed."""
-    made = [row for row in rows if row["head"]]
-    found = grouped(made, [name for name in GROUPS if name != "seed"]).values()
-    return [sorted(part, key=lambda row: row["seed"] or 0) for part in found if len({r["seed"] for r in part}) > 1]
+        if row["head"]:
+            found.setdefault(tuple(row.get(name) for name in names), SeedGroup(most)).add(row)
+    return [group for group in found.values() if len({row["seed"] for row in group.rows}) > 1]
 
 
 def to_jsonl(header: Mapping[str, Any], rows: Iterable[Row]) -> Iterator[str]:
@@ -117,8 +129,8 @@ def to_jsonl(header: Mapping[str, Any], rows: Iterable[Row]) -> Iterator[str]:
 
 
 _FLAT = (
-    *("variant", "prompt", "seed", "actions", "policy", "prompt_mode", "checkpoint", "state", "verdict", "score"),
-    *("steps", "wall_s", "head", "session_id", "job_id", "worker", "finished"),
+    *("variant", "prompt", "seed", "actions", "policy", "prompt_mode", "model_settings", "checkpoint"),
+    *("state", "verdict", "score", "steps", "wall_s", "head", "session_id", "job_id", "worker", "finished"),
 )
 """Members of a row that are plain values."""
 

@@ -13,11 +13,14 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from arc_fabric.ledger import Ledger
 from arc_fabric.store.backends import Backend
 
+PAGE = 1000
+"""Results that are read at once."""
 _GROUPS = "groups.json"
 _PART = re.compile(r"rows-(\d+)(?:-(\d+)-(\d+)(?:-[0-9a-f]{8})?)?\.jsonl$")
 
@@ -59,7 +62,7 @@ class StoredRows:
     """All results of an evaluation by their variants' numbers, read anew and a page at a time whenever one goes over
     them: as many as there are take no more memory than a few pages."""
 
-    def __init__(self, ledger: Ledger, backend: Backend, evaluation_id: str, page: int = 1000) -> None:
+    def __init__(self, ledger: Ledger, backend: Backend, evaluation_id: str, page: int = PAGE) -> None:
         self._where, self._page = (ledger, backend, evaluation_id), page
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -67,6 +70,27 @@ class StoredRows:
         while found := read_rows(*self._where, after=after, most=self._page):
             after = found[-1]["variant"]
             yield from found
+
+
+@dataclass(frozen=True)
+class StoredPage:
+    """Results of variants that follow each other, by number."""
+
+    rows: Mapping[int, dict[str, Any]]
+    first: int
+    last: float
+    """Up to here every variant that has a result is in it."""
+
+    @classmethod
+    def of(cls, ledger: Ledger, backend: Backend, evaluation_id: str, number: int, most: int = PAGE) -> StoredPage:
+        """The one that begins with this variant's."""
+        rows = read_rows(ledger, backend, evaluation_id, after=number - 1, most=most)
+        last = rows[-1]["variant"] if len(rows) == most else math.inf
+        return cls({row["variant"]: row for row in rows}, number, last)
+
+    def covers(self, number: int) -> bool:
+        """Whether a result of this variant would be in it."""
+        return self.first <= number <= self.last
 
 
 def _parts(backend: Backend, evaluation_id: str) -> list[_Part]:

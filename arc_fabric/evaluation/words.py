@@ -18,8 +18,11 @@ def tried(plan: Mapping[str, Any]) -> str:
     >>> tried({"prompts": ["a", "b"], "seeds": [0, 1, 2], "steps": 8, "scorers": [{"name": "motion"}]})
     '2 prompts x 3 seeds, 8 steps each; judged by motion'
     """
-    counts = [(len(plan.get(name) or ()), word) for name, word in _OF.items()]
-    lists = " x ".join(f"{n} {_plural(word) if n > 1 else word}" for n, word in counts if n > 1)
+    counts = [(len(plan.get(name) or ()), _plural(word)) for name, word in _OF.items()]
+    counts += [
+        (len(values), f"values of {name}") for name, values in sorted((plan.get("model_settings") or {}).items())
+    ]
+    lists = " x ".join(f"{n} {words}" for n, words in counts if n > 1)
     if plan.get("variants"):
         lists = f"{len(plan['variants'])} variants, one by one"
     steps = f"{plan['steps']} step{'s' if plan['steps'] > 1 else ''} each"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arc_fabric.base.input_keys import by_content
@@ -65,6 +65,7 @@ class Sessions:
         model: str | None = None,
         embodiment_id: int = 0,
         state: list[float] | None = None,
+        model_settings: Mapping[str, float] | None = None,
         label: str | None = None,
         lease_s: float | None = None,
         owner: str | None = None,
@@ -74,8 +75,9 @@ class Sessions:
         is closed after so many seconds without a `heartbeat` or a new job. `owner` is the token it is counted for."""
         params: dict[str, object] = {
             "prompt": prompt, "seed": seed, "input_key": input_key, "embodiment_id": embodiment_id, "state": state,
-        }  # fmt: skip
+        } | ({"model_settings": dict(model_settings)} if model_settings else {})  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, model=model, embodiment_id=embodiment_id, label=label)
+        session.model_settings = dict(model_settings or {})
         session.lease_s = lease_s
         return self._request(session, "create", params, "", "keep", 1, idempotency_key, owner)
 
@@ -93,6 +95,7 @@ class Sessions:
         prompt: str | None = None,
         seed: int | None = None,
         prompt_mode: str = "keep",
+        model_settings: Mapping[str, float] | None = None,
         steps: int = 0,
         actions: Sequence[Sequence[Sequence[float]] | None] | None = None,
         bulk: bool = False,
@@ -107,12 +110,12 @@ class Sessions:
         """A new session whose head is an existing checkpoint; `steps` > 0 also runs that many steps. Without steps the
         job has succeeded when it is accepted.
 
-        No tensor is copied and no node is made. Prompt and seed default to the checkpoint's. A bulk fork does
-        not count as open, runs after interactive work and is closed when its job ends; `evaluation` names the one that
-        it is a variant of. With `batch` its steps may be taken together with those of other such forks: with the bits
-        of steps alone (exact), or in one forward pass, equal to rounding (fast). With `spread` it goes to the worker
-        that has the least to do, instead of where its parent's state is. Without an `owner` it is counted for the
-        parent's. Raises InvalidRequest.
+        No tensor is copied and no node is made. Prompt, seed and settings of the model default to the checkpoint's. A
+        bulk fork does not count as open, runs after interactive work and is closed when its job ends; `evaluation`
+        names the one that it is a variant of. With `batch` its steps may be taken together with those of other such
+        forks: with the bits of steps alone (exact), or in one forward pass, equal to rounding (fast). With `spread` it
+        goes to the worker that has the least to do, instead of where its parent's state is. Without an `owner` it is
+        counted for the parent's. Raises InvalidRequest.
         """
         if prompt_mode not in PROMPT_MODES:
             raise InvalidRequest(f"prompt_mode is one of {', '.join(PROMPT_MODES)}, not {prompt_mode!r}.")
@@ -120,9 +123,10 @@ class Sessions:
         params: dict[str, object] = {
             "checkpoint_id": checkpoint_id, "prompt": prompt, "seed": seed, "prompt_mode": prompt_mode, "steps": steps,
             "actions": actions,
-        }  # fmt: skip
+        } | ({} if model_settings is None else {"model_settings": dict(model_settings)})  # fmt: skip
         session = SessionRecord(id="", prompt=prompt, seed=seed, bulk=bulk, label=label)  # type: ignore[arg-type]
         session.lease_s, session.evaluation = lease_s, evaluation
+        session.model_settings = model_settings if model_settings is None else dict(model_settings)  # type: ignore[assignment]
         return self._request(
             session, "fork", params, checkpoint_id, prompt_mode, steps, idempotency_key, owner, batch, spread=spread
         )

@@ -44,6 +44,10 @@ class Node(Record):
     prompt_mode: str = member(
         "What a new prompt did to the window's older KV: keep, recache or reset.", "keep", example="keep"
     )
+    model_settings: dict[str, float] = member(
+        "Settings of the model that its step had otherwise than by default, by name; of a root those of the steps to "
+        "come.", make=dict, example={"guidance": 2.0}, later=True,
+    )  # fmt: skip
     action_source: Literal["given", "predicted"] | None = member(
         "Who chose the actions: the client or the policy; null for a root.", None
     )

@@ -34,6 +34,10 @@ class Session(Record):
     model: str | None = member("The model it was opened with (setting `model`).", None, example="tabletop")
     prompt: Prompt = member("Applies from the next step.", "")
     seed: Seed | None = member("Seed of the sampler; null: the model's own.", None)
+    model_settings: dict[str, float] = member(
+        "Settings of the model for the next step that are not its defaults, by name; abilities.settings of "
+        "GET /api/model has all.", make=dict, example={"guidance": 2.0}, later=True,
+    )  # fmt: skip
     embodiment_id: int = member("Robot the actions are for.", 0, example=0)
     head: CheckpointId | None = member("Current checkpoint; null until the create job has run.", None, home=True)
     root: CheckpointId | None = member(

@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from arc_fabric.base import model_settings
 from arc_fabric.base.actions.controls import beyond, by_name
 from arc_fabric.base.terms import PROMPT_MODES, PromptMode
 from arc_fabric.base.text import NO_TEXT, is_text
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.models.contract import Control, Geometry, Model
+from arc_fabric.models.contract import Abilities, Control, Geometry, Model
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class StepRequest:
     """float32 [state_dim]."""
     observed: np.ndarray | None = None
     """uint8 [T, H, W, 3]: real frames since the last call (closed loop) in place of the imagined ones."""
+    settings: Mapping[str, float] = field(default_factory=dict)
+    """Of the model's settings per session those that are not as they are by default."""
 
 
 def actions_of(action: Any, geometry: Geometry) -> np.ndarray | None:
@@ -87,6 +90,17 @@ def observed_of(model: Model, observed: np.ndarray | Sequence[np.ndarray] | None
             hint="Give the real frames seen since the last step (observed=...).",
         )
     return None
+
+
+def settings_of(given: Any, abilities: Abilities) -> dict[str, float]:
+    """The given settings of a model that are not its defaults, by name. Raises InvalidRequest."""
+    if not isinstance(given, Mapping):
+        raise InvalidRequest(f"Settings of the model are values by name, not {given!r}.")
+    try:
+        return model_settings.checked(given, [asdict(one) for one in abilities.settings])
+    except ValueError as error:
+        said = str(error)
+        raise InvalidRequest(f"{said[0].upper()}{said[1:]}.", hint="GET /api/model lists them.") from error
 
 
 def array_of(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray | None:

@@ -22,6 +22,8 @@ FRAMES_FIELD = "observed"
 _CAMERA = re.compile(rf"{FRAMES_FIELD}\.(0|[1-9][0-9]?)")
 TEXT_FIELDS = frozenset({"prompt", "label", "if_head", FILE_FIELD})
 LIST_FIELDS = frozenset({"state"})
+OBJECT_FIELDS = frozenset({"model_settings"})
+"""Their form field is JSON text."""
 
 
 MOST_VALUES = 1 << 20
@@ -55,10 +57,10 @@ class ApiRequest(Request):
         return parse_json(data)
 
     def _form(self) -> dict[str, Any]:
-        """Form fields as JSON: text as it is, numbers parsed, repeated fields as lists, a file as base64."""
+        """Form fields as JSON: text as it is, the rest parsed, repeated fields as lists, a file as base64."""
         fields: dict[str, Any] = {}
         for name, values in self.form.lists():
-            parsed = [value if name in TEXT_FIELDS else _number(name, value) for value in values]
+            parsed = [_field(name, value) for value in values]
             fields[name] = parsed if name in LIST_FIELDS or len(parsed) > 1 else parsed[0]
         cameras: dict[int, list[str]] = {}
         for name, files in self.files.lists():
@@ -136,6 +138,12 @@ def _may_hold_half(data: bytes | str) -> bool:
     except UnicodeDecodeError:
         return True
     return b"\\u" in data or b"\0" in data  # with NULs it is UTF-16 or UTF-32, which JSON's reader takes as well
+
+
+def _field(name: str, value: str) -> Any:
+    if name in TEXT_FIELDS:
+        return value
+    return parse_json(value) if name in OBJECT_FIELDS else _number(name, value)
 
 
 def _number(name: str, value: str) -> int | float:

@@ -54,7 +54,7 @@ class ApiSpec(OpenAPI):
             step = document["paths"]["/api/sessions/{session_id}/step"]["post"]["requestBody"]["content"]
             members = step["multipart/form-data"]["schema"]["properties"]
             members |= _by_camera(members["observed"], cameras)
-        _complete(document, _sizes(self.config["SETTINGS"], geometry))
+        _complete(document, _sizes(self.config["SETTINGS"], geometry, abilities))
         return document
 
 
@@ -142,9 +142,9 @@ def _without_null(parameter: dict[str, Any]) -> None:
         del schema["default"]
 
 
-def _sizes(settings: Settings, geometry: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _sizes(settings: Settings, geometry: dict[str, Any], abilities: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What a setting or the running model decides: arrays have exactly the model's sizes, lists of pictures one per
-    camera, actions the names and limits of its controls."""
+    camera, actions the names and limits of its controls, settings of the model those it declares."""
     known: dict[str, dict[str, Any]] = {
         "max_prompt_chars": {"maxLength": settings.max_prompt_chars},
         "max_steps_per_job": {"maximum": settings.max_steps_per_job},
@@ -158,6 +158,9 @@ def _sizes(settings: Settings, geometry: dict[str, Any]) -> dict[str, dict[str, 
         if controls := geometry.get("controls"):
             known["action_dim"] |= {"prefixItems": [_limits(control) for control in controls]}
             known["action_names"]["properties"] = {control["name"]: _limits(control) for control in controls}
+    if abilities:
+        own = {one["name"]: _limits(one) for one in abilities.get("settings", ())}
+        known["model_settings"] = {"properties": own, "additionalProperties": False}
     return known
 
 

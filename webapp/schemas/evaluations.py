@@ -63,6 +63,9 @@ class RowView(View):
     seed: int | None = Field(description="Its seed; null: the checkpoint's own.", examples=[3])
     prompt_mode: str = Field("keep", description="What its prompt did to the window's older KV.", examples=["keep"])
     policy: str | None = Field(None, description="Name of the policy; null: the model's.", examples=["pi0"])
+    model_settings: str | None = Field(
+        None, description="Its settings of the model in words; null: the checkpoint's own.", examples=["guidance=2"]
+    )
     actions: str | None = Field(description="Name of the given actions; null: the policy's.", examples=["reach left"])
     actions_digest: str | None = Field(description="SHA-256 of the given actions.", examples=["9f2c"])
     batch: BatchMode = Field("exact", description="How it stepped together with others.")
@@ -111,9 +114,9 @@ class Summary(View):
         description="What differs in more than 1,000 ways: it has no counts by each.", examples=[["seed"]]
     )
     differences: list[dict[str, Any]] = Field(
-        description="Of prompt, actions, policy, prompt_mode and checkpoint (each with 12 values at most) the value "
-        "with the highest rate against each other one, over pairs of variants that agree in all else: exact McNemar "
-        "test, p by Holm's method.",
+        description="Of prompt, actions, policy, prompt_mode, model_settings and checkpoint (each with 12 values at "
+        "most) the value with the highest rate against each other one, over pairs of variants that agree in all else: "
+        "exact McNemar test, p by Holm's method.",
         examples=[[{"by": "prompt", "best": "push it", "than": "pull it", "pairs": 32, "only_best": 16, "only_than": 1,
                     "p": 0.0003}]],
     )  # fmt: skip
@@ -165,6 +168,9 @@ class LentVariant(View):
     seed: int | None = Field(description="And this seed; null: the checkpoint's own.", examples=[3])
     prompt_mode: str = Field(description="What the prompt does to the window's older KV.", examples=["keep"])
     policy: str | None = Field(description="Name of the policy that acts.", examples=["pi0"])
+    model_settings: dict[str, float] | None = Field(
+        None, description="With these settings of the model; null: the checkpoint's own.", examples=[{"guidance": 2.0}]
+    )
     steps: int = Field(description="So many steps.", examples=[8])
 
 

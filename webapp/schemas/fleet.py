@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -66,6 +66,17 @@ class GeometryView(View):
     )
 
 
+class ModelSettingView(View):
+    """A setting of the model that each session may have another value of (`model_settings`)."""
+
+    name: str = Field(description="Its name.", examples=["guidance"])
+    kind: Literal["discrete", "continuous"] = Field(description="Discrete: whole numbers.")
+    default: float = Field(description="What a session has that says nothing.", examples=[1.0])
+    low: float = Field(description="The least value.", examples=[0.0])
+    high: float = Field(description="The greatest value.", examples=[10.0])
+    description: str = Field(description="What it does.", examples=["How much predicted actions follow the prompt."])
+
+
 class AbilitiesView(View):
     """What the running model can do; the platform adapts to it."""
 
@@ -85,6 +96,9 @@ class AbilitiesView(View):
         default=False, description="Its caches can be rebuilt bit for bit from the latents of a whole world."
     )
     needs_picture: bool = Field(default=True, description="A world begins from a picture; false: the prompt is enough.")
+    settings: list[ModelSettingView] = Field(
+        default=[], description="What each session may set for itself (`model_settings`)."
+    )
 
 
 class IdentityView(View):

@@ -115,6 +115,17 @@ Observed = Annotated[
         "the model can observe (`abilities.observes`).",
     ),
 ]
+ModelSettings = Annotated[
+    dict[str, Number],
+    Field(
+        max_length=MOST,
+        description="Settings of the model by name (abilities.settings of GET /api/model has them with their limits); "
+        "what is not named is as it is by default. They stay with the session.",
+        json_schema_extra=decided_by("model_settings"),
+        examples=[{}],
+    ),
+    AfterValidator(checks.settings),
+]
 LeaseS = Annotated[
     float,
     Field(
@@ -180,6 +191,7 @@ class CreateSession(Body):
     )
     seed: Seed | None = None
     state: State | None = None
+    model_settings: ModelSettings | None = None
     embodiment_id: int = Field(0, ge=0, le=1000, description="Robot the actions are for.")
     label: Label | None = None
     lease_s: LeaseS | None = None
@@ -202,6 +214,7 @@ class StepBody(Body):
     state: State | None = None
     prompt: Prompt | None = None
     seed: Seed | None = None
+    model_settings: ModelSettings | None = None
     if_head: IfHead | None = None
 
     @model_validator(mode="after")
@@ -249,6 +262,7 @@ class ForkOptions(Body):
     new_prompt: Prompt | None = None
     new_seed: Seed | None = None
     prompt_mode: PromptMode = "keep"
+    model_settings: ModelSettings | None = Field(None, description="Default: those of the checkpoint.")
     steps: Annotated[int, Field(ge=0), AfterValidator(checks.steps)] = Field(
         0,
         description="Steps to run after the fork, in the same job. Default: one per entry of `actions`, else none.",

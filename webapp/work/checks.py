@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic_core import PydanticCustomError
 
 from arc_fabric.base.actions.controls import beyond, by_name
+from arc_fabric.base.model_settings import checked
 from webapp.context import ctx
 from webapp.http.validation import PICTURE
 from webapp.model import abilities, geometry, observed_counts, sample_names
@@ -59,6 +60,13 @@ def chunk(rows: list[list[float]]) -> list[list[float]]:
     if wrong := beyond(rows, geometry().get("controls", ())):
         raise ValueError(wrong)
     return _sized(rows, "action_horizon", "actions")
+
+
+def settings(given: dict[str, float]) -> dict[str, float]:
+    """Settings that the model takes, without those that are as they are by default."""
+    if not abilities():
+        return given  # no model runs yet; its worker checks them
+    return checked(given, abilities().get("settings", ()))
 
 
 def _controls() -> list[dict[str, Any]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from arc_fabric import __version__
 from arc_fabric.errors import CheckpointNotFound, CheckpointUnavailable, InvalidRequest
@@ -14,12 +14,20 @@ from arc_fabric.ids import new_id
 from arc_fabric.ledger import EvaluationRecord
 from webapp.context import ctx
 from webapp.model import abilities
+from webapp.work import checks
+
+T = TypeVar("T")
 
 
 def check(plan: Plan) -> None:
     """Raise the error that every variant would end with: nothing is started for a plan that cannot work."""
     if plan.actions and abilities().get("steers_with_actions") is False:
         raise InvalidRequest("The model that runs does not follow given actions (abilities.steers_with_actions).")
+    for one in plan.variants:
+        if one.prompt is not None:
+            _checked("prompt", checks.prompt, one.prompt)
+    for settings in [*_each_value(plan), *(one.model_settings for one in plan.variants if one.model_settings)]:
+        _checked("model_settings", checks.settings, settings)
     if plan.batch == "fast" and abilities().get("batches") is False:
         raise InvalidRequest(
             "The model that runs cannot step several variants in one forward pass (abilities.batches).",
@@ -32,6 +40,19 @@ def check(plan: Plan) -> None:
             raise CheckpointNotFound(f"No checkpoint {checkpoint_id}.", checkpoint_id=checkpoint_id)
         if nodes[checkpoint_id].durability in ("deleted", "damaged"):
             raise CheckpointUnavailable(f"The payload of {checkpoint_id} is {nodes[checkpoint_id].durability}.")
+
+
+def _each_value(plan: Plan) -> list[dict[str, float]]:
+    """Every value that is to be tried of a setting of the model."""
+    return [{name: value} for name, values in plan.model_settings.items() for value in values]
+
+
+def _checked(what: str, check: Callable[[T], T], value: T) -> None:
+    """Raise InvalidRequest where a check of bodies refuses it."""
+    try:
+        check(value)
+    except ValueError as error:
+        raise InvalidRequest(f"{what}: {error}.") from error
 
 
 def check_scorers(plan: Plan) -> None:

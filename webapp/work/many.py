@@ -18,7 +18,7 @@ from arc_fabric.records.types import CheckpointId, SessionId
 from webapp.context import ctx
 from webapp.model import geometry
 from webapp.work.accepted import wait_for
-from webapp.work.bodies import Body, Chunk, Prompt, Seed, State
+from webapp.work.bodies import Body, Chunk, ModelSettings, Prompt, Seed, State
 
 MOST_SLOTS = 64
 MOST_BYTES = 256 << 20
@@ -39,10 +39,12 @@ class SlotBody(Body):
     state: State | None = None
     prompt: Prompt | None = None
     seed: Seed | None = None
+    model_settings: ModelSettings | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        given = [name for name in ("action", "state", "prompt", "seed") if getattr(self, name) is not None]
+        members = ("action", "state", "prompt", "seed", "model_settings")
+        given = [name for name in members if getattr(self, name) is not None]
         if not self.step and given:
             raise ValueError(f"{given[0]} is for a step, and step is false: give it with the next one")
         if not self.step and self.reset_to is None:
@@ -130,7 +132,7 @@ def _requests(slot: SlotBody, number: int, key: str | None) -> list[JobRequest]:
         found.append(request(slot.session_id, "rewind", params, idempotency_key=_part(key, number, "r")))
     if slot.step:
         params = {"steps": 1, "actions": [slot.action] if slot.action is not None else None, "state": slot.state,
-                  "prompt": slot.prompt, "seed": slot.seed}  # fmt: skip
+                  "prompt": slot.prompt, "seed": slot.seed, "model_settings": slot.model_settings}  # fmt: skip
         given = {name: value for name, value in params.items() if value is not None}
         found.append(request(slot.session_id, "step", given, idempotency_key=_part(key, number, "s")))
     return found

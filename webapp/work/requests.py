@@ -27,6 +27,7 @@ def open_session(body: CreateSession, key: str | None) -> tuple[JobRequest, dict
         embodiment_id=body.embodiment_id,
         input_key=input_key,
         state=body.state,
+        model_settings=body.model_settings,
         label=body.label,
         lease_s=body.lease_s,
         owner=_asker(),
@@ -42,6 +43,7 @@ def fork(body: ForkBody, key: str | None) -> JobRequest:
         prompt=body.new_prompt,
         seed=body.new_seed,
         prompt_mode=body.prompt_mode,
+        model_settings=body.model_settings,
         steps=body.steps,
         actions=cast("list[Any] | None", body.actions),  # rows by name are numbers since they were checked
         bulk=body.bulk,

@@ -133,6 +133,7 @@ def _commit(run: JobRun, node: NodeRecord, result: dict[str, Any] | None) -> Non
         "n_frames": node.frames_to_end,
         "prompt": node.prompt,
         "seed": node.seed,
+        "model_settings": node.model_settings,
     }
     if result is not None:
         result = result | {"head": node.id, "frame_index": node.frame_index}
@@ -156,6 +157,7 @@ def node_of(
         prompt=snapshot.prompt_text,
         seed=snapshot.seed,
         prompt_mode=taken.prompt_mode or "keep",
+        model_settings=dict(snapshot.settings),
         action_source="given" if given else "predicted" if taken.action_source else None,
         steered=taken.steered if given else None,
         actions=taken.actions.tolist() if taken.action_source else None,

@@ -13,7 +13,7 @@ from arc_fabric.base.lru import Lru
 from arc_fabric.errors import InvalidRequest, NotFound
 from arc_fabric.evaluation.plan import Plan
 from arc_fabric.evaluation.results import GROUPS, Row, row_of, seed_groups, word_of
-from arc_fabric.evaluation.stored import read_rows
+from arc_fabric.evaluation.stored import StoredPage, StoredRows
 from arc_fabric.ledger import EvaluationRecord, JobRecord, Ledger
 from arc_fabric.ledger.evaluations import Settled
 from arc_fabric.settings import Settings
@@ -37,7 +37,8 @@ class Judging:
         self._grouping: dict[str, tuple[int, Future[list[dict[str, Any]]]]] = {}
         """By evaluation: how often it was resumed when its groups were handed over, and what becomes of them."""
         self._plans: Lru[str, Plan] = Lru(8, lambda plan: 1, least=1)
-        self._sources: Lru[str, dict[int, Row]] = Lru(1, lambda rows: 1, least=1)
+        self._sources: Lru[str, StoredPage] = Lru(4, lambda page: 1, least=1)
+        """By evaluation that is judged anew: the page that was read last; variants come mostly in order."""
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -143,7 +144,7 @@ class Judging:
         })  # fmt: skip
 
     def _of_row(self, plan: Plan, number: int, source: str) -> Row:
-        row = self._source(source).get(number)
+        row = self._source(source, number)
         if row is None:
             raise NotFound(f"{source}, whose branches are judged anew, has no result of variant {number} any more.")
         if row["head"] is None:
@@ -155,23 +156,25 @@ class Judging:
         kept = {name: row[name] for name in ("session_id", "worker", "finished")}
         return self._of_job(plan, variant.number, job | kept)
 
-    def _source(self, evaluation_id: str) -> dict[int, Row]:
-        """The rows of an evaluation that is judged anew; only this thread asks."""
-        known = self._sources.get(evaluation_id)
-        if known is None:
-            known = {row["variant"]: row for row in read_rows(self._ledger, self._backend, evaluation_id)}
-            self._sources.add(evaluation_id, known)
-        return known
+    def _source(self, evaluation_id: str, number: int) -> Row | None:
+        """A row of an evaluation that is judged anew; only this thread asks."""
+        page = self._sources.get(evaluation_id)
+        if page is None or not page.covers(number):
+            page = StoredPage.of(self._ledger, self._backend, evaluation_id, number)
+            self._sources.add(evaluation_id, page)
+        return page.rows.get(number)
 
     def _of_groups(self, plan: Plan, evaluation_id: str) -> list[dict[str, Any]]:
         uses = [use.model_dump() for use in plan.scorers]
         names = self._judge.group_scorers([use["name"] for use in uses])
         chosen = [use for use in uses if use["name"] in names]
         found = []
-        for rows in seed_groups(read_rows(self._ledger, self._backend, evaluation_id)) if chosen else ():
-            members, seen = {name: rows[0].get(name) for name in GROUPS if name != "seed"}, rows[:MOST_IN_GROUP]
+        rows = StoredRows(self._ledger, self._backend, evaluation_id)
+        for group in seed_groups(rows, MOST_IN_GROUP) if chosen else ():
+            seen = group.rows
+            members = {name: seen[0][name] for name in GROUPS if name != "seed"}
             scores = self._of_group(plan, chosen, seen)
-            found.append({**members, "n": len(rows), "seeds": [row["seed"] for row in seen], "scores": scores})
+            found.append({**members, "n": group.n, "seeds": [row["seed"] for row in seen], "scores": scores})
         return found
 
     def _of_group(self, plan: Plan, chosen: Sequence[dict[str, Any]], seen: Sequence[Row]) -> list[dict[str, Any]]:

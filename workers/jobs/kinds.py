@@ -26,7 +26,8 @@ def create(run: JobRun) -> None:
     node_id = new_id("ckp")
     node = NodeRecord(
         id=node_id, session_id=run.session.id, tree_id=node_id, prompt=params["prompt"], seed=seed,
-        state=params["state"], job_id=run.job.id, worker=run.process.name, n_frames=1,
+        state=params["state"], model_settings=params.get("model_settings", {}), job_id=run.job.id,
+        worker=run.process.name, n_frames=1,
         internal={"_input_key": params["input_key"], "_embodiment_id": params["embodiment_id"]},
     )  # fmt: skip
     with run.timed("step_s"):

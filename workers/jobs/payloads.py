@@ -2,8 +2,9 @@
 
 A node is committed before its payload has reached storage (uploads overlap the next step). When the worker that made
 it dies in between, nothing is lost: a step is a pure function of its parent's snapshot and of what the node records
-(prompt, seed, actions, state, where the observed frames lie), so another worker takes the same steps from the nearest
-stored ancestor and stores them under the same ids. The latents' digest in the node proves that the bits are the same.
+(prompt, seed, settings, actions, state, where the observed frames lie), so another worker takes the same steps from the
+nearest stored ancestor and stores them under the same ids. The latents' digest in the node proves that the bits are the
+same.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from arc_fabric.ledger import Ledger, NodeRecord
 from arc_fabric.media.frames import STRIP, pack_strip, unpack_views
 from arc_fabric.models import tabletop
 from arc_fabric.session import Session
-from arc_fabric.steps.request import StepRequest
+from arc_fabric.steps.request import StepRequest, settings_of
 from arc_fabric.steps.result import StepResult
 from workers.process.retry import through_store_outages
 from workers.process.runtime import Runtime
@@ -120,6 +121,7 @@ class Payloads:
             prompt=node.prompt,
             seed=node.seed,
             prompt_mode=mode,
+            model_settings=node.model_settings,
         )
         action = np.asarray(node.actions, np.float32) if node.action_source == "given" else None
         seen = node.internal.get("_observed")
@@ -139,7 +141,8 @@ class Payloads:
         """A world in which nothing has happened yet, checkpointed under the node's id."""
         runtime = self._runtime
         state = None if node.state is None else np.asarray(node.state, np.float32)
-        request = StepRequest(node.session_id, node.prompt, present(node.seed), state=state)
+        settings = settings_of(node.model_settings, runtime.model.abilities)
+        request = StepRequest(node.session_id, node.prompt, present(node.seed), state=state, settings=settings)
         key = node.internal["_input_key"]
         picture = None if key == NO_PICTURE else self.read_input(key)
         root = root_snapshot(runtime.model, request, picture, node.internal.get("_embodiment_id", 0))

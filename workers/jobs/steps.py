@@ -54,11 +54,12 @@ def _take_each(run: JobRun, total: int, result: dict[str, Any]) -> None:
 
 
 def _take_up_inputs(run: JobRun) -> None:
-    """A prompt or seed that came with the job applies from its first step and stays with the session."""
+    """A prompt, a seed or settings that came with the job apply from its first step and stay with the session."""
     params = run.job.params
     if run.job.kind == "step":
         run.session.prompt = params["prompt"] if params.get("prompt") is not None else run.session.prompt
         run.session.seed = params["seed"] if params.get("seed") is not None else run.session.seed
+        run.session.model_settings = params.get("model_settings", run.session.model_settings)
 
 
 def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes], *, more: bool) -> StepResult:

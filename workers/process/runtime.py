@@ -44,7 +44,7 @@ class Runtime:
         return kept is not None and kept.session.head == record.head
 
     def session(self, record: SessionRecord) -> Session:
-        """The SDK session at the ledger's head, with the ledger's prompt and seed; loads it if need be.
+        """The SDK session at the ledger's head, with the ledger's prompt, seed and settings; loads it if need be.
 
         The payload must be within reach (see payloads.py).
         """
@@ -56,6 +56,7 @@ class Runtime:
         kept.used = time.monotonic()
         kept.session.prompt = record.prompt
         kept.session.prompt_mode = record.prompt_mode
+        kept.session.model_settings = record.model_settings
         if record.seed is not None:
             kept.session.seed = record.seed
         return kept.session

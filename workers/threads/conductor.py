@@ -130,6 +130,7 @@ class Conductor(Rounds):
         given = None if variant.actions is None else variant.actions.actions
         return self._process.ledger.sessions.fork_request(
             checkpoint_id=variant.checkpoint, prompt=variant.prompt, seed=variant.seed, prompt_mode=variant.prompt_mode,
+            model_settings=variant.model_settings,
             steps=plan.steps, actions=None if given is None else [*given, *[None] * (plan.steps - len(given))],
             bulk=True, batch=plan.batch, evaluation=record.id, label=plan.label,
             idempotency_key=f"{record.id}/{number}/{record.resumed}",

@@ -15,6 +15,7 @@ from arc_fabric.base.terms import BatchMode
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, ago, emit, err, out, size
 from arc_fabric.cli.remote.http import Remote, remote_of
+from arc_fabric.cli.remote.model_settings import several
 from arc_fabric.cli.remote.sessions import checkpoint_at
 from arc_fabric.client import EvaluationInfo, RemoteEvaluation
 from arc_fabric.client.server import plan_from
@@ -43,6 +44,9 @@ def run(
     seeds: Annotated[str | None, typer.Option(help="Seeds: 1,2,3 or 0-7.", show_default=False)] = None,
     steps: Annotated[int | None, typer.Option("--steps", "-n", help="Steps per variant.", show_default=False)] = None,
     scorers: Annotated[list[str] | None, typer.Option("--scorer", help="A scorer; may be repeated.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--setting", help="Values of a setting of the model: guidance=1,2; repeated.")
+    ] = None,
     batch: Annotated[
         BatchMode | None, typer.Option(help="How variants step together; default: exact.", show_default=False)
     ] = None,
@@ -55,6 +59,7 @@ def run(
     remote = remote_of(context)
     given: dict[str, Any] = {
         "prompts": prompts, "seeds": seeds, "steps": steps, "batch": batch, "label": label,
+        "model_settings": several(settings),
         "scorers": [{"name": name} for name in scorers] if scorers else None,
     }  # fmt: skip
     if session is not None:

@@ -16,6 +16,7 @@ from rich.markup import escape
 from arc_fabric.cli.app import app
 from arc_fabric.cli.output import JsonFlag, ago, emit, out, table_of
 from arc_fabric.cli.remote.http import Remote, remote_of
+from arc_fabric.cli.remote.model_settings import Setting, one_each
 from arc_fabric.demo import SAMPLE
 from arc_fabric.errors import InvalidRequest
 
@@ -44,13 +45,17 @@ def new(
         str | None, typer.Option(help="sample:<name> or an image file; default: the demo's, if the model needs one.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the sampler.")] = None,
+    settings: Setting = None,
     label: Label = None,
     steps: Annotated[int, typer.Option("--steps", "-n", min=0, help="Steps to run at once.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Start a session from a frame and a prompt."""
     remote = remote_of(context)
-    answer = remote.post("/api/sessions", prompt=prompt, initial_frame=_first(remote, frame), seed=seed, label=label)
+    answer = remote.post(
+        "/api/sessions", prompt=prompt, initial_frame=_first(remote, frame), seed=seed, label=label,
+        model_settings=one_each(settings),
+    )  # fmt: skip
     job = remote.finish(answer["job"], "new", quiet=as_json)
     if steps:
         job = remote.post(f"/api/sessions/{answer['session']['id']}/step", steps=steps)["job"]
@@ -65,6 +70,7 @@ def step(
     steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="How many.")] = 1,
     prompt: Annotated[str | None, typer.Option(help="New prompt from here on.")] = None,
     seed: Annotated[int | None, typer.Option(help="New seed from here on.")] = None,
+    settings: Setting = None,
     actions: ActionsFile = None,
     observed: Annotated[
         list[Path] | None, typer.Option(help="A real frame since the last step, oldest first; once per frame.")
@@ -76,7 +82,8 @@ def step(
     """Advance a session."""
     given = _read_json(actions) if actions else None
     seen = [[_frame(str(path)) for path in observed]] if observed else None
-    body = {"steps": steps, "prompt": prompt, "seed": seed, "actions": given, "observed": seen, "if_head": if_head}
+    body = {"steps": steps, "prompt": prompt, "seed": seed, "model_settings": one_each(settings), "actions": given,
+            "observed": seen, "if_head": if_head}  # fmt: skip
     _work(context, session, "step", body, no_wait, as_json)
 
 
@@ -88,6 +95,7 @@ def fork(
     checkpoint: Annotated[str | None, typer.Option(help="Checkpoint to fork at, instead of --at.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Prompt of the fork.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the fork.")] = None,
+    settings: Setting = None,
     steps: Annotated[int, typer.Option("--steps", "-n", min=0, help="Steps to run in the same job.")] = 0,
     actions: ActionsFile = None,
     bulk: Annotated[bool, typer.Option(help="Low priority, needs no session slot, closes at its end.")] = False,
@@ -98,7 +106,8 @@ def fork(
     remote = remote_of(context)
     source = remote.session(session)
     path = f"/api/checkpoints/{checkpoint or checkpoint_at(remote, source, at)}/fork"
-    body = {"new_prompt": prompt, "new_seed": seed, "steps": steps or None, "bulk": bulk or None, "label": label}
+    body = {"new_prompt": prompt, "new_seed": seed, "model_settings": one_each(settings), "steps": steps or None,
+            "bulk": bulk or None, "label": label}  # fmt: skip
     body["actions"] = _read_json(actions) if actions else None
     answer = remote.post(path, **body)
     job = remote.finish(answer["job"], "fork", quiet=as_json)

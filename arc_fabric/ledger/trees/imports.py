@@ -179,8 +179,8 @@ def _sessions(nodes: Sequence[NodeRecord], views: Iterable[View]) -> list[tuple[
 def _session(view: View, head: NodeRecord) -> SessionRecord:
     """A closed session at a head that is here; what its view says of itself is taken where it fits."""
     given, wrong = brought(Session, view)
-    if view.get("head") != head.id or wrong & {"prompt", "seed"}:
-        given |= {"prompt": head.prompt, "seed": head.seed}
+    if view.get("head") != head.id or wrong & {"prompt", "seed", "model_settings"}:
+        given |= {"prompt": head.prompt, "seed": head.seed, "model_settings": head.model_settings}
     if given.get("parent_checkpoint") is None or given.get("forked_at") is None:
         given |= dict.fromkeys(("parent_session", "parent_checkpoint", "forked_at"))
     times = {name: float(given.get(name, head.created)) for name in ("created", "updated")}

@@ -4,7 +4,7 @@
     declared   models that declare their state and step by `step(StepInput)`
     windowed   models of DreamZero's surface: windows that are anchored anew, a pending block
     head       DreamZero's attributes as a declaration
-    sizes      abilities, geometry, controls, identity
+    sizes      abilities, settings per session, geometry, controls, identity
 
 docs/reference/state-contract.md says what holds; `arc_fabric.testing.check_model` looks whether it does.
 """
@@ -21,7 +21,7 @@ from arc_fabric.models.contract.declared import (
 )
 from arc_fabric.models.contract.head import HeadState
 from arc_fabric.models.contract.parts import BUFFERS, Part, Scalar, State, declaration_digest, spans_of
-from arc_fabric.models.contract.sizes import Abilities, Control, Geometry, ModelIdentity
+from arc_fabric.models.contract.sizes import Abilities, Control, Geometry, ModelIdentity, ModelSetting
 from arc_fabric.models.contract.windowed import LISTS, SCALARS, TENSORS, Conditioning, WorldModel
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "HeadState",
     "Model",
     "ModelIdentity",
+    "ModelSetting",
     "Part",
     "PastStep",
     "Scalar",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from arc_fabric.models.contract.parts import Part, State
@@ -37,6 +37,8 @@ class StepInput:
     prompt_mode: str | None = None
     """Where the prompt is another than the last step's: "keep" or "recache" (the model's memory is read anew under the
     new prompt, or the model raises InvalidRequest). None: the prompt is the same."""
+    settings: Mapping[str, float] = field(default_factory=dict)
+    """Of `abilities.settings` those that are not as they are by default, by name."""
     begins: bool = False
     """The world begins with this step, or begins anew (prompt mode "reset"): the model was `reset` just before."""
 

@@ -35,6 +35,32 @@ class Control:
 
 
 @dataclass(frozen=True)
+class ModelSetting:
+    """A number that decides how a model steps, and that each session may set for itself: guidance, sampler steps.
+
+    >>> ModelSetting("steps", "discrete", default=6, low=1, high=32).default
+    6
+    """
+
+    name: str
+    kind: Literal["discrete", "continuous"]
+    """Discrete: whole numbers."""
+    default: float
+    """What a session has that says nothing; its bits are those of the model before it declared this."""
+    low: float
+    high: float
+    """The limits are allowed themselves."""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = (self.default, self.low, self.high)
+        if self.kind == "discrete" and not all(float(number).is_integer() for number in numbers):
+            raise ValueError(f"{self.name}: default and limits of a discrete setting are whole numbers.")
+        if not self.low <= self.default <= self.high:
+            raise ValueError(f"{self.name}: the default {self.default} is not within {self.low} to {self.high}.")
+
+
+@dataclass(frozen=True)
 class Abilities:
     """What a model can do; the platform adapts and the API shows it."""
 
@@ -61,6 +87,9 @@ class Abilities:
     step, so KV that only this brings back is never dropped by policy `auto`."""
     needs_picture: bool = True
     """False: a world can begin from its prompt alone."""
+    settings: tuple[ModelSetting, ...] = ()
+    """What each session may set for itself (see `StepInput.settings`; with DreamZero's surface `action_head.settings`).
+    A setting says how a step is made, not what the step before left: caches that are rebuilt do not depend on it."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ are joined with `torch.cat` per name, caches of the head along axis 1, its other
 `action_head.seed` is a list of one seed per row. A model that can do that in two ways, with the bits of each row alone
 and faster, equal to rounding, has an attribute `exact_batches` that says which (bool).
 
+Where it declares `abilities.settings`, `action_head.settings` is set before every call: a mapping of those that are not
+as they are by default. Rows of a batch have equal ones.
+
 A model whose calls leave the interpreter for most of their time may have an attribute `on_compute`, a callable without
 arguments that every call calls at that moment: Python work of other threads then holds it up least.
 """

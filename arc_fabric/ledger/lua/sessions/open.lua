@@ -12,7 +12,7 @@ local bulk = fields.bulk == 'true'
 local prefer
 if source ~= '' then
   local node = redis.call('HMGET', keys.node(source), 'durability', 'tree_id', 'frame_index', 'prompt', 'seed',
-    'session_id', 'n_frames')
+    'session_id', 'n_frames', 'model_settings')
   if not node[1] then return no_node(source, 'CheckpointNotFound', 'checkpoint') end
   if node[1] == '"deleted"' or node[1] == '"damaged"' then
     return refuse('CheckpointUnavailable', 'The payload of ' .. source .. ' is ' .. bare(node[1]) .. '.',
@@ -28,6 +28,7 @@ if source ~= '' then
   fields.n_frames = tostring(1 + tonumber(node[3]) * tonumber(node[7])) -- base/frames.py: frame_count
   if fields.prompt == 'null' then fields.prompt = node[4] end
   if fields.seed == 'null' then fields.seed = node[5] end
+  if fields.model_settings == 'null' then fields.model_settings = node[8] or '{}' end
   local inherited = redis.call('HMGET', keys.session(parent), 'model', 'embodiment_id', '_owner')
   if fields._owner == 'null' then fields._owner = inherited[3] or nil end
   fields.model, fields.embodiment_id = inherited[1] or 'null', inherited[2] or '0'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -36,6 +36,8 @@ class ActionHead:
     current_start_frame: int = 0
     seed: int | Sequence[int] = 1140
     """One seed, or one per row of a batch."""
+    settings: Mapping[str, float] = field(default_factory=dict)
+    """Of the sampler's settings those that the next call has otherwise than by default."""
 
     def drop_caches(self) -> None:
         """What an automatic reset forgets."""

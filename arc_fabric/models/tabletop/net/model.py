@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,7 @@ class TabletopModel:
         self.exact_batches = True
         """True: rows of a batch are computed one by one, with the bits of a step alone. False: one forward pass for
         all rows, faster, equal to rounding."""
+        self.abilities = replace(type(self).abilities, settings=self.sampler.declared())
         self.geometry = geometry_of(dit.shape)
         self._identity = identity_of(weights_digest, self.device, self.sampler)
 
@@ -257,6 +259,7 @@ class TabletopModel:
             unit_actions(inputs["action"]) if "action" in inputs else None,
             self._prompts(inputs["text"]),
             [*head.kv_cache1, *head.kv_cache_neg],
+            self.action_head.settings,
         )
         self._keep(head, block.caches)
         head.current_start_frame = first + BLOCK

@@ -6,8 +6,8 @@ second only guides predicted actions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from arc_fabric.models.contract import ModelSetting
 from arc_fabric.models.tabletop.net.dit import CausalDiT, Prompts
 from arc_fabric.models.tabletop.net.graphs import Graph
 from arc_fabric.models.tabletop.net.tokens import ACTIONS, BLOCK
@@ -36,6 +37,17 @@ class SamplerSettings:
     guidance: float = 1.0
     temperature: float = 0.3
     """Size of the noise that predicted actions start from: below 1 they stay closer to what the experts mostly do."""
+
+    def declared(self) -> tuple[ModelSetting, ...]:
+        """What of it each session may set for itself."""
+        return (
+            ModelSetting("steps", "discrete", self.steps, 1, 32, "Denoising steps of the video."),
+            ModelSetting("action_steps", "discrete", self.action_steps, 1, 32, "Denoising steps of predicted actions."),
+            ModelSetting("guidance", "continuous", self.guidance, 0.0, 10.0,
+                         "How much predicted actions follow the prompt; 1: no guidance."),
+            ModelSetting("temperature", "continuous", self.temperature, 0.0, 2.0,
+                         "Noise that predicted actions start from; less keeps them closer to what experts mostly do."),
+        )  # fmt: skip
 
     def levels(self, steps: int) -> list[float]:
         """Noise levels from 1 to 0, `steps + 1` of them."""
@@ -104,19 +116,32 @@ class Sampler:
     """Fills caches and samples blocks. A block is one graph: between its parts nobody waits for the interpreter."""
 
     def __init__(self, dit: CausalDiT, settings: SamplerSettings, *, recorded: bool = True) -> None:
+        self._dit, self._settings = dit, settings
         self.write_kv = Graph(partial(write_kv, dit), recorded=recorded)
         self._steer = Graph(partial(_block, dit, settings), self._leaving, recorded=recorded)
         self._imagine = Graph(partial(_block, dit, settings, None), self._leaving, recorded=recorded)
         self.on_compute: Callable[[], None] = lambda: None
         """Called when a block is about to be computed: most of a step, in which the interpreter is not needed."""
 
-    def block(self, inputs: BlockInputs, given: Tensor | None, prompts: Prompts, caches: Sequence[Tensor]) -> Block:
+    def block(
+        self,
+        inputs: BlockInputs,
+        given: Tensor | None,
+        prompts: Prompts,
+        caches: Sequence[Tensor],
+        changed: Mapping[str, float] | None = None,
+    ) -> Block:
         """Write the clean frames into the caches (as of `write_kv`, none at first), then sample one block of B rows,
         2B prompts [prompt, empty]: first its actions, unless unit actions [B, 8, 4] are given, then the video they
-        lead to."""
-        graph, told = (self._imagine, ()) if given is None else (self._steer, (given,))
-        run = graph if len(inputs.clean) == 1 else graph.plain
-        video, actions, *caches = run(*told, inputs, prompts, caches=caches)
+        lead to. `changed`: settings that these rows have otherwise."""
+        if changed:  # not as a graph: one takes tens of megabytes, and there are as many settings as users think of
+            settings = replace(self._settings, **changed)  # type: ignore[arg-type]  # whole ones are int by now
+            self._leaving()
+            video, actions, *caches = _block(self._dit, settings, given, inputs, prompts, caches)
+        else:
+            graph, told = (self._imagine, ()) if given is None else (self._steer, (given,))
+            run = graph if len(inputs.clean) == 1 else graph.plain
+            video, actions, *caches = run(*told, inputs, prompts, caches=caches)
         return Block(video, actions, tuple(caches))
 
     def _leaving(self) -> None:

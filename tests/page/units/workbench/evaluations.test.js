@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { conditionsOf, numberAt, rangesOf, sheetOf, sheetsOf } from "../../../../webapp/static/js/evaluations/plan.js";
+import { conditionsOf, numberAt, rangesOf, seedsTried, sheetOf, sheetsOf } from "../../../../webapp/static/js/evaluations/plan.js";
 import { countsInWords, differenceInWords, rateInWords, verdictOf } from "../../../../webapp/static/js/evaluations/words.js";
-import { optionsOf, promptsOf, seedsOf } from "../../../../webapp/static/js/ui/checks.js";
+import { optionsOf, promptsOf, seedsOf, valuesOf } from "../../../../webapp/static/js/ui/checks.js";
 
 test("seeds are numbers and ranges, each once; anything else is said", () => {
   assert.deepEqual(seedsOf("0-3, 9,2").value, [0, 1, 2, 3, 9]);
@@ -24,9 +24,37 @@ test("prompts are lines; options are name=value with numbers and truth", () => {
 test("variants are numbered as the server numbers them: checkpoints turn fastest, then prompts, actions, seeds", () => {
   const plan = { checkpoints: ["c", "d"], prompts: ["p", "q"], seeds: [5, 6], actions: [{ name: "x" }, { name: "y" }] };
   const conditions = conditionsOf(plan);
-  assert.deepEqual(conditions[3], { actions: "x", prompt: "q", checkpoint: "d" });
-  assert.deepEqual(conditions[4], { actions: "y", prompt: "p", checkpoint: "c" });
+  const rest = { policy: null, settings: null, mode: null };
+  assert.deepEqual(conditions[3], { actions: "x", prompt: "q", checkpoint: "d", ...rest });
+  assert.deepEqual(conditions[4], { actions: "y", prompt: "p", checkpoint: "c", ...rest });
   assert.equal(numberAt({ seeds: 2, conditions: 8 }, 1, 3), 11);
+});
+
+test("policies turn slower than actions, then settings of the model, then prompt modes", () => {
+  const plan = { checkpoints: ["c"], seeds: [0, 1], policies: [{ name: "p" }, { name: "q" }], prompt_modes: ["keep", "reset"],
+    model_settings: { steps: [4, 8], guidance: [1, 2.5] } };
+  const conditions = conditionsOf(plan);
+  assert.equal(conditions.length, 16);
+  assert.deepEqual(conditions.slice(0, 9).map(({ policy, settings, mode }) => [policy, settings, mode]), [
+    ["p", "guidance=1, steps=4", "keep"], ["q", "guidance=1, steps=4", "keep"], ["p", "guidance=1, steps=8", "keep"],
+    ["q", "guidance=1, steps=8", "keep"], ["p", "guidance=2.5, steps=4", "keep"], ["q", "guidance=2.5, steps=4", "keep"],
+    ["p", "guidance=2.5, steps=8", "keep"], ["q", "guidance=2.5, steps=8", "keep"], ["p", "guidance=1, steps=4", "reset"]]);
+});
+
+test("variants listed one by one are a row each, with what they leave out from the plan", () => {
+  const plan = { checkpoints: ["c", "d"], prompts: ["p"], seeds: [3], variants: [{ seed: 5 }, { checkpoint: "d", prompt: "q", model_settings: {} }] };
+  assert.equal(seedsTried(plan), 1);
+  assert.deepEqual(conditionsOf(plan).map(({ checkpoint, prompt, seed, settings }) => [checkpoint, prompt, seed, settings]),
+    [["c", "p", 5, null], ["d", "q", 3, "defaults"]]);
+});
+
+test("values of a setting are within its limits, whole where it is discrete", () => {
+  const guidance = { name: "guidance", kind: "continuous", low: 0, high: 10 };
+  assert.deepEqual(valuesOf("1, 2.5,1", guidance).value, [1, 2.5]);
+  assert.deepEqual(valuesOf("", guidance).value, []);
+  assert.match(valuesOf("1, 11", guidance).problem, /from 0 to 10, not 11/);
+  assert.match(valuesOf("2.5", { ...guidance, kind: "discrete" }).problem, /whole/);
+  assert.match(valuesOf("x", guidance).problem, /not x/);
 });
 
 test("a sheet never has more than a few hundred cells, and all sheets together hold every variant once", () => {

@@ -8,14 +8,14 @@ import { differenceInWords, percent, rateInWords } from "./words.js";
 /**
  * @import { Summary } from "../net/evaluations.js"
  * @typedef {{n: number, good: number, bad: number, errors: number, rate: number|null, low: number, high: number, mean_score: number|null}} Counts
- * @typedef {"prompt"|"seed"|"actions"|"policy"|"prompt_mode"|"checkpoint"} Member
+ * @typedef {"prompt"|"seed"|"actions"|"policy"|"prompt_mode"|"model_settings"|"checkpoint"} Member
  */
 
 const MOST = 40;
 const MOST_DIFFERENCES = 3;
 /** @type {[Member, string][]} */
 const MEMBERS = [["prompt", "Prompt"], ["actions", "Actions"], ["policy", "Policy"], ["prompt_mode", "Prompt mode"],
-  ["checkpoint", "Checkpoint"], ["seed", "Seed"]];
+  ["model_settings", "Model settings"], ["checkpoint", "Checkpoint"], ["seed", "Seed"]];
 
 export function buildBars() {
   const by = segments("Success by");

@@ -11,7 +11,7 @@ import { progressBar } from "../ui/progress.js";
 import { problem, toast } from "../ui/toasts.js";
 import { buildBars } from "./bars.js";
 import { buildMatrix } from "./matrix.js";
-import { conditionsOf, rangesOf, sheetOf, sheetsOf } from "./plan.js";
+import { conditionsOf, rangesOf, seedsTried, sheetOf, sheetsOf } from "./plan.js";
 import { CHIPS, countsInWords, rateInWords, stateInWords } from "./words.js";
 
 /**
@@ -52,7 +52,7 @@ export function buildDetail() {
     bars.show(shown.summary);
     if (!shown.plan) return matrix.show(null, { columns: 1, bands: 1, rows: 1 });
     const conditions = conditionsOf(shown.plan);
-    const shape = { seeds: shown.plan.seeds?.length ?? 1, conditions: conditions.length };
+    const shape = { seeds: seedsTried(shown.plan), conditions: conditions.length };
     return matrix.show({ plan: shown.plan, conditions, shape, rows: shown.rows, at: shown.at }, sheetOf(shape, shown.columns));
   };
   const read = async (/** @type {Evaluation} */ evaluation) => {
@@ -96,7 +96,7 @@ export function buildDetail() {
  * @param {Shown} about @param {Plan} plan @param {number} columns
  */
 async function readSheet(about, plan, columns) {
-  const shape = { seeds: plan.seeds?.length ?? 1, conditions: conditionsOf(plan).length };
+  const shape = { seeds: seedsTried(plan), conditions: conditionsOf(plan).length };
   const sheet = sheetOf(shape, columns);
   const most = sheetsOf(shape, sheet);
   about.at = { across: Math.min(about.at.across, most.across - 1), down: Math.min(about.at.down, most.down - 1) };

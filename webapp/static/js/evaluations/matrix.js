@@ -90,7 +90,7 @@ function rowOf(event, shown) {
 /** @param {Subject} subject @param {Sheet} sheet */
 function bandsOf(subject, sheet) {
   const { plan, shape, conditions, at } = subject;
-  const seeds = plan.seeds ?? [null];
+  const seeds = plan.variants?.length ? ["each its own"] : plan.seeds ?? [null];
   const first = at.across * sheet.columns * sheet.bands;
   const differing = differs(conditions);
   return Array.from({ length: sheet.bands }, (_, band) => {
@@ -111,13 +111,14 @@ function bandsOf(subject, sheet) {
 /** Which members tell the conditions apart. @param {Condition[]} conditions */
 function differs(conditions) {
   const has = (/** @type {keyof Condition} */ name) => new Set(conditions.map((condition) => condition[name])).size > 1;
-  return { actions: has("actions"), checkpoint: has("checkpoint") };
+  return { actions: has("actions"), checkpoint: has("checkpoint"), policy: has("policy"), settings: has("settings"), mode: has("mode") };
 }
 
-/** @param {Condition} condition @param {{actions: boolean, checkpoint: boolean}} differing */
-function nameOf({ prompt, actions, checkpoint }, differing) {
-  return [prompt ?? "the checkpoint's own prompt", differing.actions && (actions ?? "policy"), differing.checkpoint && shortId(checkpoint)]
-    .filter(Boolean).join(" · ");
+/** @param {Condition} condition @param {ReturnType<typeof differs>} differing */
+function nameOf({ prompt, actions, checkpoint, policy, settings, mode, seed }, differing) {
+  return [prompt ?? "the checkpoint's own prompt", differing.actions && (actions ?? "policy"), differing.policy && (policy ?? "the model's policy"),
+    differing.settings && (settings ?? "the checkpoint's own settings"), differing.mode && mode, differing.checkpoint && shortId(checkpoint),
+    typeof seed === "number" && `seed ${seed}`].filter(Boolean).join(" · ");
 }
 
 /** @param {Subject} subject @param {number} variant */

@@ -3,7 +3,8 @@
 import * as api from "../net/api.js";
 import { putEvaluation, showEvaluation } from "../state/evaluations.js";
 import { subject } from "../state/subject.js";
-import { optionsOf, promptsOf, seedsOf } from "../ui/checks.js";
+import { state } from "../state/store.js";
+import { optionsOf, promptsOf, seedsOf, valuesOf } from "../ui/checks.js";
 import { h, text } from "../ui/dom.js";
 import { keepingDrafts, showOnFields } from "../ui/draft-form.js";
 import { Reading, busy, field, labelField, limit, stepsField } from "../ui/fields.js";
@@ -45,6 +46,7 @@ function build({ node, session }, scorers) {
   const steps = stepsField(STEPS);
   const label = labelField();
   const limits = limitFields();
+  const settings = settingFields(state.model?.abilities.settings ?? []);
   const choices = scorers.map(scorerChoice);
   const cost = h("p", { class: "eval-cost", role: "status" }, "…");
   const go = h("button", { class: "button primary", type: "submit", disabled: true }, icon("play"), "Start");
@@ -52,7 +54,7 @@ function build({ node, session }, scorers) {
     h("p", { class: "form-for" }, `From step ${node.frame_index} of ${sessionName(session)}`),
     field("Prompts, one a line", prompts), h("div", { class: "field-row" }, field("Seeds", seeds), field("Steps of each", steps)),
     h("fieldset", { class: "scorers" }, h("legend", {}, "Judged by; the first chosen gives the score"), ...choices.map(({ el }) => el)),
-    field("Label", label), h("details", {}, h("summary", {}, "Limits"), h("div", { class: "field-row" }, ...limits.els)), cost);
+    field("Label", label), settings.el, h("details", {}, h("summary", {}, "Limits"), h("div", { class: "field-row" }, ...limits.els)), cost);
   const dialog = h("dialog", { class: "dialog wide", "aria-labelledby": "plan-title" }, h("h2", { id: "plan-title" }, "New evaluation"), form);
   form.append(h("div", { class: "dialog-buttons" }, h("button", { class: "button quiet", onclick: () => dialog.close() }, "Not now"), go));
   const drafts = keepingDrafts(form, "evaluation");
@@ -63,8 +65,10 @@ function build({ node, session }, scorers) {
     const uses = choices.filter(({ box }) => box.checked)
       .map(({ name, options }) => ({ name, options: reading.take(options, optionsOf(options.value)) }));
     const bounds = limits.read(reading);
+    const tried = settings.read(reading);
     if (!reading.fine()) return null;
-    return { checkpoints: [node.id], prompts: lines, seeds: numbers, steps: n, scorers: uses, label: label.value.trim() || null, ...bounds };
+    return { checkpoints: [node.id], prompts: lines, seeds: numbers, steps: n, scorers: uses, label: label.value.trim() || null,
+      model_settings: tried, ...bounds };
   };
   const estimate = estimating(form, cost, go, read);
   let timer = 0;
@@ -128,6 +132,19 @@ function scorerChoice({ name, description }) {
     field("", options));
   el.querySelector(".field label")?.remove();
   return { name, box, options, el };
+}
+
+/** Values to try of what the model may be set to. @param {Schemas["ModelSettingView"][]} settings */
+function settingFields(settings) {
+  const fields = settings.map((setting) => ({ setting, input: h("input", { name: `setting.${setting.name}`, title: setting.description,
+    placeholder: `${setting.default}; ${setting.low} to ${setting.high}` }) }));
+  return {
+    el: fields.length ? h("details", {}, h("summary", {}, "Settings of the model, several to try with commas"),
+      h("div", { class: "field-row" }, ...fields.map(({ setting, input }) => field(setting.name.replaceAll("_", " "), input)))) : null,
+    /** @param {Reading} reading @returns {Record<string, number[]>} */
+    read: (reading) => Object.fromEntries(fields.map(({ setting, input }) => [setting.name, reading.take(input, valuesOf(input.value, setting)) ?? []])
+      .filter(([, values]) => values.length)),
+  };
 }
 
 /** When to stop before all is tried. */

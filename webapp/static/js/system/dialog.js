@@ -72,6 +72,7 @@ function modelPart() {
     ["Actions", `${g.action_horizon} of ${g.action_dim} a step: ${g.action_names.join(", ") || "not named"}`],
     ["Can",
       Object.entries(abilities).filter(([, can]) => can === true).map(([name]) => name.replaceAll("_", " ")).join(", ")],
+    ["Settings", abilities.settings?.map(({ name, default: own, low, high }) => `${name} ${own} (${low} to ${high})`).join(", ") || "none per session"],
     ["Weights", clip(identity.weights_digest, 24)],
     ["Computes", `${identity.dtype} with ${identity.attention_backend} on ${identity.device_kind}`],
   ];

@@ -72,6 +72,17 @@ export function optionsOf(text) {
   return { value: options, problem: "" };
 }
 
+/**
+ * Values of a setting of the model to try: "1, 2, 4"; empty: none.
+ * @param {string} text @param {{name: string, kind: string, low: number, high: number}} setting @returns {Checked<number[]>}
+ */
+export function valuesOf(text, { name, kind, low, high }) {
+  const words = text.split(",").map((word) => word.trim()).filter(Boolean);
+  const wrong = words.find((word) => !(Number(word) >= low && Number(word) <= high) || (kind === "discrete" && !Number.isInteger(Number(word))));
+  if (wrong) return { problem: `${name} takes ${kind === "discrete" ? "whole numbers" : "numbers"} from ${low} to ${high}, not ${wrong.slice(0, 24)}.` };
+  return { value: [...new Set(words.map(Number))], problem: "" };
+}
+
 /** 2147483647 -> "2,147,483,647". @param {number} n */
 function grouped(n) {
   return n.toLocaleString("en");
