@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from arc_fabric.client import ArcFabric, RemoteEvaluation
+from arc_fabric.client import RemoteEvaluation
 from arc_fabric.errors import ServiceError
 from arc_fabric.ledger import Ledger
 from arc_fabric.ledger.core import keys
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="waiting,throughput,resume,vector", help="parts to measure")
     parser.add_argument("--workers", type=int, default=2, help="workers with a model, each on the CPU")
     parser.add_argument("--forks", type=int, default=FORKS, help="variants of `throughput` and `resume`")
-    parser.add_argument("--kills", type=int, default=10, help="times that everything is killed")
+    parser.add_argument("--kills", type=int, default=20, help="times that everything is killed")
     parser.add_argument("--worlds", type=int, default=16, help="worlds of `vector`")
     parser.add_argument("--batch", default="fast", choices=("exact", "fast"), help="batches of `resume`")
     options = parser.parse_args(argv)
@@ -85,36 +85,48 @@ def waiting(report: Report, options: argparse.Namespace) -> None:
 
 
 def resume(report: Report, options: argparse.Namespace) -> None:
-    """Everything but the servers is killed at random moments; each variant must have run once."""
-    rng = random.Random(5)
+    """Everything but the servers is killed at random moments, each time after it has got on again; each variant must
+    have run once."""
+    rng, during = random.Random(5), 0
     with system(options.workers) as (stack, fabric):
         head = trunk(fabric)
         evaluation = evaluate(fabric, head, options.forks, steps=2, batch=options.batch)
         for _ in range(options.kills):
             time.sleep(rng.uniform(0.3, 3.0))
+            before = evaluation.refresh()
+            during += not before.over
             for service in stack.view()["services"]:
                 if service["kind"] in ("worker", "web"):
                     os.kill(service["pid"], signal.SIGKILL)
-            _until_up(fabric, evaluation)
+            _until_it_goes_on(evaluation, before.done)
         evaluation.wait(timeout=600)
         rows, jobs = evaluation.rows(), Counter(job.state for job in fabric.jobs(kind="fork"))
     lost = options.forks - len({row["variant"] for row in rows})
     twice = sum(jobs.values()) - options.forks
-    facts = {"kills": options.kills, "variants": options.forks, "jobs": dict(jobs), "errors": evaluation.info.errors}
+    facts = {
+        "kills": options.kills,
+        "of_them_while_it_ran": during,
+        "variants": options.forks,
+        "jobs": dict(jobs),
+        "errors": evaluation.info.errors,
+    }
     report.add("variants lost, of those killed around", lost, "variants", at_most=0, baselines=facts)
     report.add("variants that ran twice", twice, "variants", at_most=0)
 
 
-def _until_up(fabric: ArcFabric, evaluation: RemoteEvaluation) -> None:
-    deadline = time.monotonic() + 120
+def _until_it_goes_on(evaluation: RemoteEvaluation, done: int) -> None:
+    """Until there is a result more, so that a kill hits a system that works, or until it is over."""
+    deadline = time.monotonic() + 180
     while True:
         try:
-            evaluation.refresh()
-            return
+            info = evaluation.refresh()
+            if info.over or info.done > done:
+                return
         except ServiceError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
+            pass  # it is being started again
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no variant was made for 180 s after a kill; {evaluation}")
+        time.sleep(0.5)
 
 
 if __name__ == "__main__":

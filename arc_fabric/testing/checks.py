@@ -145,6 +145,32 @@ def interleaves(subject: Subject) -> Problems:
         theirs.step()
 
 
+def settings(subject: Subject) -> Problems:
+    """Settings per session decide the steps of their own session alone, with the same bits after a restore."""
+    declared = subject.model.abilities.settings
+    if not declared:
+        raise Skip("abilities.settings is empty")
+    model = subject.make()
+    manager = light_manager(model)
+    for setting in declared:
+        other = setting.high if setting.high != setting.default else setting.low
+        if setting.kind == "discrete":
+            other = setting.default + (1 if other > setting.default else -1)
+        ours = begin(model, manager, "ours", model_settings={setting.name: other})
+        theirs, first = begin(model, manager, "theirs"), ours.step()
+        for at in range(2):
+            if what := difference(theirs.step(), subject.plain[at]):
+                yield (
+                    f"beside a world with {setting.name} = {other:g}, a world without has other {what}.",
+                    "Read the settings in every call; what is not named is as it is by default.",
+                )
+                return
+        fork = Session.from_checkpoint("fork", model, manager, str(first.checkpoint_id))
+        if what := difference(ours.step(), fork.step()):
+            yield f"with {setting.name} = {other:g} the next step has other {what} after a restore.", _hidden(subject)
+            return
+
+
 def survives_failure(subject: Subject) -> Problems:
     """A call that fails anywhere is undone by a restore: the retry has the bits of a run without the failure."""
     session = begin(subject.make())
@@ -291,6 +317,6 @@ def _windowed(subject: Subject) -> WorldModel:
 
 
 ALL: tuple[Callable[[Subject], Problems], ...] = (
-    shapes, repeats, global_random_state, writes_in_place, restores, interleaves, survives_failure, rebuilds, batches,
-    identity, decodes, sharing,
+    shapes, repeats, global_random_state, writes_in_place, restores, interleaves, settings, survives_failure, rebuilds,
+    batches, identity, decodes, sharing,
 )  # fmt: skip

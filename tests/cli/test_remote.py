@@ -58,6 +58,16 @@ def test_a_fork_is_given_actions_from_a_file(remote_cli: Cli, trunk: str, tmp_pa
     assert [step["action_source"] for step in steered["job"]["result"]["steps"]] == ["given", "predicted"]
 
 
+def test_settings_of_the_model_in_a_terminal(remote_cli: Cli, trunk: str) -> None:
+    """Of a fork, of a step on, and back."""
+    fork = remote_cli("fork", trunk, "--setting", "rounds=4", "-n", "1", "--json").json["session"]
+    assert fork["model_settings"] == {"rounds": 4}
+    step = remote_cli("step", fork["id"], "--setting", "guidance=1", "--setting", "rounds=3", "--json").json["session"]
+    assert step["model_settings"] == {"guidance": 1, "rounds": 3}
+    assert "name=value" in remote_cli("step", trunk, "--setting", "rounds", code=1).err
+    assert "2 values" in remote_cli("step", trunk, "--setting", "rounds=2,3", code=1).err
+
+
 def test_pin_and_unpin_in_a_terminal(remote_cli: Cli, trunk: str) -> None:
     """By session (its head) or checkpoint; the tree marks it."""
     pinned = remote_cli("pin", trunk, "--json").json["items"][0]
@@ -132,6 +142,11 @@ def test_an_evaluation_from_plan_to_report(remote_cli: Cli, trunk: str, tmp_path
     assert "worse" in remote_cli("eval", "list").out
     remote_cli("eval", "delete", "worse")
     assert "No evaluation is called" in remote_cli("eval", "show", "worse", code=1).err
+    settings = ("--setting", "rounds=2,4", "--setting", "guidance=3")
+    assert remote_cli(*run, *settings, "--dry-run", "--json").json["plan"]["model_settings"] == {
+        "rounds": [2, 4], "guidance": [3]
+    }  # fmt: skip
+    assert "no setting 'colour'" in remote_cli(*run, "--setting", "colour=2", code=1).err
     for seeds, said in (("one", "expected 1,2,3 or 0-7"), ("5-2", "holds none")):
         assert said in remote_cli(*run, "--seeds", seeds, code=1).err
 

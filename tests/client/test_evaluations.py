@@ -43,6 +43,24 @@ def test_results_can_be_seen_and_judged_anew(done: RemoteEvaluation, tmp_path: P
         done.rescore(["nobody"])
 
 
+def test_settings_of_the_model_are_tried(fabric: ArcFabric, trunk: RemoteSession) -> None:
+    """Grouped in results; a variant with the defaults has the bits of one without; a fork of what was made goes on
+    with its settings."""
+    plain = fabric.evaluate(checkpoints=[trunk.head], steps=2, scorers=[{"name": "motion"}])
+    tried = fabric.evaluate(
+        checkpoints=[trunk.head], steps=2, model_settings={"rounds": [2, 5]}, scorers=[{"name": "motion"}]
+    )
+    assert (plain.wait(120).done, tried.wait(120).done) == (1, 2)
+    rows = tried.rows()
+    assert [row["model_settings"] for row in rows] == ["rounds=2", "rounds=5"]
+    assert [one["model_settings"] for one in tried.summary()["by"]["model_settings"]] == ["rounds=2", "rounds=5"]
+    assert [fabric.checkpoint(row["head"]).model_settings for row in rows] == [{}, {"rounds": 5}]
+    assert rows[0]["score"] == plain.rows()[0]["score"] != rows[1]["score"]
+    fork = fabric.open(rows[1]["head"])
+    assert fork.model_settings == {"rounds": 5}
+    fork.close()
+
+
 def test_one_that_runs_is_not_judged_anew(fabric: ArcFabric, trunk: RemoteSession) -> None:
     running = fabric.evaluate(checkpoints=[trunk.head], seeds="0-30", steps=5)
     with pytest.raises(Conflict, match="runs"):

@@ -17,6 +17,13 @@ def story(side: Side) -> Iterator[SessionProtocol]:
     trunk.step(2, actions=[None, given(1, -0.5)[0]], state=[0.3] * GEOMETRY.state_dim)
     trunk.step(2, observed=[None, seen(8)])
     trunk.step(prompt=OTHER, seed=5)
+    tuned = trunk.fork(at=3, model_settings={"rounds": 4})
+    tuned.step()
+    tuned.step(model_settings={"guidance": 3.5})
+    tuned.rewind(1)
+    tuned.step()
+    yield tuned
+    tuned.close()
     for mode in ("keep", "recache", "reset"):
         fork = trunk.fork(at=2, prompt=OTHER, seed=3, prompt_mode=mode)
         fork.step(3)
@@ -38,7 +45,7 @@ def test_both_sides_have_the_same_bits(here: Side, there: Side) -> None:
             assert _same(ours.actions(at), theirs.actions(at)), at
             assert ours.latents_torch(at).dtype == theirs.latents_torch(at).dtype
         facts, others = ours.to_dict(), theirs.to_dict()
-        for name in ("state", "label", "prompt", "seed", "embodiment_id", "frame_index", "n_frames"):
+        for name in ("state", "label", "prompt", "seed", "model_settings", "embodiment_id", "frame_index", "n_frames"):
             assert facts[name] == others[name], name
         here_apart, there_apart = here.compare(ours, ours.lineage()[1]), there.compare(theirs, theirs.lineage()[1])
         assert here_apart.series_start == there_apart.series_start

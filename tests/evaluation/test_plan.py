@@ -50,6 +50,33 @@ def test_what_cannot_work_is_refused(values: dict[str, Any], said: str) -> None:
         plan_of({"checkpoints": AT[:1], "steps": 2} | values)
 
 
+def test_settings_of_the_model_are_a_dimension() -> None:
+    """By the order of their names, the last turning fastest; what is listed one by one has its own."""
+    plan = Plan(checkpoints=AT[:1], seeds=[0, 1], steps=1, model_settings={"steps": [4, 8], "guidance": [1, 2.5, 4]})
+    assert plan.total == 12
+    found = [plan.variant(number) for number in range(12)]
+    assert [v.model_settings for v in found[:4]] == [
+        {"guidance": 1, "steps": 4}, {"guidance": 1, "steps": 8}, {"guidance": 2.5, "steps": 4},
+        {"guidance": 2.5, "steps": 8},
+    ]  # fmt: skip
+    assert [v.seed for v in found] == [0] * 6 + [1] * 6
+    listed = [Listed(), Listed(model_settings={}), Listed(model_settings={"steps": 9})]
+    plan = Plan(checkpoints=AT[:1], steps=1, model_settings={"steps": [4]}, variants=listed)
+    assert [plan.variant(n).model_settings for n in range(3)] == [{"steps": 4}, {}, {"steps": 9}]
+    assert Plan(checkpoints=AT[:1], steps=1).variant(0).model_settings is None, "the checkpoint's"
+
+
+def test_a_plan_without_settings_has_the_digest_it_had() -> None:
+    """Of version 0.1; with some it is another one."""
+    plain = Plan(checkpoints=AT[:1], prompts=["a"], seeds=[1], steps=2)
+    assert plain.digest() == "541cc1dc69770f39a2e1eb6f50450167d495b03d72b5e3ff414f8b2840aaf3cc"
+    listed = Plan(checkpoints=AT[:1], variants=[Listed(seed=1), Listed(seed=2)], steps=2)
+    assert listed.digest() == "73390c4012f725db731fcdbc326c1fe40803290d00653d2010ad5656ee6c2635"
+    digests = {plain.model_copy(update={"model_settings": {"steps": [n]}}).digest() for n in (1.0, 2.0)}
+    digests |= {listed.model_copy(update={"variants": [Listed(model_settings={"steps": n})]}).digest() for n in (1, 2)}
+    assert len(digests | {plain.digest(), listed.digest()}) == 6
+
+
 @pytest.mark.parametrize("text", ["", "a", "1-", "-1", "1--2", "1,,2", "１-３", "0x3"])
 def test_seeds_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match=r"expected|holds none"):

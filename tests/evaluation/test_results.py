@@ -15,9 +15,20 @@ from arc_fabric.errors import InvalidRequest
 from arc_fabric.evaluation.comparison import compare
 from arc_fabric.evaluation.plan import Plan
 from arc_fabric.evaluation.report import report
-from arc_fabric.evaluation.results import columns, flat, row_of, scorers_of, table, to_jsonl, verdict_of, word_of
+from arc_fabric.evaluation.results import (
+    columns,
+    flat,
+    row_of,
+    scorers_of,
+    seed_groups,
+    table,
+    to_jsonl,
+    verdict_of,
+    word_of,
+)
 from arc_fabric.evaluation.statistics import mcnemar
 from arc_fabric.evaluation.summing import MOST_VALUES, summary
+from arc_fabric.evaluation.words import tried
 from tests.evaluation.rows import error, row
 
 AT = "ckp_01jd6xy0m8v9k2q4r6t8w0y2z4"
@@ -65,6 +76,27 @@ def test_what_differs_is_compared_in_pairs() -> None:
     assert (sure["pairs"], sure["only_best"], sure["only_than"]) == (21, 18, 0)
     assert sure["p"] == pytest.approx(3 * mcnemar(18, 0)), "three pairs of prompts were compared"
     assert summary(rows[:21])["differences"] == []
+
+
+def test_settings_of_the_model_are_a_group() -> None:
+    """By what they are in words, in counts and in tables; rows of before have none."""
+    plan = Plan(checkpoints=[AT], steps=1, model_settings={"guidance": [1, 2.5]})
+    job = {"state": "succeeded", "result": {"head": "ckp_2", "steps": [{"wall_s": 0.1}]}}
+    rows = [row_of(plan.variant(n), job, [{"name": "x", "value": 1.0, "verdict": n == 1}]) for n in range(2)]
+    assert [one["model_settings"] for one in rows] == ["guidance=1", "guidance=2.5"]
+    by = summary([*rows, row(2)])["by"]["model_settings"]
+    assert [(one["model_settings"], one["good"]) for one in by] == [("guidance=1", 0), ("guidance=2.5", 1), (None, 1)]
+    assert table(rows)["model_settings"] == ["guidance=1", "guidance=2.5"]
+    assert tried(plan.model_dump()) == "2 values of guidance, 1 step each; judged by action_magnitude"
+
+
+def test_groups_of_seeds_hold_no_more_than_a_scorer_is_given() -> None:
+    """The lowest seeds, whatever the order; what differs in more than the seed is a group of its own."""
+    rows = [row(n, seed=99 - n, prompt="ab"[n % 2]) for n in range(100)]
+    found = seed_groups(iter([*rows, row(100, seed=0, prompt="alone"), error(101, seed=3)]), 8)
+    assert [group.n for group in found] == [50, 50]
+    assert [[one["seed"] for one in group.rows] for group in found] == [list(range(1, 17, 2)), list(range(0, 16, 2))]
+    assert "scores" not in found[0].rows[0]
 
 
 def test_why_there_is_no_verdict_is_said_once() -> None:

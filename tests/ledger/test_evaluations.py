@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from arc_fabric.errors import IdempotencyMismatch, NotFound
-from arc_fabric.evaluation.stored import StoredRows, folder, move_rows, read_rows
+from arc_fabric.evaluation.stored import StoredPage, StoredRows, folder, move_rows, read_rows
 from arc_fabric.evaluation.summing import summary
 from arc_fabric.ids import new_id
 from arc_fabric.ledger import EvaluationRecord, Ledger
@@ -210,3 +210,26 @@ def test_ten_thousand_results_are_summed_without_being_held(ledger: Ledger) -> N
     assert found["all"]["n"] == count
     assert [one["variant"] for one in StoredRows(ledger, backend, id_, page=900)] == list(range(count))
     assert passed < held / 2, f"{passed >> 20} MiB against {held >> 20}"
+
+    def one_by_one() -> list[int]:
+        page, judged = StoredPage.of(ledger, backend, id_, 0), []
+        for number in range(count):
+            if not page.covers(number):
+                page = StoredPage.of(ledger, backend, id_, number)
+            judged.append(page.rows[number]["variant"])
+        return judged
+
+    passed, numbers = peak(one_by_one)
+    assert numbers == list(range(count))
+    assert passed < held / 2, f"{passed >> 20} MiB against {held >> 20}"
+
+
+def test_a_page_covers_what_it_has_no_result_of(ledger: Ledger) -> None:
+    """What is between its rows, and after the last one there is, needs no other look."""
+    id_ = _new(ledger, total=10)
+    ledger.redis.hset(keys.evaluation_rows(id_), mapping={str(n): json.dumps(row(n)) for n in (1, 4, 5, 8)})
+    backend = MemoryBackend()
+    page = StoredPage.of(ledger, backend, id_, 1, most=2)
+    assert (sorted(page.rows), [page.covers(n) for n in (0, 1, 3, 4, 5)]) == ([1, 4], [False, True, True, True, False])
+    page = StoredPage.of(ledger, backend, id_, 5, most=3)
+    assert (sorted(page.rows), [page.covers(n) for n in (4, 7, 9)]) == ([5, 8], [False, True, True])

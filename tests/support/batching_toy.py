@@ -52,4 +52,5 @@ def _row_of(head: SimpleNamespace, row: int) -> SimpleNamespace:
     lists = {name: [layer[:, row : row + 1] for layer in getattr(head, name)] for name in LISTS}
     tensors = {name: getattr(head, name) for name in TENSORS}
     parts = {name: None if tensor is None else tensor[row : row + 1] for name, tensor in tensors.items()}
-    return SimpleNamespace(**lists, **parts, current_start_frame=head.current_start_frame, seed=head.seed[row])
+    rest = {"current_start_frame": head.current_start_frame, "seed": head.seed[row], "settings": head.settings}
+    return SimpleNamespace(**lists, **parts, **rest)

@@ -23,6 +23,7 @@ from arc_fabric.models.contract import (
     Control,
     Geometry,
     ModelIdentity,
+    ModelSetting,
     Part,
     PastStep,
     State,
@@ -59,6 +60,7 @@ class RollingToy:
         self.abilities = Abilities(
             steers_with_actions=controls, batches=False, batch_bit_exact=False, rebuilds_kv=False,
             predicts_actions=False, rebuilds_world=vae, needs_picture=False,
+            settings=(ModelSetting("gain", "continuous", 0.5, 0.0, 1.0),),
         )  # fmt: skip
         self.geometry = Geometry(
             image_height=SIZE, image_width=SIZE, fps=8.0, frames_per_latent=SPAN, latents_per_block=block, window=0,
@@ -128,7 +130,7 @@ class RollingToy:
             x = torch.randn(1, self.block, CHANNELS, GRID, GRID, generator=self.noise)
             steer = 0.0 if given.action is None else torch.from_numpy(given.action).mean(0) @ self._weights["action"]
             y = self._read(x, given.prompt, steer)
-            latents = x * 0.5 + (y @ self._weights["out"]).view(x.shape).tanh()
+            latents = x * given.settings.get("gain", 0.5) + (y @ self._weights["out"]).view(x.shape).tanh()
             self._maybe_fail("read")
             self._write(latents, given.prompt)
             self._maybe_fail("write")

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from arc_fabric.errors import InvalidImage
-from arc_fabric.models.contract import Abilities, Conditioning, Geometry, ModelIdentity
+from arc_fabric.models.contract import Abilities, Conditioning, Geometry, ModelIdentity, ModelSetting
 
 SIZE, LATENT, CHANNELS, TOKENS = 32, 4, 4, 4
 LAYERS, HEADS, HEAD_DIM = 2, 2, 8
@@ -43,7 +43,15 @@ class ToyModel:
     """
 
     abilities = Abilities(
-        steers_with_actions=True, batches=False, batch_bit_exact=False, rebuilds_kv=True, observes=True
+        steers_with_actions=True,
+        batches=False,
+        batch_bit_exact=False,
+        rebuilds_kv=True,
+        observes=True,
+        settings=(
+            ModelSetting("guidance", "continuous", GUIDANCE, 0.0, 10.0, "How much the prompt counts."),
+            ModelSetting("rounds", "discrete", EULER_STEPS, 1, 8, "Denoising steps."),
+        ),
     )
     geometry = Geometry(
         image_height=SIZE,
@@ -77,7 +85,7 @@ class ToyModel:
         self._weights = {k: v.to(self.device) for k, v in _make_weights(weights_seed).items()}
         empty = {name: [] for name in ("kv_cache1", "kv_cache_neg", "crossattn_cache", "crossattn_cache_neg")}
         self.action_head = SimpleNamespace(
-            **empty, clip_feas=None, ys=None, language=None, current_start_frame=0, seed=1140
+            **empty, clip_feas=None, ys=None, language=None, current_start_frame=0, seed=1140, settings={}
         )
 
     def identity(self) -> ModelIdentity:
@@ -234,7 +242,8 @@ class ToyModel:
         steer = inputs["state"][0, 0] @ w["state"] + inputs["embodiment_id"].float() * 0.1
         if given is not None:
             steer = steer + given[0].flatten() @ w["action"]
-        for _ in range(EULER_STEPS):
+        rounds, guidance = head.settings.get("rounds", EULER_STEPS), head.settings.get("guidance", GUIDANCE)
+        for _ in range(rounds):
             branches = []
             for name, text in (
                 ("kv_cache1", inputs["text"]),
@@ -244,9 +253,9 @@ class ToyModel:
                 for i, cache in enumerate(getattr(head, name)):
                     y, _ = self._layer(i, y, cache)
                 branches.append(y)
-            mixed = branches[1] + GUIDANCE * (branches[0] - branches[1])
+            mixed = branches[1] + guidance * (branches[0] - branches[1])
             flow = (mixed @ w["out"]).view(BLOCK, 2, 2, CHANNELS, 2, 2).permute(3, 0, 1, 4, 2, 5)
-            x = x + (flow.reshape(x.shape) - x) / EULER_STEPS
+            x = x + (flow.reshape(x.shape) - x) / rounds
         if self._take_fault("nan"):
             x = x * float("nan")
         predicted = (mixed.mean(0) @ w["policy"]).view(1, SPAN * BLOCK, ACTION_DIM).clamp(-1, 1)

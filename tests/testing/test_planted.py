@@ -93,6 +93,17 @@ class OtherSizes(ToyModel):
     geometry = replace(ToyModel.geometry, frames_per_latent=5, action_horizon=8)
 
 
+class Sticky(ToyModel):
+    """Takes a setting for good."""
+
+    rounds = 2
+
+    def _denoise(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        self.rounds = self.action_head.settings.get("rounds", self.rounds)
+        self.action_head.settings = {"rounds": self.rounds}
+        return super()._denoise(inputs)
+
+
 class NoBatch(ToyModel):
     """Claims to batch, and looks at the first row alone."""
 
@@ -109,9 +120,9 @@ def _report(make: Callable[..., ToyModel]) -> Report:
 def test_a_model_that_keeps_the_contract_passes() -> None:
     """Every check, and the share of bytes that checkpoints have in common."""
     report = check_model(ToyModel, others=[lambda: ToyModel(weights_seed=1)])
-    assert len(report.passed) == 11 and report.skipped == {"batches": "abilities.batches is False"}
+    assert len(report.passed) == 12 and report.skipped == {"batches": "abilities.batches is False"}
     assert report.shared is not None and report.shared > 0.2
-    assert "11 checks passed, 0 failed" in str(report)
+    assert "12 checks passed, 0 failed" in str(report)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +139,7 @@ def test_a_model_that_keeps_the_contract_passes() -> None:
         (BrighterEachTime, "decodes", "other frames when it is called again"),
         (Rescaled, "sharing", "older entries changed"),
         (OtherSizes, "shapes", "frames [F, H, W, 3]"),
+        (Sticky, "settings", "beside a world with rounds = 3"),
         (NoBatch, "batches", "a batch of two fails"),
     ],
 )

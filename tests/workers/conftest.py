@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -83,9 +84,10 @@ class Fleet:
         os.kill(child.pid, signal.SIGKILL)
         child.wait(10)
 
-    def create(self, prompt: str = "pick up the red cup", seed: int = 7) -> SessionRecord:
+    def create(self, prompt: str = "pick up the red cup", seed: int = 7, **more: Any) -> SessionRecord:
         """An open session with its root made."""
-        accepted = self.dispatcher.accept(self.ledger.sessions.open_request(prompt=prompt, seed=seed, input_key=INPUT))
+        request = self.ledger.sessions.open_request(prompt=prompt, seed=seed, input_key=INPUT, **more)
+        accepted = self.dispatcher.accept(request)
         self.done(accepted.job)
         return self.ledger.sessions.get(accepted.job.session_id)
 

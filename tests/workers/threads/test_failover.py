@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -16,18 +17,18 @@ from tests.workers.conftest import Fleet
 from workers.jobs.payloads import digest_of
 
 
-def plain_digests(prompt: str, steps: int) -> list[str]:
+def plain_digests(prompt: str, steps: int, **more: Any) -> list[str]:
     """Latents of the uninterrupted loop in one process."""
     model = ToyModel()
-    session = Session("plain", model, StateManager(model), prompt, ToyModel.sample_frame(), seed=7)
+    session = Session("plain", model, StateManager(model), prompt, ToyModel.sample_frame(), seed=7, **more)
     return [digest_of(session.step()) for _ in range(steps)]
 
 
-def assert_unbroken(ledger: Ledger, session: SessionRecord, prompt: str, steps: int) -> None:
+def assert_unbroken(ledger: Ledger, session: SessionRecord, prompt: str, steps: int, **more: Any) -> None:
     """The lineage has exactly these steps with the plain loop's bits, and no node has two children."""
     path = ledger.nodes.lineage(ledger.sessions.get(session.id).head)
     assert [n.frame_index for n in path] == list(range(steps + 1))
-    assert [n.internal["_digest"] for n in path[1:]] == plain_digests(prompt, steps)
+    assert [n.internal["_digest"] for n in path[1:]] == plain_digests(prompt, steps, **more)
     assert len(ledger.nodes.tree(path[0].id).nodes) == steps + 1
 
 
@@ -66,9 +67,9 @@ def test_a_dead_or_frozen_workers_session_continues_elsewhere(fleet: Fleet, how:
 
 def test_committed_steps_whose_payload_died_with_the_worker_are_made_again(fleet: Fleet, s3_server: WeedServer) -> None:
     """Steps are committed while storage stands still, the worker is killed: the next worker replays them bit for
-    bit under the same ids, and they become durable."""
+    bit under the same ids, with the settings of the model that they had, and they become durable."""
     fleet.start("gpu.0")
-    session = fleet.create()
+    session = fleet.create(model_settings={"rounds": 3})
     first = fleet.step(session)
     fleet.done(fleet.submit(session, "checkpoint"))
     s3_server.child.send(signal.SIGSTOP)
@@ -81,7 +82,7 @@ def test_committed_steps_whose_payload_died_with_the_worker_are_made_again(fleet
     fleet.start("gpu.1")
     more = fleet.step(session, steps=2)
     assert more.timings["restored_replayed"] == 1
-    assert_unbroken(fleet.ledger, session, "pick up the red cup", 6)
+    assert_unbroken(fleet.ledger, session, "pick up the red cup", 6, model_settings={"rounds": 3})
     for step in [*first.result["steps"], *lost.result["steps"], *more.result["steps"]]:
         node_id = step["checkpoint_id"]
         eventually(lambda node_id=node_id: fleet.ledger.nodes.get(node_id).durability == "durable")
