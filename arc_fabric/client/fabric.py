@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from arc_fabric import errors
+from arc_fabric.client.evaluation import EvaluationInfo, RemoteEvaluation
 from arc_fabric.client.many import Slot, SlotResult, step_many
 from arc_fabric.client.pictures import Views, picture_of
 from arc_fabric.client.server import Server
 from arc_fabric.client.session import RemoteSession, fork_of, plain_settings
 from arc_fabric.client.views import SessionInfo
+from arc_fabric.evaluation.plan import Plan, plan_from_toml, plan_of
+from arc_fabric.ids import new_id
 
 
 class ArcFabric(Server):
@@ -98,6 +103,32 @@ class ArcFabric(Server):
                 "label": label, "lease_s": lease_s, "spread": spread or None}  # fmt: skip
         return fork_of(self, checkpoint_id, body)[0]
 
+    def evaluate(self, plan: Plan | Mapping[str, Any] | str | Path | None = None, **values: Any) -> RemoteEvaluation:
+        """Have variants tried from checkpoints and judged: a `Plan`, its values, or a TOML file of them. Each of
+        `samples` among the values begins a world, from which variants fork as from checkpoints.
+
+        >>> fabric.evaluate(checkpoints=[head], prompts=["pick it up"], seeds="0-31", steps=8)      # doctest: +SKIP
+
+        Returns at once; the server goes on by itself. Raises InvalidRequest, CheckpointNotFound, TooManyJobs.
+        """
+        body = plan_of(self.begun(values_of(plan, values))).model_dump(exclude_unset=True)
+        answer = self.transport.json("POST", "/api/evaluations", body=body)
+        return RemoteEvaluation(self.transport, EvaluationInfo.of(answer["evaluation"]))
+
+    def begun(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of a plan whose `samples` (names of sample frames) have become checkpoints: of worlds that are begun
+        under its first prompt, once it is known that nothing else is wrong. Raises InvalidRequest, InvalidImage."""
+        samples = values.get("samples") or []
+        given = {name: value for name, value in values.items() if name != "samples"}
+        if not samples:
+            return given
+        if not isinstance(samples, list) or not all(isinstance(name, str) for name in samples):
+            raise errors.InvalidRequest(f"samples: names of sample frames are expected, not {samples!r}.")
+        there = list(given.get("checkpoints", ()))
+        plan = plan_of(given | {"checkpoints": [*there, *(new_id("ckp") for _ in samples)]})
+        prompt = next((prompt for prompt in plan.prompts if prompt), "look")
+        return given | {"checkpoints": [*there, *(self.root(prompt, f"sample:{name}", seed=0) for name in samples)]}
+
     def step_many(
         self, slots: Sequence[Slot], *, decode: bool = True, timeout: float = 600.0
     ) -> list[SlotResult | errors.ArcFabricError]:
@@ -119,3 +150,12 @@ class ArcFabric(Server):
         if not names:
             raise errors.InvalidRequest("this server has no sample frames", hint="Give an initial_frame.")
         return f"sample:{names[0]}"
+
+
+def values_of(plan: Plan | Mapping[str, Any] | str | Path | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a caller gave of a plan in one of its forms, `values` over it. Raises InvalidRequest."""
+    if isinstance(plan, Plan):
+        plan = plan.model_dump(exclude_unset=True)
+    elif isinstance(plan, str | Path):
+        plan = plan_from_toml(Path(plan).read_text())
+    return {**(plan or {}), **values}

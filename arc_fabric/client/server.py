@@ -17,7 +17,6 @@ from arc_fabric.client.heartbeats import Heartbeats
 from arc_fabric.client.stream import Stream
 from arc_fabric.client.transport import Transport, named_error, object_of
 from arc_fabric.client.views import Comparison, Job, Node, SessionInfo, TreeInfo
-from arc_fabric.evaluation.plan import Plan, plan_from_toml, plan_of
 from arc_fabric.ids import new_id
 from arc_fabric.protocol import SessionProtocol, head_of
 
@@ -162,25 +161,14 @@ class Server:
         sessions_allowed, bytes_allowed}."""
         return list(self.transport.pages("/api/usage"))
 
-    def evaluate(self, plan: Plan | Mapping[str, Any] | str | Path | None = None, **values: Any) -> RemoteEvaluation:
-        """Have variants tried from checkpoints and judged: a `Plan`, its values, or a TOML file of them.
-
-        >>> fabric.evaluate(checkpoints=[head], prompts=["pick it up"], seeds="0-31", steps=8)      # doctest: +SKIP
-
-        Returns at once; the server goes on by itself. Raises InvalidRequest, CheckpointNotFound, TooManyJobs.
-        """
-        body = plan_from(plan, values).model_dump(exclude_unset=True)
-        answer = self.transport.json("POST", "/api/evaluations", body=body)
-        return RemoteEvaluation(self.transport, EvaluationInfo.of(answer["evaluation"]))
-
     def evaluation(self, evaluation_id: str) -> RemoteEvaluation:
         """An evaluation by its id."""
         found = self.transport.json("GET", f"/api/evaluations/{evaluation_id}")
         return RemoteEvaluation(self.transport, EvaluationInfo.of(found))
 
-    def evaluations(self, state: str | None = None) -> list[EvaluationInfo]:
-        """All evaluations, newest first."""
-        return [EvaluationInfo.of(item) for item in self.transport.pages("/api/evaluations", state=state)]
+    def evaluations(self, state: str | None = None, tag: str | None = None) -> list[EvaluationInfo]:
+        """All evaluations, newest first; those in this state and with this tag."""
+        return [EvaluationInfo.of(item) for item in self.transport.pages("/api/evaluations", state=state, tag=tag)]
 
     def export(self, what: SessionProtocol | str, target: str | Path, form: str | None = None) -> Path:
         """A branch (a session, its head; or a checkpoint), or `trees/<id>` or `evaluations/<id>`, as a LeRobot dataset
@@ -199,15 +187,6 @@ class Server:
 def pause(left: float) -> None:
     """Sleep for a moment, `left` seconds at most, before asking again what was answered too soon."""
     time.sleep(max(0.0, min(left, random.uniform(0.5, 1.0) * _PAUSE_S)))
-
-
-def plan_from(plan: Plan | Mapping[str, Any] | str | Path | None, values: Mapping[str, Any]) -> Plan:
-    """The plan that a caller gave in one of its forms, `values` over it. Raises InvalidRequest."""
-    if isinstance(plan, Plan):
-        plan = plan.model_dump(exclude_unset=True)
-    elif isinstance(plan, str | Path):
-        plan = plan_from_toml(Path(plan).read_text())
-    return plan_of({**(plan or {}), **values})
 
 
 def _succeeded(job: Job) -> Job:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from arc_fabric.base.model_settings import in_words
+from arc_fabric.base.actions.model_settings import in_words
 from arc_fabric.evaluation.plan import Variant
 from arc_fabric.evaluation.statistics import wilson
 

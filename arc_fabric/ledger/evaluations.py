@@ -70,10 +70,12 @@ class Evaluations:
             raise NotFound(f"No evaluation {evaluation_id}.", evaluation_id=evaluation_id)
         return str(found)
 
-    def page(self, cursor: str | None, limit: int, state: str | None = None) -> Page[EvaluationRecord]:
-        """Evaluations, newest first."""
+    def page(
+        self, cursor: str | None, limit: int, state: str | None = None, tag: str | None = None
+    ) -> Page[EvaluationRecord]:
+        """Evaluations, newest first; those in this state and with this tag."""
         return self._core.page(
-            EvaluationRecord.from_fields, keys.EVALUATIONS, keys.evaluation, cursor, limit, state=state
+            EvaluationRecord.from_fields, keys.EVALUATIONS, keys.evaluation, cursor, limit, state=state, tags=tag
         )
 
     def active(self) -> list[str]:

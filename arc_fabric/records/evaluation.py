@@ -48,7 +48,7 @@ class Evaluation(Record):
     created: Epoch = member("Accepted; epoch seconds, UTC.", 0.0)
     finished: Epoch | None = member("Epoch seconds, UTC; null while it runs.", None)
     model: dict[str, Any] = member(
-        "The model that ran when it was accepted: {name, digest of its identity}.",
-        make=dict, example={"name": "tabletop", "digest": "1a2b…"},
+        "The model that ran when it was accepted: {name, digest of its weights, identity: SHA-256 of all that makes "
+        "its bits}.", make=dict, example={"name": "tabletop", "digest": "sha256:1a2b…", "identity": "9f2c…"},
     )  # fmt: skip
     versions: dict[str, str] = member("Of the software.", make=dict, example={"arc-fabric": "0.1.0"})

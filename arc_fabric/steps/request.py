@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from arc_fabric.base import model_settings
+from arc_fabric.base.actions import model_settings
 from arc_fabric.base.actions.controls import beyond, by_name
 from arc_fabric.base.terms import PROMPT_MODES, PromptMode
 from arc_fabric.base.text import NO_TEXT, is_text

@@ -61,6 +61,24 @@ def test_settings_of_the_model_are_tried(fabric: ArcFabric, trunk: RemoteSession
     fork.close()
 
 
+def test_variants_begin_at_samples_too(fabric: ArcFabric, tmp_path: Path) -> None:
+    """Named in the file; nothing is begun for a plan that cannot work."""
+    before = len(fabric.sessions())
+    name = fabric.samples()[0]
+    with pytest.raises(InvalidRequest, match="twice"):
+        fabric.evaluate(samples=[name], seeds=[1, 1], steps=1)
+    with pytest.raises(InvalidRequest, match="names of sample frames"):
+        fabric.evaluate(samples=name, steps=1)
+    assert len(fabric.sessions()) == before
+    file = tmp_path / "plan.toml"
+    file.write_text(f'samples = ["{name}"]\nprompts = ["push it"]\nrepeats = 2\nsteps = 1\n')
+    evaluation = fabric.evaluate(file)
+    assert evaluation.wait(120).done == 2
+    (at,) = {row["checkpoint"] for row in evaluation.rows()}
+    root = fabric.checkpoint(at)
+    assert (root.frame_index, root.prompt) == (0, "push it")
+
+
 def test_one_that_runs_is_not_judged_anew(fabric: ArcFabric, trunk: RemoteSession) -> None:
     running = fabric.evaluate(checkpoints=[trunk.head], seeds="0-30", steps=5)
     with pytest.raises(Conflict, match="runs"):

@@ -13,13 +13,14 @@ from arc_fabric.base.tables import csv_lines
 from arc_fabric.errors import Conflict, InvalidRequest
 from arc_fabric.evaluation import results, scorers
 from arc_fabric.evaluation.comparison import compare
-from arc_fabric.evaluation.plan import MOST_ACTIONS, ActionPlan, Plan
+from arc_fabric.evaluation.plan import MOST_ACTIONS, ActionPlan, Plan, plan_from_toml, plan_of
 from arc_fabric.evaluation.report import report
 from arc_fabric.evaluation.stored import StoredRows, delete, read_groups, read_rows
 from arc_fabric.evaluation.summing import summary
 from arc_fabric.ids import pattern
 from arc_fabric.ledger import EvaluationRecord
 from arc_fabric.records.evaluation import EvaluationId, EvaluationState
+from arc_fabric.records.types import CheckpointId
 from webapp.context import ctx
 from webapp.http.answers import binary, blueprint, errors, json_answer, tagged_json
 from webapp.http.limits import Turns
@@ -88,8 +89,20 @@ class EvaluationsQuery(Query):
     """Which evaluations to list."""
 
     state: EvaluationState | None = Field(None, description="Only those.")
+    tag: str | None = Field(None, min_length=1, max_length=100, description="Only those with this tag.")
     cursor: str | None = Field(None, pattern=pattern("evl"), description="`next` of the page before.")
     limit: int = Field(50, ge=1, le=500, description="Evaluations per page.")
+
+
+class TomlBody(Body):
+    """A plan as a file has it."""
+
+    model_config = {**Body.model_config, "openapi_extra": {"required": True}}  # type: ignore[typeddict-unknown-key]
+
+    toml: str = Field(min_length=1, max_length=4 << 20, description="TOML.", examples=["steps = 8"])
+    checkpoints: list[CheckpointId] = Field(
+        [], max_length=100, description="Where variants fork if the file names no checkpoints."
+    )
 
 
 class RowsQuery(Query):
@@ -137,10 +150,20 @@ def create_evaluation(header: KeyHeaders, query: CreateQuery, body: PlanBody) ->
     return created(work.accept(plan, header.idempotency_key))
 
 
+@evaluations.post("/evaluations/plan", responses={200: PlanBody, **errors(413, 415)})
+def read_plan(body: TomlBody) -> Response:
+    """Read a plan from TOML
+
+    The same file as `arc-fabric eval run` takes; nothing is started. What only the running model can say is checked
+    when the plan is posted.
+    """
+    return json_answer(plan_of({"checkpoints": body.checkpoints, **plan_from_toml(body.toml)}).model_dump())
+
+
 @evaluations.get("/evaluations", responses={200: EvaluationPage})
 def list_evaluations(query: EvaluationsQuery) -> Response:
     """List evaluations, newest first"""
-    page = ctx().ledger.evaluations.page(query.cursor, query.limit, query.state)
+    page = ctx().ledger.evaluations.page(query.cursor, query.limit, query.state, query.tag)
     return json_answer({"items": [one.to_dict() for one in page.items], "next": page.next})
 
 

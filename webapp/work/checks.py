@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic_core import PydanticCustomError
 
 from arc_fabric.base.actions.controls import beyond, by_name
-from arc_fabric.base.model_settings import checked
+from arc_fabric.base.actions.model_settings import checked
 from webapp.context import ctx
 from webapp.http.validation import PICTURE
 from webapp.model import abilities, geometry, observed_counts, sample_names

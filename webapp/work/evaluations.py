@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -77,6 +79,11 @@ def expected(plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _digest(identity: dict[str, Any]) -> str | None:
+    """SHA-256 of what a restored state must agree with to go on with the same bits, as the model itself takes it."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest() if identity else None
+
+
 def accept(plan: Plan, key: str | None, *, rescores: str | None = None, only: Sequence[int] = ()) -> EvaluationRecord:
     """Have an evaluation accepted, or find the one that its Idempotency-Key stands for; the media worker conducts it.
     With `rescores` it judges what that one made: the variants of the numbers in `only`."""
@@ -84,8 +91,8 @@ def accept(plan: Plan, key: str | None, *, rescores: str | None = None, only: Se
     identity: Any = card.get("identity") or {}
     record = EvaluationRecord(
         id=new_id("evl"), label=plan.label, tags=plan.tags, plan_digest=plan.digest(), total=len(only) or plan.total,
-        rescores=rescores,
-        priority=plan.priority, model={"name": card.get("name"), "digest": identity.get("weights_digest")},
-        versions={"arc-fabric": __version__, "python": platform.python_version()},
+        rescores=rescores, priority=plan.priority,
+        model={"name": card.get("name"), "digest": identity.get("weights_digest"), "identity": _digest(identity)},
+        versions={**identity.get("software", {}), "arc-fabric": __version__, "python": platform.python_version()},
     )  # fmt: skip
     return ctx().ledger.evaluations.create(record, plan.model_dump_json(), only, idempotency_key=key)

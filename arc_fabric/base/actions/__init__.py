@@ -1,1 +1,1 @@
-"""What actions are made of, where no model is at hand."""
+"""What a model takes, actions and settings, where no model is at hand."""

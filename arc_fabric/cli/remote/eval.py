@@ -18,11 +18,11 @@ from arc_fabric.cli.remote.http import Remote, remote_of
 from arc_fabric.cli.remote.model_settings import several
 from arc_fabric.cli.remote.sessions import checkpoint_at
 from arc_fabric.client import EvaluationInfo, RemoteEvaluation
-from arc_fabric.client.server import plan_from
+from arc_fabric.client.fabric import values_of
 from arc_fabric.errors import InvalidRequest
-from arc_fabric.evaluation.plan import plan_from_toml
+from arc_fabric.evaluation.plan import plan_from_toml, plan_of
 from arc_fabric.evaluation.statistics import seeds_needed
-from arc_fabric.evaluation.words import difference
+from arc_fabric.evaluation.words import difference, tried
 
 evaluate = typer.Typer(help="Evaluate: many variants of a checkpoint, judged and counted.", no_args_is_help=True)
 app.add_typer(evaluate, name="eval")
@@ -51,6 +51,7 @@ def run(
         BatchMode | None, typer.Option(help="How variants step together; default: exact.", show_default=False)
     ] = None,
     label: Annotated[str | None, typer.Option(help="A name for people.", show_default=False)] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="To find it again; may be repeated.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and what it would cost; start nothing.")] = False,
     detach: Annotated[bool, typer.Option(help="Do not wait for the results.")] = False,
     as_json: JsonFlag = False,
@@ -59,25 +60,21 @@ def run(
     remote = remote_of(context)
     given: dict[str, Any] = {
         "prompts": prompts, "seeds": seeds, "steps": steps, "batch": batch, "label": label,
-        "model_settings": several(settings),
+        "model_settings": several(settings), "tags": tags, "samples": samples,
         "scorers": [{"name": name} for name in scorers] if scorers else None,
     }  # fmt: skip
     if session is not None:
         given["checkpoints"] = [checkpoint_at(remote, remote.session(session), at)]
     if file is not None and not file.exists():
         raise InvalidRequest(f"There is no file {file}.", hint="docs/how-to/evaluate.md shows a plan.")
-    if samples and dry_run:
-        raise InvalidRequest(
-            "--dry-run starts nothing, and --sample begins worlds.", hint="Give --from, or one of them."
-        )
-    if samples:
-        begun = [remote.fabric.root((prompts or ["look"])[0], f"sample:{name}", seed=0) for name in samples]
-        given["checkpoints"] = [*given.get("checkpoints", ()), *begun]
-    if file is None and "checkpoints" not in given:
+    if file is None and not samples and "checkpoints" not in given:
         raise InvalidRequest(
             "Nothing is named that could be forked.", hint="Give --from SESSION, --sample NAME, or a plan (TOML)."
         )
-    plan = plan_from(file, {name: value for name, value in given.items() if value is not None})
+    values = values_of(file, {name: value for name, value in given.items() if value is not None})
+    if values.get("samples") and dry_run:
+        raise InvalidRequest("--dry-run starts nothing, and samples begin worlds.", hint="Give --from, or one of them.")
+    plan = plan_of(remote.fabric.begun(values))
     if dry_run:
         facts = remote.fabric.transport.json(
             "POST", "/api/evaluations", params={"dry_run": "true"}, body=plan.model_dump(exclude_unset=True)
@@ -93,9 +90,14 @@ def run(
 
 
 @evaluate.command("list")
-def listing(context: typer.Context, as_json: JsonFlag = False) -> None:
+def listing(
+    context: typer.Context,
+    state: Annotated[str | None, typer.Option(help="running, finished, cancelled or stopped.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
     """List evaluations, newest first."""
-    found = remote_of(context).fabric.evaluations()
+    found = remote_of(context).fabric.evaluations(state, tag)
     emit({"evaluations": [one.to_dict() for one in found]}, as_json, lambda facts: _list(found))
 
 
@@ -324,6 +326,7 @@ def _list(found: list[EvaluationInfo]) -> None:
 def _plan(facts: dict[str, Any]) -> None:
     seconds = "" if facts["seconds"] is None else f", about {facts['seconds']:g} s"
     stored = "" if facts["bytes"] is None else f", about {size(facts['bytes'])} in storage"
+    out.print(tried(facts["plan"]), markup=False)
     out.print(f"{facts['variants']} variants, {facts['steps']} steps{seconds}{stored}; nothing was started")
     if facts["seconds"] is None:
         out.print("How long it takes is known once a step led to its checkpoints (arc-fabric step).")

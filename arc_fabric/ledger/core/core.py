@@ -128,7 +128,8 @@ class Core:
         limit: int,
         **wanted: Any,
     ) -> Page[T]:
-        """Records of a zero-score sorted set of ids, newest first, whose fields are as `wanted` (None: any).
+        """Records of a zero-score sorted set of ids, newest first, whose fields are as `wanted` (None: any), or lists
+        that have it.
 
         `key` names a record's hash, `made` builds the record of its fields; the page begins after the id `cursor`.
         """
@@ -137,7 +138,7 @@ class Core:
             ids = self._newest_ids(listing, cursor, SCAN)
             for one, stored in zip(ids, self.hashes(map(key, ids)), strict=True):
                 cursor = one
-                if not stored or any(value not in (None, stored.get(name)) for name, value in wanted.items()):
+                if not stored or not all(_is(stored.get(name), value) for name, value in wanted.items()):
                     continue
                 found.append(made(stored))
                 if len(found) == limit:
@@ -148,3 +149,7 @@ class Core:
     def _newest_ids(self, key: str, cursor: str | None, count: int) -> list[str]:
         start = f"({cursor}" if cursor else "+"
         return texts(self.redis.zrevrangebylex(key, start, "-", start=0, num=count))
+
+
+def _is(stored: Any, wanted: Any) -> bool:
+    return wanted is None or stored == wanted or (isinstance(stored, list) and wanted in stored)

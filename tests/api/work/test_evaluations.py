@@ -9,6 +9,7 @@ import pytest
 
 from arc_fabric.ids import new_id
 from arc_fabric.ledger.evaluations import Settled
+from arc_fabric.models.contract import ModelIdentity
 from tests.api.conftest import Made
 from tests.support.web_server import WebServer
 
@@ -50,6 +51,31 @@ def test_a_dry_run_says_what_it_would_cost(web: WebServer, session: Made) -> Non
     assert (facts["variants"], facts["steps"]) == (6, 24)
     assert facts["bytes"] > 0
     assert facts["seconds"] > 0
+
+
+def test_a_plan_is_read_of_a_file(web: WebServer, session: Made) -> None:
+    """As the command line reads it; it can be posted as it comes."""
+    head = session.now()["head"]
+    toml = 'label = "filed"\nsteps = 2\nseeds = "0-3,9"\n[[scorers]]\nname = "motion"\n'
+    plan = web.ok("POST", f"{URL}/plan", json={"toml": toml, "checkpoints": [head]})
+    assert (plan["seeds"], plan["checkpoints"], plan["label"]) == ([0, 1, 2, 3, 9], [head], "filed")
+    assert web.ok("POST", f"{URL}?dry_run=true", json=plan)["steps"] == 10
+    for wrong, said in (("steps = ", "no TOML"), ("steps = 1", "checkpoints"), ('steps = 1\nseeds = "5-2"', "none")):
+        body = {"toml": wrong, "checkpoints": [] if said == "checkpoints" else [head]}
+        assert said in str(web.problem(422, "POST", f"{URL}/plan", json=body))
+
+
+def test_they_are_found_by_tag_and_say_which_model_ran(web: WebServer, session: Made) -> None:
+    plan = {"checkpoints": [session.now()["head"]], "seeds": [0], "steps": 1}
+    tagged, _ = (web.ok("POST", URL, json=plan | {"tags": tags})["evaluation"] for tags in (["ci", "arm-7"], ["ci"]))
+    assert [one["id"] for one in web.ok("GET", f"{URL}?tag=arm-7")["items"]] == [tagged["id"]]
+    assert len(web.ok("GET", f"{URL}?tag=ci")["items"]) == 2
+    assert web.ok("GET", f"{URL}?tag=arm-7&state=finished")["items"] == []
+    identity = web.ok("GET", "/api/model")["identity"]
+    whole = ModelIdentity(**identity)
+    assert tagged["model"] == {"name": web.settings.model, "digest": identity["weights_digest"],
+                               "identity": whole.digest()}  # fmt: skip
+    assert tagged["versions"]["torch"] == identity["software"]["torch"]
 
 
 def test_a_plan_sent_twice_is_one_evaluation(web: WebServer, session: Made) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.page.view import View
 from tests.page.world import World
 
@@ -40,6 +42,42 @@ def test_an_evaluation_from_its_plan_to_its_best_and_worst(world: World, view: V
     assert [pane["nodeId"] for pane in view.state()["panes"]] == [rows[summary["best"]], rows[summary["worst"]]]
     view.page.goto(address)
     view.until("s.ready && s.view === 'evaluations'").page.locator(".cell img").nth(3).wait_for()
+
+
+def test_a_plan_from_a_file_is_what_is_tried(world: World, view: View, tmp_path: Path) -> None:
+    """The file that the command line takes, with what the form has no field for; what is wrong with one is said, and
+    the form is there again without it. Settings of the model have fields of their own."""
+    trunk = world.plant(1, label="trunk")
+    view.open(world.link([trunk])).click("Evaluate …")
+    dialog = view.page.locator("dialog[open]")
+    bad, good = tmp_path / "bad.toml", tmp_path / "good.toml"
+    bad.write_text('steps = 1\nseeds = "5-2"\n')
+    good.write_text(
+        'label = "filed"\nsteps = 1\nseeds = "0-1"\nprompt_modes = ["keep", "reset"]\n[model_settings]\nsteps = [4, 6]\n'
+    )
+    dialog.get_by_label("A plan from a file").set_input_files(bad)
+    dialog.get_by_text("holds none").wait_for()
+    dialog.get_by_label("A plan from a file").set_input_files(good)
+    dialog.get_by_text("8 variants, 8 steps").wait_for()
+    assert not dialog.get_by_label("Prompts, one a line").is_visible()
+    dialog.get_by_role("button", name="Without the file").click()
+    dialog.get_by_label("Prompts, one a line").wait_for()
+    dialog.get_by_text("Settings of the model").click()
+    dialog.get_by_label("guidance").fill("1, 99")
+    dialog.get_by_text("from 0 to 10, not 99").wait_for()
+    dialog.get_by_label("guidance").fill("1, 2")
+    dialog.get_by_role("textbox", name="Seeds").fill("0")
+    dialog.get_by_label("Steps of each").fill("1")
+    dialog.get_by_text("2 variants, 2 steps").wait_for()
+    dialog.get_by_label("A plan from a file").set_input_files(good)
+    dialog.get_by_text("8 variants, 8 steps").wait_for()
+    dialog.get_by_role("button", name="Start").click()
+    view.until("s.view === 'evaluations' && s.evaluation")
+    view.page.locator(".cell.good, .cell.bad, .cell.none").nth(7).wait_for(timeout=90_000)
+    names = view.page.locator(".matrix-band tbody th").all_inner_texts()
+    assert len(names) == 4
+    assert sum("steps=4" in name for name in names) == sum("reset" in name for name in names) == 2
+    view.click("Model settings").page.locator(".bar", has_text="steps=6").wait_for()
 
 
 def test_ten_thousand_variants_are_a_few_hundred_cells(world: World, view: View) -> None:

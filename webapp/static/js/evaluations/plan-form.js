@@ -50,15 +50,21 @@ function build({ node, session }, scorers) {
   const choices = scorers.map(scorerChoice);
   const cost = h("p", { class: "eval-cost", role: "status" }, "…");
   const go = h("button", { class: "button primary", type: "submit", disabled: true }, icon("play"), "Start");
-  const form = h("form", { class: "form", novalidate: true },
+  const byHand = h("div", { class: "form" },
     h("p", { class: "form-for" }, `From step ${node.frame_index} of ${sessionName(session)}`),
     field("Prompts, one a line", prompts), h("div", { class: "field-row" }, field("Seeds", seeds), field("Steps of each", steps)),
     h("fieldset", { class: "scorers" }, h("legend", {}, "Judged by; the first chosen gives the score"), ...choices.map(({ el }) => el)),
-    field("Label", label), settings.el, h("details", {}, h("summary", {}, "Limits"), h("div", { class: "field-row" }, ...limits.els)), cost);
+    field("Label", label), settings.el, h("details", {}, h("summary", {}, "Limits"), h("div", { class: "field-row" }, ...limits.els)));
+  const file = fromFile(node.id, (there) => {
+    byHand.hidden = there;
+    estimate();
+  });
+  const form = h("form", { class: "form", novalidate: true }, file.el, byHand, cost);
   const dialog = h("dialog", { class: "dialog wide", "aria-labelledby": "plan-title" }, h("h2", { id: "plan-title" }, "New evaluation"), form);
   form.append(h("div", { class: "dialog-buttons" }, h("button", { class: "button quiet", onclick: () => dialog.close() }, "Not now"), go));
   const drafts = keepingDrafts(form, "evaluation");
   const read = () => {
+    if (file.plan()) return file.plan();
     const reading = new Reading();
     const [lines, numbers, n] = [reading.take(prompts, promptsOf(prompts.value, limit("maxPrompt", 2000))), reading.take(seeds, seedsOf(seeds.value)),
       reading.whole(steps, "Steps")];
@@ -132,6 +138,38 @@ function scorerChoice({ name, description }) {
     field("", options));
   el.querySelector(".field label")?.remove();
   return { name, box, options, el };
+}
+
+/**
+ * A plan as `arc-fabric eval run` takes it, in place of what is written by hand.
+ * @param {string} checkpoint  where its variants fork if it names none @param {(there: boolean) => void} changed
+ */
+function fromFile(checkpoint, changed) {
+  /** @type {Schemas["PlanBody"]|null} */
+  let plan = null;
+  const input = h("input", { type: "file", accept: ".toml,application/toml,text/plain" });
+  const said = h("span", { class: "dim", role: "status" });
+  const without = h("button", { class: "button small", type: "button", hidden: true, onclick: () => take(null, "") }, "Without the file");
+  /** @param {Schemas["PlanBody"]|null} found @param {string} words */
+  const take = (found, words) => {
+    plan = found;
+    input.value = "";
+    without.hidden = !found;
+    text(said, words);
+    changed(Boolean(found));
+  };
+  input.addEventListener("change", async (event) => {
+    event.stopPropagation();
+    const [chosen] = input.files ?? [];
+    if (!chosen) return;
+    try {
+      const found = await api.post("/api/evaluations/plan", { toml: await chosen.text(), checkpoints: [checkpoint] });
+      take(found, `${chosen.name}: ${count(found.checkpoints.length, "checkpoint")}, judged by ${(found.scorers ?? []).map(({ name }) => name).join(", ")}`);
+    } catch (error) {
+      take(null, `${chosen.name}: ${/** @type {Error} */ (error).message}`);
+    }
+  });
+  return { el: h("div", { class: "plan-file" }, field("A plan from a file (TOML)", input), said, without), plan: () => plan };
 }
 
 /** Values to try of what the model may be set to. @param {Schemas["ModelSettingView"][]} settings */
