@@ -175,9 +175,11 @@ class RemoteSession(SessionProtocol):
         if self.info.lease_s is not None:
             self._fabric.heartbeats.keep(self.id, self.info.lease_s)
 
-    def reopen(self) -> SessionInfo:
-        """Open it again at its head."""
-        self.info = SessionInfo.of(self._fabric.transport.json("POST", f"{self.path}/reopen")["session"])
+    def reopen(self, *, lease_s: float | None = None) -> SessionInfo:
+        """Open it again at its head. For `lease_s` see `ArcFabric.new_session`."""
+        answer = self._fabric.transport.json("POST", f"{self.path}/reopen", body={"lease_s": lease_s})
+        self.info = SessionInfo.of(answer["session"])
+        self.keep_alive()
         return self.info
 
     @renamed(n="i")

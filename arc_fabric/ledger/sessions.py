@@ -186,10 +186,13 @@ class Sessions:
         """Close the sessions whose client's lease has run out; their ids. The reaper calls it again and again."""
         return self._core.scripts.run("sessions/lapse", _AT_ONCE, _DEAF_S)
 
-    def reopen(self, session_id: str) -> SessionRecord:
-        """Open a closed session again at its head (SessionLimitReached when all slots are in use)."""
+    def reopen(self, session_id: str, lease_s: float | None = None) -> SessionRecord:
+        """Open a closed session again at its head (SessionLimitReached when all slots are in use), with a lease of its
+        client, or without."""
         limits = self._core.limits
-        self._core.scripts.run("sessions/reopen", session_id, limits.max_open_sessions, limits.quotas_json)
+        self._core.scripts.run(
+            "sessions/reopen", session_id, limits.max_open_sessions, limits.quotas_json, codec.dumps(lease_s)
+        )
         return self.get(session_id)
 
     def page(

@@ -59,10 +59,11 @@ class RemoteEpisode:
             return backend.fabric.new_session(prompt, frame, **options)
         if first.resume.startswith("ckp_"):
             owner = backend.fabric.checkpoint(first.resume).session_id
-            return backend.fabric.session(owner).fork(first.resume, label=backend.label)
+            return backend.fabric.session(owner).fork(first.resume, label=backend.label, lease_s=LEASE_S)
         session = backend.fabric.session(first.resume)
         if session.info.state == "closed":
-            session.reopen()
+            session.reopen(lease_s=LEASE_S)
+        session.keep_alive()
         return session
 
     def act(self, observation: Observation) -> Act:
@@ -83,7 +84,7 @@ class RemoteEpisode:
     def resume(self) -> None:
         """Open the session again where `close` closed it."""
         if not self._open:
-            self.session.reopen()
+            self.session.reopen(lease_s=LEASE_S)
             self._open = True
 
     def close(self) -> None:

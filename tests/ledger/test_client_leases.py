@@ -49,6 +49,10 @@ def test_a_silent_client_loses_its_session(ledger: Ledger, hand: Hand, clock: Cl
     assert ledger.sessions.reopen(goes).lease_s is None
     assert let_pass(ledger, clock, 30) == [] and ledger.jobs.submit(goes, "step").state == "queued"
     assert not ledger.redis.exists(keys.CLIENT_LEASES)
+    ledger.sessions.close(goes)
+    assert ledger.sessions.reopen(goes, 10).lease_s == 10
+    assert let_pass(ledger, clock, 9) == []
+    assert let_pass(ledger, clock, 2) == [goes]
 
 
 def test_a_fork_has_a_lease_of_its_own(ledger: Ledger, hand: Hand, clock: Clock) -> None:

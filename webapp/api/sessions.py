@@ -14,7 +14,7 @@ from webapp.http.answers import blueprint, errors, json_answer
 from webapp.schemas.ids import Query, SessionPath, WorkHeaders
 from webapp.schemas.views import SessionAccepted, SessionAnswer, SessionPage, SessionView
 from webapp.work.accepted import accepted, wait_seconds
-from webapp.work.bodies import CreateSession
+from webapp.work.bodies import CreateSession, ReopenBody
 from webapp.work.requests import open_session
 
 sessions = blueprint("sessions", "sessions", "A session is a head in a trajectory tree that can be stepped.")
@@ -80,7 +80,7 @@ def heartbeat(path: SessionPath) -> Response:
     return json_answer({"session": ctx().ledger.sessions.heartbeat(path.session_id).to_dict()})
 
 
-@sessions.post("/sessions/<string:session_id>/reopen", responses={200: SessionAnswer, **errors(409, 507)})
-def reopen_session(path: SessionPath) -> Response:
+@sessions.post("/sessions/<string:session_id>/reopen", responses={200: SessionAnswer, **errors(409, 413, 415, 507)})
+def reopen_session(path: SessionPath, body: ReopenBody) -> Response:
     """Open a closed session again, at its head"""
-    return json_answer({"session": ctx().ledger.sessions.reopen(path.session_id).to_dict()})
+    return json_answer({"session": ctx().ledger.sessions.reopen(path.session_id, body.lease_s).to_dict()})

@@ -290,6 +290,12 @@ class ForkBody(ForkOptions):
     checkpoint_id: CheckpointId
 
 
+class ReopenBody(Body):
+    """How a session is opened again."""
+
+    lease_s: LeaseS | None = None
+
+
 class NodePatch(Body):
     """Change what people may change on a node: at least one member."""
 

@@ -53,7 +53,8 @@ def test_a_plan_from_a_file_is_what_is_tried(world: World, view: View, tmp_path:
     bad, good = tmp_path / "bad.toml", tmp_path / "good.toml"
     bad.write_text('steps = 1\nseeds = "5-2"\n')
     good.write_text(
-        'label = "filed"\nsteps = 1\nseeds = "0-1"\nprompt_modes = ["keep", "reset"]\n[model_settings]\nsteps = [4, 6]\n'
+        'label = "filed"\nsteps = 1\nseeds = "0-1"\nprompt_modes = ["keep", "reset"]\n'
+        "[model_settings]\nsteps = [4, 6]\n"
     )
     dialog.get_by_label("A plan from a file").set_input_files(bad)
     dialog.get_by_text("holds none").wait_for()

@@ -1,5 +1,6 @@
 -- needs: base trees quota placement jobs
--- Open a closed session again, without a client's lease. ARGV: session, max open sessions, quotas (JSON, '' = none).
+-- Open a closed session again. ARGV: session, max open sessions, quotas (JSON, '' = none), seconds of its client's lease
+-- ('null' = none; one that is open keeps what it has).
 local sid, limit = ARGV[1], tonumber(ARGV[2])
 local key = keys.session(sid)
 local state = get(key, 'state')
@@ -19,7 +20,8 @@ local owner = bare(get(key, '_owner'))
 local over = over_quota(owner, ARGV[3], true)
 if over then return over end
 count_open(owner, sid)
-set(key, { state = '"open"', updated = now, bulk = 'false', lease_s = 'null' })
+set(key, { state = '"open"', updated = now, bulk = 'false', lease_s = ARGV[4] })
+renew_client(sid, { lease_s = ARGV[4] })
 redis.call('HDEL', key, '_lapsed')
 redis.call('SADD', keys.SESSIONS_OPEN, sid)
 redis.call('ZADD', keys.SESSIONS, 0, sid)

@@ -51,6 +51,7 @@ class TabletopModel:
         rebuilds_kv=True,
         observes=True,
         uses_crossattn_cache=False,
+        settings=SamplerSettings().declared(),
     )
 
     def __init__(

@@ -1,6 +1,7 @@
-/** Fork the subject: another prompt, seed, action or label, and how far to run at once. */
+/** Fork the subject: another prompt, seed, settings of the model, action or label, and how far to run at once. */
 
 import { buildGiven } from "../authoring/given.js";
+import { buildSettings } from "../authoring/setting-fields.js";
 import { pictureOf } from "../net/api.js";
 import { on, state } from "../state/store.js";
 import { subject } from "../state/subject.js";
@@ -26,6 +27,7 @@ export function buildForkForm() {
   const steps = stepsField(STEPS, 0);
   const label = labelField();
   const given = buildGiven(steps);
+  const settings = buildSettings();
   /** @type {Schemas["ForkBody"]["prompt_mode"]} */
   let promptMode = "keep";
   const mode = choice("Attention cache", MODES, promptMode, (value) => { promptMode = value; });
@@ -33,7 +35,7 @@ export function buildForkForm() {
   const form = h("form", { class: "form", id: "fork-form", novalidate: true },
     h("div", { class: "fork-from" }, picture, from),
     field("Prompt", prompt), h("div", { class: "field-row" }, field("Seed", seed, seedDice(seed)), field("Steps", steps)), ...given.els,
-    field("Label", label),
+    settings.el, field("Label", label),
     h("div", { class: "field", title: "What a new prompt does to the attention cache of the present window" },
       h("span", { class: "label" }, "Attention cache"), mode),
     h("div", { class: "form-buttons" }, go));
@@ -43,6 +45,7 @@ export function buildForkForm() {
     const node = subject()?.node;
     const read = new Reading();
     const [words, chosen, n] = [read.prompt(prompt), read.whole(seed, "The seed", { optional: true }), read.whole(steps, "Steps")];
+    const tuned = settings.read(read, node?.model_settings);
     if (!node || !read.ok()) return;
     const actions = given.actions(n ?? 0);
     if (actions?.length === 0) {
@@ -53,9 +56,10 @@ export function buildForkForm() {
     busy(go, async () => (await fork(node, {
       checkpoint_id: node.id, prompt_mode: promptMode, steps: n ?? 0, label: label.value.trim(),
       new_prompt: words === node.prompt ? null : words, new_seed: chosen === node.seed ? null : chosen, actions,
+      model_settings: tuned,
     }, form)) && drafts.sent());
   });
-  on(["selection", "nodes", "sessions", "panes", "active"], () => {
+  on(["selection", "nodes", "sessions", "panes", "active", "model"], () => {
     const now = subject();
     go.disabled = !now;
     text(from, now ? `From step ${now.node.frame_index} of ${nameOf(now)}${now.node.label ? ` (${clip(now.node.label, 40)})` : ""}`
@@ -64,7 +68,7 @@ export function buildForkForm() {
     if (!now) return;
     const { node } = now;
     if (picture.getAttribute("src") !== pictureOf(node)) picture.src = pictureOf(node);
-    drafts.show(node.id, { prompt: promptOf(node), seed: seedOf(node), label: "" });
+    drafts.show(node.id, { prompt: promptOf(node), seed: seedOf(node), label: "", ...settings.drafted(node.model_settings) });
   });
   return form;
 }

@@ -131,6 +131,8 @@ function facts(node) {
     ["Bytes", `${bytes(node.bytes_new)} own · ${bytes(Math.max(0, node.bytes_total - node.bytes_new))} shared`],
     ["Made in", node.wall_s ? `${seconds(node.wall_s)} on ${node.worker ?? "?"}` : "–"],
   ];
+  const settings = Object.entries(node.model_settings ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
+  if (settings.length) rows.push(["Settings", settings.join(", ")]);
   if (node.observed) rows.push(["Closed loop", `${node.observed} real frames`]);
   if (typeof node.score === "number") rows.push(["Score", `${short(node.score, 4)}${node.score_better ? `, ${node.score_better} is better` : ""}`]);
   return h("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),

@@ -1,5 +1,6 @@
 /** A new evaluation: what it tries from the subject, what that costs, and its start. */
 
+import { settingField } from "../authoring/setting-fields.js";
 import * as api from "../net/api.js";
 import { putEvaluation, showEvaluation } from "../state/evaluations.js";
 import { subject } from "../state/subject.js";
@@ -174,11 +175,10 @@ function fromFile(checkpoint, changed) {
 
 /** Values to try of what the model may be set to. @param {Schemas["ModelSettingView"][]} settings */
 function settingFields(settings) {
-  const fields = settings.map((setting) => ({ setting, input: h("input", { name: `setting.${setting.name}`, title: setting.description,
-    placeholder: `${setting.default}; ${setting.low} to ${setting.high}` }) }));
+  const fields = settings.map((setting) => ({ setting, ...settingField(setting) }));
   return {
     el: fields.length ? h("details", {}, h("summary", {}, "Settings of the model, several to try with commas"),
-      h("div", { class: "field-row" }, ...fields.map(({ setting, input }) => field(setting.name.replaceAll("_", " "), input)))) : null,
+      h("div", { class: "field-row" }, ...fields.map(({ el }) => el))) : null,
     /** @param {Reading} reading @returns {Record<string, number[]>} */
     read: (reading) => Object.fromEntries(fields.map(({ setting, input }) => [setting.name, reading.take(input, valuesOf(input.value, setting)) ?? []])
       .filter(([, values]) => values.length)),

@@ -73,13 +73,14 @@ export function optionsOf(text) {
 }
 
 /**
- * Values of a setting of the model to try: "1, 2, 4"; empty: none.
- * @param {string} text @param {{name: string, kind: string, low: number, high: number}} setting @returns {Checked<number[]>}
+ * Values of a setting of the model: "1, 2, 4"; empty: none.
+ * @param {string} text @param {{name: string, kind: string, low: number, high: number}} setting @param {number} [most] @returns {Checked<number[]>}
  */
-export function valuesOf(text, { name, kind, low, high }) {
+export function valuesOf(text, { name, kind, low, high }, most = Infinity) {
   const words = text.split(",").map((word) => word.trim()).filter(Boolean);
   const wrong = words.find((word) => !(Number(word) >= low && Number(word) <= high) || (kind === "discrete" && !Number.isInteger(Number(word))));
   if (wrong) return { problem: `${name} takes ${kind === "discrete" ? "whole numbers" : "numbers"} from ${low} to ${high}, not ${wrong.slice(0, 24)}.` };
+  if (words.length > most) return { problem: `${name} is one number here.` };
   return { value: [...new Set(words.map(Number))], problem: "" };
 }
 
