@@ -18,6 +18,7 @@ class NodeLike(Protocol):
     frame_index: int
     prompt: str
     seed: int | None
+    model_settings: dict[str, float]
     actions: list[list[float]] | None
     state: list[float] | None
     n_frames: int
@@ -70,8 +71,9 @@ class Episode:
 
     def facts(self) -> dict[str, Any]:
         """Where it comes from."""
-        return {"name": self.name, "start": self.start.id, "head": self.steps[-1].id, "prompt": self.task,
-                "seed": self.steps[-1].seed, "steps": len(self.steps), "score": self.score,
+        last = self.steps[-1]
+        return {"name": self.name, "start": self.start.id, "head": last.id, "prompt": self.task, "seed": last.seed,
+                "model_settings": last.model_settings, "steps": len(self.steps), "score": self.score,
                 "verdict": self.verdict}  # fmt: skip
 
 

@@ -60,4 +60,6 @@ test("branches are named by label, session, or both where a session has several"
   state.nodes.set("a4", node("a4", "a1", 2, { prompt: "lift" }));
   state.treeVersion += 1;
   assert.deepEqual(named(), ["first · push", "good", "first · lift"]);
+  state.nodes.get("a4").model_settings = { steps: 8, guidance: 2 };
+  assert.equal(named()[2], "first · lift · guidance=2, steps=8");
 });

@@ -1,5 +1,6 @@
 /** The selected checkpoint: facts, marks, and what can be done with it. */
 
+import { settingsInWords } from "../lists/settings.js";
 import { open } from "../state/panes.js";
 import { select } from "../state/selection.js";
 import { LETTERS, emit, on, state, touch } from "../state/store.js";
@@ -131,8 +132,7 @@ function facts(node) {
     ["Bytes", `${bytes(node.bytes_new)} own · ${bytes(Math.max(0, node.bytes_total - node.bytes_new))} shared`],
     ["Made in", node.wall_s ? `${seconds(node.wall_s)} on ${node.worker ?? "?"}` : "–"],
   ];
-  const settings = Object.entries(node.model_settings ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
-  if (settings.length) rows.push(["Settings", settings.join(", ")]);
+  if (Object.keys(node.model_settings ?? {}).length) rows.push(["Settings", settingsInWords(node.model_settings)]);
   if (node.observed) rows.push(["Closed loop", `${node.observed} real frames`]);
   if (typeof node.score === "number") rows.push(["Score", `${short(node.score, 4)}${node.score_better ? `, ${node.score_better} is better` : ""}`]);
   return h("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),

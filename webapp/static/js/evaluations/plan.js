@@ -1,5 +1,7 @@
 /** What an evaluation tries: from a variant's number to its place in the matrix, a sheet at a time. Pure. */
 
+import { settingsInWords } from "../lists/settings.js";
+
 /**
  * @import { Plan } from "../net/evaluations.js"
  * @typedef {Object} Condition  what a row of the matrix has in common
@@ -57,11 +59,6 @@ function settingsTried(settings) {
   let found = [{}];
   for (const name of names) found = found.flatMap((one) => settings[name].map((value) => ({ ...one, [name]: value })));
   return found.map(settingsInWords);
-}
-
-/** "guidance=2, steps=8", as the server names them in results. @param {Record<string, number>} settings */
-export function settingsInWords(settings) {
-  return Object.keys(settings).sort().map((name) => `${name}=${settings[name]}`).join(", ") || "defaults";
 }
 
 /** The number of a variant: seeds turn slowest. @param {Shape} shape @param {number} seed  its place among the seeds @param {number} condition */

@@ -1,5 +1,6 @@
 /** What a branch is called. */
 
+import { settingsInWords } from "./settings.js";
 import { leaves } from "../state/lineage.js";
 import { state } from "../state/store.js";
 
@@ -21,7 +22,7 @@ export function branchNames() {
   };
 }
 
-/** What a branch does otherwise than the step before it parted: prompt, seed, actions; "": nothing, or it never parted. @param {Node} leaf */
+/** What a branch does otherwise than the step before it parted: prompt, seed, settings, actions; "": nothing, or it never parted. @param {Node} leaf */
 function whatDiffers(leaf) {
   let first = leaf;
   let before = state.nodes.get(first.parent ?? "");
@@ -31,6 +32,7 @@ function whatDiffers(leaf) {
   }
   if (!before || before.parent === null) return "";
   const given = first.action_source === "given" && before.action_source !== "given";
-  return [first.prompt !== before.prompt && first.prompt, first.seed !== before.seed && `seed ${first.seed ?? "free"}`, given && "given actions"]
-    .filter(Boolean).join(" · ");
+  const [settings, were] = [first, before].map((node) => settingsInWords(node.model_settings));
+  return [first.prompt !== before.prompt && first.prompt, first.seed !== before.seed && `seed ${first.seed ?? "free"}`, settings !== were && settings,
+    given && "given actions"].filter(Boolean).join(" · ");
 }
