@@ -96,6 +96,8 @@ def settings_of(given: Any, abilities: Abilities) -> dict[str, float]:
     """The given settings of a model that are not its defaults, by name. Raises InvalidRequest."""
     if not isinstance(given, Mapping):
         raise InvalidRequest(f"Settings of the model are values by name, not {given!r}.")
+    if not given:
+        return {}
     try:
         return model_settings.checked(given, [asdict(one) for one in abilities.settings])
     except ValueError as error:

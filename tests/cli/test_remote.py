@@ -60,12 +60,12 @@ def test_a_fork_is_given_actions_from_a_file(remote_cli: Cli, trunk: str, tmp_pa
 
 def test_settings_of_the_model_in_a_terminal(remote_cli: Cli, trunk: str) -> None:
     """Of a fork, of a step on, and back."""
-    fork = remote_cli("fork", trunk, "--setting", "rounds=4", "-n", "1", "--json").json["session"]
-    assert fork["model_settings"] == {"rounds": 4}
-    step = remote_cli("step", fork["id"], "--setting", "guidance=1", "--setting", "rounds=3", "--json").json["session"]
-    assert step["model_settings"] == {"guidance": 1, "rounds": 3}
-    assert "name=value" in remote_cli("step", trunk, "--setting", "rounds", code=1).err
-    assert "2 values" in remote_cli("step", trunk, "--setting", "rounds=2,3", code=1).err
+    fork = remote_cli("fork", trunk, "--setting", "steps=4", "-n", "1", "--json").json["session"]
+    assert fork["model_settings"] == {"steps": 4}
+    step = remote_cli("step", fork["id"], "--setting", "guidance=2", "--setting", "steps=3", "--json").json["session"]
+    assert step["model_settings"] == {"guidance": 2, "steps": 3}
+    assert "name=value" in remote_cli("step", trunk, "--setting", "steps", code=1).err
+    assert "2 values" in remote_cli("step", trunk, "--setting", "steps=2,3", code=1).err
 
 
 def test_pin_and_unpin_in_a_terminal(remote_cli: Cli, trunk: str) -> None:
@@ -116,6 +116,24 @@ def test_the_server_s_refusals_reach_the_terminal(remote_cli: Cli, trunk: str, t
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_an_evaluation_is_ended_and_goes_on(remote_cli: Cli, trunk: str) -> None:
+    """It is left to run, found by its tag, cancelled; what is missing is made when it is resumed; watching it shows the
+    same."""
+    words = ("eval", "run", "--from", trunk, "--seeds", "0-39", "-n", "2", "--label", "long", "--tag", "ci", "--detach")
+    id_ = remote_cli(*words).out.strip()
+    assert [one["id"] for one in remote_cli("eval", "list", "--tag", "ci", "--json").json["evaluations"]] == [id_]
+    assert remote_cli("eval", "list", "--tag", "other", "--json").json["evaluations"] == []
+    cancelled = remote_cli("eval", "cancel", "long", "--json").json
+    assert (cancelled["state"], cancelled["done"] < 40) == ("cancelled", True)
+    assert id_ in remote_cli("eval", "list", "--state", "cancelled").out
+    resumed = remote_cli("eval", "resume", "long", "--json").json
+    watched = remote_cli("eval", "watch", "long", "--json").json
+    for facts in (resumed, watched):
+        assert (facts["evaluation"]["state"], facts["evaluation"]["done"], facts["summary"]["all"]["n"]) == (
+            "finished", 40, 40
+        )  # fmt: skip
+
+
 def test_an_evaluation_from_plan_to_report(remote_cli: Cli, trunk: str, tmp_path: Path) -> None:
     """A plan in a file, flags over it; results in the tree and in files, a comparison that can fail a build."""
     plan = tmp_path / "sweep.toml"
@@ -142,9 +160,9 @@ def test_an_evaluation_from_plan_to_report(remote_cli: Cli, trunk: str, tmp_path
     assert "worse" in remote_cli("eval", "list").out
     remote_cli("eval", "delete", "worse")
     assert "No evaluation is called" in remote_cli("eval", "show", "worse", code=1).err
-    settings = ("--setting", "rounds=2,4", "--setting", "guidance=3")
+    settings = ("--setting", "steps=2,4", "--setting", "guidance=3")
     assert remote_cli(*run, *settings, "--dry-run", "--json").json["plan"]["model_settings"] == {
-        "rounds": [2, 4], "guidance": [3]
+        "steps": [2, 4], "guidance": [3]
     }  # fmt: skip
     assert "no setting 'colour'" in remote_cli(*run, "--setting", "colour=2", code=1).err
     for seeds, said in (("one", "expected 1,2,3 or 0-7"), ("5-2", "holds none")):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from arc_fabric import World
+from arc_fabric import World, search
 from arc_fabric.errors import InvalidRequest
 from arc_fabric.evaluation.scores import Branch, Score
 from arc_fabric.protocol import SessionProtocol
@@ -32,6 +33,12 @@ def trunk() -> Iterator[SessionProtocol]:
         session = world.session("pick up the red cup", ToyModel.sample_frame(3), seed=7)
         session.step(2)
         yield session
+
+
+def test_each_is_small() -> None:
+    """Under a hundred lines: a policy of one's own is written after one of these."""
+    for path in Path(search.__file__).parent.glob("*.py"):
+        assert len(path.read_text().splitlines()) < 100, path.name
 
 
 def test_best_of_is_the_best_and_the_session_stays(trunk: SessionProtocol) -> None:

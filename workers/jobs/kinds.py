@@ -32,12 +32,13 @@ def create(run: JobRun) -> None:
     )  # fmt: skip
     with run.timed("step_s"):
         session = run.payloads.make_root(node)
+    node.model_settings = dict(session.snapshot.settings)
     info = present(run.runtime.manager.info(node_id))
     node.bytes_new, node.bytes_total = info.bytes_new, info.bytes_total
     frames = present(session.snapshot.frames).numpy()
     send_live(run.process.ledger, run.session.id, frames, 0, kept=(node_id, pack_strip(frames)))
     changes = {"head": node_id, "root": node_id, "tree_id": node_id, "seed": seed, "n_frames": 1}
-    changes["model"] = run.process.settings.model
+    changes |= {"model": run.process.settings.model, "model_settings": node.model_settings}
     try:
         run.commit(
             node=node, changes=changes, final="succeeded",

@@ -80,7 +80,7 @@ def test_what_the_model_does_not_take_is_refused_before_a_job(
     web: WebServer, session: Made, picture: str, given: Any, said: str
 ) -> None:
     head = session.now()["head"]
-    jobs = len(web.ok("GET", f"/api/jobs?session_id={session.id}")["items"])
+    jobs = len(web.ok("GET", f"/api/jobs?session={session.id}")["items"])
     bodies: list[tuple[str, dict[str, Any]]] = [
         ("/api/sessions", {"prompt": "p", "initial_frame": picture}), (f"{session.path}/step", {}),
         (f"/api/checkpoints/{head}/fork", {}),
@@ -91,7 +91,7 @@ def test_what_the_model_does_not_take_is_refused_before_a_job(
         assert said in str(web.problem(422, "POST", path, json=body)), path
     slot = {"session_id": session.id, "model_settings": given}
     assert said in str(web.problem(422, "POST", "/api/sessions/step-many", json={"slots": [slot]}))
-    assert len(web.ok("GET", f"/api/jobs?session_id={session.id}")["items"]) == jobs
+    assert len(web.ok("GET", f"/api/jobs?session={session.id}")["items"]) == jobs
 
 
 def test_a_form_has_them_as_json(web: WebServer) -> None:

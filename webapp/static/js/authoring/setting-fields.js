@@ -45,10 +45,14 @@ export function buildSettings() {
     drafted: (settings) => Object.fromEntries(fields.map(({ setting: { name } }) => [fieldName(name), String(settings?.[name] ?? "")])),
     /** What is written; null: as before. @param {Reading} reading @param {Settings|undefined} before @returns {Settings|null} */
     read(reading, before) {
-      const given = fields.map(({ setting, input }) => /** @type {const} */ ([setting.name, reading.take(input, valuesOf(input.value, setting, 1))?.[0]]));
-      const found = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+      /** @type {Settings} */
+      const found = {};
+      for (const { setting, input } of fields) {
+        const [value] = reading.take(input, valuesOf(input.value, setting, 1)) ?? [];
+        if (value !== undefined) found[setting.name] = value;
+      }
       const isSame = fields.every(({ setting: { name, default: own } }) => (found[name] ?? own) === (before?.[name] ?? own));
-      return isSame ? null : /** @type {Settings} */ (found);
+      return isSame ? null : found;
     },
   };
 }

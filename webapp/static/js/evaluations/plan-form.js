@@ -104,7 +104,7 @@ function build({ node, session }, scorers) {
 
 /**
  * Ask the server what the plan would cost; what is wrong with it is said at its fields. The newest answer counts.
- * @param {HTMLFormElement} form @param {HTMLElement} cost @param {HTMLButtonElement} go @param {() => {scorers: unknown[]}|null} read
+ * @param {HTMLFormElement} form @param {HTMLElement} cost @param {HTMLButtonElement} go @param {() => {scorers?: unknown[]}|null} read
  */
 function estimating(form, cost, go, read) {
   let asked = 0;
@@ -112,7 +112,7 @@ function estimating(form, cost, go, read) {
     const turn = (asked += 1);
     const plan = read();
     go.disabled = true;
-    if (!plan?.scorers.length) return text(cost, plan ? "Choose at least one scorer." : "");
+    if (!plan?.scorers?.length) return text(cost, plan ? "Choose at least one scorer." : "");
     try {
       const expected = await api.post("/api/evaluations?dry_run=true", plan);
       if (turn !== asked) return undefined;
@@ -164,8 +164,10 @@ function fromFile(checkpoint, changed) {
     const [chosen] = input.files ?? [];
     if (!chosen) return;
     try {
+      /** @type {Schemas["PlanBody"]} */
       const found = await api.post("/api/evaluations/plan", { toml: await chosen.text(), checkpoints: [checkpoint] });
-      take(found, `${chosen.name}: ${count(found.checkpoints.length, "checkpoint")}, judged by ${(found.scorers ?? []).map(({ name }) => name).join(", ")}`);
+      const judges = (found.scorers ?? []).map(({ name }) => name).join(", ");
+      take(found, `${chosen.name}: ${count(found.checkpoints.length, "checkpoint")}, judged by ${judges}`);
     } catch (error) {
       take(null, `${chosen.name}: ${/** @type {Error} */ (error).message}`);
     }
@@ -180,8 +182,10 @@ function settingFields(settings) {
     el: fields.length ? h("details", {}, h("summary", {}, "Settings of the model, several to try with commas"),
       h("div", { class: "field-row" }, ...fields.map(({ el }) => el))) : null,
     /** @param {Reading} reading @returns {Record<string, number[]>} */
-    read: (reading) => Object.fromEntries(fields.map(({ setting, input }) => [setting.name, reading.take(input, valuesOf(input.value, setting)) ?? []])
-      .filter(([, values]) => values.length)),
+    read(reading) {
+      const values = fields.map(({ setting, input }) => reading.take(input, valuesOf(input.value, setting)) ?? []);
+      return Object.fromEntries(fields.map(({ setting }, i) => [setting.name, values[i]]).filter(([, given]) => given.length));
+    },
   };
 }
 

@@ -51,7 +51,10 @@ function namesOf(given) {
   return given?.length ? given.map(({ name }) => name) : [null];
 }
 
-/** Every combination in words, by the order of the names, the last turning fastest. @param {Record<string, number[]>} settings @returns {(string|null)[]} */
+/**
+ * Every combination in words, by the order of the names, the last turning fastest.
+ * @param {Record<string, number[]>} settings @returns {(string|null)[]}
+ */
 function settingsTried(settings) {
   const names = Object.keys(settings).sort();
   if (!names.length) return [null];

@@ -22,7 +22,7 @@ export function branchNames() {
   };
 }
 
-/** What a branch does otherwise than the step before it parted: prompt, seed, settings, actions; "": nothing, or it never parted. @param {Node} leaf */
+/** What a branch does otherwise than the step before it parted, in words; "": nothing, or it never parted. @param {Node} leaf */
 function whatDiffers(leaf) {
   let first = leaf;
   let before = state.nodes.get(first.parent ?? "");

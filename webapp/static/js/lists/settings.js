@@ -2,5 +2,6 @@
 
 /** @param {Record<string, number>|undefined} settings  those that are not as by default */
 export function settingsInWords(settings) {
-  return Object.entries(settings ?? {}).sort(([one], [other]) => (one < other ? -1 : 1)).map(([name, value]) => `${name}=${value}`).join(", ") || "defaults";
+  const given = Object.entries(settings ?? {}).sort(([one], [other]) => (one < other ? -1 : 1));
+  return given.map(([name, value]) => `${name}=${value}`).join(", ") || "defaults";
 }

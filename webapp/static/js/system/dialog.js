@@ -64,6 +64,7 @@ function modelPart() {
   const { model } = state;
   if (!model) return part("Model", h("p", { class: "hint" }, "No worker has loaded it yet."));
   const { geometry: g, abilities, identity } = model;
+  const { settings } = abilities;
   const rows = [
     ["Name", model.name],
     ["Pictures", `${g.image_width} × ${g.image_height}, ${g.fps} frames a second, ${g.frames_per_step} a step`],
@@ -72,7 +73,7 @@ function modelPart() {
     ["Actions", `${g.action_horizon} of ${g.action_dim} a step: ${g.action_names.join(", ") || "not named"}`],
     ["Can",
       Object.entries(abilities).filter(([, can]) => can === true).map(([name]) => name.replaceAll("_", " ")).join(", ")],
-    ["Settings", abilities.settings?.map(({ name, default: own, low, high }) => `${name} ${own} (${low} to ${high})`).join(", ") || "none per session"],
+    ["Settings", settings?.map(({ name, default: own, low, high }) => `${name} ${own} (${low} to ${high})`).join(", ") || "none per session"],
     ["Weights", clip(identity.weights_digest, 24)],
     ["Computes", `${identity.dtype} with ${identity.attention_backend} on ${identity.device_kind}`],
   ];

@@ -78,8 +78,9 @@ export function optionsOf(text) {
  */
 export function valuesOf(text, { name, kind, low, high }, most = Infinity) {
   const words = text.split(",").map((word) => word.trim()).filter(Boolean);
-  const wrong = words.find((word) => !(Number(word) >= low && Number(word) <= high) || (kind === "discrete" && !Number.isInteger(Number(word))));
-  if (wrong) return { problem: `${name} takes ${kind === "discrete" ? "whole numbers" : "numbers"} from ${low} to ${high}, not ${wrong.slice(0, 24)}.` };
+  const isWhole = kind === "discrete";
+  const wrong = words.find((word) => !(Number(word) >= low && Number(word) <= high) || (isWhole && !Number.isInteger(Number(word))));
+  if (wrong) return { problem: `${name} takes ${isWhole ? "whole numbers" : "numbers"} from ${low} to ${high}, not ${wrong.slice(0, 24)}.` };
   if (words.length > most) return { problem: `${name} is one number here.` };
   return { value: [...new Set(words.map(Number))], problem: "" };
 }
