@@ -47,7 +47,9 @@ def test_fork_from_a_frame(world: World, view: View) -> None:
     assert "From step 1" in form.inner_text()
     assert form.get_by_role("textbox", name="Prompt").input_value() == PROMPT
     form.get_by_role("textbox", name="Prompt").fill("push the cup to the left")
-    form.get_by_label("Steps").fill("2")
+    form.get_by_label("Steps", exact=True).fill("2")
+    form.get_by_text("Settings of the model").click()
+    form.get_by_label("guidance").fill("2")
     form.get_by_role("button", name="Rebuild").click()
     form.get_by_role("button", name="Fork").click()
     view.until("s.panes.length === 2").until("s.nodes === 6")
@@ -57,6 +59,7 @@ def test_fork_from_a_frame(world: World, view: View) -> None:
     assert [pane["sessionId"] for pane in state["panes"]] == [session["id"], branch["id"]]
     own = [node for node in world.tree(branch["id"]) if node["session_id"] == branch["id"]]
     assert [node["prompt_mode"] for node in own] == ["recache", "keep"]
+    assert [node["model_settings"] for node in own] == [{"guidance": 2}] * 2
 
 
 def test_rewind_keeps_every_node(world: World, view: View) -> None:

@@ -58,6 +58,7 @@ def test_a_plan_from_a_file_is_what_is_tried(world: World, view: View, tmp_path:
     )
     dialog.get_by_label("A plan from a file").set_input_files(bad)
     dialog.get_by_text("holds none").wait_for()
+    view.allow("422")
     dialog.get_by_label("A plan from a file").set_input_files(good)
     dialog.get_by_text("8 variants, 8 steps").wait_for()
     assert not dialog.get_by_label("Prompts, one a line").is_visible()
