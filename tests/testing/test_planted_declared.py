@@ -82,7 +82,7 @@ def test_a_model_that_keeps_the_contract_passes(options: dict) -> None:
     report = check_model(lambda: RollingToy(**options), others=[lambda: RollingToy(**options, weights_seed=1)])
     rebuilt = set() if options.get("vae", True) else {"rebuilds"}
     assert set(report.skipped) == {"batches", "decodes", "sharing"} | rebuilt
-    assert len(report.passed) == 16 - len(rebuilt)
+    assert len(report.passed) == 17 - len(rebuilt)
 
 
 def test_a_model_of_odd_tensors_that_keeps_the_contract_passes() -> None:
