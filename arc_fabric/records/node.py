@@ -15,6 +15,7 @@ from arc_fabric.records.types import (
     Epoch,
     JobId,
     Label,
+    ModelSettings,
     Note,
     Number,
     Prompt,
@@ -44,7 +45,7 @@ class Node(Record):
     prompt_mode: str = member(
         "What a new prompt did to the window's older KV: keep, recache or reset.", "keep", example="keep"
     )
-    model_settings: dict[str, float] = member(
+    model_settings: ModelSettings = member(
         "Settings of the model that its step had otherwise than by default, by name; of a root those of the steps to "
         "come.", make=dict, example={"guidance": 2.0}, later=True,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from arc_fabric.records.types import (
     Epoch,
     JobId,
     Label,
+    ModelSettings,
     Prompt,
     Seed,
     SessionId,
@@ -34,7 +35,7 @@ class Session(Record):
     model: str | None = member("The model it was opened with (setting `model`).", None, example="tabletop")
     prompt: Prompt = member("Applies from the next step.", "")
     seed: Seed | None = member("Seed of the sampler; null: the model's own.", None)
-    model_settings: dict[str, float] = member(
+    model_settings: ModelSettings = member(
         "Settings of the model for the next step that are not its defaults, by name; abilities.settings of "
         "GET /api/model has all.", make=dict, example={"guidance": 2.0}, later=True,
     )  # fmt: skip

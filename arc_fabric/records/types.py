@@ -34,6 +34,7 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 """A whole number that JavaScript and Lua can hold."""
 Number = Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
 """A number in the range of 32-bit floats, as models take them."""
+ModelSettings = Annotated[dict[str, Number], Field(max_length=100)]
 Score = Annotated[float, Field(ge=-1e9, le=1e9)]
 Label = Annotated[str, Field(max_length=LABEL_CHARS)]
 Note = Annotated[str, Field(max_length=NOTE_CHARS)]

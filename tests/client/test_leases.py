@@ -12,7 +12,8 @@ import numpy as np
 
 from arc_fabric.client import ArcFabric
 from arc_fabric.openpi.observation import Observation
-from arc_fabric.openpi.remote import LEASE_S, RemoteBackend, RemoteEpisode
+from arc_fabric.openpi.remote import LEASE_S as EPISODE_S
+from arc_fabric.openpi.remote import RemoteBackend, RemoteEpisode
 from tests.support.nursery import ROOT
 from tests.support.waiting import eventually
 from tests.support.web_server import WebServer
@@ -61,7 +62,7 @@ def test_every_episode_of_an_endpoint_has_a_lease(fabric: ArcFabric) -> None:
     episodes[1].resume()
     fabric.heartbeats.close()
     held = [one.session.refresh() for one in episodes[1:]]
-    assert [(one.state, one.lease_s) for one in held] == [("open", LEASE_S)] * 2
+    assert [(one.state, one.lease_s) for one in held] == [("open", EPISODE_S)] * 2
     for one in episodes[1:]:
         one.close()
 
