@@ -25,6 +25,18 @@ from tests.support.toy_model import ToyModel
 OTHER = {"guidance": 3.5, "rounds": 4}
 
 
+@pytest.fixture
+def manager() -> StateManager:
+    """A manager whose checkpoints stay in memory."""
+    return StateManager(ToyModel())
+
+
+@pytest.fixture
+def session(manager: StateManager) -> Session:
+    """A session at its root."""
+    return new_session(manager)
+
+
 def test_steps_without_settings_have_the_bits_they_had(manager: StateManager) -> None:
     """Also beside a session that has some, and after it."""
     plain, other = new_session(manager, "plain"), new_session(manager, "other", model_settings=OTHER)
