@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,25 @@ from PIL import Image
 from tests.page import coded
 from tests.page.view import View
 from tests.page.world import World
+from tests.services.stack import RunningStack
 
 PLAYED_S = 5
 NUMBERS = f"""() => [...document.querySelectorAll(".pane canvas")].map({coded.READ})"""
 
 
+@pytest.fixture(scope="module")
+def grown(page_stack: RunningStack) -> Iterator[tuple[World, list[dict[str, Any]]]]:
+    """Three branches of 4 + 6 steps, for all tests that only look at them; their sessions may be closed by then."""
+    world = World(page_stack.url)
+    yield world, world.branches(4, 6)
+    world.close_sessions()
+    world.close()
+
+
 @pytest.fixture
-def panes(world: World, view: View) -> View:
-    """Three branches of 4 + 6 steps side by side, their frames coded, paused at the start."""
-    branches = world.branches(4, 6)
+def panes(grown: tuple[World, list[dict[str, Any]]], view: View) -> View:
+    """They stand side by side, their frames coded, paused at the start."""
+    world, branches = grown
     view.allow("willReadFrequently")  # the tests read the canvases, the page does not
     coded.serve(view.page, world.tree(branches[0]["id"]))
     view.open(world.link(branches, frame=0)).until("s.shown.frame === 0 && s.total === 81")
