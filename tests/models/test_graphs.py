@@ -62,15 +62,16 @@ def test_recorded_steps_have_the_bits_of_plain_ones(
     assert recording._sample._steer._recorded if given else recording._sample._imagine._recorded
 
 
-def test_batches_in_one_pass_are_not_recorded() -> None:
+def test_batches_in_one_pass_are_not_recorded(recording: TabletopModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """They have a graph for each number of rows, which costs more than it saves."""
-    model = TabletopModel.load()
-    model.exact_batches = False
+    model, head = recording, recording.action_head
+    monkeypatch.setattr(model, "exact_batches", False)
+    before = set(model._sample._imagine._recorded)
     one = model.make_inputs(samples()[NAME][None], "pick up the red cup")
-    model.action_head.seed = [1, 2]
+    monkeypatch.setattr(head, "seed", [1, 2])
     model.lazy_joint_video_action_causal({name: torch.cat([value, value]) for name, value in one.items()})
-    assert not model._sample._imagine._recorded
-    model.action_head.seed = 1
+    assert set(model._sample._imagine._recorded) == before
+    monkeypatch.setattr(head, "seed", 1)
     model.lazy_joint_video_action_causal(one)
     assert model._sample._imagine._recorded
 
