@@ -96,6 +96,13 @@ class Rounds:
             pause = self._one()
         self._supervisor.note(self, None)
 
+    def well(self) -> None:
+        """What failed is over. A round that lasts says so while it works; others have ended well."""
+        if self._failures:
+            log.info("%s: well again after %d failures", self.name, self._failures)
+            self._failures = self._defects = 0
+            self._supervisor.note(self, None)
+
     def end(self, timeout: float | None = None) -> bool:
         """Make no more rounds; True when the one that runs is over within `timeout` seconds (0: does not wait)."""
         self.ending.set()
@@ -109,10 +116,7 @@ class Rounds:
             self._make()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the thread outlives it
             return self._failed(error)
-        if self._failures:
-            log.info("%s: well again after %d failures", self.name, self._failures)
-            self._failures = self._defects = 0
-            self._supervisor.note(self, None)
+        self.well()
         return self._every_s
 
     def _failed(self, error: BaseException) -> float:

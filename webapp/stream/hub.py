@@ -50,7 +50,7 @@ class Hub:
         self._lock = threading.Lock()
         self._listeners: set[Listener] = set()
         self._waiters: dict[str, list[threading.Event]] = defaultdict(list)
-        self._threads: list[Rounds] = []
+        self._threads: dict[str, Rounds] = {}
         self._last_id = "0"
         """Of the events that were told."""
         self.stopping = threading.Event()
@@ -63,13 +63,15 @@ class Hub:
                 self._last_id = self._ledger.events.last_id()
                 for name, follow in (("events", self._follow_events), ("frames", self._follow_frames)):
                     # Frames in a Redis outage are lost by nature; events go on from their id.
-                    self._threads.append(Rounds(f"hub-{name}", follow, every_s=0.5, outages=REDIS_OUTAGE).start())
+                    self._threads[name] = Rounds(f"hub-{name}", follow, every_s=0.5, outages=REDIS_OUTAGE)
+                for thread in self._threads.values():
+                    thread.start()
         self._hears_frames.wait(SUBSCRIBED_S)
 
     def stop(self) -> None:
         """End the threads and wake everybody who waits."""
         self.stopping.set()
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.end(0)
         with self._lock:
             for event in [event for waiting in self._waiters.values() for event in waiting]:
@@ -134,6 +136,7 @@ class Hub:
         for events in self._ledger.events.follow(None, self._last_id):
             if self.stopping.is_set():
                 return
+            self._threads["events"].well()
             self._dispatch(events)
             self._last_id = events[-1].id if events else self._last_id
 
@@ -158,6 +161,7 @@ class Hub:
             while not self.stopping.is_set():
                 latest: dict[bytes, bytes] = {}
                 message = channel.get_message(ignore_subscribe_messages=True, timeout=2.0)
+                self._threads["frames"].well()
                 until = time.monotonic() + MOST_BURST_S
                 while message is not None:
                     latest[message["channel"]] = message["data"]
