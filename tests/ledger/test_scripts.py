@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from redis import Redis
 
 from arc_fabric.ledger import Ledger
 from arc_fabric.ledger.core import keys, scripts
+from tests.ledger.conftest import Hand
 
 ROOT = Path(__file__).resolve().parents[2]
 LUA = ROOT / "arc_fabric" / "ledger" / "lua"
@@ -64,3 +66,26 @@ def test_a_script_takes_the_time_from_the_clock_or_from_redis(ledger: Ledger, re
         assert before <= made.created <= other.redis.time()[0] + 1
     finally:
         other.close()
+
+
+def test_scripts_run_though_somebody_flushes_them(ledger: Ledger, hand: Hand) -> None:
+    """Also between loading and calling one: a step failed with "No matching script"."""
+    session, over = hand.opened(), threading.Event()
+
+    def flush() -> None:
+        with Redis.from_url(ledger.core.redis_url) as client:
+            while not over.is_set():
+                client.script_flush()
+
+    threads = [threading.Thread(target=flush) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(150):
+            ledger.nodes.update(session.head, label=f"{number}")
+            assert [worker.name for worker in ledger.workers.all()] == [hand.name]  # several in one pipeline
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert ledger.nodes.get(session.head).label == "149"

@@ -18,6 +18,7 @@ from typing import Any
 
 from redis import Redis
 from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 from arc_fabric import errors
 from arc_fabric.base.terms import TERMINAL
@@ -76,7 +77,7 @@ class Scripts:
 
     def run(self, name: str, *args: str | int | float) -> list[Any]:
         """Run `lua/<name>.lua`; texts come back as str. Raises the error with which it refuses."""
-        found = self._awake(name, args, self._script(name)(keys=self._time(), args=args))
+        found = self._awake(name, args, self._called(name, args))
         refused = refusal(found)
         if refused is not None:
             raise refused
@@ -86,7 +87,15 @@ class Scripts:
         """The answer once no tree that the script needs rests."""
         while self._wake is not None and answer and answer[0] == ASLEEP:
             self._wake(answer[1])
-            answer = self._script(name)(keys=self._time(), args=args)
+            answer = self._called(name, args)
+        return answer
+
+    def _called(self, name: str, args: Sequence[str | int | float]) -> list[Any]:
+        keys = self._time()
+        try:
+            answer: list[Any] = self._script(name)(keys=keys, args=args)
+        except NoScriptError:  # somebody flushed it again between loading and calling
+            answer = self._client.eval(source(name), len(keys), *keys, *args)
         return answer
 
     def run_many(self, calls: Sequence[tuple[str, Sequence[str | int | float]]]) -> list[list[Any]]:
@@ -98,7 +107,10 @@ class Scripts:
         loaded, at = len(pipe), self._time()
         for name, args in calls:
             pipe.evalsha(self._script(name).sha, len(at), *at, *args)
-        answers = pipe.execute()[loaded:]
+        try:
+            answers = pipe.execute()[loaded:]
+        except NoScriptError:
+            answers = [self._called(name, args) for name, args in calls]
         return [self._awake(name, args, answer) for (name, args), answer in zip(calls, answers, strict=True)]
 
     def _time(self) -> list[str]:
