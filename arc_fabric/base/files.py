@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """Where to write what shall be `target`: beside it, and it is put in its place once all is there. A device or a
+    pipe (/dev/stdout) is written into, never replaced. What fails leaves nothing."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if target.is_symlink() or (target.exists() and not target.is_file()):
+        yield target
+        return
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_whole(target: Path, data: bytes) -> Path:
-    """Write beside it, then put it in its place; the path."""
-    part = target.with_name(target.name + ".part")
-    part.write_bytes(data)
-    return part.replace(target)
+    """Write it as a whole; the path."""
+    with whole(target) as part:
+        part.write_bytes(data)
+    return target
 
 
 def make_private(folder: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from arc_fabric.base.files import whole
 from arc_fabric.errors import CheckpointUnavailable, Conflict, DamagedSnapshot, InvalidRequest, StoreUnavailable
 from arc_fabric.store.backends.base import Backend
 from arc_fabric.store.backends.marks import LISTING_VALID_S, claim, marks
@@ -40,24 +41,20 @@ def export_bundle(
     wanted = tuple(dict.fromkeys(checkpoint_ids))
     manifests = {checkpoint_id: _live(backend, checkpoint_id) for checkpoint_id in wanted}
     parts = parts_of(manifests.values(), lambda owner: manifests.get(owner) or _here(backend, owner))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     objects: dict[str, dict[str, Any]] = {}
-    try:
-        with temporary.open("wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-                for key, known in parts.items():
-                    objects[key] = _copy_in(backend, key, known, archive)
-                    holder = None if key_of_owner(key) in manifests else _here(backend, key_of_owner(key))
-                    objects[key] |= {"kv_dropped": True} if holder is not None and holder.kv_dropped else {}
-                for checkpoint_id in wanted:
-                    objects |= _copy_manifest_in(backend, checkpoint_id, archive)
-                body = {"format": FORMAT, "version": VERSION, "checkpoints": list(wanted), "objects": objects}
-                _write_index(archive, body | {"extra": dict(extra or {})})
-            file.flush()
+    with whole(path) as place, place.open("wb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for key, known in parts.items():
+                objects[key] = _copy_in(backend, key, known, archive)
+                holder = None if key_of_owner(key) in manifests else _here(backend, key_of_owner(key))
+                objects[key] |= {"kv_dropped": True} if holder is not None and holder.kv_dropped else {}
+            for checkpoint_id in wanted:
+                objects |= _copy_manifest_in(backend, checkpoint_id, archive)
+            body = {"format": FORMAT, "version": VERSION, "checkpoints": list(wanted), "objects": objects}
+            _write_index(archive, body | {"extra": dict(extra or {})})
+        file.flush()
+        if place.is_file():
             os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return Bundle(wanted, objects, dict(extra or {}))
 
 

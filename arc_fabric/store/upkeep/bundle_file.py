@@ -61,6 +61,8 @@ class BundleFile:
 @contextmanager
 def opened(path: Path) -> Iterator[BundleFile]:
     """Raises InvalidRequest (no such file), DamagedSnapshot and UnknownFormat."""
+    if path.exists() and not path.is_file():
+        raise InvalidRequest(f"{path} is no plain file.", hint="Name a file that export wrote.")  # a pipe never ends
     try:
         file = path.open("rb")
     except OSError as error:

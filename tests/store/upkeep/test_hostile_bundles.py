@@ -6,6 +6,7 @@ A case takes a sound bundle apart, changes it, and puts it together again with d
 from __future__ import annotations
 
 import json
+import os
 import struct
 import tracemalloc
 import zipfile
@@ -248,6 +249,8 @@ def test_zips_that_are_not_as_export_writes_them(parts: Parts, tmp_path: Path) -
         archive.writestr(INDEX, parts[INDEX])
     refused(path, "does not end as")
     refused(tmp_path, kind=ArcFabricError)
+    os.mkfifo(tmp_path / "pipe")
+    refused(tmp_path / "pipe", "no plain file", kind=ArcFabricError)
     refused(tmp_path / "none.zip", kind=ArcFabricError)
 
 
