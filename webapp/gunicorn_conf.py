@@ -41,6 +41,7 @@ accesslog = "-" if loglevel == "debug" else None
 proc_name = "arc-fabric-web"
 worker_tmp_dir = "/dev/shm"
 forwarded_allow_ips = "127.0.0.1,::1"
+forwarder_headers = ""  # a client on this machine shall not say where the app lies (SCRIPT_NAME): root_path does
 control_socket_disable = True
 
 

@@ -113,7 +113,8 @@ def redis_away(error: Exception) -> StoreUnavailable | None:
             f"Redis takes no writes: {error}", hint="Nothing was done. Mend Redis (arc-fabric doctor), then retry."
         )
     if isinstance(error, REDIS_OUTAGE):
-        return StoreUnavailable("Redis does not answer", hint="Check Redis (arc-fabric doctor), then retry.")
+        why = type(error).__name__  # a timeout, or a password that is none any more
+        return StoreUnavailable(f"Redis does not answer ({why})", hint="Check Redis (arc-fabric doctor), then retry.")
     return None
 
 

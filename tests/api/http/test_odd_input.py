@@ -202,3 +202,15 @@ def test_what_never_reaches_the_app_is_a_problem_too(web: WebServer, sent: bytes
     assert head.startswith(b"HTTP/1.1 %d " % status) and b"application/problem+json" in head, answer
     problem = json.loads(body)
     assert problem["status"] == status and problem["detail"] and problem["what_to_do"]
+
+
+@pytest.mark.parametrize("header", ["SCRIPT_NAME: /foo", "PATH_INFO: /foo", "SCRIPT-NAME: /foo"])
+def test_a_client_does_not_say_where_the_app_lies(web: WebServer, header: str) -> None:
+    """gunicorn took SCRIPT_NAME from whoever is on this machine: 500, or another path."""
+    place = urlsplit(web.url)
+    with socket.create_connection((place.hostname, place.port), 30) as connection:
+        connection.sendall(
+            f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\nConnection: close\r\n\r\n".encode()
+        )
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
