@@ -27,6 +27,7 @@ from arc_fabric.kv import first_picture, rebuild_kv
 from arc_fabric.manager import StateManager
 from arc_fabric.models.contract import DeclaredModel, Model, StepInput, StepOutput, WorldModel
 from arc_fabric.state import CallRecord, WorldStateSnapshot, identity_of
+from arc_fabric.steps.early import Early, OnFrames
 from arc_fabric.steps.request import StepRequest
 
 
@@ -67,13 +68,16 @@ class Opening:
 
 
 @torch.no_grad()
-def advance(manager: StateManager, before: WorldStateSnapshot, request: StepRequest) -> WorldStateSnapshot:
-    """Take one step. After an exception the head is undefined: restore `before`.
+def advance(
+    manager: StateManager, before: WorldStateSnapshot, request: StepRequest, on_frames: OnFrames | None = None
+) -> WorldStateSnapshot:
+    """Take one step. After an exception the head is undefined: restore `before`, and forget what `on_frames` was given
+    of the step by a model that streams.
 
     Raises NonFiniteLatents when the model's output is not finite, StateOverwritten when it wrote into `before`.
     """
     if manager.declared is not None:
-        return _advance_declared(manager, before, request)
+        return _advance_declared(manager, before, request, on_frames)
     model = manager.windowed
     opening = open_call(manager, before, request)
     give_settings(model, request)
@@ -197,9 +201,12 @@ def for_model(model: WorldModel, latents: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _advance_declared(manager: StateManager, before: WorldStateSnapshot, request: StepRequest) -> WorldStateSnapshot:
+def _advance_declared(
+    manager: StateManager, before: WorldStateSnapshot, request: StepRequest, on_frames: OnFrames | None
+) -> WorldStateSnapshot:
     """Take one step. Raises what `advance` raises."""
     model = present(manager.declared)
+    early = None if on_frames is None or not model.abilities.streams else Early(_size_of(model), on_frames)
     changed = not before.is_root and request.prompt != before.prompt_text
     mode = request.prompt_mode if changed else None
     begins = before.is_root or mode == "reset"
@@ -220,10 +227,17 @@ def _advance_declared(manager: StateManager, before: WorldStateSnapshot, request
         prompt_mode=None if mode == "reset" else mode,
         settings=request.settings,
         begins=begins,
+        show=early,
     )
-    out = model.step(given)
+    try:
+        out = _checked(model, model.step(given))
+    finally:
+        if early is not None:
+            early.end()
+    if early is not None:
+        early.require_kept(out.frames)
     manager.require_unwritten(before)
-    after = _collect_declared(manager, before, request, mode, _checked(model, out))
+    after = _collect_declared(manager, before, request, mode, out)
     manager.set_resident(after)
     return after
 
@@ -232,10 +246,14 @@ def _own(array: np.ndarray | None) -> np.ndarray | None:
     return None if array is None else array.copy()
 
 
+def _size_of(model: DeclaredModel) -> tuple[int, int, int, int]:
+    geometry = model.geometry
+    return geometry.frames_per_step, geometry.image_height, geometry.image_width, 3
+
+
 def _checked(model: DeclaredModel, out: StepOutput) -> StepOutput:
     """What a step gave, of the sizes that the model states."""
-    geometry = model.geometry
-    size = (geometry.frames_per_step, geometry.image_height, geometry.image_width, 3)
+    size = _size_of(model)
     if out.frames.shape != size or out.frames.dtype != np.uint8:
         raise ModelError(
             f"A step of the model gave frames {out.frames.dtype} {list(out.frames.shape)}; its geometry says uint8 "

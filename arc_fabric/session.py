@@ -44,6 +44,7 @@ from arc_fabric.ids import new_id
 from arc_fabric.manager import Attachments, StateManager
 from arc_fabric.models.contract import Model
 from arc_fabric.state import WorldStateSnapshot
+from arc_fabric.steps.early import OnFrames
 from arc_fabric.steps.request import (
     StepRequest,
     actions_of,
@@ -158,13 +159,16 @@ class Session:
         checkpoint_id: str | None = None,
         attachments: Callable[[np.ndarray], Attachments] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        on_frames: OnFrames | None = None,
     ) -> StepResult:
         """Advance the world by one block.
 
         `action` [action_horizon, action_dim] (or one action, held) steers models that can be steered; without
         it the policy predicts. `state` [state_dim]: the robot's proprioceptive state. `observed` uint8 [T, h,
         w, 3]: real frames since the last step, in place of the imagined ones (closed loop). `checkpoint_id`,
-        `attachments` (made from the step's frames) and `metadata` go to the checkpoint.
+        `attachments` (made from the step's frames) and `metadata` go to the checkpoint. `on_frames(frames, at)` is
+        given what a model with `abilities.streams` shows of the step before it is done, uint8 [F, H, W, 3] from its
+        frame `at` on; where the step raises then, these frames are of no world.
 
         Raises InvalidRequest, NonFiniteLatents, ModelOutOfMemory, or whatever the model raised.
         """
@@ -172,7 +176,7 @@ class Session:
         request = self.request(action, state, observed)
         before = self.snapshot
         try:
-            after = advance(self.manager, before, request)
+            after = advance(self.manager, before, request, on_frames)
             self.follow(after, auto_checkpoint, checkpoint_id=checkpoint_id, attachments=attachments, metadata=metadata)
         except torch.OutOfMemoryError as error:
             self.manager.recover(before)

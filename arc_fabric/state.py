@@ -233,8 +233,8 @@ class WorldStateSnapshot:
         """Everything but the tensors, JSON-safe."""
         calls = [vars(call) for call in self.calls]
         facts = {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in META_FIELDS}, "calls": calls}
-        if not self.pictured:
-            facts["pictured"] = False
+        if self.is_root:
+            facts["pictured"] = self.pictured
         if self.settings:
             facts["settings"] = dict(self.settings)
         if self.parts:
@@ -253,6 +253,8 @@ class WorldStateSnapshot:
         values["parts"] = {name: Part.from_json(part) for name, part in values.pop("parts", {}).items()}
         values["prompt_embs"] = tensors.get("prompt_embs")
         values |= {name: tensors[name].cpu() for name in HOST_FIELDS if name in tensors}
+        if values["frame_index"] == 0 and "frames" in tensors:  # before that was kept, a black picture stood for none
+            values.setdefault("pictured", bool(tensors["frames"].any()))
         made = cls(**values, calls=calls)
         made.held = {name: t for name, t in tensors.items() if name not in (*HOST_FIELDS, "prompt_embs")}
         return made

@@ -32,6 +32,10 @@ class Frames:
         """Keep a step's frames readable before they are in storage."""
         _keep(self._core.redis, checkpoint_id, png)
 
+    def forget(self, checkpoint_id: str) -> None:
+        """Drop a strip whose step came to nothing."""
+        self._core.redis.delete(keys.framestrip(checkpoint_id))
+
     def strip(self, checkpoint_id: str) -> bytes | None:
         """The PNG strip of a step's frames, if it is still kept."""
         stored: bytes | None = self._core.redis.execute_command(

@@ -14,8 +14,8 @@ from arc_fabric.models.contract import StepInput
 
 
 def message_of(given: StepInput) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Body and tensors."""
-    values = {field.name: getattr(given, field.name) for field in fields(given)}
+    """Body and tensors. Pictures are shown by rank 0 alone."""
+    values = {field.name: getattr(given, field.name) for field in fields(given) if field.name != "show"}
     arrays = {name: torch.from_numpy(value.copy()) for name, value in values.items() if isinstance(value, np.ndarray)}
     return {"given": {name: value for name, value in values.items() if name not in arrays}}, arrays
 

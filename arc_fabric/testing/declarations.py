@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
 
 from arc_fabric.base.terms import PROMPT_MODES
-from arc_fabric.errors import ArcFabricError, InvalidRequest
+from arc_fabric.errors import ArcFabricError, InvalidRequest, ModelError
 from arc_fabric.held.names import key_of, keys_of, segment_key
 from arc_fabric.models.contract import BUFFERS, DeclaredModel, Part, is_declared, spans_of
 from arc_fabric.session import Session
@@ -170,6 +171,37 @@ def stores_what_is_new(subject: Subject) -> Problems:
         )
 
 
+def streams(subject: Subject) -> Problems:
+    """What a step shows before it is done is what it gives, once and in order; that somebody looks changes no bit."""
+    model = _declared(subject)
+    if not model.abilities.streams:
+        raise Skip("abilities.streams is False")
+    session = begin(model)
+    for at, expected in enumerate(subject.plain, 1):
+        shown: list[np.ndarray] = []
+        try:
+            step = session.step(auto_checkpoint=False, on_frames=partial(_note, shown))
+        except ModelError as error:
+            yield f"step {at}: {error.message}", error.what_to_do
+            return
+        if what := difference(step, expected):
+            yield (
+                f"step {at} has other {what} when its pictures are shown.",
+                "Show what there is; compute nothing anew.",
+            )
+            return
+        if not shown:
+            yield (
+                f"step {at} showed nothing, against `abilities.streams`.",
+                "Call `given.hand_on(frames)` as soon as they are decoded, or set the ability False.",
+            )
+            return
+
+
+def _note(shown: list[np.ndarray], frames: np.ndarray, at: int) -> None:
+    shown.append(frames)
+
+
 def step_shapes(subject: Subject) -> Problems:
     """Steps go on from the text alone where a model needs no picture; actions have limits, and are followed or not as
     it says; nothing is anchored anew."""
@@ -236,5 +268,5 @@ def _size(manifest: Manifest) -> int:
 
 
 DECLARED: tuple[Callable[[Subject], Problems], ...] = (
-    declaration, buffers, aliases_nothing, stores_what_is_new, step_shapes, begins_anew, prompt_modes,
+    declaration, buffers, aliases_nothing, stores_what_is_new, step_shapes, streams, begins_anew, prompt_modes,
 )  # fmt: skip

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from arc_fabric.errors import ArcFabricError
 from arc_fabric.models.contract import is_declared
 from arc_fabric.testing.checks import ALL, Skip, interleaves, rebuilds, restores, settings, survives_failure
-from arc_fabric.testing.declarations import DECLARED, begins_anew, prompt_modes
+from arc_fabric.testing.declarations import DECLARED, begins_anew, prompt_modes, streams
 from arc_fabric.testing.report import Finding, NotConforming, Report
 from arc_fabric.testing.run import Make, Subject, begin, light_manager
 
-COMPARING = (restores, interleaves, settings, survives_failure, rebuilds, begins_anew, prompt_modes)
+COMPARING = (restores, interleaves, settings, survives_failure, rebuilds, streams, begins_anew, prompt_modes)
 """Checks that hold steps against others: of a model that does not repeat itself they would only say so again."""
 
 

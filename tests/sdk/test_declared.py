@@ -260,6 +260,20 @@ class Looking(RollingToy):
         return super().step(given)
 
 
+@pytest.mark.parametrize(("black", "said", "is_one"), [
+    (True, None, False), (False, None, True), (True, True, True), (True, False, False),
+])  # fmt: skip
+def test_a_root_that_does_not_say_has_a_picture_unless_it_is_black(
+    black: bool, said: bool | None, is_one: bool
+) -> None:
+    """Older roots do not say; then a black one stood for none."""
+    root = WorldStateSnapshot("ckp_0", "ses_0", frames=torch.full((1, 8, 8, 3), 0 if black else 9, dtype=torch.uint8))
+    facts = {name: value for name, value in root.meta().items() if name != "pictured"}
+    facts |= {} if said is None else {"pictured": said}
+    read = WorldStateSnapshot.from_entries(root.tensors(), facts)
+    assert read.pictured is is_one and read.meta()["pictured"] is is_one
+
+
 def test_a_black_picture_is_one_and_none_is_none(tmp_path: Path) -> None:
     """The root says which it was, also in another process's hands."""
     store, model = SnapshotStore(DiskBackend(tmp_path)), Looking()

@@ -22,6 +22,7 @@ from arc_fabric import Session, StateManager
 from arc_fabric.errors import IdentityMismatch, InvalidRequest, ModelUnavailable
 from arc_fabric.models.selfforcing import loading
 from arc_fabric.store import SnapshotStore
+from arc_fabric.testing import check_model
 from tests.sdk.proofs import assert_next_elsewhere, backend_at, on_disk
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, run, same_bits
 
@@ -32,7 +33,7 @@ if not os.environ.get("ARC_FABRIC_SELFFORCING_SRC"):
     )
 
 from tests.selfforcing.models import SHAPES, ToySelfForcing, noise_of, picture, toy_selfforcing, upstream
-from tests.selfforcing.real import LONGLIVE, Drawn, build_pipeline
+from tests.selfforcing.real import LONGLIVE, SIZE, Drawn, build_pipeline
 
 STEPS = 6
 """A window of six or seven frames rolls in the third step of three, one of five in the sixth step of one."""
@@ -180,6 +181,12 @@ def test_a_fresh_process_continues_with_the_same_bits(shape: str, trunk: tuple, 
     assert_next_elsewhere(trunk[2][4], place, head, "tests.selfforcing.models", "toy_selfforcing", shape)
 
 
+def test_the_conformance_suite_passes(shape: str) -> None:
+    """Every promise of the contract that applies, on fresh models; other weights are another model."""
+    report = check_model(lambda: toy_selfforcing(shape), others=[lambda: toy_selfforcing(shape, 7)])
+    assert not report.findings and {"restores", "survives failure", "streams", "prompt modes"} <= set(report.passed)
+
+
 def test_a_step_stores_and_copies_its_own_block(trunk: tuple) -> None:
     """Full and rolling or not: 1.00 of a block's keys and values are stored, and copied on the device."""
     manager, session, steps = trunk
@@ -205,6 +212,19 @@ def test_a_picture_begins_a_world_of_one_frame_steps() -> None:
     latents, video = upstream(toy_selfforcing("frames"), PROMPT, 3, 5, first)
     assert torch.equal(torch.cat([step.step_latents for step in steps], 1), latents[:, 1:])
     assert np.array_equal(np.concatenate([step.frames for step in steps]), video[1:])
+
+
+@pytest.mark.skipif(LONGLIVE, reason="LongLive begins from text alone")
+def test_a_black_picture_begins_a_world_too() -> None:
+    """It is another world than one from the text alone, and is a picture still when it is read from storage."""
+    store = SnapshotStore(None)
+    manager = StateManager(toy_selfforcing("frames"), store=store)
+    seen = world(manager, "black", initial_frame=np.zeros((SIZE, SIZE, 3), np.uint8))
+    first = seen.step()
+    assert not same_bits(first, world(manager, "text").step())
+    other = StateManager(toy_selfforcing("frames"), store=store)
+    again = Session.from_checkpoint("again", other.model, other, seen.trajectory.checkpoint_at(0))
+    assert_same(again.step(auto_checkpoint=False), first)
 
 
 @pytest.mark.skipif(LONGLIVE, reason="its caches always roll here")

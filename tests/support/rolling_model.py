@@ -45,11 +45,11 @@ KEYS = (
 
 class RollingToy:
     """`capacity` and `sink` are latent frames; `block` those of a step. `inference`: its buffers are inference tensors,
-    which count no versions."""
+    which count no versions. `streams`: it shows a step's pictures before it writes the block."""
 
     def __init__(
         self, *, capacity: int = 7, sink: int = 1, block: int = 3, ring: bool = False, controls: bool = False,
-        vae: bool = True, inference: bool = True, weights_seed: int = 0,
+        vae: bool = True, inference: bool = True, streams: bool = False, weights_seed: int = 0,
     ) -> None:  # fmt: skip
         torch.set_num_threads(1)
         self.device = torch.device("cpu")
@@ -59,7 +59,7 @@ class RollingToy:
         self._weights = _weights(weights_seed)
         self.abilities = Abilities(
             steers_with_actions=controls, batches=False, batch_bit_exact=False, rebuilds_kv=False,
-            predicts_actions=False, rebuilds_world=vae, needs_picture=False,
+            predicts_actions=False, rebuilds_world=vae, needs_picture=False, streams=streams,
             settings=(ModelSetting("gain", "continuous", 0.5, 0.0, 1.0),),
         )  # fmt: skip
         self.geometry = Geometry(
@@ -132,11 +132,20 @@ class RollingToy:
             y = self._read(x, given.prompt, steer)
             latents = x * given.settings.get("gain", 0.5) + (y @ self._weights["out"]).view(x.shape).tanh()
             self._maybe_fail("read")
+            if self.abilities.streams:
+                self._show(latents, given)
             self._write(latents, given.prompt)
             self._maybe_fail("write")
         latents = latents.clone()
         self.recent = [*self.recent, latents][-self._keeps :]
         return StepOutput(self._frames(latents), latents if self.vae else None)
+
+    def _show(self, latents: Tensor, given: StepInput) -> None:
+        """The pictures of one latent after the other, before the block is written; in one array, overwritten."""
+        picture = np.zeros((SPAN, SIZE, SIZE, 3), np.uint8)
+        for at in range(self.block):
+            picture[:] = self._frames(latents[:, at : at + 1])
+            given.hand_on(picture)
 
     @property
     def _keeps(self) -> int:

@@ -174,3 +174,67 @@ class Odd(RollingToy):
         super().load_state(state)
         for name in ("double", "half", "flag", "across", "list"):
             setattr(self, name, state[name])
+
+
+class _Streaming(RollingToy):
+    """Shows pictures before a step is done."""
+
+    def __init__(self) -> None:
+        super().__init__(streams=True)
+
+
+class Mute(_Streaming):
+    """Says that it streams, and shows nothing."""
+
+    def _show(self, latents: Tensor, given: StepInput) -> None:
+        """Not a thing."""
+
+
+class Embellishing(_Streaming):
+    """Shows another picture than it gives."""
+
+    def _show(self, latents: Tensor, given: StepInput) -> None:
+        given.hand_on(self._frames(latents[:, :1] * 1.1))
+
+
+class Repeating(_Streaming):
+    """Shows all that it has each time."""
+
+    def _show(self, latents: Tensor, given: StepInput) -> None:
+        for at in range(self.block):
+            given.hand_on(self._frames(latents[:, : at + 1]))
+
+
+class Backwards(_Streaming):
+    """Shows the last picture first."""
+
+    def _show(self, latents: Tensor, given: StepInput) -> None:
+        given.hand_on(self._frames(latents)[::-1])
+
+
+class Late(_Streaming):
+    """Shows a step's pictures to who looked at the last one, too."""
+
+    before: StepInput | None = None
+
+    def _show(self, latents: Tensor, given: StepInput) -> None:
+        super()._show(latents, given)
+        if self.before is not None:
+            super()._show(latents, self.before)
+        self.before = given
+
+
+class Vain(_Streaming):
+    """Is another one when somebody looks."""
+
+    def _show(self, latents: Tensor, given: StepInput) -> None:
+        if given.show is not None:
+            latents *= 1.01
+        super()._show(latents, given)
+
+
+class Small(_Streaming):
+    """Shows thumbnails."""
+
+    def _show(self, latents: Tensor, given: StepInput) -> None:
+        given.hand_on(self._frames(latents)[:, ::2, ::2])

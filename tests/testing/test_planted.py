@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from arc_fabric.testing import NotConforming, Report, check_model
+from tests.support.batching_toy import BatchingToy
 from tests.support.overwriting import Overwriting
 from tests.support.toy_model import ToyModel
 
@@ -110,6 +111,14 @@ class NoBatch(ToyModel):
     abilities = replace(ToyModel.abilities, batches=True, batch_bit_exact=True)
 
 
+class Rounding(BatchingToy):
+    """Claims the bits of each row alone; its batches are equal to rounding."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.exact_batches = False
+
+
 @functools.cache
 def _report(make: Callable[..., ToyModel]) -> Report:
     """What the suite finds in a model: once for all of its faults."""
@@ -123,6 +132,7 @@ def test_a_model_that_keeps_the_contract_passes() -> None:
     assert len(report.passed) == 12 and report.skipped == {"batches": "abilities.batches is False"}
     assert report.shared is not None and report.shared > 0.2
     assert "12 checks passed, 0 failed" in str(report)
+    assert "batches" in check_model(BatchingToy).passed
 
 
 @pytest.mark.parametrize(
@@ -141,6 +151,7 @@ def test_a_model_that_keeps_the_contract_passes() -> None:
         (OtherSizes, "shapes", "frames [F, H, W, 3]"),
         (Sticky, "settings", "beside a world with rounds = 3"),
         (NoBatch, "batches", "a batch of two fails"),
+        (Rounding, "batches", "other bits than the two steps alone"),
     ],
 )
 def test_a_planted_fault_is_found(make: Callable[..., ToyModel], check: str, says: str) -> None:

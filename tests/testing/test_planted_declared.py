@@ -76,13 +76,15 @@ def _report(make: Callable[[], RollingToy]) -> Report:
     return check_model(make, raises=False)
 
 
-@pytest.mark.parametrize("options", [{}, {"ring": True}, {"controls": True}, {"vae": False}])
+@pytest.mark.parametrize("options", [{}, {"ring": True}, {"controls": True}, {"vae": False}, {"streams": True}])
 def test_a_model_that_keeps_the_contract_passes(options: dict) -> None:
     """Every check that applies."""
     report = check_model(lambda: RollingToy(**options), others=[lambda: RollingToy(**options, weights_seed=1)])
-    rebuilt = set() if options.get("vae", True) else {"rebuilds"}
-    assert set(report.skipped) == {"batches", "decodes", "sharing"} | rebuilt
-    assert len(report.passed) == 17 - len(rebuilt)
+    skipped = {"batches", "decodes", "sharing"}
+    skipped |= set() if options.get("vae", True) else {"rebuilds"}
+    skipped |= set() if options.get("streams") else {"streams"}
+    assert set(report.skipped) == skipped
+    assert len(report.passed) == 21 - len(skipped)
 
 
 def test_a_model_of_odd_tensors_that_keeps_the_contract_passes() -> None:
@@ -114,6 +116,13 @@ def test_a_model_of_odd_tensors_that_keeps_the_contract_passes() -> None:
         (planted.SilentRecache, "prompt modes", "`epoch`"),
         (planted.Growing, "restores", "the model's buffer has room for"),
         (planted.WritesGiven, "interleaves", "changed in place"),
+        (planted.Mute, "streams", "step 1 showed nothing"),
+        (planted.Embellishing, "streams", "other pictures than its step gave (frame 0 of 6)"),
+        (planted.Repeating, "streams", "after 6 frames of a step of [6, 32, 32, 3]"),
+        (planted.Backwards, "streams", "other pictures than its step gave"),
+        (planted.Late, "streams", "that had ended"),
+        (planted.Vain, "streams", "when its pictures are shown"),
+        (planted.Small, "streams", "showed uint8 [6, 16, 16, 3]"),
         (lambda: small(RollingToy(), window=7), "step shapes", "`geometry.window` is not 0"),
         (lambda: small(RollingToy(), frames_per_latent=3), "shapes", "geometry says"),
     ],

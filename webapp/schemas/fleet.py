@@ -99,6 +99,7 @@ class AbilitiesView(View):
     settings: list[ModelSettingView] = Field(
         default=[], description="What each session may set for itself (`model_settings`)."
     )
+    streams: bool = Field(default=False, description="Live frames of a step come before it is done.")
 
 
 class IdentityView(View):

@@ -19,7 +19,7 @@ from arc_fabric.media.frames import pack_strip
 from arc_fabric.session import Session
 from arc_fabric.steps.result import StepResult
 from workers.jobs.payloads import digest_of
-from workers.jobs.publish import send_live
+from workers.jobs.publish import EarlyFrames, send_live
 from workers.jobs.run import JobRun, NotOurs
 from workers.process.retry import through_outages, through_store_outages
 
@@ -50,15 +50,21 @@ class Commits:
         self._last: Future[None] | None = None
         self._others_waited = False
 
-    def add(self, taken: StepResult, node: NodeRecord, strip: Future[bytes], result: dict[str, Any] | None) -> None:
-        """Begin a commit once the one before was accepted; `result` ends the job. Raises NotOurs for that one, and
-        StoreError where it had to be stored and was not."""
+    def add(
+        self, taken: StepResult, node: NodeRecord, strip: Future[bytes], result: dict[str, Any] | None,
+        early: EarlyFrames | None = None,
+    ) -> None:  # fmt: skip
+        """Begin a commit once the one before was accepted; `result` ends the job, `early` has shown the step's first
+        frames. Raises NotOurs for the one before, and StoreError where it had to be stored and was not."""
         try:
             self.wait()
         except Exception:
+            if early is not None:
+                early.drop()
             self._run.process.reporter.forget(self._run.runtime.store, node.id)
             raise
-        self._last = self._run.process.side.submit(self._show_and_commit, taken, node, strip, result)
+        shown = 0 if early is None else early.count
+        self._last = self._run.process.side.submit(self._show_and_commit, taken, node, strip, result, shown)
 
     def told_to_give_way(self) -> bool:
         """Whether the worker ends or others wait: for bulk jobs as of now, for interactive ones as of the last commit,
@@ -79,7 +85,7 @@ class Commits:
             last.result()
 
     def _show_and_commit(
-        self, taken: StepResult, node: NodeRecord, strip: Future[bytes], result: dict[str, Any] | None
+        self, taken: StepResult, node: NodeRecord, strip: Future[bytes], result: dict[str, Any] | None, shown: int
     ) -> None:
         run = self._run
         if needs_storage(taken, node):
@@ -91,12 +97,13 @@ class Commits:
             if run.job.bulk:
                 through_outages(lambda: run.process.ledger.frames.keep(*kept))
             else:
-                through_outages(lambda: self._show(taken, kept))
+                through_outages(lambda: self._show(taken, kept, shown))
         try:
             with run.timed("commit_s"):
                 _commit(run, node, result)
         except NotOurs:
             run.process.reporter.forget(run.runtime.store, node.id)
+            through_outages(lambda: run.process.ledger.frames.forget(node.id))
             raise
         run.process.steps_done += 1
         if result is None and not run.job.bulk:
@@ -114,9 +121,10 @@ class Commits:
             self._run.process.reporter.forget(store, node.id)
             raise
 
-    def _show(self, taken: StepResult, kept: tuple[str, bytes] | None = None) -> None:
-        first = first_frame_of(taken.frame_index, len(taken.frames))
-        send_live(self._run.process.ledger, self._run.session.id, taken.frames, first, kept=kept)
+    def _show(self, taken: StepResult, kept: tuple[str, bytes] | None = None, shown: int = 0) -> None:
+        """Live, but for the frames that were `shown` already; the last one always, which says that it is."""
+        first, rest = first_frame_of(taken.frame_index, len(taken.frames)), min(shown, len(taken.frames) - 1)
+        send_live(self._run.process.ledger, self._run.session.id, taken.frames[rest:], first + rest, kept=kept)
 
 
 def needs_storage(taken: StepResult, node: NodeRecord) -> bool:

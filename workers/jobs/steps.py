@@ -17,6 +17,7 @@ from arc_fabric.media.frames import STRIP
 from arc_fabric.session import Session
 from arc_fabric.steps.result import StepResult
 from workers.jobs.commits import Commits, encode, node_of, should_give_way
+from workers.jobs.publish import EarlyFrames
 from workers.jobs.run import GivesWay, JobRun
 from workers.process.retry import through_store_outages
 
@@ -39,14 +40,16 @@ def _take_each(run: JobRun, total: int, result: dict[str, Any]) -> None:
     while done < total:
         done += 1
         strip: Future[bytes] = Future()
+        early = EarlyFrames(run, session.frame_index + 1, session.model.geometry.frames_per_step)
         try:
-            taken = _compute(run, session, done, strip, more=done < total)
+            taken = _compute(run, session, done, strip, early, more=done < total)
         except BaseException:
+            early.drop()
             line.wait()  # what was computed before counts
             raise
         node = node_of(run, session, taken, parent, _observed_of(run, done))
         parent = node.id
-        line.add(taken, node, strip, result if done == total else None)
+        line.add(taken, node, strip, result if done == total else None, early)
         if done < total and line.told_to_give_way():
             line.wait()
             raise GivesWay
@@ -62,7 +65,9 @@ def _take_up_inputs(run: JobRun) -> None:
         run.session.model_settings = params.get("model_settings", run.session.model_settings)
 
 
-def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes], *, more: bool) -> StepResult:
+def _compute(
+    run: JobRun, session: Session, number: int, strip: Future[bytes], early: EarlyFrames, *, more: bool
+) -> StepResult:
     """The model call, and the handing over of its snapshot to the store (which awaits the strip by itself). With
     `more` steps to come, what follows it in other threads begins when the model computes again (see gil_turns.py)."""
     params = run.job.params
@@ -80,7 +85,7 @@ def _compute(run: JobRun, session: Session, number: int, strip: Future[bytes], *
     def take() -> StepResult:
         run.process.step_began = time.monotonic()
         try:
-            return session.step(action, params.get("state"), observed=seen, attachments=attach)
+            return session.step(action, params.get("state"), observed=seen, attachments=attach, on_frames=early)
         finally:
             run.process.step_began = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -41,6 +41,14 @@ class StepInput:
     """Of `abilities.settings` those that are not as they are by default, by name."""
     begins: bool = False
     """The world begins with this step, or begins anew (prompt mode "reset"): the model was `reset` just before."""
+    show: Callable[[np.ndarray], object] | None = None
+    """Of a model with `abilities.streams`: takes pictures of this step, uint8 [F, H, W, 3], as soon as they are made,
+    in their order; what the step returns begins with them. None: nobody looks."""
+
+    def hand_on(self, frames: np.ndarray) -> None:
+        """Show pictures, where somebody looks."""
+        if self.show is not None:
+            self.show(frames)
 
 
 @dataclass(frozen=True, eq=False)

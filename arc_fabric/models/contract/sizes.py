@@ -90,6 +90,8 @@ class Abilities:
     settings: tuple[ModelSetting, ...] = ()
     """What each session may set for itself (see `StepInput.settings`; with DreamZero's surface `action_head.settings`).
     A setting says how a step is made, not what the step before left: caches that are rebuilt do not depend on it."""
+    streams: bool = False
+    """A step hands pictures on (`StepInput.show`) before its block is done."""
 
 
 @dataclass(frozen=True)

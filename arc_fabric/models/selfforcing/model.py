@@ -51,7 +51,7 @@ class SelfForcingModel:
         self.parts = _parts(self._tokens, capacity, sink, gcd(self._block, sink, capacity, int(self._takes_picture)))
         self.abilities = Abilities(
             steers_with_actions=False, batches=False, batch_bit_exact=False, rebuilds_kv=False, predicts_actions=False,
-            rebuilds_world=not (self._protects and self._block < sink), needs_picture=self._first_alone,
+            rebuilds_world=not (self._protects and self._block < sink), needs_picture=self._first_alone, streams=True,
         )  # fmt: skip
         self.geometry = _geometry(pipeline, image_size, self._block, self._tokens)
         name = "longlive" if self._protects else "self-forcing"
@@ -94,12 +94,13 @@ class SelfForcingModel:
 
     @torch.no_grad()
     def step(self, given: StepInput) -> StepOutput:
-        """One block: the denoising steps, then the clean block once more for the caches."""
+        """One block: the denoising steps; its pictures are shown; then the clean block once more for the caches."""
         condition = self._begin(given)
         noise = torch.Generator(self.device).manual_seed(_noise_seed(given.seed, given.step))
         latents = self._denoise(condition, noise)
-        self._read_clean(latents, condition)
         frames = self._decode(latents)
+        given.hand_on(frames)
+        self._read_clean(latents, condition)
         self._remember(latents)
         return StepOutput(frames, latents)
 
@@ -127,7 +128,7 @@ class SelfForcingModel:
             self._unread()
         if given.prompt_mode == "recache":
             self._recache(condition)
-        if given.begins and given.picture is not None and self._takes_picture and given.picture.any():
+        if given.begins and given.picture is not None and self._takes_picture:
             self._prefill(given.picture, condition)
         if not self._rolls and self.frames + self._block > self._capacity:
             raise InvalidRequest(
@@ -173,9 +174,8 @@ class SelfForcingModel:
 
     def _times(self, latents: Tensor, value: float) -> Tensor:
         """As the pipeline makes them: a sampler's timesteps, times zero, and the noise of clean context."""
-        like = (
-            torch.ones(latents.shape[:2], device=self.device, dtype=torch.int64) * self.pipeline.denoising_step_list[0]
-        )
+        first = self.pipeline.denoising_step_list[0]
+        like = torch.ones(latents.shape[:2], device=self.device, dtype=torch.int64) * first
         return torch.ones_like(like) * value
 
     def _prefill(self, picture: np.ndarray, condition: Any) -> None:
