@@ -45,6 +45,7 @@ PREFIX = "ARC_FABRIC_"
 CONFIG_VARIABLE = "ARC_FABRIC_CONFIG"
 OTHER_VARIABLES = (
     CONFIG_VARIABLE, "ARC_FABRIC_DREAMZERO_SRC", "ARC_FABRIC_DREAMZERO_DEVICE", "ARC_FABRIC_SELFFORCING_SRC",
+    "ARC_FABRIC_MATRIXGAME_SRC",
 )  # fmt: skip
 """Variables with our prefix that name no setting: this module, the DreamZero adapter and its tests read them."""
 DEFAULT_CONFIG = Path("arc-fabric.toml")
@@ -134,7 +135,8 @@ class Settings(BaseModel):
     devices: str = Field(
         "auto",
         min_length=1,
-        description="One worker per entry (cuda:0,cuda:1); auto: all GPUs, else cpu,cpu.",
+        description="One worker per entry (cuda:0,cuda:1; cuda:0+cuda:1: one with a model over two GPUs); auto: all "
+        "GPUs, else cpu,cpu.",
     )
     worker_threads: int = Field(
         0, ge=0, description="Torch threads of one worker; 0: cores shared out over the workers."

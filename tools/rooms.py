@@ -83,6 +83,9 @@ ROOMS = (
     ),
     Room("arc_fabric/queue", "arc_fabric/ledger/core arc_fabric/ledger", "celery kombu redis"),
     Room("arc_fabric/models/contract", packages="numpy torch typing_extensions"),
+    Room(f"{STORE}/format", "", "blake3 numpy torch"),
+    Room("arc_fabric/held", "arc_fabric/models/contract", "torch"),
+    Room("arc_fabric/ranks", f"arc_fabric/models/contract arc_fabric/held {STORE}/format", "numpy torch"),
     Room(
         f"{TABLETOP}:samples",
         packages="PIL numpy",
@@ -121,7 +124,7 @@ ROOMS = (
     ),
     Room(
         "arc_fabric/models/dreamzero",
-        "arc_fabric/models/contract arc_fabric/models:fingerprints",
+        "arc_fabric/models/contract arc_fabric/models:fingerprints arc_fabric/ranks",
         "PIL blake3 groot numpy tianshou torch",
     ),
     Room(
@@ -135,7 +138,6 @@ ROOMS = (
         files="__init__ registry",
         holds="a model by its name",
     ),
-    Room(f"{STORE}/format", "", "blake3 numpy torch"),
     Room(f"{STORE}/backends", "", "minio obstore urllib3"),
     Room(
         "arc_fabric/evaluation",
@@ -154,8 +156,6 @@ ROOMS = (
         files="__init__ snapshots",
         holds="SnapshotStore, what everyone holds",
     ),
-    Room("arc_fabric/held", "arc_fabric/models/contract", "torch"),
-    Room("arc_fabric/ranks", f"arc_fabric/models/contract arc_fabric/held {STORE}/format", "numpy torch"),
     Room("arc_fabric/steps", "arc_fabric/models/contract", "numpy torch"),
     Room(
         "arc_fabric:sdk",

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from arc_fabric.held.capture import Capture, Scalars
 from arc_fabric.held.names import part_of, parts_by_key
-from arc_fabric.models.contract import DeclaredModel, Part, Scalar
-from arc_fabric.ranks.follower import Shard
+from arc_fabric.models.contract import Part, Scalar
+from arc_fabric.ranks.follower import Held, Shard
 from arc_fabric.ranks.group import Group, Share
 from arc_fabric.ranks.layout import Parts, global_name, joined, scalars_of
 
@@ -25,7 +25,7 @@ Tensors = dict[str, Tensor]
 class RankedCapture:
     """As `Capture`, of a model over several ranks. What other ranks hold lies in host memory here."""
 
-    def __init__(self, group: Group, model: DeclaredModel, others: Sequence[Parts]) -> None:
+    def __init__(self, group: Group, model: Held, others: Sequence[Parts]) -> None:
         """`model` is rank 0's own shard; `others` are the declarations of the other ranks, in order."""
         self.parts: Mapping[str, Part] = joined([model.parts, *others])
         self.bytes_last = self.bytes_copied = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from arc_fabric.errors import StateOverwritten
 from arc_fabric.held.capture import Capture
 from arc_fabric.held.names import keys_of, part_of, parts_by_key
-from arc_fabric.models.contract import BUFFERS, DeclaredModel, Part, State
+from arc_fabric.models.contract import BUFFERS, DeclaredModel, ModelIdentity, Part, State, StateAccess
 from arc_fabric.ranks.given import step_of
 from arc_fabric.ranks.group import Group, said_of
 from arc_fabric.ranks.layout import on_rank
@@ -21,10 +21,19 @@ from arc_fabric.store.format.seal import checksums_of
 Tensors = dict[str, Tensor]
 
 
+class Held(StateAccess, Protocol):
+    """One rank's state, whatever steps it."""
+
+    device: torch.device
+
+    def identity(self) -> ModelIdentity:
+        """Of the rank's shard."""
+
+
 class Shard:
     """A rank's model as its capture sees it: with the names of its rank."""
 
-    def __init__(self, model: DeclaredModel, rank: int) -> None:
+    def __init__(self, model: StateAccess, rank: int) -> None:
         self.parts: Mapping[str, Part] = on_rank(model.parts, rank)
         self._model = model
 
@@ -44,7 +53,7 @@ class Shard:
 class Follower:
     """The server of one shard. Of every state that rank 0 was told it keeps the last, so that only what is new goes."""
 
-    def __init__(self, group: Group, model: DeclaredModel) -> None:
+    def __init__(self, group: Group, model: Held) -> None:
         self._group, self._model = group, model
         self._shard = Shard(model, group.rank)
         self._by_key = parts_by_key(self._shard.parts)
@@ -79,11 +88,6 @@ class Follower:
     def _do_hello(self, body: dict[str, Any], tensors: Tensors) -> Message:
         parts = {name: part.to_json() for name, part in self._model.parts.items()}
         return {"parts": parts, "identity": self._model.identity().digest()}, {}
-
-    def _do_step(self, body: dict[str, Any], tensors: Tensors) -> Message:
-        self._capture.touched()
-        self._model.step(step_of(body, tensors))
-        return {}, {}
 
     def _do_reset(self, body: dict[str, Any], tensors: Tensors) -> Message:
         self._capture.reset()
@@ -166,6 +170,20 @@ class Follower:
         sums = checksums_of(self._told[name] for name in names)
         if wrong := [name for name, now in zip(names, sums, strict=True) if now != self._sums[name]]:
             raise StateOverwritten(f"{', '.join(wrong[:3])} changed in place since it was captured.", tensors=wrong)
+
+
+class StepFollower(Follower):
+    """The server of a shard that declares its state and steps."""
+
+    def __init__(self, group: Group, model: DeclaredModel) -> None:
+        super().__init__(group, model)
+        self._stepped = model
+
+    @torch.no_grad()  # as rank 0 is called
+    def _do_step(self, body: dict[str, Any], tensors: Tensors) -> Message:
+        self._capture.touched()
+        self._stepped.step(step_of(body, tensors))
+        return {}, {}
 
 
 def _bytes(tensor: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Starting the other ranks of a model as processes of this machine, and joining them.
 
-    python -m arc_fabric.ranks <module>:<callable> <rank> <size> <meeting place> <device> <backend>
+    python -m arc_fabric.ranks <module>:<callable> <rank> <size> <meeting place> <device> <backend> [<argument> ...]
 
 is what each of them runs. They meet at a file, talk over loopback, and end with the process that started them.
 """
@@ -22,19 +22,23 @@ import torch
 import torch.distributed as dist
 
 from arc_fabric.errors import ModelUnavailable
-from arc_fabric.models.contract import DeclaredModel
-from arc_fabric.ranks.follower import Follower
+from arc_fabric.models.contract import Model, is_declared
+from arc_fabric.ranks.follower import StepFollower
 from arc_fabric.ranks.group import Group, said_of
 from arc_fabric.ranks.model import RankedModel
+from arc_fabric.ranks.windowed import HeadFollower, RankedWorldModel
 
 JOIN = timedelta(seconds=120)
 LOOPBACK = "lo"
 
 
-def launch(maker: str, devices: Sequence[str], backend: str = "") -> RankedModel:
+def launch(
+    maker: str, devices: Sequence[str], backend: str = "", arguments: Sequence[str] = ()
+) -> RankedModel | RankedWorldModel:
     """A model over as many ranks as `devices`, the first in this process. `maker` names a function, `module:callable`,
-    that every rank calls with its `Group` and its device; it returns the rank's shard, a DeclaredModel that computes
-    with `group.group`, and begins no process. `backend`: nccl where the devices are GPUs, else gloo.
+    that every rank calls with its `Group`, its device and `arguments`; it returns the rank's shard, which computes with
+    `group.group`, and begins no process: a DeclaredModel, or one of DreamZero's surface that says which caches this
+    rank `holds`. `backend`: nccl where the devices are GPUs, else gloo.
 
     Raises ModelUnavailable: what a rank's maker raised, or that this process has ranks already.
     """
@@ -46,8 +50,9 @@ def launch(maker: str, devices: Sequence[str], backend: str = "") -> RankedModel
     place = Path(tempfile.mkdtemp(prefix="arc-fabric-ranks-"))
     size = str(len(devices))
     command = [sys.executable, "-m", "arc_fabric.ranks", maker]
+    same = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # one number of threads, one set of bits
     started = [
-        subprocess.Popen([*command, str(rank), size, str(place / "meet"), device, backend])
+        subprocess.Popen([*command, str(rank), size, str(place / "meet"), device, backend, *arguments], env=same)
         for rank, device in enumerate(devices) if rank
     ]  # fmt: skip
     try:
@@ -57,24 +62,29 @@ def launch(maker: str, devices: Sequence[str], backend: str = "") -> RankedModel
         raise
     ended = finalize(group, _end, dist.group.WORLD, started, place)
     try:
-        return RankedModel(group, _made(maker, group, devices[0]), ended, [process.pid for process in started])
+        shard, processes = _made(maker, group, devices[0], arguments), [process.pid for process in started]
+        if is_declared(shard):
+            return RankedModel(group, shard, ended, processes)
+        return RankedWorldModel(group, shard, ended, processes)
     except BaseException:
         ended()
         raise
 
 
-def follow(maker: str, rank: int, size: int, place: Path, device: str, backend: str) -> None:
+def follow(
+    maker: str, rank: int, size: int, place: Path, device: str, backend: str, arguments: Sequence[str] = ()
+) -> None:
     """Be one of the other ranks, until rank 0 ends it."""
     group = _join(rank, size, place, backend)
     try:
-        shard = _made(maker, group, device)
+        shard = _made(maker, group, device, arguments)
     except ModelUnavailable as error:
         group.next()  # rank 0 asks who is there
         group.answer({"error": said_of(error)}, {})
         group.next()  # and that all renew their group
         group.renew()
         raise
-    Follower(group, shard).serve()
+    (StepFollower(group, shard) if is_declared(shard) else HeadFollower(group, shard)).serve()
 
 
 def _join(rank: int, size: int, place: Path, backend: str) -> Group:
@@ -87,12 +97,12 @@ def _join(rank: int, size: int, place: Path, backend: str) -> Group:
         raise ModelUnavailable(f"The ranks did not meet: {said_of(error)}") from error
 
 
-def _made(maker: str, group: Group, device: str) -> DeclaredModel:
+def _made(maker: str, group: Group, device: str, arguments: Sequence[str]) -> Model:
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
     module, _, name = maker.partition(":")
     try:
-        made: DeclaredModel = getattr(importlib.import_module(module), name)(group, device)
+        made: Model = getattr(importlib.import_module(module), name)(group, device, *arguments)
     except Exception as error:  # code from elsewhere; the cause is chained
         group.break_off()
         raise ModelUnavailable(f"Making rank {group.rank} of {maker} failed: {said_of(error)}") from error

@@ -4,7 +4,8 @@
 >>> on_rank(parts, 1)["k"].stored, joined([parts, parts])["rank1.k"].written
 ('kv_cache.rank1.k', 'rank1.n')
 
-Rank 0's keep their names, so that a model of one rank is a model without ranks.
+Rank 0's keep their names, so that a model of one rank is a model without ranks; and so does a part with a name in the
+store that says itself which rank has it (`Part.rank`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ def on_rank(parts: Parts, rank: int) -> dict[str, Part]:
         return {name: replace(part, rank=0) for name, part in parts.items()}
     made = {}
     for name, part in parts.items():
+        if part.rank == rank:  # no other rank has one of this name
+            made[name] = part
+            continue
         stored = f"{part.stored}.rank{rank}" if part.stored else ""
         ranked = replace(part, rank=rank, stored=stored)
         made[name] = replace(ranked, stored=key_of(name, ranked))

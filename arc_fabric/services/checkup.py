@@ -240,7 +240,8 @@ def _cuda_works(places: list[str]) -> Finding:
     script = "import torch; print('; '.join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     names = done.stdout.strip()
-    wanted = 1 + max(int(place[5:]) for place in places if place.startswith("cuda"))
+    named = [one for place in places for one in place.split("+")]
+    wanted = 1 + max(int(one[5:]) for one in named if one.startswith("cuda"))
     if done.returncode or len(names.split("; ")) < wanted or not names:
         last = (done.stderr.strip().splitlines() or [f"torch sees: {names or 'none'}"])[-1]
         mend = "Check the driver (nvidia-smi), CUDA_VISIBLE_DEVICES and the setting devices."

@@ -4,6 +4,8 @@
 ['cpu', 'cpu']
 >>> worker_devices("cuda:1")
 ['cuda:1']
+>>> worker_devices("cuda:0+cuda:1,cuda:2+cuda:3")        # two workers, each with a model over two GPUs
+['cuda:0+cuda:1', 'cuda:2+cuda:3']
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from arc_fabric.errors import InvalidRequest
 
-_FORM = re.compile(r"cpu|cuda:[0-9]{1,3}")
+_FORM = re.compile(r"cpu(\+cpu){0,15}|cuda:[0-9]{1,3}(\+cuda:[0-9]{1,3}){0,15}")
 _MOST = 256
 
 
@@ -28,7 +30,9 @@ def worker_devices(devices: str) -> list[str]:
     wrong = [part for part in wanted if not _FORM.fullmatch(part)]
     if wrong:
         raise InvalidRequest(
-            f"devices: {wrong[0]!r} is no device.", hint="Write auto, or a comma list of cpu and cuda:<n>."
+            f"devices: {wrong[0]!r} is no device.",
+            hint="Write auto, or a comma list of cpu and cuda:<n>; "
+            "cuda:0+cuda:1 is one worker with a model over two GPUs.",
         )
     if len(wanted) > _MOST:
         raise InvalidRequest(

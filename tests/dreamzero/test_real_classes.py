@@ -19,6 +19,7 @@ from arc_fabric.errors import ArcFabricError, IdentityMismatch, InvalidRequest
 from arc_fabric.models.dreamzero.identity import identity_of_vla
 from arc_fabric.services import weed
 from arc_fabric.store import SnapshotStore
+from arc_fabric.testing import check_model
 from tests.sdk.proofs import Place, assert_light_is_rebuilt, assert_next_elsewhere, backend_at, on_disk
 from tests.sdk.worlds import OTHER, PROMPT, assert_same, run, same_bits
 
@@ -223,6 +224,13 @@ def test_a_fresh_process_continues_with_the_same_bits(model: ToyDreamZero, trunk
 def manager_variant(manager: StateManager) -> str:
     """Which backbone a manager's model has."""
     return "5b" if manager.model.geometry.latent_channels == 48 else "14b"
+
+
+def test_the_conformance_suite_passes(model: ToyDreamZero) -> None:
+    """Every promise of the contract that applies, on fresh models."""
+    variant = "5b" if model.geometry.latent_channels == 48 else "14b"
+    report = check_model(lambda: toy_dreamzero(variant))
+    assert not report.findings and {"restores", "survives failure", "rebuilds", "sharing"} <= set(report.passed)
 
 
 @pytest.mark.parametrize(

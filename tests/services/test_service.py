@@ -91,7 +91,9 @@ def test_the_note_of_what_runs_counts_only_while_it_runs(tmp_path: Path) -> None
     assert read_running(tmp_path) is None
 
 
-@pytest.mark.parametrize("text", ["", "gpu", "cuda", "cpu,,cpu", "cuda:x", "cuda:\u0663", "cuda:99999999999"])
+@pytest.mark.parametrize(
+    "text", ["", "gpu", "cuda", "cpu,,cpu", "cuda:x", "cuda:\u0663", "cuda:99999999999", "cuda:0+", "cuda:0+cpu"]
+)
 def test_devices_that_make_no_sense_are_refused(text: str) -> None:
     """The refusal names the entry."""
     with pytest.raises(InvalidRequest, match="no device"):

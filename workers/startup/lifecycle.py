@@ -43,14 +43,15 @@ class DevicePin:
         self.pin(name, os.environ.get(DEVICE_VARIABLE) or default_device(name))
 
     def pin(self, name: str, device: str) -> None:
-        """Make `device` the only one that torch will see (CUDA device n becomes cuda:0)."""
-        kind, _, index = device.partition(":")
+        """Make `device` the only one that torch will see (CUDA device n becomes cuda:0); several, joined by +, become
+        cuda:0, cuda:1 and so on in that order."""
+        kind = device.partition(":")[0]
         if kind == "cuda":
             visible = os.environ.get("CUDA_VISIBLE_DEVICES")
             known = [part.strip() for part in visible.split(",")] if visible else None
-            number = int(index or 0)
-            os.environ["CUDA_VISIBLE_DEVICES"] = known[number] if known else str(number)
-        elif device == "cpu" or name.startswith(MEDIA):
+            numbers = [int(one.partition(":")[2] or 0) for one in device.split("+")]
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(known[n] if known else str(n) for n in numbers)
+        elif kind.startswith("cpu") or name.startswith(MEDIA):
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         os.environ[DEVICE_VARIABLE] = device
 

@@ -54,8 +54,14 @@ def bring_up(process: WorkerProcess) -> None:
 
 
 def visible(device: str) -> str:
-    """What torch calls this worker's device: the other ones are hidden from its process."""
-    return "cuda:0" if device.startswith("cuda") else device
+    """What torch calls this worker's device, or devices: the other ones are hidden from its process.
+
+    >>> visible("cuda:3"), visible("cuda:2+cuda:3"), visible("cpu")
+    ('cuda:0', 'cuda:0+cuda:1', 'cpu')
+    """
+    if not device.startswith("cuda"):
+        return device
+    return "+".join(f"cuda:{number}" for number, _ in enumerate(device.split("+")))
 
 
 def warm(model: Model) -> None:

@@ -14,7 +14,7 @@ from arc_fabric.models.contract.windowed import LISTS, SCALARS, TENSORS, WorldMo
 
 class HeadState:
     """The state of a model of DreamZero's surface. KV tensors are appended to, the lists that hold them are the
-    model's."""
+    model's. Of a model over several processes it is what this one `holds`."""
 
     def __init__(self, model: WorldModel) -> None:
         self._model = model
@@ -26,7 +26,7 @@ class HeadState:
         unit, rebuilt = self._model.geometry.tokens_per_latent, "window" if abilities.rebuilds_kv else "no"
         kv = Part("appended", layers=True, axis=2, unit=unit, rebuilt=rebuilt)  # type: ignore[arg-type]
         crossed = Part("replaced", layers=True, left_out=not abilities.uses_crossattn_cache)
-        found = {name: kv if name.startswith("kv_") else crossed for name in LISTS}
+        found = {name: kv if name.startswith("kv_") else crossed for name in getattr(self._model, "holds", LISTS)}
         found |= dict.fromkeys(TENSORS, Part("replaced")) | dict.fromkeys(SCALARS, Part("scalar"))
         return {name: _named(part, name) for name, part in found.items()}
 

@@ -21,6 +21,8 @@ and faster, equal to rounding, has an attribute `exact_batches` that says which 
 
 Where it declares `abilities.settings`, `action_head.settings` is set before every call: a mapping of those that are not
 as they are by default. Rows of a batch have equal ones.
+A model over several processes (`arc_fabric.ranks`) has an attribute `holds`: those of `LISTS` that this process fills.
+The other ones are empty here, and belong to another process.
 
 A model whose calls leave the interpreter for most of their time may have an attribute `on_compute`, a callable without
 arguments that every call calls at that moment: Python work of other threads then holds it up least.

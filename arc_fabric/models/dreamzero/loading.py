@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,11 @@ log = logging.getLogger(__name__)
 _TRANSFORMER = "action_head.model."
 
 
-def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
+def load(
+    checkpoint_dir: str, device: str = "cuda:0", made_as: Callable[..., DreamZeroModel] = DreamZeroModel
+) -> DreamZeroModel:
     """Load the VLA (full or LoRA checkpoints, 14B or 5B backbone) in bf16 onto `device`. `#<robot>` after the directory
-    names one of several that it was trained for.
+    names one of several that it was trained for. `made_as`: what is made of it (see `ranks`).
 
     Raises ModelUnavailable when groot is not installed, files are missing, there is no GPU or it is too small.
     """
@@ -51,9 +53,7 @@ def load(checkpoint_dir: str, device: str = "cuda:0") -> DreamZeroModel:
     vla = policy.trained_model
     size = _image_size(vla.action_head, transforms)
     digests = files_digests(directory, REQUIRED)
-    return DreamZeroModel(
-        vla, transforms, image_size=size, weights_digest=parameters_digest(vla), device=where, files=digests
-    )
+    return made_as(vla, transforms, image_size=size, weights_digest=parameters_digest(vla), device=where, files=digests)
 
 
 def load_policy(groot: Mapping[str, Any], directory: Path, device: torch.device, tag: str = DROID.tag) -> Any:

@@ -25,7 +25,7 @@ FRAMES_PER_LATENT = 4
 
 
 class DreamZeroModel:
-    """A `WorldModel` (see `arc_fabric.models.contract`) on one GPU (ip_size 1).
+    """A `WorldModel` (see `arc_fabric.models.contract`) on one GPU (ip_size 1); `ranks` has it on two.
 
     Given actions do not steer it: they are recorded and the prediction ignores them.
     """
@@ -137,6 +137,7 @@ class DreamZeroModel:
     def _prefill(self, latents: Tensor, start: int, prompt: str, caches: list[list[Tensor]]) -> None:
         head, count = self.action_head, latents.shape[2]
         texts = {name: tensor.to(self.device) for name, tensor in self._transforms.condition(prompt, None).items()}
+        own = head._get_caches(caches)
         head._run_diffusion_steps(
             noisy_input=latents,
             timestep=torch.zeros(1, count, dtype=torch.int64, device=self.device),
@@ -148,8 +149,8 @@ class DreamZeroModel:
             seq_len=count * self.geometry.tokens_per_latent,
             y=head.ys[:, :, start : start + count],
             clip_feature=head.clip_feas,
-            kv_caches=caches,
-            crossattn_caches=[[] for _ in caches],
+            kv_caches=own,
+            crossattn_caches=[[] for _ in own],
             kv_cache_metadata={"start_frame": start, "update_kv_cache": True},
         )
 
