@@ -133,8 +133,14 @@ ROOMS = (
         "blake3 numpy omegaconf pipeline torch",
     ),
     Room(
+        "arc_fabric/models/matrixgame",
+        "arc_fabric/models/contract arc_fabric/models:fingerprints",
+        "blake3 demo_utils numpy omegaconf pipeline safetensors torch utils wan",
+    ),
+    Room(
         "arc_fabric/models:registry",
-        f"arc_fabric/models/contract {TABLETOP}/net arc_fabric/models/dreamzero arc_fabric/models/selfforcing",
+        f"arc_fabric/models/contract {TABLETOP}/net arc_fabric/models/dreamzero arc_fabric/models/selfforcing "
+        "arc_fabric/models/matrixgame",
         files="__init__ registry",
         holds="a model by its name",
     ),

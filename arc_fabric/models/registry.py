@@ -23,6 +23,7 @@ from arc_fabric.models.contract import Model
 
 NAMES = (
     "tabletop", "dreamzero:<checkpoint dir>", "selfforcing:<config.yaml>#<checkpoint.pt>",
+    "matrixgame:<config.yaml>#<checkpoint.safetensors>#<base model's folder>",
     "python:<module>:<callable taking a device>",
 )  # fmt: skip
 GROUP = "arc_fabric.models"
@@ -33,10 +34,12 @@ _WINDOWED = ("action_head", *_EVERY, "make_inputs", "decode", "language_of", "la
 
 
 def load_model(name: str, device: str = "cpu") -> Model:
-    """Load `tabletop`, `dreamzero:<dir>` from a checkpoint directory, `selfforcing:<config>#<checkpoint>`, what
-    `python:<module>:<callable>` makes, or what an installed package names, onto a device ("cpu", "cuda:0"). Raises
-    ModelUnavailable, UnknownSetting."""
+    """Load `tabletop`, `dreamzero:<dir>` from a checkpoint directory, `selfforcing:...` or `matrixgame:...`, what
+    `python:<module>:<callable>` makes, or what an installed package names, onto a device ("cpu", "cuda:0"), or onto
+    several ("cuda:0+cuda:1") what can be over several. Raises ModelUnavailable, UnknownSetting."""
     family, _, place = name.partition(":")
+    if "+" in device and family in ("tabletop", "selfforcing", "matrixgame"):
+        raise ModelUnavailable(f"{family} runs on one device, not over {device}.", hint="Name one device per worker.")
     if family == "tabletop" and not place:
         from arc_fabric.models.tabletop.net.model import TabletopModel
 
@@ -49,6 +52,10 @@ def load_model(name: str, device: str = "cpu") -> Model:
         from arc_fabric.models.selfforcing import load as load_pipeline
 
         return load_pipeline(place, device=device)
+    if family == "matrixgame" and place:
+        from arc_fabric.models.matrixgame import load as load_game
+
+        return load_game(place, device=device)
     if family == "python" and place:
         module, _, attribute = place.partition(":")
         return _made(name, lambda: getattr(importlib.import_module(module), attribute), device)

@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import io
-import sys
-import types
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +24,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from arc_fabric.models.selfforcing.source import checkout, import_pipeline
+from tests.selfforcing.stand_ins import stand_ins
 
 LAYERS, HEADS, HEAD_DIM = 2, 12, 128
 """Heads are the pipeline's own numbers, which it does not take from the model."""
@@ -36,29 +34,9 @@ STEPS = (1000, 750, 500, 250)
 LONGLIVE = (checkout() / "utils" / "debug_option.py").is_file()
 
 
-class _Anything(types.ModuleType):
-    """A module of which every name can be imported, and nothing used."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (), {})
-
-
-def _stand_ins(*names: str) -> None:
-    """Where the package is not installed; a module before what lies in it."""
-    for name in names:
-        parent, _, leaf = name.rpartition(".")
-        if not isinstance(sys.modules.get(parent), _Anything) and (parent or importlib.util.find_spec(name)):
-            continue
-        sys.modules[name] = _Anything(name)
-        if parent:
-            setattr(sys.modules[parent], leaf, sys.modules[name])
-
-
 with contextlib.suppress(ImportError):
     import transformers  # noqa: F401  (before anything stands in: it looks for what is there)
-_stand_ins("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "transformers", "lmdb")
+stand_ins("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "transformers", "lmdb")
 if not torch.cuda.is_available():
     torch.cuda.current_device = lambda: 0  # asked for at import, to name a device that is not used
 with contextlib.redirect_stdout(io.StringIO()):

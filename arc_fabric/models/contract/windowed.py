@@ -21,6 +21,7 @@ and faster, equal to rounding, has an attribute `exact_batches` that says which 
 
 Where it declares `abilities.settings`, `action_head.settings` is set before every call: a mapping of those that are not
 as they are by default. Rows of a batch have equal ones.
+
 A model over several processes (`arc_fabric.ranks`) has an attribute `holds`: those of `LISTS` that this process fills.
 The other ones are empty here, and belong to another process.
 
