@@ -66,7 +66,7 @@ def _take_up_inputs(run: JobRun) -> None:
 
 
 def _compute(
-    run: JobRun, session: Session, number: int, strip: Future[bytes], early: EarlyFrames, *, more: bool
+    run: JobRun, session: Session, number: int, strip: Future[bytes], early: EarlyFrames | None = None, *, more: bool
 ) -> StepResult:
     """The model call, and the handing over of its snapshot to the store (which awaits the strip by itself). With
     `more` steps to come, what follows it in other threads begins when the model computes again (see gil_turns.py)."""
