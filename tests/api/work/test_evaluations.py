@@ -98,7 +98,7 @@ def test_an_export_takes_a_thousand_branches_at_most(web: WebServer, session: Ma
     path = f"{URL}/{web.ok('POST', URL, json=plan)['evaluation']['id']}"
     id_ = path.rpartition("/")[2]
     web.ledger.evaluations.take(id_, 1001)
-    rows = [Settled(n, json.dumps({"variant": n, "head": new_id("ckp")})) for n in range(1001)]
+    rows = [Settled(n, json.dumps({"variant": n, "head": new_id("ckp"), "steps": 1})) for n in range(1001)]
     web.ledger.evaluations.settle(id_, rows)
     assert "1001 branches" in web.problem(422, "GET", f"{path}/export?format=csv")["detail"]
     assert web.http.head(f"{path}/export?format=csv").status_code == 422
