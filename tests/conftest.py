@@ -140,8 +140,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySystem | N
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Under pytest-xdist the longest begin first."""
+    """Tests that need a system on which nothing has happened begin their file; under pytest-xdist the longest begin
+    first."""
     sharing_out.check(items)
+    sharing_out.begin_files(items)
     if hasattr(config, "workerinput"):
         items.sort(key=sharing_out.turn)
 

@@ -30,6 +30,7 @@ def own_stack(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             running.stop()
 
 
+@pytest.mark.first
 def test_first_session_in_one_press(own_stack: RunningStack, view: View) -> None:
     """The empty page offers one button; after it a world unfolds by itself, live, step by step."""
     view.open(own_stack.url + "/").until("s.treeStatus === 'empty'")

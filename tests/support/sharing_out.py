@@ -51,6 +51,13 @@ def check(items: Iterable[pytest.Item]) -> None:
                 raise pytest.UsageError(f"{item.nodeid} uses {name}: add its file to {__name__}.GROUPS")
 
 
+def begin_files(items: list[pytest.Item]) -> None:
+    """Tests that are marked `first` begin their file, whatever the order."""
+    for item in [item for item in items if item.get_closest_marker("first")]:
+        items.remove(item)
+        items.insert(next(at for at, other in enumerate([*items, item]) if other.path == item.path), item)
+
+
 def turn(item: pytest.Item) -> int:
     """When it begins."""
     name = group(item.nodeid)

@@ -67,9 +67,9 @@ def test_a_plan_is_read_of_a_file(web: WebServer, session: Made) -> None:
 
 def test_they_are_found_by_tag_and_say_which_model_ran(web: WebServer, session: Made) -> None:
     plan = {"checkpoints": [session.now()["head"]], "seeds": [0], "steps": 1}
-    tagged, _ = (web.ok("POST", URL, json=plan | {"tags": tags})["evaluation"] for tags in (["ci", "arm-7"], ["ci"]))
+    tagged, _ = (web.ok("POST", URL, json=plan | {"tags": tags})["evaluation"] for tags in (["lab", "arm-7"], ["lab"]))
     assert [one["id"] for one in web.ok("GET", f"{URL}?tag=arm-7")["items"]] == [tagged["id"]]
-    assert len(web.ok("GET", f"{URL}?tag=ci")["items"]) == 2
+    assert len(web.ok("GET", f"{URL}?tag=lab")["items"]) == 2
     assert web.ok("GET", f"{URL}?tag=arm-7&state=finished")["items"] == []
     identity = web.ok("GET", "/api/model")["identity"]
     whole = ModelIdentity(**identity)
