@@ -146,8 +146,6 @@ def test_it_survives_deaths_and_keeps_its_data(own_stack: RunningStack) -> None:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: all(gone(pid) for pid in killed))
     eventually(lambda: _answers(own_stack.url + "/readyz"), 120)
-    eventually(lambda: not {*_noted(own_stack)} & {*killed}, what="running.json names the dead")
-    assert all(psutil.pid_exists(pid) for pid in _noted(own_stack))
     assert _remembers(own_stack)
 
     assert own_stack.process is not None
@@ -162,12 +160,6 @@ def test_it_survives_deaths_and_keeps_its_data(own_stack: RunningStack) -> None:
     assert own_stack.stop() == 0
     assert all(gone(pid) for pid in children)
     assert not (own_stack.data_dir / "running.json").exists()
-
-
-def _noted(running: RunningStack) -> list[int]:
-    """The processes that running.json names."""
-    facts = json.loads((running.data_dir / "running.json").read_text())
-    return [part["pid"] for part in facts["services"] if part["pid"] is not None]
 
 
 def _remember(running: RunningStack) -> None:
