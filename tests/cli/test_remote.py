@@ -119,18 +119,18 @@ def test_the_server_s_refusals_reach_the_terminal(remote_cli: Cli, trunk: str, t
 def test_an_evaluation_is_ended_and_goes_on(remote_cli: Cli, trunk: str) -> None:
     """It is left to run, found by its tag, cancelled; what is missing is made when it is resumed; watching it shows the
     same."""
-    words = ("eval", "run", "--from", trunk, "--seeds", "0-39", "-n", "2", "--label", "long", "--tag", "ci", "--detach")
+    words = ("eval", "run", "--from", trunk, "--seeds", "0-23", "--label", "long", "-n", "1", "--tag", "ci", "--detach")
     id_ = remote_cli(*words).out.strip()
     assert [one["id"] for one in remote_cli("eval", "list", "--tag", "ci", "--json").json["evaluations"]] == [id_]
     assert remote_cli("eval", "list", "--tag", "other", "--json").json["evaluations"] == []
     cancelled = remote_cli("eval", "cancel", "long", "--json").json
-    assert (cancelled["state"], cancelled["done"] < 40) == ("cancelled", True)
+    assert (cancelled["state"], cancelled["done"] < 24) == ("cancelled", True)
     assert id_ in remote_cli("eval", "list", "--state", "cancelled").out
     resumed = remote_cli("eval", "resume", "long", "--json").json
     watched = remote_cli("eval", "watch", "long", "--json").json
     for facts in (resumed, watched):
         assert (facts["evaluation"]["state"], facts["evaluation"]["done"], facts["summary"]["all"]["n"]) == (
-            "finished", 40, 40
+            "finished", 24, 24
         )  # fmt: skip
 
 
