@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from benchmarks._page import grown
-from tests.page.view import View
+from tests.page.view import SEEN_WHOLE, View
 from tests.page.world import World
 
 SIZES = ((1280, 800), (1920, 1080))
@@ -135,6 +135,8 @@ def test_screenshots_of_the_demo(demo: Any, view: View, shots: Path, theme: str)
                 view.page.locator(".face", has_text=face).click()
             if face in ("Tree", ""):
                 view.until("document.querySelectorAll('.tree-canvas .thumb').length === 4")
+            if not face:
+                view.until(SEEN_WHOLE)
             save(view, shots, "-".join(filter(None, ("demo", face.lower(), str(width), theme))))
 
 

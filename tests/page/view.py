@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+SEEN_WHOLE = """(() => {
+    const box = document.querySelector('.tree-canvas').getBoundingClientRect();
+    return [...document.querySelectorAll('.tree-canvas .dot')].every((dot) => {
+        const at = dot.getBoundingClientRect();
+        return at.left >= box.left && at.right <= box.right && at.top >= box.top && at.bottom <= box.bottom;
+    });
+})()"""
+"""Root, ends and all between them are in view."""
+
 
 class View:
     """A playwright page with the waits the tests repeat. Nothing here sleeps: it waits on the page's own state."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks._page import grown
-from tests.page.view import View
+from tests.page.view import SEEN_WHOLE, View
 from tests.page.world import World
 
 
@@ -167,6 +167,19 @@ def test_a_fork_is_given_actions(world: World, view: View) -> None:
     assert [node["action_source"] for node in own] == ["given", "given"]
     assert held > 1
     assert all(row[0] == pytest.approx(held) for node in own for row in node["actions"])
+
+
+def test_a_tree_that_fits_is_seen_whole(world: World, view: View) -> None:
+    """Root and ends stay in view, whatever is selected and whatever grows."""
+    branches = world.branches(1, 1)
+    view.page.set_viewport_size({"width": 1920, "height": 1080})
+    view.open(world.link(branches)).until("s.ready && s.nodes === 5").until(SEEN_WHOLE)
+    nodes = view.page.locator(".tree-canvas [role=treeitem]")
+    for at in (4, 0, 2):
+        nodes.nth(at).click()
+        view.until(SEEN_WHOLE)
+    world.step(branches[1]["id"])
+    view.until("s.nodes === 6").until(SEEN_WHOLE)
 
 
 def test_what_would_be_freed_is_counted_elsewhere(world: World, view: View) -> None:

@@ -22,6 +22,7 @@ import { labelOf, word } from "./wording.js";
 const MARGIN = 26;
 const TAIL = 90; // room after the last column for a name
 const SMALLEST_FIT = 0.55; // below that no word can be read, and no picture made out
+const EASY_FIT = 0.8; // down to that a tree is drawn smaller by itself, when it is seen whole then
 const SHOWN_UP_TO = 0.55; // of the width: there the selected node comes to, so that what follows it can be read
 /** @type {Set<string>} */
 const unfolded = new Set();
@@ -152,10 +153,15 @@ function keepInPlace(before, now) {
   moveTo(view.translate(before.x - now.x, (before.row - now.row) * ROW));
 }
 
+/** Room that is kept for a name and a picture after the last column. */
+function tail() {
+  return Math.min(TAIL, size.width / 3);
+}
+
 /** @param {d3.ZoomTransform} wanted */
 function moveTo(wanted) {
   if (!layout) return;
-  const x = settled(wanted.x, layout.width * wanted.k, size.width, MARGIN, Math.min(TAIL, size.width / 3));
+  const x = settled(wanted.x, layout.width * wanted.k, size.width, MARGIN, tail());
   const y = settled(wanted.y, heightOf(layout.rows) * wanted.k, size.height, MARGIN + 6, MARGIN);
   view = d3.zoomIdentity.translate(x, y).scale(wanted.k);
   Object.assign(canvas, { __zoom: view }); // where d3 keeps it
@@ -288,7 +294,11 @@ function onKey(event) {
 /** Bring the selected node into view: by little when it is near, else to the middle; what fits is seen whole. */
 function reveal() {
   const item = selectedItem();
-  if (!item || !size.width) return;
+  if (!item || !layout || !size.width) return;
+  if (revealedIn !== state.treeId) {
+    const k = (size.width - MARGIN - tail()) / layout.width;
+    if (k < 1 && k >= EASY_FIT) view = d3.zoomIdentity.scale(k);
+  }
   const [x, y] = view.apply([item.x, item.row * ROW]);
   const far = x < -size.width || x > 2 * size.width || y < -size.height || y > 2 * size.height;
   const best = item.leaf ? size.width - 3 * MARGIN : size.width * SHOWN_UP_TO;
