@@ -186,15 +186,15 @@ def test_two_conductors_that_overlap_lose_no_row(ledger: Ledger) -> None:
     assert {row["variant"]: row["made"] for row in read_rows(ledger, backend, id_)} == found
 
 
-def test_thousands_of_results_are_summed_without_being_held(ledger: Ledger) -> None:
+def test_ten_thousand_results_are_summed_without_being_held(ledger: Ledger) -> None:
     """In parts of 1,000 as they are moved, the newest still in Redis; the peak is that of a few parts."""
-    id_, backend, count = _new(ledger, total=5_000), MemoryBackend(), 5_000
-    for part in range(4):
+    id_, backend, count = _new(ledger, total=10_000), MemoryBackend(), 10_000
+    for part in range(9):
         rows = [json.dumps(row(n, seed=n)) for n in range(1000 * part, 1000 * part + 1000)]
         name = f"{folder(id_)}rows-{part:06d}-{1000 * part}-{1000 * part + 999}.jsonl"
         backend.put(name, "\n".join(rows).encode())
     ledger.redis.hset(
-        keys.evaluation_rows(id_), mapping={str(n): json.dumps(row(n, seed=n)) for n in range(4000, count)}
+        keys.evaluation_rows(id_), mapping={str(n): json.dumps(row(n, seed=n)) for n in range(9000, count)}
     )
 
     def peak(of: Callable[[], Any]) -> tuple[int, Any]:
