@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LETTER_WIDTH, placeLabels, settled, together } from "../../../webapp/static/js/tree/labels.js";
+import { LETTER_WIDTH, placeLabels, easyFit, settled, together } from "../../../webapp/static/js/tree/labels.js";
 import { layOut } from "../../../webapp/static/js/tree/layout.js";
 import { node } from "./page.js";
 
@@ -40,6 +40,12 @@ test("no two labels of a row overlap, and every branch has its name", () => {
 test("a hundred sessions at one checkpoint are one label", () => {
   assert.equal(together(Array.from({ length: 100 }, (_, n) => `fork ${n}`)), "fork 0 +99");
   assert.deepEqual([together(["one"]), together([])], ["one", ""]);
+});
+
+test("a tree that is a little too long is drawn smaller, a long one is not", () => {
+  assert.equal(easyFit(400, 1000, 26), 1);
+  assert.equal(easyFit(1000, 1000, 26), 0.884);
+  assert.equal(easyFit(2000, 1000, 26), 1);
 });
 
 test("what fits is seen whole; beside what does not fit there is no empty room", () => {

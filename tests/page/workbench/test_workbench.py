@@ -176,7 +176,7 @@ def test_a_tree_that_fits_is_seen_whole(world: World, view: View) -> None:
     view.open(world.link(branches)).until("s.ready && s.nodes === 5").until(SEEN_WHOLE)
     nodes = view.page.locator(".tree-canvas [role=treeitem]")
     for at in (4, 0, 2):
-        nodes.nth(at).click()
+        nodes.nth(at).locator(".dot").click()
         view.until(SEEN_WHOLE)
     world.step(branches[1]["id"])
     view.until("s.nodes === 6").until(SEEN_WHOLE)

@@ -6,7 +6,7 @@ import { lettersAt, on, state, touch } from "../state/store.js";
 import { sessionColour } from "../ui/colours.js";
 import { h, svg } from "../ui/dom.js";
 import { edgePath, itemView, updateItem } from "./items.js";
-import { heightOf, into, settled } from "./labels.js";
+import { easyFit, heightOf, into, settled, tailOf } from "./labels.js";
 import { COLUMN, ROW, layOut } from "./layout.js";
 import { buildMinimap } from "./minimap.js";
 import { search } from "./search.js";
@@ -20,9 +20,7 @@ import { labelOf, word } from "./wording.js";
 /** @typedef {{kind: "run"|"node", dot: SVGGElement, edge: SVGPathElement|null}} Drawn  the elements of an item */
 
 const MARGIN = 26;
-const TAIL = 90; // room after the last column for a name
 const SMALLEST_FIT = 0.55; // below that no word can be read, and no picture made out
-const EASY_FIT = 0.8; // down to that a tree is drawn smaller by itself, when it is seen whole then
 const SHOWN_UP_TO = 0.55; // of the width: there the selected node comes to, so that what follows it can be read
 /** @type {Set<string>} */
 const unfolded = new Set();
@@ -153,15 +151,10 @@ function keepInPlace(before, now) {
   moveTo(view.translate(before.x - now.x, (before.row - now.row) * ROW));
 }
 
-/** Room that is kept for a name and a picture after the last column. */
-function tail() {
-  return Math.min(TAIL, size.width / 3);
-}
-
 /** @param {d3.ZoomTransform} wanted */
 function moveTo(wanted) {
   if (!layout) return;
-  const x = settled(wanted.x, layout.width * wanted.k, size.width, MARGIN, tail());
+  const x = settled(wanted.x, layout.width * wanted.k, size.width, MARGIN, tailOf(size.width));
   const y = settled(wanted.y, heightOf(layout.rows) * wanted.k, size.height, MARGIN + 6, MARGIN);
   view = d3.zoomIdentity.translate(x, y).scale(wanted.k);
   Object.assign(canvas, { __zoom: view }); // where d3 keeps it
@@ -295,10 +288,7 @@ function onKey(event) {
 function reveal() {
   const item = selectedItem();
   if (!item || !layout || !size.width) return;
-  if (revealedIn !== state.treeId) {
-    const k = (size.width - MARGIN - tail()) / layout.width;
-    if (k < 1 && k >= EASY_FIT) view = d3.zoomIdentity.scale(k);
-  }
+  if (revealedIn !== state.treeId) view = view.scale(easyFit(layout.width, size.width, MARGIN));
   const [x, y] = view.apply([item.x, item.row * ROW]);
   const far = x < -size.width || x > 2 * size.width || y < -size.height || y > 2 * size.height;
   const best = item.leaf ? size.width - 3 * MARGIN : size.width * SHOWN_UP_TO;

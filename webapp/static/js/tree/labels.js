@@ -12,6 +12,8 @@ const BESIDE = 15; // where a leaf's step number stands; its name follows it whe
 const DIGIT = 7;
 const GAP = 6;
 const PLENTY = 200;
+const TAIL = 90;
+const EASY_FIT = 0.8; // below that words are hard to read
 
 /** From a leaf's dot to its picture, beyond its step number. @param {number} step */
 export function pictureAt(step) {
@@ -64,6 +66,20 @@ function placeRow(row, places, endOf) {
 export function settled(at, length, size, before, after) {
   const least = size - after - length;
   return least >= before ? before : Math.min(before, Math.max(least, at));
+}
+
+/** Room that is kept after the last column for a name and a picture. @param {number} size  of the view */
+export function tailOf(size) {
+  return Math.min(TAIL, size / 3);
+}
+
+/**
+ * The scale at which a tree is seen whole that is a little too long for its view; 1 where it fits, or would be too small to read.
+ * @param {number} length  of the tree @param {number} size  of the view @param {number} before  margin
+ */
+export function easyFit(length, size, before) {
+  const k = (size - before - tailOf(size)) / length;
+  return k >= EASY_FIT ? Math.min(1, k) : 1;
 }
 
 /** How far to move what is at `at` so that it is between two bounds. @param {number} at @param {number} least @param {number} most */
