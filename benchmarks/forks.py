@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 from arc_fabric.client import RemoteEvaluation
 from arc_fabric.errors import ServiceError
@@ -96,8 +97,9 @@ def resume(report: Report, options: argparse.Namespace) -> None:
             before = evaluation.refresh()
             during += not before.over
             for service in stack.view()["services"]:
-                if service["kind"] in ("worker", "web"):
-                    os.kill(service["pid"], signal.SIGKILL)
+                if service["kind"] in ("worker", "web") and service["pid"] is not None:  # it may be down already
+                    with suppress(ProcessLookupError):
+                        os.kill(service["pid"], signal.SIGKILL)
             _until_it_goes_on(evaluation, before.done)
         evaluation.wait(timeout=600)
         rows, jobs = evaluation.rows(), Counter(job.state for job in fabric.jobs(kind="fork"))

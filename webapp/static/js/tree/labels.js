@@ -12,7 +12,7 @@ const BESIDE = 15; // where a leaf's step number stands; its name follows it whe
 const DIGIT = 7;
 const GAP = 6;
 const PLENTY = 200;
-const TAIL = 90;
+const TAIL = 64;
 const EASY_FIT = 0.8; // below that words are hard to read
 
 /** From a leaf's dot to its picture, beyond its step number. @param {number} step */
