@@ -5,9 +5,7 @@ Written from that file; not run with trained weights.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +33,7 @@ def load(place: str, device: str = "cuda:0") -> MatrixGameModel:
     if missing := [str(file) for file in (config, checkpoint, base / _VAE) if not file.is_file()]:
         hint = "Name <config.yaml>#<checkpoint.safetensors>#<folder of Wan2.1_VAE.pth and CLIP>."
         raise ModelUnavailable(f"{', '.join(missing)} is no file.", hint=hint)
-    with _in_folder(source):
+    with chdir(source):
         pipeline, encoder, mode = _made(module, config, checkpoint, base, where)
     digests = [parameters_digest(part) for part in (pipeline, encoder.vae, encoder.clip)]
     return MatrixGameModel(
@@ -70,14 +68,3 @@ def _made(module: Any, config_path: Path, checkpoint: Path, base: Path, device: 
             hint="Check that inference.py of the checkout runs with this configuration and these files.",
         ) from error
     return pipeline, encoder, mode
-
-
-@contextmanager
-def _in_folder(folder: Path) -> Iterator[None]:
-    """The checkout names its files relative to itself."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)

@@ -6,9 +6,7 @@ trained weights.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,7 @@ def load(place: str, device: str = "cuda:0") -> SelfForcingModel:
     source, maker = checkout(), import_pipeline()
     if missing := [str(file) for file in (config, checkpoint) if file and not file.is_file()]:
         raise ModelUnavailable(f"{', '.join(missing)} is no file.", hint="Name <config.yaml>#<checkpoint.pt>.")
-    with _in_folder(source):
+    with chdir(source):
         pipeline = _made(maker, config, checkpoint, where)
     files = files_digests(config.parent, [config.name])
     return SelfForcingModel(
@@ -60,14 +58,3 @@ def _made(maker: Any, config_path: Path, checkpoint: Path | None, device: torch.
             hint="Check that inference.py of the checkout runs with this configuration and checkpoint.",
         ) from error
     return pipeline.to(device=device, dtype=torch.bfloat16).eval().requires_grad_(False)
-
-
-@contextmanager
-def _in_folder(folder: Path) -> Iterator[None]:
-    """The checkout names its files relative to itself."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
