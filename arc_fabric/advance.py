@@ -12,8 +12,6 @@ the last picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,25 +79,14 @@ def advance(
     model = manager.windowed
     opening = open_call(manager, before, request)
     give_settings(model, request)
-    with seeded(model, request.seed):
+    with manager.keeping_seed():
+        model.action_head.seed = request.seed
         out = model.lazy_joint_video_action_causal(*arguments_of(model, before, request, opening))
     manager.require_unwritten(before)
     require_finite(out["video_pred"], out["action_pred"])
     after = collect(manager, before, request, opening, out["video_pred"], out["action_pred"])
     manager.set_resident(after)
     return after
-
-
-@contextmanager
-def seeded(model: WorldModel, seed: int | list[int]) -> Iterator[None]:
-    """The head has this seed (in a batch a list of one per row) for a call, and then again the one that it had: that
-    is the model's default, for worlds that are given none."""
-    head = model.action_head
-    before, head.seed = head.seed, seed
-    try:
-        yield
-    finally:
-        head.seed = before
 
 
 def give_settings(model: WorldModel, request: StepRequest) -> None:

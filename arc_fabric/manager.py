@@ -190,7 +190,7 @@ class StateManager:
         snapshot = self.load(checkpoint_id)
         self.set_resident(None)
         if not snapshot.is_root:
-            with self._keeping_seed():
+            with self.keeping_seed():
                 self._put_back(snapshot)
                 self._kv.rebuild(snapshot)
         self.clear()
@@ -200,7 +200,7 @@ class StateManager:
         """After a failed call: put the snapshot back where that costs nothing, else leave the head empty until a
         session needs it."""
         if snapshot.has_kv or snapshot.is_root:
-            with suppress(StateOverwritten), self._keeping_seed():
+            with suppress(StateOverwritten), self.keeping_seed():
                 self.restore_state(snapshot)
                 return
         self.clear()
@@ -208,21 +208,20 @@ class StateManager:
     def make_resident(self, snapshot: WorldStateSnapshot) -> None:
         """`restore_state`, unless the head holds this very snapshot."""
         if self._resident is not snapshot:
-            with self._keeping_seed():
+            with self.keeping_seed():
                 self.restore_state(snapshot)
 
     @contextmanager
-    def _keeping_seed(self) -> Iterator[None]:
-        """Between calls the head has its own seed: the default of worlds that are given none."""
-        if self.declared is not None:
-            yield
-            return
-        head = self.windowed.action_head
-        seed = head.seed
+    def keeping_seed(self) -> Iterator[None]:
+        """After it the head of a model of DreamZero's surface has the seed that it had before: between calls that is
+        the model's own, the default of worlds that are given none."""
+        head = getattr(self.model, "action_head", None) if self.declared is None else None
+        seed = None if head is None else head.seed
         try:
             yield
         finally:
-            head.seed = seed
+            if head is not None:
+                head.seed = seed
 
     def clear(self) -> None:
         """Empty the head, so that the next call starts a window; frees what only the head held."""

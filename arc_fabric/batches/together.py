@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arc_fabric.advance import Opening, arguments_of, collect, give_settings, open_call, require_finite, seeded
+from arc_fabric.advance import Opening, arguments_of, collect, give_settings, open_call, require_finite
 from arc_fabric.base.present import present
 from arc_fabric.batches.heads import Head, joined
 from arc_fabric.errors import InvalidRequest
@@ -155,12 +155,14 @@ def _together(group: Sequence[_Opened], *, exact: bool) -> list[StepResult | Exc
 
 @torch.no_grad()
 def _call(group: Sequence[_Opened], exact: bool) -> tuple[dict[str, Tensor], Head]:
-    model = group[0].row.session.manager.windowed
+    manager = group[0].row.session.manager
+    model = manager.windowed
     joined([one.head for one in group]).put(model)
     give_settings(model, group[0].request)
     inputs = {name: torch.cat([one.inputs[name] for one in group]) for name in group[0].inputs}
     pending = None if group[0].pending is None else torch.cat([present(one.pending) for one in group])
-    with _exactness(model, exact), seeded(model, [one.request.seed for one in group]):
+    with _exactness(model, exact), manager.keeping_seed():
+        model.action_head.seed = [one.request.seed for one in group]
         out = model.lazy_joint_video_action_causal(inputs, pending)
     return {name: out[name] for name in ("video_pred", "action_pred")}, Head.of(model)
 
